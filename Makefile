@@ -1,0 +1,29 @@
+# `make results` and `make test` need Python 3.11 or later, nothing else: where `uv` is missing, or
+# too old for uv.toml, a pinned one is put into .uv/. With uv at hand, the commands below do.
+uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+own_uv := $(filter .uv/%,$(uv))
+
+.PHONY: results test check docs lock
+
+results: $(own_uv)  ## every table, figure and the report, into results/
+	$(uv) run snakemake --cores 8
+
+test: $(own_uv)
+	$(uv) run pytest
+
+check: $(own_uv)  ## format, lint and types
+	$(uv) run ruff format --check
+	$(uv) run ruff check
+	$(uv) run snakefmt --check Snakefile workflow
+	$(uv) run snakemake --lint
+	$(uv) run mypy
+
+docs: $(own_uv)  ## renews the generated pages of docs/ and the graph in README.md
+	$(uv) run python docs/renew.py
+
+lock: $(own_uv)  ## renews every pin: uv.toml, envs/requirements.lock, envs/footprint.yaml, uv below
+	$(uv) run --no-project --with packaging python envs/renew.py
+
+.uv/bin/uv:  # some systems have a Python without venv, others one without pip
+	(python3 -m venv .uv && .uv/bin/pip install --quiet uv==0.13.9) >/dev/null 2>&1 \
+	|| (rm -rf .uv && python3 -m pip install --quiet --target .uv uv==0.13.9)

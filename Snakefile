@@ -1,0 +1,75 @@
+"""From the raw records of a cluster to the energy of its jobs, and to the figures of the study.
+
+Raw data lands in `resources/`, results in `results/`. `config.yaml` says what is studied; the rules are
+in `workflow/rules`, one file a stage, the computations in `workflow/src/footprint`.
+"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from footprint import labels, provenance, settings, study, summary
+from footprint.errors import InputError
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+try:
+    config.update(settings.load(config))
+    STUDY = study.plan(config)
+    labels.read(config["labels"]["files"])
+except InputError as error:
+    raise SystemExit(str(error)) from None
+
+
+pathvars:
+    site=STUDY.site,
+    metric=STUDY.metric,
+    gpu_metric=STUDY.gpu_metric,
+
+
+wildcard_constraints:
+    cluster="[a-z0-9-]+",
+    month=r"\d{4}-\d{2}",
+
+
+include: "workflow/rules/download.smk"
+include: "workflow/rules/devices.smk"
+include: "workflow/rules/energy.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.gather_energy.output,
+        rules.build_levels.output,
+        rules.plot_energy_by_class.output,
+        rules.plot_levels.output,
+        rules.plot_node_week.output,
+        rules.tabulate_energy_by_class.output,
+        rules.tabulate_levels.output,
+        rules.tabulate_quality.output,
+        branch(
+            STUDY.checked,
+            then=[
+                rules.check_simulation.output,
+                rules.plot_simulation_check.output,
+                rules.tabulate_simulation_check.output,
+            ],
+            otherwise=[],
+        ),
+
+
+# Snakemake runs a rule again when its script changes, but not when the library behind it does.
+for each in workflow.rules:
+    if each.script:
+        code = Path(each.basedir.get_path_or_uri(secret_free=True), each.script)
+        each.set_params(code=provenance.fingerprint(code))
+
+
+onsuccess:
+    print(summary.text("results", checked=STUDY.checked))

@@ -1,0 +1,33 @@
+"""What several test files need."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stand_in import run_script
+
+
+def _folder_named_by(variable: str) -> Path:
+    if variable not in os.environ:
+        pytest.skip(f"{variable} is not set: it names the folder that this test reads")
+    return Path(os.environ[variable])
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings and reference answers."""
+    return _folder_named_by("FOOTPRINT_SHARED_DATA")
+
+
+@pytest.fixture(scope="session")
+def shared_oar() -> Path:
+    """Folder of scripts that bring up a real OAR server."""
+    return _folder_named_by("FOOTPRINT_SHARED_OAR")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    """Run the script of a rule with a stand-in for `snakemake`; gives what it logged."""
+    return partial(run_script, logs=tmp_path)

@@ -1,0 +1,113 @@
+"""Which rules run for which study, as `snakemake -n` plans them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import answers
+import pytest
+from running import Project, configure, job_counts, small_study
+
+pytestmark = pytest.mark.workflow
+
+OF_EVERY_STUDY = {
+    "download_nodes": 1,
+    "download_jobs": 1,
+    "match_labels": 1,
+    "build_gates": 1,
+    "gather_energy": 1,
+    "build_levels": 1,
+    "plot_energy_by_class": 1,
+    "plot_levels": 1,
+    "plot_node_week": 1,
+    "tabulate_energy_by_class": 1,
+    "tabulate_levels": 1,
+    "tabulate_quality": 1,
+}
+OF_THE_SIMULATED_SITE = {
+    "download_truth": 1,
+    "check_simulation": 1,
+    "plot_simulation_check": 1,
+    "tabulate_simulation_check": 1,
+}
+
+
+def by_month(n: int, *rules: str) -> dict[str, int]:
+    return dict.fromkeys(rules or ("download_power", "integrate_energy"), n)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("dag"))
+
+
+def wildcards(said: str, rule: str) -> set[tuple[str, str]]:
+    """Cluster and month of each job of a rule."""
+    jobs = re.findall(rf"^(?:local)?rule {rule}:\n((?:    .*\n)+)", said, re.M)
+    return {
+        (cluster, month)
+        for job in jobs
+        for cluster, month in re.findall(r"wildcards: cluster=([^,\n]+), month=([^,\n]+)", job)
+    }
+
+
+def test_a_simulated_study_has_a_job_for_each_cluster_and_month(
+    project: Project, tmp_path: Path
+) -> None:
+    config = small_study(project)
+    config["study"] |= {"start": "2024-12-15", "end": "2025-03-01"}
+    said = project.run(configure(tmp_path, **config), "-n").said
+    assert job_counts(said) == OF_EVERY_STUDY | OF_THE_SIMULATED_SITE | by_month(9)
+    months = ("2024-12", "2025-01", "2025-02")  # the end is excluded: no March
+    expected = {(cluster, month) for cluster in ("graffiti", "gres", "gruss") for month in months}
+    for rule in ("download_power", "integrate_energy"):
+        assert wildcards(said, rule) == expected
+    # planning writes nothing
+    assert {path.name for path in tmp_path.iterdir()} <= {"study.yaml", ".snakemake"}
+
+
+def test_other_gates_are_not_compared_with_the_truth_of_reserved_shares(
+    project: Project, tmp_path: Path
+) -> None:
+    config = small_study(project, integration={"gate": "binary"})
+    config["study"]["clusters"] = ["gruss"]
+    planned = project.planned(configure(tmp_path, **config))
+    assert planned == OF_EVERY_STUDY | by_month(2)
+
+
+def test_two_part_needs_the_power_of_idle_nodes(project: Project, tmp_path: Path) -> None:
+    config = small_study(project, integration={"gate": "two_part"})
+    planned = project.planned(configure(tmp_path, **config))
+    assert planned == OF_EVERY_STUDY | by_month(6) | {"measure_node_power": 3}
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> dict[str, Any]:
+    """Configuration of a study of exported files, with a label file."""
+    folder = tmp_path / "exports"
+    answers.save(folder / "nodes/gruss.json", answers.page(answers.node("gruss-1")))
+    answers.save(folder / "nodes/gros.json", answers.page(answers.node("gros-1")))
+    answers.save(folder / "jobs/page.json", answers.page(answers.g5k_job(11)))
+    answers.save(folder / "power/day.json", [])
+    (tmp_path / "labels.csv").write_text("jobs,paper\n11,enhancement\n")
+    return {
+        "study": {"site": "nancy", "start": "2025-03-03", "end": "2025-03-04"},
+        "source": {"kind": "exports", "directory": "exports"},
+        "labels": {"files": ["labels.csv"]},
+        "privacy": {"key": "public"},
+    }
+
+
+def test_exports_are_converted_and_have_no_truth(
+    project: Project, tmp_path: Path, exports: dict[str, Any]
+) -> None:
+    said = project.run(configure(tmp_path, **exports), "-n").said
+    assert job_counts(said) == OF_EVERY_STUDY | by_month(2) | {"convert_power": 1}
+    assert wildcards(said, "integrate_energy") == {("gros", "2025-03"), ("gruss", "2025-03")}
+    # every file is an input of the rules that read it, so that a new one makes them run again
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
+    nodes = "exports/nodes/gros.json, exports/nodes/gruss.json"
+    assert inputs["download_nodes"] == nodes
+    assert inputs["download_jobs"] == f"{nodes}, exports/jobs/page.json"
+    assert inputs["convert_power"] == f"{nodes}, exports/power/day.json"
+    assert inputs["match_labels"].endswith("labels.csv")

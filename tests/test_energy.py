@@ -1,0 +1,402 @@
+"""Gated integration of one node: cases by hand, a brute-force twin, and what must always hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from footprint import energy, gates
+from footprint.conservation import ConservationError
+from footprint.energy import Gate
+from footprint.integration import Calibration, Method
+from footprint.tables import States
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+DAY_S = 86_400
+US = pl.Datetime("us", "UTC")
+
+
+def samples(times_s: Any, power_w: Any) -> pl.DataFrame:
+    """Samples at seconds after START."""
+    origin = int(START.timestamp()) * 1_000_000
+    times = [origin + round(float(each) * 1e6) for each in times_s]
+    return pl.DataFrame(
+        {
+            "timestamp": pl.Series(times, dtype=pl.Int64).cast(US),
+            "power_w": pl.Series(power_w, dtype=pl.Float64),
+        }
+    )
+
+
+def pieces(*rows: tuple[int, float, float, float]) -> pl.DataFrame:
+    """Gates from (job, start, stop, share); a node has 4 GPUs and 16 cores."""
+    return pl.DataFrame(
+        [
+            {
+                "job_id": job,
+                "node": "c-1",
+                "started_at": START + timedelta(seconds=start),
+                "stopped_at": START + timedelta(seconds=stop),
+                "share": share,
+                "gpus": 4 * share,
+                "cores": 16 * share,
+                "opens": True,
+                "closes": True,
+            }
+            for job, start, stop, share in rows
+        ],
+        schema=gates.PIECES,
+    )
+
+
+def unavailable(*intervals: tuple[float, float]) -> pl.DataFrame:
+    rows = [
+        {
+            "node": "c-1",
+            "started_at": START + timedelta(seconds=start),
+            "stopped_at": START + timedelta(seconds=stop),
+            "state": "maintenance",
+        }
+        for start, stop in intervals
+    ]
+    return pl.DataFrame(rows, schema=pl.DataFrame(States.create_empty()).schema)
+
+
+def integrate(
+    frame: pl.DataFrame,
+    held: pl.DataFrame,
+    *,
+    policy: str = "reserved",
+    method: str = "trapezoid",
+    max_gap_s: float = 30,
+    states: pl.DataFrame | None = None,
+    idle_power_w: float | None = None,
+    jobs_complete: bool = True,
+    calibration: Calibration | None = None,
+    days: tuple[int, int] = (0, 1),
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if policy == "binary":
+        held = held.with_columns(share=pl.lit(1.0))
+    occupancy = gates.occupancy(held.lazy()).collect()
+    none = unavailable() if states is None else states
+    gate = Gate(policy, Method(method, max_gap_s, 20, 5.0), jobs_complete, calibration)
+    return energy.integrate(
+        ["c-1"],
+        lambda _: frame,
+        gate,
+        pieces=held,
+        occupancy=occupancy,
+        states=none,
+        idle_power_w=None if idle_power_w is None else {"c-1": idle_power_w},
+        start=START + timedelta(days=days[0]),
+        end=START + timedelta(days=days[1]),
+    )
+
+
+def by_job(jobs: pl.DataFrame, column: str = "energy_j") -> dict[int, float]:
+    return dict(jobs.select("job_id", column).iter_rows())
+
+
+def by_class(classes: pl.DataFrame, column: str = "energy_j") -> dict[str, float]:
+    return dict(
+        classes.group_by("class").agg(pl.col(column).sum()).select("class", column).iter_rows()
+    )
+
+
+EVERY_5_S = np.arange(-10, DAY_S + 11, 5.0)
+STEADY = samples(EVERY_5_S, np.full(len(EVERY_5_S), 200.0))
+RAMP = samples(EVERY_5_S, 100 + EVERY_5_S / 1000)  # 100 W at midnight, 1 mW more each second
+
+
+class TestHandComputed:
+    def test_whole_node_at_constant_power(self) -> None:
+        jobs, classes = integrate(STEADY, pieces((1, 1000, 4600, 1.0)))
+        assert by_job(jobs) == pytest.approx({1: 200 * 3600})
+        assert by_class(classes) == pytest.approx({"job": 200 * 3600, "idle": 200 * (DAY_S - 3600)})
+
+    def test_bounds_between_samples_are_interpolated(self) -> None:
+        jobs, _ = integrate(RAMP, pieces((1, 1002, 1013, 1.0)))
+        # mean of 101.002 W and 101.013 W, 11 s
+        assert by_job(jobs)[1] == pytest.approx((101.002 + 101.013) / 2 * 11, rel=1e-12)
+
+    def test_left_hold_keeps_the_last_sample(self) -> None:
+        jobs, _ = integrate(RAMP, pieces((1, 1002, 1013, 1.0)), method="left_hold")
+        assert by_job(jobs)[1] == pytest.approx(101.000 * 3 + 101.005 * 5 + 101.010 * 3)
+
+    def test_inner_trapezoid_goes_from_sample_to_sample_and_says_what_it_left_out(self) -> None:
+        jobs, classes = integrate(RAMP, pieces((1, 1002, 1013, 1.0)), method="inner_trapezoid")
+        inner = (101.005 + 101.010) / 2 * 5
+        assert by_job(jobs)[1] == pytest.approx(inner)
+        whole = (101.002 + 101.013) / 2 * 11
+        assert by_class(classes)["job"] == pytest.approx(whole)
+        assert by_class(classes, "left_out_j")["job"] == pytest.approx(whole - inner)
+
+    def test_inner_trapezoid_of_a_job_between_two_samples_is_nothing(self) -> None:
+        jobs, classes = integrate(STEADY, pieces((1, 1001, 1004, 1.0)), method="inner_trapezoid")
+        assert by_job(jobs)[1] == 0
+        assert by_class(classes, "left_out_j")["job"] == pytest.approx(600)
+
+    def test_sum_of_samples_counts_start_but_not_stop(self) -> None:
+        jobs, _ = integrate(RAMP, pieces((1, 1000, 1010, 1.0)), method="sum_of_samples")
+        assert by_job(jobs)[1] == pytest.approx((101.000 + 101.005) * 5)
+
+    def test_shares_split_the_node_and_strand_the_rest(self) -> None:
+        jobs, classes = integrate(STEADY, pieces((1, 0, 100, 0.25), (2, 50, 100, 0.5)))
+        assert by_job(jobs) == pytest.approx({1: 0.25 * 200 * 100, 2: 0.5 * 200 * 50})
+        assert by_class(classes)["stranded"] == pytest.approx(0.75 * 200 * 50 + 0.25 * 200 * 50)
+
+    def test_active_strands_nothing(self) -> None:
+        jobs, classes = integrate(
+            STEADY, pieces((1, 0, 100, 0.25), (2, 50, 100, 0.5)), policy="active"
+        )
+        assert by_job(jobs) == pytest.approx({1: 200 * 50 + 200 * 50 / 3, 2: 200 * 50 * 2 / 3})
+        assert "stranded" not in by_class(classes)
+
+    def test_binary_counts_a_shared_node_again_and_says_so(self) -> None:
+        jobs, classes = integrate(
+            STEADY, pieces((1, 0, 100, 0.25), (2, 50, 100, 0.5)), policy="binary"
+        )
+        assert by_job(jobs) == pytest.approx({1: 20_000, 2: 10_000})
+        assert by_class(classes)["job"] == pytest.approx(20_000)
+        assert by_class(classes, "overcount_j")["job"] == pytest.approx(10_000)
+
+    def test_two_part_reserves_the_idle_power_and_shares_out_the_rest(self) -> None:
+        jobs, classes = integrate(
+            STEADY,
+            pieces((1, 0, 100, 0.25), (2, 50, 100, 0.5)),
+            policy="two_part",
+            idle_power_w=120,
+        )
+        # job 1: a quarter of 120 W for 100 s, and of the 80 W above all for 50 s, a third for 50 s
+        first = 0.25 * 120 * 100 + 80 * 50 + 80 * 50 / 3
+        second = 0.5 * 120 * 50 + 80 * 50 * 2 / 3
+        assert by_job(jobs) == pytest.approx({1: first, 2: second})
+        assert by_class(classes)["stranded"] == pytest.approx(120 * (0.75 * 50 + 0.25 * 50))
+
+    def test_a_gap_is_no_data_and_adds_nothing(self) -> None:
+        kept = STEADY.filter(
+            ~pl.col("timestamp").is_between(
+                START + timedelta(seconds=1001), START + timedelta(seconds=1999)
+            )
+        )
+        jobs, classes = integrate(kept, pieces((1, 900, 2100, 1.0)))
+        assert by_job(jobs)[1] == pytest.approx(200 * 200)
+        assert by_job(jobs, "covered_s")[1] == pytest.approx(200)
+        assert by_job(jobs, "duration_s")[1] == pytest.approx(1200)
+        assert by_class(classes, "duration_s")["no_data"] == pytest.approx(1000)
+
+    def test_a_pause_of_max_gap_is_covered_and_a_longer_one_is_not(self) -> None:
+        frame = samples([0, 30, 60.000001], [100, 100, 100])
+        jobs, _ = integrate(frame, pieces((1, 0, 100, 1.0)))
+        assert by_job(jobs, "covered_s")[1] == pytest.approx(30)
+
+    def test_without_samples_all_is_no_data(self) -> None:
+        jobs, classes = integrate(STEADY.clear(), pieces((1, 0, 100, 1.0)))
+        assert by_job(jobs) == {1: 0.0}
+        assert by_job(jobs, "covered_s") == {1: 0.0}
+        assert by_class(classes, "duration_s") == {"no_data": DAY_S}
+
+    def test_unavailable_comes_after_jobs_and_before_standby(self) -> None:
+        frame = samples(EVERY_5_S, np.where(EVERY_5_S < 500, 200.0, 8.0))
+        _, classes = integrate(frame, pieces((1, 0, 100, 1.0)), states=unavailable((50, 600)))
+        seconds = by_class(classes, "duration_s")
+        assert seconds["job"] == pytest.approx(100)
+        assert seconds["unavailable"] == pytest.approx(500)
+        assert seconds["standby"] == pytest.approx(DAY_S - 600)
+        assert "idle" not in seconds
+
+    def test_overlapping_states_count_once(self) -> None:
+        _, classes = integrate(STEADY, pieces(), states=unavailable((50, 600), (100, 200)))
+        assert by_class(classes, "duration_s")["unavailable"] == pytest.approx(550)
+
+    def test_without_all_jobs_nothing_is_idle_or_stranded(self) -> None:
+        _, classes = integrate(STEADY, pieces((1, 0, 100, 0.25)), jobs_complete=False)
+        assert set(by_class(classes)) == {"job", "unattributed"}
+        assert by_class(classes, "duration_s")["unattributed"] == pytest.approx(DAY_S - 25)
+
+    def test_two_part_without_all_jobs_gives_no_job_more_than_it_reserved(self) -> None:
+        jobs, _ = integrate(
+            STEADY,
+            pieces((1, 0, 100, 0.25)),
+            policy="two_part",
+            idle_power_w=120,
+            jobs_complete=False,
+        )
+        assert by_job(jobs)[1] == pytest.approx(0.25 * 200 * 100)
+
+    def test_calibration_is_applied_to_readings(self) -> None:
+        jobs, _ = integrate(
+            STEADY,
+            pieces((1, 0, 100, 0.5)),
+            calibration=Calibration(1.1, 7, slope_error=0.02, offset_error=3),
+        )
+        assert by_job(jobs)[1] == pytest.approx(0.5 * (1.1 * 200 + 7) * 100)
+        half = 1.96 * np.hypot(0.02 * 200 * 50, 3 * 50)
+        assert by_job(jobs, "calibration_j")[1] == pytest.approx(half)
+
+    def test_a_container_has_what_its_inner_jobs_leave(self) -> None:
+        inside = pieces((2, 20, 60, 0.25)).with_columns(
+            job_id=pl.lit(1, pl.Int64), share=-pl.col("share"), gpus=-pl.col("gpus")
+        )
+        held = pl.concat([pieces((1, 0, 100, 1.0), (2, 20, 60, 0.25)), inside])
+        jobs, classes = integrate(STEADY, held)
+        assert by_job(jobs) == pytest.approx({1: 200 * (100 - 10), 2: 200 * 10})
+        assert by_job(jobs, "gpu_s") == pytest.approx({1: 4 * 90, 2: 40})
+        assert by_job(jobs, "duration_s") == pytest.approx({1: 100, 2: 40})
+        assert "stranded" not in by_class(classes)
+
+    def test_days_are_utc_and_each_adds_up(self) -> None:
+        times = np.arange(-10, 2 * DAY_S + 11, 5.0)
+        frame = samples(times, np.full(len(times), 100.0))
+        _, classes = integrate(frame, pieces((1, DAY_S - 50, DAY_S + 70, 1.0)), days=(0, 2))
+        job = classes.filter(pl.col("class") == "job").sort("day")
+        assert job["duration_s"].to_list() == pytest.approx([50, 70])
+
+    def test_a_lost_joule_is_noticed(self) -> None:
+        held = pieces((1, 0, 100, 1.0))
+        with pytest.raises(ConservationError, match="jobs do not add up to the class job"):
+            energy.integrate(
+                ["c-1"],
+                lambda _: STEADY,
+                Gate("reserved", Method("trapezoid", 30, 20)),
+                pieces=held,
+                occupancy=gates.occupancy(held.lazy()).collect().clear(),
+                states=unavailable(),
+                start=START,
+                end=START + timedelta(days=1),
+            )
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Two days of irregular samples with gaps, jobs on four quarters of a node, and states."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(0, 400))
+    span = draw(st.sampled_from([600, 20_000, 2 * DAY_S]))
+    origin = draw(st.sampled_from([0, DAY_S - 300]))
+    times = np.unique(np.round(rng.uniform(-40, span, n), 6)) + origin
+    power = rng.choice([5.0, 12.0, 100.0, 250.5, 1000.0], len(times))
+    power = power + rng.choice([0.0, 1.0], len(times)) * rng.random(len(times))
+    rows = []
+    for quarter in range(draw(st.integers(1, 4))):
+        bounds = np.unique(rng.integers(-20, span + 20, 2 * draw(st.integers(0, 4)))) + origin
+        pairs = list(zip(bounds[::2], bounds[1::2], strict=False))
+        rows += [
+            (10 * quarter + i, float(max(0, a)), float(min(2 * DAY_S, b)), 0.25)
+            for i, (a, b) in enumerate(pairs)
+            if max(0, a) < min(2 * DAY_S, b)
+        ]
+    states = [tuple(sorted(map(float, rng.integers(0, span, 2) + origin))) for _ in range(2)]
+    return samples(times, power), pieces(*rows), unavailable(*states)  # type: ignore[arg-type]
+
+
+MODES = st.tuples(
+    st.sampled_from(gates.POLICIES),
+    st.sampled_from(["trapezoid", "left_hold", "sum_of_samples", "inner_trapezoid"]),
+)
+
+
+def brute_force_j(frame: pl.DataFrame, start: float, stop: float, *, max_gap_s: float) -> float:
+    """Integral of piecewise-linear power over [start, stop], interval by interval."""
+    origin = int(START.timestamp()) * 1_000_000
+    times = (frame["timestamp"].cast(pl.Int64).to_numpy() - origin) / 1e6
+    power = frame["power_w"].to_numpy()
+    total = 0.0
+    for i in range(len(times) - 1):
+        t0, t1 = times[i], times[i + 1]
+        if t1 - t0 > max_gap_s:
+            continue
+        a, b = max(t0, start), min(t1, stop)
+        if b > a:
+            at = np.interp([a, b], [t0, t1], [power[i], power[i + 1]])
+            total += float(at.sum()) / 2 * (b - a)
+    return total
+
+
+class TestAlways:
+    @given(nodes())
+    @settings(max_examples=60, deadline=None)
+    def test_jobs_have_the_brute_force_integral(
+        self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+    ) -> None:
+        frame, held, states = node
+        jobs, _ = integrate(frame, held, states=states, days=(0, 2))
+        origin = START.timestamp()
+        expected = {
+            row["job_id"]: row["share"]
+            * brute_force_j(
+                frame,
+                row["started_at"].timestamp() - origin,
+                row["stopped_at"].timestamp() - origin,
+                max_gap_s=30,
+            )
+            for row in held.iter_rows(named=True)
+        }
+        assert by_job(jobs) == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+    @given(nodes(), MODES)
+    @settings(max_examples=150, deadline=None)
+    def test_everything_is_conserved_and_gates_never_add(
+        self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], mode: tuple[str, str]
+    ) -> None:
+        frame, held, states = node
+        policy, method = mode
+        # integrate() itself raises ConservationError when a node, a day or its jobs do not add up
+        jobs, classes = integrate(
+            frame, held, policy=policy, method=method, states=states, idle_power_w=90, days=(0, 2)
+        )
+        residue = (classes["overcount_j"] - classes["left_out_j"]).sum()
+        job = classes.filter(pl.col("class") == "job")["energy_j"].sum()
+        assert jobs["energy_j"].sum() == pytest.approx(job + residue, rel=1e-9, abs=1e-6)
+        assert classes["duration_s"].sum() == pytest.approx(2 * DAY_S, abs=1e-6)
+        if policy != "binary":
+            assert (classes["overcount_j"] == 0).all()
+            assert jobs["energy_j"].sum() <= classes["energy_j"].sum() * (1 + 1e-9) + 1e-6
+        if method != "inner_trapezoid":
+            assert classes["left_out_j"].abs().max() in (None, 0)
+        assert (classes["energy_j"] >= -1e-6).all()
+        assert (classes["duration_s"] >= -1e-6).all()
+
+    @given(nodes(), MODES)
+    @settings(max_examples=80, deadline=None)
+    def test_two_days_are_the_sum_of_each(
+        self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], mode: tuple[str, str]
+    ) -> None:
+        frame, held, states = node
+        policy, method = mode
+        columns = ["duration_s", "covered_s", "share_s", "energy_j"]
+        parts = [
+            integrate(
+                # what a partition holds: its own day and max_gap_s around it
+                frame.filter(
+                    pl.col("timestamp").is_between(
+                        START + timedelta(days=day, seconds=-30),
+                        START + timedelta(days=day + 1, seconds=30),
+                    )
+                ),
+                held,
+                policy=policy,
+                method=method,
+                states=states,
+                idle_power_w=90,
+                days=(day, day + 1),
+            )
+            for day in (0, 1)
+        ]
+        whole = integrate(
+            frame, held, policy=policy, method=method, states=states, idle_power_w=90, days=(0, 2)
+        )
+        for i, key in enumerate((["job_id"], ["day", "class"])):
+            names = [name for name in columns if name in whole[i].columns]
+            summed = pl.concat([part[i] for part in parts]).group_by(key).agg(pl.col(names).sum())
+            both = whole[i].join(summed, on=key, how="left", suffix="_parts").fill_null(0.0)
+            for name in names:
+                assert both[name].to_list() == pytest.approx(
+                    both[f"{name}_parts"].to_list(), rel=1e-9, abs=1e-6
+                )

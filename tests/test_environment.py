@@ -1,0 +1,125 @@
+"""One environment: what uv, pip and conda are told to install is the same."""
+
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETTINGS = tomllib.loads((ROOT / "uv.toml").read_text())
+PINS = [Requirement(pin) for pin in SETTINGS["constraint-dependencies"]]
+CONDA = yaml.safe_load((ROOT / "envs/footprint.yaml").read_text())
+
+
+def locked() -> dict[str, list[str]]:
+    """Requirement to hashes, of envs/requirements.lock."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "envs/requirements.lock").read_text(), flags=re.M)
+    entries = [entry.split() for entry in text.replace("\\\n", "").splitlines()]
+    return {
+        " ".join(word for word in entry if not word.startswith("--hash=")): [
+            word for word in entry if word.startswith("--hash=sha256:")
+        ]
+        for entry in entries
+    }
+
+
+def holds(requirement: Requirement, extra: str = "") -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def needs_of(name: str) -> list[str]:
+    """What an installed package requires; a group that is not installed is not followed."""
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def test_pip_gets_the_pins_of_uv() -> None:
+    assert list(locked()) == SETTINGS["constraint-dependencies"]
+
+
+def test_pip_gets_a_hash_for_every_file() -> None:
+    assert [pin for pin, hashes in locked().items() if not hashes] == []
+
+
+def test_a_pin_is_one_exact_version() -> None:
+    assert [str(pin) for pin in PINS if not re.fullmatch(r"==[\w.]+", str(pin.specifier))] == []
+
+
+def test_conda_gets_the_pins_of_uv() -> None:
+    packages = dict(each.split("=") for each in CONDA["dependencies"])
+    python = packages.pop("python")
+    machine = {"python_version": python, "python_full_version": f"{python}.9"}
+    pinned = {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in PINS
+        if pin.marker is None or pin.marker.evaluate(machine)
+    }
+    assert f">={python}" == PROJECT["project"]["requires-python"]
+    assert packages == {name: pinned[name.removesuffix("-base")] for name in packages}
+
+
+def test_conda_gets_all_that_rules_import() -> None:
+    extra = PROJECT["project"]["optional-dependencies"]["pipeline"]
+    wanted = {Requirement(each).name for each in extra}
+    packages = {each.split("=")[0].removesuffix("-base") for each in CONDA["dependencies"]}
+    assert packages == wanted - {"snakemake"} | {"python"}
+
+
+def test_every_package_is_pinned() -> None:
+    """Follow the requirements from the project on: each must have a pin for this Python."""
+    pinned = {canonicalize_name(pin.name) for pin in PINS if holds(pin)}
+    groups = PROJECT["dependency-groups"]
+    queue = [Requirement(each) for group in groups.values() for each in group]
+    seen: set[tuple[str, str]] = set()
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        assert name in pinned | {"footprint"}, f"{name} has no pin: run `make lock`"
+        for extra in {"", *requirement.extras}:
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                needs = map(Requirement, needs_of(name))
+                queue.extend(need for need in needs if holds(need, extra))
+    assert len(seen) > len(groups)
+
+
+def test_the_library_alone_installs_nothing_else() -> None:
+    assert PROJECT["project"]["dependencies"] == []
+    assert "pipeline" in PROJECT["tool"]["uv"]["default-groups"]
+
+
+def test_makefile_brings_a_uv_that_the_settings_accept() -> None:
+    versions = set(re.findall(r"\buv==([\w.]+)", (ROOT / "Makefile").read_text()))
+    accepted = Requirement(f"uv{SETTINGS['required-version']}").specifier
+    assert len(versions) == 1
+    assert accepted.contains(versions.pop())
+
+
+def test_no_file_names_a_registry_or_a_download() -> None:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git clone: there is no list of the project's files")
+    address = re.compile(
+        r"\bpypi\.org|pythonhosted\.org|anaconda\.org|npmjs\.(com|org)"
+        r"|https?://\S+\.(whl|conda|zip|tar\.(gz|bz2|xz))\b"
+        r"|--(extra-)?index-url|--find-links"
+    )
+    files = [ROOT / name for name in listing.stdout.split("\0") if name]
+    texts = {each: each.read_text(errors="replace") for each in files if each.is_file()}
+    found = [
+        f"{each.relative_to(ROOT)}: {match[0]}"
+        for each, text in texts.items()
+        if each != Path(__file__) and (match := address.search(text))
+    ]
+    assert len(texts) > 10
+    assert found == []

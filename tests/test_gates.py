@@ -1,0 +1,229 @@
+"""Who held what: shares, suspensions, containers, the study's window, and overlaps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import gates
+from footprint.errors import InputError
+from footprint.tables import Allocations, Jobs, Nodes
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+END = datetime(2025, 3, 3, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def rows(schema: Any, records: list[dict[str, Any]]) -> pl.LazyFrame:
+    """Records as a table; columns not given are null, or empty lists."""
+    empty = pl.DataFrame(schema.create_empty())
+    frame = pl.DataFrame(
+        [{name: record.get(name) for name in empty.columns} for record in records],
+        schema=empty.schema,
+    )
+    return frame.lazy()
+
+
+def node(name: str = "c-1", cores: int = 8, gpus: int = 4, **more: Any) -> dict[str, Any]:
+    per_gpu = cores // gpus if gpus else cores
+    return {
+        "node": name,
+        "valid_from": datetime(1970, 1, 1, tzinfo=UTC),
+        "site": "nancy",
+        "cluster": name.rsplit("-", 1)[0],
+        "n_cores": cores,
+        "cores": list(range(cores)),
+        "core_gpus": [core // per_gpu if gpus else None for core in range(cores)],
+        "gpus": list(range(gpus)),
+        "gpu_reservable": [True] * gpus,
+    } | more
+
+
+def job(job_id: int, start: float | None, stop: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "site": "nancy",
+        "user": "amaro",
+        "types": [],
+        "state": "terminated",
+        "started_at": None if start is None else at(start),
+        "stopped_at": None if stop is None else at(stop),
+    } | more
+
+
+def held(job_id: int, cores: list[int], name: str = "c-1") -> dict[str, Any]:
+    return {"job_id": job_id, "node": name, "cores": cores, "gpus": [], "basis": "cores"}
+
+
+def build(
+    jobs: list[dict[str, Any]],
+    allocations: list[dict[str, Any]],
+    nodes: list[dict[str, Any]] | None = None,
+    policy: str = "reserved",
+) -> pl.DataFrame:
+    return gates.build(
+        rows(Jobs, jobs),
+        rows(Allocations, allocations),
+        rows(Nodes, nodes or [node()]),
+        start=START,
+        end=END,
+        policy=policy,
+    ).collect()
+
+
+def spans(pieces: pl.DataFrame) -> list[tuple[int, float, float, float]]:
+    return [
+        (
+            row["job_id"],
+            (row["started_at"] - START).total_seconds(),
+            (row["stopped_at"] - START).total_seconds(),
+            round(row["share"], 9),
+        )
+        for row in pieces.sort("job_id", "started_at", "share").iter_rows(named=True)
+    ]
+
+
+class TestShares:
+    def test_a_gpu_with_its_cores_is_its_part_of_the_node(self) -> None:
+        pieces = build([job(1, 0, 10)], [held(1, [2, 3])])
+        assert spans(pieces) == [(1, 0, 10, 0.25)]
+        assert pieces["gpus"].to_list() == [1.0]
+        assert pieces["cores"].to_list() == [2.0]
+
+    def test_half_the_cores_of_a_gpu_are_half_of_it(self) -> None:
+        pieces = build([job(1, 0, 10)], [held(1, [2])])
+        assert pieces["share"].to_list() == [0.125]
+        assert pieces["gpus"].to_list() == [0.5]
+
+    def test_uneven_gpus_weigh_the_same(self) -> None:
+        # GPU 0 has 6 cores and GPU 1 has 2: a core of GPU 1 is worth three of GPU 0
+        uneven = node(gpus=2, core_gpus=[0, 0, 0, 0, 0, 0, 1, 1])
+        pieces = build([job(1, 0, 10), job(2, 0, 10)], [held(1, [0]), held(2, [7])], [uneven])
+        assert pieces.sort("job_id")["share"].to_list() == pytest.approx([1 / 12, 1 / 4])
+
+    def test_without_gpus_cores_count(self) -> None:
+        pieces = build([job(1, 0, 10)], [held(1, [0, 1, 2])], [node(gpus=0)])
+        assert spans(pieces) == [(1, 0, 10, 0.375)]
+        assert pieces["gpus"].to_list() == [0.0]
+
+    def test_a_core_without_gpu_makes_the_node_count_by_cores(self) -> None:
+        partial = node(gpus=2, core_gpus=[0, 0, 0, 1, 1, 1, None, None])
+        pieces = build([job(1, 0, 10)], [held(1, [6, 7])], [partial])
+        assert spans(pieces) == [(1, 0, 10, 0.25)]
+
+    def test_all_cores_are_exactly_the_node(self) -> None:
+        whole = node(cores=48, gpus=3)
+        pieces = build([job(1, 0, 10)], [held(1, list(range(48)))], [whole])
+        assert pieces["share"].to_list() == [1.0]
+
+    def test_binary_holds_the_node(self) -> None:
+        jobs = [job(1, 0, 10), job(2, 5, 15)]
+        pieces = build(jobs, [held(1, [0]), held(2, [7])], policy="binary")
+        assert spans(pieces) == [(1, 0, 10, 1.0), (2, 5, 15, 1.0)]
+
+    def test_hardware_is_that_of_the_day_of_the_job(self) -> None:
+        change = START + timedelta(seconds=100)
+        before = node(gpus=4, valid_until=change)
+        after = node(gpus=2, valid_from=change)
+        pieces = build(
+            [job(1, 0, 10), job(2, 100, 110)], [held(1, [0]), held(2, [0])], [after, before]
+        )
+        assert spans(pieces) == [(1, 0, 10, 0.125), (2, 100, 110, 0.125)]
+        assert pieces.sort("job_id")["gpus"].to_list() == [0.5, 0.25]
+
+    def test_a_core_that_the_node_does_not_have_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"job 1: holds core 99 of c-1"):
+            build([job(1, 0, 10)], [held(1, [99])])
+
+    def test_nodes_outside_the_study_are_left_out(self) -> None:
+        pieces = build([job(1, 0, 10)], [held(1, [0]), held(1, [0], "other-1")])
+        assert pieces["node"].to_list() == ["c-1"]
+
+
+class TestTime:
+    def test_bounds_are_clipped_to_the_study_and_marked(self) -> None:
+        pieces = build([job(1, -100, 3 * 86_400)], [held(1, [0])])
+        assert spans(pieces) == [(1, 0, 2 * 86_400, 0.125)]
+        assert pieces.select("opens", "closes").row(0) == (False, False)
+
+    def test_jobs_outside_never_started_or_without_length_have_no_piece(self) -> None:
+        jobs = [job(1, -100, 0), job(2, None, None), job(3, 7, 7), job(4, 2 * 86_400, 3 * 86_400)]
+        assert build(jobs, [held(i, [0]) for i in (1, 2, 3, 4)]).is_empty()
+
+    def test_a_running_job_lasts_to_its_walltime_or_the_end(self) -> None:
+        jobs = [
+            job(1, 0, None, walltime_s=3600),
+            job(2, 0, None),
+            job(3, 0, None, walltime_s=10**7),
+        ]
+        pieces = build(jobs, [held(1, [0]), held(2, [1]), held(3, [2])])
+        assert [stop for _, _, stop, _ in spans(pieces)] == [3600, 2 * 86_400, 2 * 86_400]
+
+    def test_suspensions_are_cut_out(self) -> None:
+        pauses = [
+            {"started_at": at(10), "stopped_at": at(20)},
+            {"started_at": at(50), "stopped_at": None},
+        ]
+        pieces = build([job(1, 0, 100, suspensions=pauses)], [held(1, [0])])
+        assert spans(pieces) == [(1, 0, 10, 0.125), (1, 20, 50, 0.125)]
+
+
+class TestContainers:
+    def test_the_owner_has_what_inner_jobs_leave(self) -> None:
+        jobs = [
+            job(1, 0, 100, types=["container"]),
+            job(2, 20, 60, types=["inner=1"], user="bruno"),
+        ]
+        pieces = build(jobs, [held(1, list(range(8))), held(2, [0, 1])])
+        assert spans(pieces) == [(1, 0, 100, 1.0), (1, 20, 60, -0.25), (2, 20, 60, 0.25)]
+        taken = pieces.filter(pl.col("share") < 0)
+        assert taken.select("gpus", "cores").row(0) == (-1.0, -2.0)
+
+    def test_containers_can_have_names(self) -> None:
+        jobs = [
+            job(1, 0, 100, types=["container=lab"]),
+            job(2, 20, 160, types=["deploy", "inner=lab"]),
+        ]
+        pieces = build(jobs, [held(1, list(range(8))), held(2, [0, 1])])
+        # the inner job outlives its container, which gives up only what it holds
+        assert (1, 20, 100, -0.25) in spans(pieces)
+
+    def test_inner_jobs_elsewhere_take_nothing(self) -> None:
+        jobs = [job(1, 0, 100, types=["container"]), job(2, 20, 60, types=["inner=1"])]
+        nodes = [node("c-1"), node("c-2")]
+        pieces = build(jobs, [held(1, list(range(8))), held(2, [0], "c-2")], nodes)
+        assert (pieces["share"] > 0).all()
+
+
+class TestOccupancy:
+    def test_steps_add_up(self) -> None:
+        pieces = build([job(1, 0, 10), job(2, 5, 20)], [held(1, [0, 1]), held(2, [2, 3])])
+        steps = gates.occupancy(pieces.lazy()).collect()
+        assert [
+            ((row["at"] - START).total_seconds(), row["share"])
+            for row in steps.iter_rows(named=True)
+        ] == [(0, 0.25), (5, 0.5), (10, 0.25), (20, 0.0)]
+
+    def test_thirds_come_back_to_nothing(self) -> None:
+        third = node(cores=3, gpus=3)
+        jobs = [job(i, i, 10 + i) for i in range(3)]
+        pieces = build(jobs, [held(i, [i]) for i in range(3)], [third])
+        assert gates.occupancy(pieces.lazy()).collect()["share"][-1] == 0.0
+
+    def test_one_job_after_another_does_not_overlap(self) -> None:
+        build([job(1, 0, 10), job(2, 10, 20)], [held(1, list(range(8))), held(2, [0])])
+
+    def test_more_than_the_node_is_refused_with_its_jobs(self) -> None:
+        jobs = [job(1, 0, 10), job(2, 5, 20)]
+        with pytest.raises(InputError, match=r"c-1: jobs 1, 2 together hold 1\.12 .* 00:00:05 UTC"):
+            build(jobs, [held(1, list(range(8))), held(2, [0])])
+
+    def test_but_not_under_binary(self) -> None:
+        jobs = [job(1, 0, 10), job(2, 5, 20)]
+        build(jobs, [held(1, list(range(8))), held(2, [0])], policy="binary")

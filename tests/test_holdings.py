@@ -1,0 +1,271 @@
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from answers import NOON, g5k_job, node, nodes_table, page
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.site import files, holdings, oar
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+END = datetime(2025, 4, 1, tzinfo=UTC)
+START_S, END_S = int(START.timestamp()), int(END.timestamp())
+NODES = nodes_table(node("gruss-1", n_gpus=2), node("gruss-2", n_gpus=2), node("gros-1"))
+
+
+def records(*jobs, file="jobs/a.json"):
+    return oar.parse_jobs(page(*jobs), file=file, resources={})
+
+
+def found(*frames, nodes=NODES, start=START, end=END):
+    return holdings.job_records(pl.concat(frames), nodes=nodes, site="nancy", start=start, end=end)
+
+
+def aside(result):
+    return result.set_aside.select("source", "reason", "n_rows", "example").collect().rows()
+
+
+def jobs(result):
+    return result.jobs.collect()["job_id"].to_list()
+
+
+def held(*cores, nodes=None):
+    return {
+        "resources_by_type": {"cores": [f"{core}" for core in cores]},
+        "assigned_nodes": nodes or sorted({core.partition("/")[0] for core in cores}),
+    }
+
+
+def test_a_job_and_what_it_held():
+    result = found(records(g5k_job(1, name="train")))
+    (job,) = result.jobs.collect().to_dicts()
+    assert job["started_at"] == datetime(2025, 3, 3, 12, tzinfo=UTC)
+    assert job["stopped_at"] == datetime(2025, 3, 3, 13, tzinfo=UTC)
+    assert job["submitted_at"] == datetime(2025, 3, 3, 11, 59, tzinfo=UTC)
+    assert (job["site"], job["suspensions"], job["types"]) == ("nancy", None, [])
+    assert result.allocations.collect().rows() == [(1, "gruss-1", [0, 1], [0], "cores")]
+    assert aside(result) == []
+    tables.Jobs.validate(result.jobs)
+    tables.Allocations.validate(result.allocations)
+    tables.SetAside.validate(result.set_aside)
+
+
+def test_cores_of_several_nodes_and_gpus_in_full_and_short_names():
+    cores = ["gruss-2/3", "gruss-2/1", "gruss-1.nancy.grid5000.fr/2", "gros-1/0", "gruss-2/1"]
+    result = found(records(g5k_job(1, **held(*cores))))
+    assert result.allocations.collect().rows() == [
+        (1, "gros-1", [0], [], "cores"),
+        (1, "gruss-1", [2], [1], "cores"),
+        (1, "gruss-2", [1, 3], [0, 1], "cores"),
+    ]
+
+
+def test_a_node_without_known_cores_was_held_whole_with_its_reservable_gpus():
+    gpus = {
+        "nvidia0": {"cpu_affinity": 0, "reservation": False},
+        "nvidia1": {"cpu_affinity": 0},
+        "nvidia2": {"cpu_affinity": 1},
+    }
+    nodes = nodes_table(node("gruss-1", gpu_devices=gpus), node("gros-1"))
+    result = found(records(g5k_job(1, **held(nodes=["gruss-1", "gros-1"]))), nodes=nodes)
+    assert result.allocations.collect().rows() == [
+        (1, "gros-1", [0, 1, 2, 3], [], "whole_node"),
+        (1, "gruss-1", [0, 1, 2, 3], [1, 2], "whole_node"),
+    ]
+
+
+def test_gpus_that_oar_tells_win_over_the_rule():
+    resources = [
+        {
+            "id": 1,
+            "type": "default",
+            "network_address": "gruss-1",
+            "cpuset": 0,
+            "gpudevice": 1,
+            "status": "assigned",
+        }
+    ]
+    job = {
+        "id": 1,
+        "owner": "someone",
+        "state": "Error",
+        "start_time": NOON,
+        "stop_time": NOON + 9,
+        "resources": resources,
+    }
+    assert found(records(job)).allocations.collect()["gpus"].to_list() == [[1]]
+
+
+def test_the_window_decides_by_what_was_held_else_by_submission():
+    cases = [
+        g5k_job(1, started_at=START_S - 10, stopped_at=START_S),
+        g5k_job(2, started_at=START_S - 10, stopped_at=START_S + 1),
+        g5k_job(3, started_at=START_S, stopped_at=START_S),
+        g5k_job(4, started_at=END_S - 1, stopped_at=END_S + 10),
+        g5k_job(5, started_at=END_S, stopped_at=END_S + 10),
+        g5k_job(6, started_at=START_S - 10, stopped_at=None, state="running"),
+        g5k_job(7, started_at=0, stopped_at=None, state="error", submitted_at=START_S),
+        g5k_job(8, started_at=0, stopped_at=None, state="waiting", submitted_at=START_S - 1),
+        g5k_job(9, started_at=0, stopped_at=None, state="waiting", submitted_at=END_S),
+    ]
+    result = found(records(*cases))
+    assert jobs(result) == [2, 3, 4, 6, 7]
+    assert aside(result) == [("jobs/a.json", "outside the window", 4, "1")]
+    assert set(result.allocations.collect()["job_id"]) == {2, 3, 4, 6}
+
+
+def test_jobs_of_other_clusters_are_counted():
+    result = found(
+        records(
+            g5k_job(1, **held("grvingt-1/0")),
+            g5k_job(2, **held("grvingt-1/0", "gros-1/0", "grvingt-2/0")),
+            g5k_job(3, **held("gros-1/1")),
+        )
+    )
+    assert jobs(result) == [2, 3]
+    assert aside(result) == [
+        ("jobs/a.json", "node of another cluster", 2, "2"),
+        ("jobs/a.json", "on other clusters only", 1, "1"),
+    ]
+
+
+def test_moldable_jobs_and_overlapping_pages_are_merged():
+    result = found(
+        records(g5k_job(2), g5k_job(1, walltime=60), g5k_job(1, walltime=120), file="jobs/b.json"),
+        records(g5k_job(2), file="jobs/a.json"),
+    )
+    assert jobs(result) == [1, 2]
+    assert result.jobs.collect()["walltime_s"].to_list() == [120, 7200]
+    assert aside(result) == [("jobs/b.json", "repeated", 2, "1")]
+
+
+def test_the_latest_and_fullest_record_wins():
+    running = g5k_job(1, state="running", stopped_at=None, exit_code=None, name="train")
+    ended = g5k_job(1, **held(nodes=["gruss-1"]))
+    short = {"id": 1, "owner": "someone", "state": "Terminated", "submission": NOON - 60}
+    expected = found(records(g5k_job(1, name="train"))).jobs.collect()
+    for order in ([running, ended, short], [short, ended, running], [ended, running]):
+        result = found(records(*order))
+        assert_frame_equal(result.jobs.collect(), expected)
+        assert result.allocations.collect().rows() == [(1, "gruss-1", [0, 1], [0], "cores")]
+
+
+@settings(deadline=None, max_examples=30)
+@given(order=st.permutations(range(5)))
+def test_the_order_of_the_records_does_not_matter(order):
+    cases = [
+        records(g5k_job(1, state="running", stopped_at=None), file="jobs/a.json"),
+        records(g5k_job(1, name="x", types=["exotic"], events=None), file="jobs/b.json"),
+        records(g5k_job(1, command="y", **held(nodes=["gruss-1"])), file="jobs/c.json"),
+        records(g5k_job(2), file="jobs/a.json"),
+        records(g5k_job(2, walltime=5), file="jobs/d.json"),
+    ]
+    result = found(*(cases[position] for position in order))
+    expected = found(*cases)
+    for table, reference in zip(result, expected, strict=True):
+        assert_frame_equal(table.collect(), reference.collect())
+
+
+def test_an_ended_job_without_an_end_is_counted():
+    result = found(records(g5k_job(1, stopped_at=None), g5k_job(2)))
+    assert jobs(result) == [2]
+    assert aside(result) == [("jobs/a.json", "ended, but no end is recorded", 1, "1")]
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (
+            [{"id": 3, "owner": "x", "state": "Terminated", "submission": NOON}],
+            "jobs/a.json: job 3 is terminated, but no file says when it ran; save",
+        ),
+        (
+            [g5k_job(3, resources_by_type=None, assigned_nodes=None)],
+            "jobs/a.json: no file names the nodes of job 3; save /sites/<site>/jobs?resources=yes",
+        ),
+        (
+            [g5k_job(3, **held("gruss-7/0"))],
+            "jobs/a.json: job 3 held node gruss-7, which nodes/ does not describe; save",
+        ),
+        (
+            [g5k_job(3, **held("gruss-1/4"))],
+            "jobs/a.json: job 3 held core 4 of gruss-1, which its description in nodes/ lacks",
+        ),
+        (
+            [g5k_job(3, **held("gemini-1.lyon.grid5000.fr/0"))],
+            "jobs/a.json: job 3 held gemini-1.lyon.grid5000.fr, which is not a node of nancy",
+        ),
+        (
+            [g5k_job(3), g5k_job(3, user="other")],
+            "jobs/a.json: job 3 has different owners; keep the files of one site only",
+        ),
+        (
+            [g5k_job(3), g5k_job(3, submitted_at=NOON - 50)],
+            "jobs/a.json: job 3 has different times of submission; keep",
+        ),
+        (
+            [{**g5k_job(3, resources_by_type=None), "resource_id": [12]}],
+            "jobs/a.json: job 3 held resource 12, which no table of resources has; save oarapi",
+        ),
+    ],
+)
+def test_what_cannot_be_accounted_for_is_refused(case, expected):
+    with pytest.raises(InputError) as error:
+        found(records(*case))
+    assert str(error.value).startswith(expected)
+
+
+def test_faults_outside_the_window_do_no_harm():
+    early = {"started_at": START_S - 20, "stopped_at": START_S - 10}
+    result = found(
+        records(
+            g5k_job(1, **early, **held("gruss-7/0")),
+            g5k_job(2, **early, resources_by_type=None, assigned_nodes=None),
+        )
+    )
+    assert jobs(result) == []
+    assert len(result.allocations.collect()) == 0
+
+
+def test_many_jobs_are_unfolded_in_parts(monkeypatch):
+    monkeypatch.setattr(holdings, "JOBS_AT_ONCE", 2)
+    cases = [g5k_job(key, **held(f"gruss-1/{key % 4}")) for key in range(7)]
+    rows = found(records(*cases)).allocations.collect().rows()
+    assert rows == [(key, "gruss-1", [key % 4], [key % 4 // 2], "cores") for key in range(7)]
+
+
+def test_the_recorded_jobs_of_all_sources_together(shared_data):
+    folder = shared_data / "oar"
+    table = oar.parse_resources(
+        files.documents(folder / "rest" / "resources-details.json")[0], file="resources"
+    )
+    names = [
+        "rest/jobs-details-all-ended.json",
+        "rest/jobs-details-limit-page1.json",
+        "rest/jobs-from-to.json",
+        "oarstat/oarstat-gantt-f-J.json",
+        "oarstat/oarstat-f-J.json",
+    ]
+    frames = {
+        name: oar.parse_jobs(files.documents(folder / name)[0], file=name, resources=table)
+        for name in names
+    }
+    toys = nodes_table(node("cpux-1"), node("cpux-2"), node("gpux-1", n_cores=8, n_gpus=2))
+    day = {"start": datetime(2026, 11, 23, tzinfo=UTC), "end": datetime(2026, 11, 24, tzinfo=UTC)}
+    together = found(*frames.values(), nodes=toys, **day)
+    alone = found(frames[names[0]], nodes=toys, **day)
+    # The reservation, job 24, was cancelled: the list of ended jobs lacks it, others saw it wait.
+    assert jobs(together) == list(range(1, 25))
+    # Only oarstat tells array indices, and the walltimes of jobs that never started.
+    known = together.jobs.collect().filter(pl.col("job_id") != 24)
+    told_elsewhere = ["array_index", "walltime_s"]
+    assert_frame_equal(known.drop(told_elsewhere), alone.jobs.collect().drop(told_elsewhere))
+    assert known["walltime_s"].null_count() == 1  # the held job
+    assert_frame_equal(together.allocations.collect(), alone.allocations.collect())
+    assert len(alone.allocations.collect()) == 24
+    n_set_aside = together.set_aside.collect()["n_rows"].sum()
+    assert n_set_aside == sum(map(len, frames.values())) - 24

@@ -1,0 +1,283 @@
+"""From sums of months to a job: coverage, imputation, intervals, flags, conservation."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import gather, job_energy, tables
+from footprint.conservation import ConservationError
+from footprint.energy import JOB_SUMS
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+END = datetime(2025, 3, 3, tzinfo=UTC)
+KWH = 3.6e6
+
+NODES = pl.LazyFrame(
+    {
+        "node": ["a-1", "a-2", "b-1"],
+        "cluster": ["a", "a", "b"],
+        "has_gpu": [True, True, False],
+    }
+)
+
+
+def sums(*rows: dict[str, Any]) -> pl.LazyFrame:
+    """Sums of a job on a node; an hour of a whole node, measured at 1 kW, unless said otherwise."""
+    usual = dict.fromkeys(JOB_SUMS, 0.0) | {
+        "duration_s": 3600.0,
+        "covered_s": 3600.0,
+        "gpu_s": 4 * 3600.0,
+        "core_s": 16 * 3600.0,
+        "share_s": 3600.0,
+        "share_covered_s": 3600.0,
+        "energy_j": KWH,
+        "n_probes": 90.0,
+        "probe_w": 90 * 1000.0,
+        "probe_w2": 90 * 1000.0**2,
+    }
+    unmeasured = {"covered_s": 0.0, "share_covered_s": 0.0, "energy_j": 0.0, "n_probes": 0.0}
+    unmeasured |= {"probe_w": 0.0, "probe_w2": 0.0}
+    frame = pl.DataFrame(
+        [usual | (unmeasured if row.pop("unmeasured", False) else {}) | row for row in rows]
+    )
+    return frame.lazy()
+
+
+def per_node(*rows: dict[str, Any], method: str = "trapezoid") -> pl.DataFrame:
+    found = job_energy.job_nodes(sums(*rows), NODES, method=method)
+    return tables.conform(tables.JobNodeEnergy, found)
+
+
+def records(*rows: dict[str, Any]) -> pl.LazyFrame:
+    empty = pl.DataFrame(tables.Jobs.create_empty())
+    usual = {
+        "site": "nancy",
+        "user": "amaro",
+        "types": [],
+        "state": "terminated",
+        "started_at": START,
+        "stopped_at": START + timedelta(hours=1),
+    }
+    return pl.DataFrame(
+        [{name: (usual | row).get(name) for name in empty.columns} for row in rows],
+        schema=empty.schema,
+    ).lazy()
+
+
+def allocations(*pairs: tuple[int, str], basis: str = "cores") -> pl.LazyFrame:
+    empty = pl.DataFrame(tables.Allocations.create_empty())
+    rows = [
+        {"job_id": job, "node": node, "cores": [0], "gpus": [], "basis": basis}
+        for job, node in pairs
+    ]
+    return pl.DataFrame(rows, schema=empty.schema).lazy()
+
+
+def whole(nodes: pl.DataFrame, jobs: pl.LazyFrame, held: pl.LazyFrame) -> dict[int, dict[str, Any]]:
+    found = job_energy.jobs(nodes.lazy(), jobs, held, start=START, end=END)
+    frame = tables.conform(tables.JobEnergy, found)
+    return {row["job_id"]: row for row in frame.iter_rows(named=True)}
+
+
+class TestJobNodes:
+    def test_months_add_up(self) -> None:
+        row = per_node(
+            {"job_id": 1, "node": "a-1"},
+            {"job_id": 1, "node": "a-1", "energy_j": 2 * KWH},
+        ).row(0, named=True)
+        assert row["energy_kwh"] == pytest.approx(3)
+        assert row["duration_s"] == 7200
+        assert row["gpu_hours"] == pytest.approx(8)
+        assert row["core_hours"] == pytest.approx(32)
+        assert row["coverage_frac"] == 1
+        assert row["imputed_kwh"] == 0
+
+    def test_the_own_mean_fills_what_is_missing(self) -> None:
+        half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.4 * KWH}
+        row = per_node({"job_id": 1, "node": "a-1"} | half).row(0, named=True)
+        assert row["energy_kwh"] == pytest.approx(0.4)
+        assert row["imputed_kwh"] == pytest.approx(0.4)
+        assert row["coverage_frac"] == pytest.approx(0.5)
+
+    def test_without_an_own_mean_the_job_and_then_the_cluster_has_one(self) -> None:
+        rows = per_node(
+            {"job_id": 1, "node": "a-1", "energy_j": 2 * KWH},
+            {"job_id": 1, "node": "a-2", "unmeasured": True},
+            {"job_id": 2, "node": "a-2", "unmeasured": True, "share_s": 1800.0},
+            {"job_id": 3, "node": "b-1", "unmeasured": True},
+        )
+        imputed = dict(rows.select(pl.format("{} {}", "job_id", "node"), "imputed_kwh").iter_rows())
+        # job 1 draws 2 kW on a-1; so does cluster a on the whole; of cluster b nothing is known
+        assert imputed["1 a-2"] == pytest.approx(2)
+        assert imputed["2 a-2"] == pytest.approx(1)
+        assert imputed["3 b-1"] is None
+        assert rows["energy_kwh"].null_count() == 3
+
+    def test_the_interval_is_made_of_its_parts(self) -> None:
+        row = per_node(
+            {
+                "job_id": 1,
+                "node": "a-1",
+                "spread_j2": (0.03 * KWH / 1.96) ** 2,
+                "quantisation_j": 0.04 * KWH,
+                "calibration_j": 0.12 * KWH,
+            }
+        ).row(0, named=True)
+        assert row["sampling_kwh"] == pytest.approx(0.03)
+        assert row["energy_high_kwh"] == pytest.approx(1.13)
+        assert row["energy_low_kwh"] == pytest.approx(0.87)
+
+    def test_a_gap_is_as_uncertain_as_the_power_varies(self) -> None:
+        half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.5 * KWH}
+        varied = {"probe_w2": 90 * (1000.0**2 + 100.0**2)}  # a deviation of 100 W
+        row = per_node({"job_id": 1, "node": "a-1"} | half | varied).row(0, named=True)
+        assert row["gap_kwh"] == pytest.approx(1.96 * 0.1 * 0.5)
+
+    def test_methods_without_interpolation_allow_for_their_bounds(self) -> None:
+        sums_of = {"job_id": 1, "node": "a-1", "edge_j": 0.06 * KWH}
+        inner = per_node(dict(sums_of), method="inner_trapezoid").row(0, named=True)
+        summed = per_node(dict(sums_of), method="sum_of_samples").row(0, named=True)
+        assert inner["sampling_kwh"] == pytest.approx(0.06)
+        assert summed["sampling_kwh"] == pytest.approx(1.96 * 0.06 / 6**0.5)
+
+
+class TestJobs:
+    def test_nodes_add_up_and_coverage_is_weighted_by_share_and_time(self) -> None:
+        nodes = per_node(
+            {"job_id": 1, "node": "a-1"},
+            {
+                "job_id": 1,
+                "node": "a-2",
+                "share_s": 900.0,
+                "share_covered_s": 450.0,
+                "covered_s": 1800.0,
+                "energy_j": 0.2 * KWH,
+            },
+        )
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
+        assert row["energy_kwh"] == pytest.approx(1.2)
+        assert row["imputed_kwh"] == pytest.approx(0.2)
+        assert row["coverage_frac"] == pytest.approx((3600 + 450) / (3600 + 900))
+        assert row["n_nodes"] == 2
+        assert row["clusters"] == ["a"]
+        assert row["flags"] == ["partly_measured", "shared_node"]
+
+    def test_a_job_that_never_started_used_exactly_nothing(self) -> None:
+        jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})
+        row = whole(per_node({"job_id": 2, "node": "a-1"}), jobs, allocations())[1]
+        assert row["energy_kwh"] == row["energy_high_kwh"] == row["imputed_kwh"] == 0
+        assert row["coverage_frac"] is None
+        assert row["flags"] == ["never_started"]
+
+    def test_a_job_without_any_measurement_is_unknown_not_zero(self) -> None:
+        nodes = per_node({"job_id": 1, "node": "b-1", "unmeasured": True})
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "b-1")))[1]
+        assert row["energy_kwh"] is None
+        assert row["imputed_kwh"] is None
+        assert row["energy_low_kwh"] is None
+        assert row["coverage_frac"] == 0
+        assert "unmeasured" in row["flags"]
+
+    def test_flags_of_time_and_place(self) -> None:
+        jobs = records(
+            {"job_id": 1, "started_at": START - timedelta(hours=1), "stopped_at": None},
+            {"job_id": 2, "stopped_at": END + timedelta(hours=1), "state": "suspended"},
+            {"job_id": 3},
+        )
+        nodes = per_node(*({"job_id": i, "node": "a-1"} for i in (1, 2, 3)))
+        held = pl.concat(
+            [
+                allocations((1, "a-1"), basis="whole_node"),
+                allocations((2, "a-1"), (2, "z-9"), (3, "a-1")),
+            ]
+        )
+        found = whole(nodes, jobs, held)
+        assert found[1]["flags"] == [
+            "starts_before_window",
+            "ends_after_window",
+            "still_running",
+            "whole_node_assumed",
+        ]
+        assert found[2]["flags"] == ["ends_after_window", "nodes_outside_study", "suspended"]
+        assert found[3]["flags"] == []
+
+    def test_jobs_on_other_clusters_are_not_of_the_study(self) -> None:
+        jobs = records({"job_id": 1}, {"job_id": 2}, {"job_id": 3, "started_at": None})
+        kept, elsewhere = job_energy.of_study(
+            jobs, allocations((1, "a-1"), (1, "z-9"), (2, "z-9")), NODES
+        )
+        assert kept.collect()["job_id"].to_list() == [1, 3]
+        assert elsewhere == 1
+
+
+def classes(*rows: tuple[str, str, float, float]) -> pl.LazyFrame:
+    return pl.LazyFrame(
+        [
+            {
+                "node": node,
+                "day": date(2025, 3, 1),
+                "class": cls,
+                "energy_j": energy * KWH,
+                "duration_s": seconds,
+                "overcount_j": 0.0,
+                "left_out_j": 0.0,
+            }
+            for node, cls, energy, seconds in rows
+        ]
+    )
+
+
+TWO_DAYS_S = 2 * 86_400.0
+
+
+class TestCheck:
+    def test_energy_of_no_data_is_unknown(self) -> None:
+        found = job_energy.node_classes(classes(("a-1", "no_data", 0.0, TWO_DAYS_S)), NODES)
+        frame = tables.conform(tables.NodeEnergy, found)
+        assert frame["energy_kwh"].to_list() == [None]
+
+    def test_what_adds_up_passes_and_a_lost_share_does_not(self) -> None:
+        of_node = job_energy.node_classes(
+            classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 3600)), NODES
+        ).collect()
+        job_energy.check(per_node({"job_id": 1, "node": "a-1"}), of_node, start=START, end=END)
+        lost = per_node({"job_id": 1, "node": "a-1", "energy_j": KWH * (1 - 1e-8)})
+        with pytest.raises(ConservationError):
+            job_energy.check(lost, of_node, start=START, end=END)
+
+    def test_a_missing_hour_is_noticed(self) -> None:
+        of_node = job_energy.node_classes(
+            classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 7200)), NODES
+        ).collect()
+        with pytest.raises(ConservationError):
+            job_energy.check(per_node({"job_id": 1, "node": "a-1"}), of_node, start=START, end=END)
+
+
+def test_gather_conceals_people_and_counts_jobs_elsewhere() -> None:
+    empty = pl.DataFrame(tables.Nodes.create_empty())
+    node = {
+        "node": "a-1",
+        "valid_from": datetime(1970, 1, 1, tzinfo=UTC),
+        "cluster": "a",
+        "gpu_reservable": [True],
+    }
+    nodes = pl.DataFrame([{k: node.get(k) for k in empty.columns}], schema=empty.schema).lazy()
+    found = gather.gather(
+        nodes=nodes,
+        records=records({"job_id": 1}, {"job_id": 2}),
+        allocations=allocations((1, "a-1"), (2, "z-9")),
+        job_sums=sums({"job_id": 1, "node": "a-1"}),
+        classes=classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 3600)),
+        clusters=["a"],
+        method="trapezoid",
+        start=START,
+        end=END,
+        key=b"k" * 32,
+    )
+    assert found.jobs["job_id"].to_list() == [1]
+    assert found.jobs["user"].to_list() != ["amaro"]
+    assert found.set_aside.collect()["n_rows"].to_list() == [1]

@@ -1,0 +1,126 @@
+import json
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from footprint import nodes
+from footprint.nodes import Gpu
+
+NUMBERINGS = (
+    "contiguous",
+    "round-robin",
+    "contiguous-including-threads",
+    "contiguous-grouped-by-threads",
+)
+
+
+def cpusets(numbering, *, n_cpus=2, n_cores=4, n_threads=8):
+    cores = nodes.cores(numbering=numbering, n_cpus=n_cpus, n_cores=n_cores, n_threads=n_threads)
+    return [core.cpuset for core in cores]
+
+
+def anywhere(cpu, *, cores=None, reservable=True):
+    return Gpu(cpu=cpu, cores=None if cores is None else frozenset(cores), reservable=reservable)
+
+
+@pytest.mark.parametrize(
+    ("numbering", "expected"),
+    [
+        ("contiguous", [0, 1, 2, 3]),
+        ("round-robin", [0, 2, 1, 3]),
+        ("contiguous-including-threads", [0, 1, 4, 5]),
+        ("contiguous-grouped-by-threads", [0, 2, 4, 6]),
+    ],
+)
+def test_two_sockets_of_two_cores_of_two_threads(numbering, expected):
+    assert cpusets(numbering) == expected
+
+
+@given(
+    numbering=st.sampled_from(NUMBERINGS),
+    n_cpus=st.integers(1, 4),
+    per_cpu=st.integers(1, 16),
+    threads=st.integers(1, 4),
+)
+def test_every_core_has_a_number_of_its_own_below_the_threads(numbering, n_cpus, per_cpu, threads):
+    n_cores = n_cpus * per_cpu
+    found = cpusets(numbering, n_cpus=n_cpus, n_cores=n_cores, n_threads=n_cores * threads)
+    assert len(set(found)) == n_cores
+    assert 0 <= min(found) <= max(found) < n_cores * threads
+
+
+def test_what_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="do not divide"):
+        cpusets("contiguous", n_cpus=2, n_cores=5)
+    with pytest.raises(ValueError, match="'spiral'"):
+        cpusets("spiral")
+
+
+def test_gpus_of_a_socket_share_its_cores_in_order():
+    cores = nodes.cores(numbering="contiguous", n_cpus=2, n_cores=6, n_threads=12)
+    gpus = [anywhere(0), anywhere(0), anywhere(1)]
+    # Three cores and two GPUs on socket 0: core 0 and 1 (0*2//3, 1*2//3) with GPU 0, core 2 with 1.
+    assert nodes.core_gpus(cores, gpus) == {0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 2}
+
+
+def test_declared_cores_decide_and_a_core_that_none_declares_has_no_gpu():
+    cores = nodes.cores(numbering="contiguous", n_cpus=1, n_cores=4, n_threads=4)
+    gpus = [anywhere(0, cores=[0, 2]), anywhere(0, cores=[1])]
+    assert nodes.core_gpus(cores, gpus) == {0: 0, 1: 1, 2: 0, 3: None}
+
+
+def test_the_only_reservable_gpu_goes_with_every_core_and_others_with_none():
+    cores = nodes.cores(numbering="contiguous", n_cpus=2, n_cores=2, n_threads=2)
+    assert nodes.core_gpus(cores, [anywhere(1)]) == {0: 0, 1: 0}
+    assert nodes.core_gpus(cores, [anywhere(0, reservable=False), anywhere(1)]) == {0: 1, 1: 1}
+    assert nodes.core_gpus(cores, [anywhere(0, reservable=False)]) == {0: None, 1: None}
+    assert nodes.core_gpus(cores, []) == {0: None, 1: None}
+
+
+def test_a_socket_without_gpu_has_cores_without_gpu():
+    cores = nodes.cores(numbering="contiguous", n_cpus=2, n_cores=2, n_threads=2)
+    assert nodes.core_gpus(cores, [anywhere(0), anywhere(0)]) == {0: 0, 1: None}
+
+
+@pytest.mark.parametrize("cluster", ["graffiti", "grue"])
+def test_the_rule_gives_the_table_that_oar_was_set_up_with(shared_data, cluster):
+    folder = shared_data / "reference-api"
+    described = json.loads((folder / "nancy" / f"{cluster}_nodes.json").read_text())["items"][0]
+    architecture = described["architecture"]
+    gpus = [
+        anywhere(
+            gpu["cpu_affinity"],
+            cores=[int(core) for core in gpu["cores_affinity"].split()]
+            if "cores_affinity" in gpu
+            else None,
+        )
+        for gpu in described["gpu_devices"].values()
+    ]
+    cores = nodes.cores(
+        numbering=architecture["cpu_core_numbering"],
+        n_cpus=architecture["nb_procs"],
+        n_cores=architecture["nb_cores"],
+        n_threads=architecture["nb_threads"],
+    )
+    table = (folder / f"{cluster}_core_gpu_table.txt").read_text().splitlines()
+    rows = [[field.strip() for field in line.split("|")] for line in table if line[:1] == "|"][1:]
+    by_host = {
+        host: {int(row[5]): int(row[8]) for row in group}
+        for host, group in groupby(rows, key=lambda row: row[2])
+    }
+    assert by_host
+    found = nodes.core_gpus(cores, gpus)
+    assert all(expected == found for expected in by_host.values())
+
+
+def test_plausible_power_is_twice_what_the_parts_can_draw():
+    # 2 x (250 + 200 for the unknown one + 12 x 16 + 0.3725 x 128 + 300) = 1979.36
+    power = nodes.max_plausible_power_w(
+        gpu_power_limits_w=[250.0, None], n_cores=16, memory_bytes=128 * 10**9
+    )
+    assert power == pytest.approx(1979.36)
+    assert nodes.max_plausible_power_w(
+        gpu_power_limits_w=[], n_cores=1, memory_bytes=None
+    ) == pytest.approx(624.0)

@@ -1,0 +1,59 @@
+"""The default profile, on a workflow of one figure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROFILE = Path(__file__).parents[1] / "profiles/default"
+
+SNAKEFILE = """
+rule all:
+    input:
+        "results/figure.svg",
+
+rule plot:
+    output:
+        report("results/figure.svg", category="Energy"),
+    log:
+        "logs/plot.log",
+    shell:
+        "echo '<svg xmlns=\\"http://www.w3.org/2000/svg\\"/>' > {output} 2> {log}"
+"""
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles/default").symlink_to(PROFILE)
+    return tmp_path
+
+
+def snakemake(workflow: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "snakemake", *options]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(workflow / "cache")}
+    done = subprocess.run(
+        command, cwd=workflow, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_run_leaves_the_report_and_a_second_one_does_nothing(workflow: Path) -> None:
+    snakemake(workflow, "--cores", "1")
+    report = workflow / "results/report.html"
+    assert "figure.svg" in report.read_text()
+    report.unlink()
+    assert "Nothing to be done" in snakemake(workflow, "--cores", "1")
+    assert report.is_file()
+
+
+@pytest.mark.parametrize("options", [["-n"], ["-nq"], ["--dry-run"], ["--cores", "1", "--touch"]])
+def test_planning_alone_makes_no_report(workflow: Path, options: list[str]) -> None:
+    snakemake(workflow, *options)
+    assert not (workflow / "results").exists()

@@ -1,0 +1,183 @@
+import polars as pl
+import pytest
+from answers import node, nodes_table, page, save
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.site import files, folders, reference
+
+
+def rows_of(*documents, site="nancy"):
+    return reference.node_rows(
+        [(f"nodes/{number}.json", document) for number, document in enumerate(documents)],
+        site=site,
+    )
+
+
+def test_a_node_with_two_gpus():
+    (row,) = rows_of(page(node("gruss-1", n_gpus=2)))
+    assert (row["node"], row["site"], row["cluster"]) == ("gruss-1", "nancy", "gruss")
+    assert row["cpu_model"] == "AMD EPYC 7352"
+    assert (row["n_cpus"], row["n_cores"], row["n_threads"]) == (2, 4, 8)
+    assert row["cores"] == [0, 1, 2, 3]
+    assert row["core_gpus"] == [0, 0, 1, 1]
+    assert row["gpu_power_limits_w"] == [300.0, 300.0]
+    assert row["gpu_memory_bytes"] == [48_305_799_168] * 2
+    assert row["queues"] == ["admin", "production"]
+    assert row["power_metrics"] is None
+    # 2 x (2 x 300 + 12 x 4 + 0.3725 x 16 + 300)
+    assert row["max_plausible_power_w"] == pytest.approx(1907.92)
+    assert row["valid_from"].year == 1970
+    assert row["valid_until"] is None
+
+
+def test_collection_list_single_node_and_deep_tree_say_the_same():
+    described = node("gruss-1.nancy.grid5000.fr", n_gpus=1)
+    expected = rows_of(page(described))
+    assert rows_of([described]) == expected
+    assert rows_of(described) == expected
+    tree = {"sites": {"nancy": {"clusters": {"gruss": {"nodes": {"gruss-1": described}}}}}}
+    assert rows_of(tree) == expected
+    assert rows_of(page({"uid": "gruss", "nodes": [described]})) == expected
+    assert rows_of(page(described), described) == expected
+
+
+def test_what_may_be_missing_and_what_may_be_text():
+    bare = node("gros-1")
+    bare["architecture"] = {key: str(value) for key, value in bare["architecture"].items()}
+    for key in ("processor", "main_memory", "supported_job_types"):
+        del bare[key]
+    (row,) = rows_of(bare)
+    assert row["n_cores"] == 4
+    assert row["memory_bytes"] is None
+    assert row["cpu_model"] is None
+    assert row["queues"] == []
+    (row,) = rows_of(node("gres-1", gpu_devices={"nvidia0": {"cpu_affinity": 0}}))
+    assert row["gpu_power_limits_w"] == [None]
+    assert row["gpu_models"] == ["unknown"]
+
+
+def test_override_declared_cores_and_reservation_decide_the_gpu_of_a_core():
+    gpus = {
+        "nvidia0": {"cpu_affinity": 1},
+        "nvidia1": {"cpu_affinity": 1, "cpu_affinity_override": 0},
+    }
+    assert rows_of(node("gres-1", gpu_devices=gpus))[0]["core_gpus"] == [1, 1, 0, 0]
+    gpus = {
+        "nvidia0": {"cpu_affinity": 0, "cores_affinity": "0 3"},
+        "nvidia1": {"cpu_affinity": 0, "cores_affinity": "1 2"},
+    }
+    one_socket = node("grue-1", gpu_devices=gpus)
+    one_socket["architecture"]["nb_procs"] = 1
+    assert rows_of(one_socket)[0]["core_gpus"] == [0, 1, 1, 0]
+    gpus = {"nvidia0": {"cpu_affinity": 0, "reservation": False}, "nvidia1": {"cpu_affinity": 1}}
+    (row,) = rows_of(node("grimani-1", gpu_devices=gpus))
+    assert row["gpu_reservable"] == [False, True]
+    assert row["core_gpus"] == [1, 1, 1, 1]
+
+
+def test_power_metrics_come_from_the_description_of_the_cluster():
+    cluster = {
+        "uid": "gros",
+        "metrics": [
+            {"name": "bmc_node_power_watt", "period": 5000},
+            {"name": "wattmetre_power_watt", "period": 1000, "only_for": ["gros-2"]},
+            {"name": "bmc_psu_power_watt", "period": 0, "optional_period": 5000},
+            {"name": "bmc_node_power_watthour_total", "period": 5000},
+            {"name": "bmc_ambient_temp_celsius", "period": 5000},
+        ],
+    }
+    first, second, other = rows_of(page(node("gros-1"), node("gros-2"), node("gres-1")), cluster)
+    assert [row["node"] for row in (first, second, other)] == ["gres-1", "gros-1", "gros-2"]
+    assert first["power_metrics"] is None
+    assert second["power_metrics"] == ["bmc_node_power_watt"]
+    assert other["power_metrics"] == ["bmc_node_power_watt", "wattmetre_power_watt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (("uid",), "nodes/0.json: a node has no `uid`"),
+        (("architecture", "nb_cores"), "nodes/0.json: node gros-1 has no `architecture.nb_cores`"),
+        (
+            ("architecture", "cpu_core_numbering"),
+            "nodes/0.json: node gros-1 has no `architecture.cpu_core_numbering`",
+        ),
+    ],
+)
+def test_a_missing_field_is_named_with_its_node_and_file(path, expected):
+    described = node("gros-1")
+    inner = described
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    with pytest.raises(InputError) as error:
+        rows_of(page(described))
+    assert str(error.value).startswith(expected)
+    assert "; save the answer of" in str(error.value)
+
+
+def test_nonsense_is_refused_by_file_and_node():
+    broken = node("gros-1")
+    broken["architecture"]["nb_cores"] = 5
+    with pytest.raises(InputError, match=r"nodes/0.json: node gros-1: 2 sockets, 5 cores"):
+        rows_of(broken)
+    strange = node("gros-1", gpu_devices={"nvidia0": {"power_default_limit": "much"}})
+    with pytest.raises(InputError, match=r"gpu_devices.nvidia0.power_default_limit` is 'much'"):
+        rows_of(strange)
+    with pytest.raises(InputError, match="'frontend' is not the name of a node"):
+        rows_of(node("frontend"))
+    with pytest.raises(InputError, match=r"nodes/0.json: describes no node"):
+        rows_of(page({"uid": 12, "state": "running"}))
+    with pytest.raises(InputError, match=r"nodes/0.json: the API answered: not found"):
+        rows_of({"code": 404, "message": "not found"})
+
+
+def test_a_node_described_in_two_ways_is_refused():
+    with pytest.raises(InputError, match=r"nodes/1.json: node gros-1 .* differently in nodes/0"):
+        rows_of(node("gros-1"), node("gros-1", n_cores=8))
+
+
+def test_clusters_are_read_from_the_names_of_the_nodes(tmp_path):
+    save(tmp_path / "nodes" / "b.json", page(node("gruss-1"), node("gruss-2")))
+    save(tmp_path / "nodes" / "a.json", page(node("gros-1.nancy.grid5000.fr")))
+    assert folders.clusters(tmp_path) == ["gros", "gruss"]
+    save(tmp_path / "nodes" / "a.json", page())
+    assert folders.clusters(tmp_path) == ["gruss"]
+    (tmp_path / "nodes" / "b.json").unlink()
+    with pytest.raises(InputError, match="no file describes a node"):
+        folders.clusters(tmp_path)
+
+
+def test_every_real_description_fits_the_table(shared_data):
+    folder = shared_data / "reference-api" / "nancy"
+    answers = [
+        (path.name, document)
+        for path in sorted(folder.glob("*.json"))
+        for document in files.documents(path)
+    ]
+    rows = reference.node_rows(answers, site="nancy")
+    schema = tables.Nodes.create_empty().schema
+    table = tables.conform(tables.Nodes, pl.DataFrame(rows, schema=schema))
+    # graffiti 12, grappe 16, grat, gratouille, grdix 16, grele 13, gres 7, gros 124, grosminet,
+    # grostiti, grouille 2, grue 5, gruss 4, grvingt 63
+    assert len(table) == 266
+    by_cluster = dict(table.group_by("cluster").agg(pl.col("power_metrics").first()).iter_rows())
+    assert by_cluster["gres"] == by_cluster["grdix"] == by_cluster["grosminet"] == []
+    assert by_cluster["graffiti"] == ["bmc_node_power_watt"]
+    wattmetre = table.filter(pl.col("power_metrics").list.contains("wattmetre_power_watt"))
+    assert sorted(wattmetre["node"]) == sorted(f"gros-{number}" for number in range(41, 77))
+
+
+def test_every_core_of_a_real_node_with_reservable_gpus_has_one(shared_data):
+    folder = shared_data / "reference-api" / "nancy"
+    answers = [files.documents(path)[0] for path in sorted(folder.glob("*_nodes.json"))]
+    answers += files.documents(shared_data / "gemini-2022-11" / "nodes" / "gemini.json")
+    table = nodes_table(*(described for answer in answers for described in answer["items"]))
+    gpus = table.filter(pl.col("gpu_reservable").list.any())
+    # graffiti 12, grele 13, grue 5, gruss 4, grat, gres 7, gratouille, grouille 2, gemini
+    assert len(gpus) == 46
+    assert gpus.explode("core_gpus")["core_gpus"].null_count() == 0
+    # Each GPU of a node goes with as many cores as the others.
+    cores = gpus.explode("core_gpus").group_by("node", "core_gpus").len()
+    assert cores.group_by("node").agg(pl.col("len").n_unique())["len"].max() == 1

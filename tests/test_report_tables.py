@@ -1,0 +1,339 @@
+"""Readers' tables: their numbers, and that each format is whole."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import paper_frames
+import polars as pl
+import pytest
+from paper_frames import PROVENANCE, START, node_energy_frame
+
+from footprint import levels, reader_tables, report_tables, tables
+from footprint.report_tables import Column, ReaderTable
+
+DAY = START.date()
+SET_ASIDE = tables.conform(
+    tables.SetAside,
+    pl.DataFrame(
+        {
+            "stage": ["jobs", "jobs", "jobs"],
+            "source": ["a.json", "b.json", "a.json"],
+            "reason": ["repeated", "repeated", "no such node"],
+            "n_rows": [1000, 234, 4],
+            "example": [None, "17", None],
+        }
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def study() -> paper_frames.Study:
+    return paper_frames.study()
+
+
+@pytest.fixture(scope="module")
+def made(study: paper_frames.Study) -> dict[str, ReaderTable]:
+    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers)
+    rows = levels.levels(
+        *(frame.lazy() for frame in frames),
+        site="nancy",
+        projects="all",
+        users={"u-00000001"},
+        papers_wanted="all",
+        redistribution="resource_hours",
+        minimum_group=5,
+    )
+    rows = tables.conform(tables.Levels, rows)
+    made = [
+        reader_tables.levels_table(rows, redistribution="resource_hours"),
+        reader_tables.energy_by_class_table(study.node_energy),
+        reader_tables.quality_table(study.quality, SET_ASIDE),
+        reader_tables.simulation_check_table(study.check),
+    ]
+    return {table.name: table for table in made}
+
+
+NAMES = ["levels", "energy_by_class", "quality", "simulation_check"]
+
+
+def written(table: ReaderTable, folder: Path) -> dict[str, str]:
+    paths = {form: folder / f"{table.name}.{form}" for form in ("csv", "html", "tex")}
+    report_tables.write(table, paths, provenance=PROVENANCE)
+    return {form: path.read_text(encoding="utf-8") for form, path in paths.items()}
+
+
+class Page(HTMLParser):
+    """Cells of a page by row, and the tags that load something."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.loaded: list[str] = []
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._in_cell = True
+        self.loaded += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.rows[-1][-1] += data.strip()
+
+
+SMALL = ReaderTable(
+    name="small_one",
+    title="Costs & 50 % of it",
+    note="A_note.",
+    rows=pl.DataFrame(
+        {
+            "who": ["a_b", "c", "all"],
+            "kwh": [1234.567, 0.0004, None],
+            "part": [0.5, 0.0, -0.125],
+            "is_total": [False, False, True],
+        }
+    ),
+    columns=[
+        Column(name="who", header="Who"),
+        Column(name="kwh", header="Energy", unit="kWh", decimals=2),
+        Column(name="part", header="Part", unit="%", decimals=1, scale=100),
+    ],
+)
+
+
+def test_csv_has_units_and_every_digit() -> None:
+    assert report_tables.csv(SMALL) == (
+        "Who,Energy (kWh),Part (%)\na_b,1234.567,50.0\nc,0.0004,0.0\nall,,-12.5\n"
+    )
+
+
+def test_latex_of_a_small_table() -> None:
+    assert report_tables.latex(SMALL, provenance="nancy · 2025") == "\n".join(
+        [
+            r"\begin{table}[htbp]",
+            r"\centering",
+            r"\caption{Costs \& 50 \% of it}",
+            r"\label{tab:small-one}",
+            r"\scriptsize",
+            r"\setlength{\tabcolsep}{1.9pt}",
+            r"\begin{tabular}{@{}lrr@{}}",
+            r"\toprule",
+            r"Who & Energy & Part \\",
+            r" & (kWh) & (\%) \\",
+            r"\midrule",
+            r"a\_b & 1\,234.57 & 50.0 \\",
+            r"c & $<$ 0.01 & 0.0 \\",
+            r"\midrule",
+            r"\textbf{all} & \textbf{--} & \textbf{$-$12.5} \\",
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+            r"\smallskip",
+            r"\begin{minipage}{\linewidth}\raggedright\scriptsize",
+            r"A\_note.",
+            "",
+            r"nancy $\cdot$ 2025",
+            r"\end{minipage}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def test_html_of_a_small_table() -> None:
+    page = Page(report_tables.html(SMALL, provenance=PROVENANCE))
+    cells = [[cell.replace("\u2009", " ") for cell in row] for row in page.rows]
+    assert cells == [
+        ["Costs & 50 % of it"],
+        ["Who", "Energy (kWh)", "Part (%)"],
+        ["a_b", "1 234.57", "50.0"],
+        ["c", "< 0.01", "0.0"],
+        ["all", "–", "−12.5"],
+        ["A_note."],
+        [PROVENANCE],
+    ]
+
+
+def test_totals_are_bold_in_html() -> None:
+    text = report_tables.html(SMALL, provenance=PROVENANCE)
+    bold = re.findall(r'<td style="[^"]*font-weight: bold[^"]*"[^>]*>([^<]*)</td>', text)
+    assert len(bold) == 3
+    assert bold[0] == "all"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_format_tells_the_same(
+    made: dict[str, ReaderTable], tmp_path: Path, name: str
+) -> None:
+    table = made[name]
+    text = written(table, tmp_path)
+    height = len(table.rows)
+    assert len(text["csv"].splitlines()) == 1 + height
+    page = Page(text["html"])
+    body = [row for row in page.rows if len(row) == len(table.columns)]
+    assert len(body) == 1 + height
+    assert page.loaded == []
+    assert not re.findall(r"@import|url\(|https?://", text["html"])
+    assert PROVENANCE in text["html"]
+    printed = [column for column in table.columns if column.printed]
+    rows = [
+        line
+        for line in text["tex"].splitlines()
+        if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+    assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in rows)
+    assert "simulated site" in text["tex"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_table_gives_the_same_files(
+    made: dict[str, ReaderTable], tmp_path: Path, name: str
+) -> None:
+    assert written(made[name], tmp_path) == written(made[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_latex_asks_for_nothing_but_booktabs(made: dict[str, ReaderTable], name: str) -> None:
+    text = report_tables.latex(made[name], provenance=PROVENANCE)
+    known = {
+        "begin",
+        "end",
+        "centering",
+        "caption",
+        "label",
+        "scriptsize",
+        "setlength",
+        "tabcolsep",
+    }
+    known |= {"toprule", "midrule", "bottomrule", "multicolumn", "emph", "textbf", "smallskip"}
+    known |= {"linewidth", "raggedright", "times", "cdot"}
+    assert set(re.findall(r"\\([a-zA-Z]+)", text)) <= known
+    assert text.isascii()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+def test_latex_compiles_and_fits_the_page(made: dict[str, ReaderTable], tmp_path: Path) -> None:
+    # As large as in a study of two months on fifty nodes.
+    large = ("energy_kwh", "energy_low_kwh", "energy_high_kwh", "with_offset_kwh", "job", "idle")
+    large += ("n_read", "n_duplicate", "n_nan", "n_stuck")
+    for table in made.values():
+        columns = [column for column in large if column in table.rows.columns]
+        rows = table.rows.with_columns(pl.col(columns) * 20)
+        if table.name == "levels":
+            rows = rows.with_columns(pl.col("name").str.replace("larsen", levels.SMALL_GROUPS))
+        written(dataclasses.replace(table, rows=rows), tmp_path)
+    inputs = "".join(rf"\input{{{name}}}" for name in made)
+    (tmp_path / "page.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
+    )
+    ran = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert "Overfull" not in ran.stdout
+
+
+def value(table: ReaderTable, name: str, column: str) -> object:
+    return table.rows.row(by_predicate=pl.col(table.columns[0].name) == name, named=True)[column]
+
+
+def test_levels_in_order(made: dict[str, ReaderTable]) -> None:
+    rows = made["levels"].rows
+    groups = rows["group"].unique(maintain_order=True).to_list()
+    assert groups == ["Site", "Beside the jobs", "Queues", "Projects", "People", "Papers"]
+    for _, group in rows.group_by("group", maintain_order=True):
+        known = group["energy_kwh"].drop_nulls().to_list()
+        assert known == sorted(known, reverse=True)
+    assert value(made["levels"], "idle", "n_jobs") is None
+    site = rows.row(0, named=True)
+    assert site["with_offset_kwh"] == pytest.approx(site["energy_kwh"] + site["offset_kwh"])
+    assert "GPU and core hours that they held" in made["levels"].note
+
+
+def test_levels_without_redistribution_have_no_such_column(made: dict[str, ReaderTable]) -> None:
+    columns = ["group", "is_total", "with_offset_kwh"]
+    of_levels = (
+        made["levels"]
+        .rows.drop(columns)
+        .with_columns(level=pl.lit("site"), offset_kwh=pl.lit(None, pl.Float64), n_jobs=1)
+    )
+    table = reader_tables.levels_table(of_levels, redistribution="none")
+    assert "With offset" not in [column.header for column in table.columns]
+
+
+def test_energy_by_class_adds_up() -> None:
+    table = reader_tables.energy_by_class_table(
+        node_energy_frame(
+            [
+                ("gros-1", DAY, "job", 2.0, 6.0),
+                ("gros-1", DAY, "idle", 1.0, 6.0),
+                ("gros-2", DAY, "no_data", None, 12.0),
+                ("graffiti-1", DAY, "job", 10.0, 24.0),
+            ]
+        )
+    )
+    assert table.rows["cluster"].to_list() == ["graffiti", "gros", "all clusters"]
+    assert value(table, "gros", "measured_frac") == 0.5
+    assert value(table, "graffiti", "idle") is None
+    assert value(table, "all clusters", "job") == 12.0
+    assert value(table, "all clusters", "energy_kwh") == 13.0
+    assert value(table, "all clusters", "n_nodes") == 3
+    headers = [column.header for column in table.columns]
+    assert headers == ["Cluster", "Nodes", "Job", "Idle", "All", "Time", "Measured"]
+
+
+def test_what_jobs_count_again_is_shown() -> None:
+    frame = node_energy_frame([("gros-1", DAY, "job", 2.0, 24.0)])
+    table = reader_tables.energy_by_class_table(frame.with_columns(overcount_kwh=pl.lit(0.5)))
+    assert value(table, "gros", "overcount_kwh") == 0.5
+    assert "Counted again" in [column.header for column in table.columns]
+    assert "by several jobs on one node" in table.note
+
+
+def test_quality_by_cluster(study: paper_frames.Study, made: dict[str, ReaderTable]) -> None:
+    table = made["quality"]
+    for column in ("n_read", "n_spike", "n_gaps"):
+        assert value(table, "all clusters", column) == study.quality[column].sum()
+    kept, read = (value(table, "gros", column) for column in ("n_kept", "n_read"))
+    assert value(table, "gros", "kept_frac") == kept / read
+    assert "jobs: no such node (4); jobs: repeated (1\u2009234)." in table.note
+
+
+def test_clusters_may_have_dashes_in_their_names(study: paper_frames.Study) -> None:
+    renamed = study.quality.with_columns(pl.col("node").str.replace("gros-", "gros-x-"))
+    table = reader_tables.quality_table(renamed, SET_ASIDE)
+    assert table.rows["cluster"].to_list() == ["graffiti", "gros-x", "all clusters"]
+
+
+def test_sensors_by_step(made: dict[str, ReaderTable]) -> None:
+    table = made["simulation_check"]
+    assert table.rows["sensors"].to_list() == ["1 W", "4 W", "36 W", "all"]
+    assert table.rows["is_total"].to_list() == [False, False, False, True]
+
+
+def test_tables_of_nothing_are_written(study: paper_frames.Study, tmp_path: Path) -> None:
+    empty = [
+        reader_tables.energy_by_class_table(study.node_energy.clear()),
+        reader_tables.quality_table(study.quality.clear(), SET_ASIDE.clear()),
+        reader_tables.simulation_check_table(study.check.clear()),
+    ]
+    for table in empty:
+        text = written(table, tmp_path)
+        assert len(text["csv"].splitlines()) == 1
+        assert table.title in text["html"]

@@ -1,0 +1,456 @@
+"""Every script of the download and energy stages, run as its rule runs it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import answers
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from stand_in import SCRIPTS, run_script
+
+from footprint import gates, partitions, privacy, settings, study, tables
+from footprint.errors import InputError
+from footprint.site import open_site
+
+RULES = SCRIPTS.parent / "rules"
+METRIC = "bmc_node_power_watt"
+START, END = "2025-03-31", "2025-04-02"
+MONTHS = ("2025-03", "2025-04")
+CLUSTERS = ["grele", "gres"]
+
+Run = Callable[..., str]
+
+
+class Chain:
+    """Scripts run one after the other, as the graph of the rules has them."""
+
+    def __init__(self, folder: Path, *, gate: str = "reserved") -> None:
+        self.folder = folder
+        self.logs: dict[str, str] = {}
+        config = settings.load(
+            {
+                "study": {"site": "nancy", "start": START, "end": END},
+                "source": {
+                    "nodes": {"grele": 2, "gres": 1},
+                    "jobs": 60,
+                    "mix": {"chain": 0, "training": 0, "long_inference": 0},
+                },
+                "integration": {"gate": gate},
+            }
+        )
+        self.planned = study.plan(config)
+        self.source = {"site": "nancy", "source": self.planned.source}
+        self.window = {"start": START, "end": END}
+
+    def path(self, name: str) -> str:
+        return str(self.folder / f"{name}.parquet")
+
+    def paths(self, *names: str) -> dict[str, str]:
+        return {name: self.path(name) for name in names}
+
+    def by_month(self, what: str, cluster: str) -> list[str]:
+        return [self.path(f"{what}-{cluster}-{month}") for month in MONTHS]
+
+    def run(self, rule: str, name: str = "", **given: Any) -> None:
+        self.logs[name or rule] = run_script(rule, logs=self.folder, **given)
+
+    def read(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.path(name))
+
+    def download(self) -> None:
+        self.run("download_nodes", output=self.paths("nodes"), params=self.source)
+        self.run(
+            "download_jobs",
+            output=self.paths("jobs", "allocations", "states", "set_aside"),
+            params=self.source | self.window,
+        )
+        self.run("download_truth", output=self.paths("truth"), params=self.source)
+        for cluster in CLUSTERS:
+            for month in MONTHS:
+                self.run(
+                    "download_power",
+                    f"download_power-{cluster}-{month}",
+                    input=self.paths("nodes"),
+                    output={
+                        "power": self.path(f"power-{cluster}-{month}"),
+                        "quality": self.path(f"quality-{cluster}-{month}"),
+                    },
+                    params=self.source | self.window | {"metric": METRIC, "max_gap_s": 30},
+                    wildcards={"cluster": cluster, "month": month},
+                )
+
+    def build_gates(self) -> None:
+        self.run(
+            "build_gates",
+            input=self.paths("nodes", "jobs", "allocations"),
+            output=self.paths("gates", "occupancy"),
+            params=self.window | {"clusters": CLUSTERS, "policy": self.planned.integration["gate"]},
+        )
+
+    def measure_node_power(self, cluster: str) -> None:
+        self.run(
+            "measure_node_power",
+            input=self.paths("nodes", "occupancy") | {"power": self.by_month("power", cluster)},
+            output={"node_power": self.path(f"node_power-{cluster}")},
+            params={"integration": self.planned.integration},
+            wildcards={"cluster": cluster},
+        )
+
+    def integrate(self, cluster: str, month: str, *, node_power: str | None = None) -> None:
+        self.run(
+            "integrate_energy",
+            input=self.paths("nodes", "states", "gates", "occupancy")
+            | {"power": self.path(f"power-{cluster}-{month}")}
+            # what Snakemake gives where `branch` chose nothing
+            | {"node_power": node_power or []},
+            output={
+                "jobs": self.path(f"sums-{cluster}-{month}"),
+                "classes": self.path(f"classes-{cluster}-{month}"),
+            },
+            params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
+            wildcards={"cluster": cluster, "month": month},
+            threads=2,
+        )
+
+    def gather(self, clusters: list[str], **privacy_settings: Any) -> None:
+        monthly = {
+            name: [path for cluster in clusters for path in self.by_month(what, cluster)]
+            for name, what in (("job_sums", "sums"), ("classes", "classes"), ("quality", "quality"))
+        }
+        self.run(
+            "gather_energy",
+            input=self.paths("nodes", "jobs", "allocations")
+            | monthly
+            | {"set_aside": [self.path("set_aside")]},
+            output={
+                name: self.path(f"energy-{name}")
+                for name in ("jobs", "job_nodes", "nodes", "quality", "set_aside")
+            },
+            params=self.window
+            | {
+                "clusters": clusters,
+                "method": "trapezoid",
+                "privacy": self.planned.privacy | privacy_settings,
+                "simulated": not privacy_settings,
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Two days of a simulated site over the end of a month, from its nodes to its energies."""
+    made = Chain(tmp_path_factory.mktemp("chain"))
+    made.download()
+    made.build_gates()
+    for cluster in CLUSTERS:
+        for month in MONTHS:
+            made.integrate(cluster, month)
+    made.gather(CLUSTERS)
+    made.run(
+        "check_simulation",
+        input={"jobs": made.path("energy-jobs"), "job_nodes": made.path("energy-job_nodes")}
+        | made.paths("truth"),
+        output=made.paths("check"),
+        params=made.source,
+    )
+    return made
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("nodes", tables.Nodes),
+        ("jobs", tables.Jobs),
+        ("allocations", tables.Allocations),
+        ("states", tables.States),
+        ("set_aside", tables.SetAside),
+        ("truth", tables.Truth),
+        ("power-grele-2025-03", tables.Power),
+        ("power-gres-2025-03", tables.Power),
+        ("quality-grele-2025-04", tables.Quality),
+        ("quality-gres-2025-04", tables.Quality),
+        ("energy-jobs", tables.JobEnergy),
+        ("energy-job_nodes", tables.JobNodeEnergy),
+        ("energy-nodes", tables.NodeEnergy),
+        ("energy-quality", tables.Quality),
+        ("energy-set_aside", tables.SetAside),
+        ("check", tables.SimulationCheck),
+    ],
+)
+def test_scripts_write_the_tables_declared(chain: Chain, name: str, schema: Any) -> None:
+    found = chain.read(name)
+    assert schema.is_valid(found)
+    empty = ("states", "set_aside", "gres", "energy-set_aside")
+    assert len(found) > 0 or any(word in name for word in empty)
+
+
+def test_what_is_downloaded_is_what_the_site_has(chain: Chain) -> None:
+    site = open_site(chain.planned.source, site="nancy")
+    assert_frame_equal(chain.read("nodes"), tables.conform(tables.Nodes, site.nodes()))
+    records = site.jobs(start=day(START), end=day(END))
+    assert_frame_equal(chain.read("jobs"), tables.conform(tables.Jobs, records.jobs))
+    assert len(chain.read("jobs")) > 30
+    assert chain.read("truth")["true_kwh"].sum() > 1
+
+
+def test_power_is_cleaned_by_month_with_a_margin(chain: Chain) -> None:
+    march, april = (chain.read(f"power-grele-{month}") for month in MONTHS)
+    midnight, margin = day("2025-04-01"), timedelta(seconds=30)
+    assert march["node"].unique().sort().to_list() == ["grele-1", "grele-2"]
+    last, first = march["timestamp"].max(), april["timestamp"].min()
+    assert midnight < last < midnight + margin
+    assert midnight - margin <= first < midnight
+    both = [chain.path(f"power-grele-{month}") for month in MONTHS]
+    assert len(partitions.read_node(both, "grele-1")) > 34_000
+    account = pl.concat([chain.read(f"quality-grele-{month}") for month in MONTHS])
+    assert account["n_kept"].sum() < len(march) + len(april)
+    assert set(account["day"]) == {day(START).date(), midnight.date()}
+
+
+def test_gates_are_the_pieces_of_the_studied_nodes(chain: Chain) -> None:
+    pieces = chain.read("gates")
+    assert pieces.schema == gates.PIECES
+    assert chain.read("occupancy").schema == gates.OCCUPANCY
+    held = pieces.group_by("job_id", "node").agg(pl.col("share").first())
+    allocated = chain.read("allocations")
+    assert set(held["job_id"]) <= set(allocated["job_id"])
+    assert pieces["started_at"].min() >= day(START)
+    assert pieces["stopped_at"].max() <= day(END)
+
+
+def test_a_month_without_a_sensor_is_no_data(chain: Chain) -> None:
+    classes = chain.read("classes-gres-2025-03")
+    assert classes["class"].to_list() == ["no_data"]
+    assert classes["duration_s"].to_list() == [86_400]
+    assert chain.read("classes-grele-2025-03")["duration_s"].sum() == pytest.approx(2 * 86_400)
+
+
+def test_energies_of_both_months_are_gathered_under_pseudonyms(chain: Chain) -> None:
+    jobs = chain.read("energy-jobs")
+    sums = pl.concat([chain.read(f"sums-grele-{month}") for month in MONTHS])
+    assert jobs["energy_kwh"].sum() == pytest.approx(sums["energy_j"].sum() / 3.6e6)
+    logins = chain.read("jobs").select("job_id", login="user")
+    names = privacy.pseudonyms(set(logins["login"]), key=privacy.PUBLIC_KEY)
+    both = jobs.join(logins, on="job_id")
+    assert both["user"].to_list() == [names[each] for each in both["login"]]
+    assert chain.read("energy-set_aside").is_empty()
+    quality = chain.read("energy-quality")
+    assert set(quality["node"]) == {"grele-1", "grele-2"}
+
+
+def test_the_check_is_printed_and_close(chain: Chain) -> None:
+    check = chain.read("check")
+    assert check["sensors"].to_list() == ["1 W", "all"]
+    assert check["n_jobs_compared"][0] > 5
+    assert check["largest_error_frac"].max() < 0.005
+    assert "sensors" in chain.logs["check_simulation"]
+
+
+def test_quiet_scripts_say_nothing(chain: Chain) -> None:
+    """A warning of any library would stand in the log."""
+    loud = {name for name, log in chain.logs.items() if log}
+    assert loud == {"check_simulation"}
+
+
+def test_jobs_of_other_clusters_are_counted(chain: Chain) -> None:
+    chain.gather(["grele"])
+    studied = chain.read("energy-jobs")
+    (row,) = chain.read("energy-set_aside").rows(named=True)
+    chain.gather(CLUSTERS)
+    assert row["reason"] == "held no node of the studied clusters"
+    assert row["n_rows"] == len(chain.read("energy-jobs")) - len(studied) > 0
+
+
+def test_another_key_makes_other_pseudonyms(chain: Chain, tmp_path: Path) -> None:
+    known = set(chain.read("energy-jobs")["user"])
+    (tmp_path / "key").write_text("0123456789abcdef" * 4)
+    chain.gather(CLUSTERS, key=str(tmp_path / "key"))
+    assert known.isdisjoint(chain.read("energy-jobs")["user"])
+    chain.gather(CLUSTERS)
+
+
+def test_two_part_gives_idle_power_by_what_is_held(chain: Chain, tmp_path: Path) -> None:
+    two = Chain(tmp_path, gate="two_part")
+    for name in ("nodes", "jobs", "allocations", "states", "gates", "occupancy"):
+        Path(two.path(name)).symlink_to(chain.path(name))
+    for path in chain.by_month("power", "grele") + chain.by_month("power", "gres"):
+        (tmp_path / Path(path).name).symlink_to(path)
+    for cluster in CLUSTERS:
+        two.measure_node_power(cluster)
+        assert tables.NodePower.is_valid(two.read(f"node_power-{cluster}"))
+    measured = two.read("node_power-grele")
+    assert measured["node"].to_list() == ["grele-1", "grele-2"]
+    assert set(measured["idle_basis"]) <= {"samples", "cluster"}
+    idle, most = measured["idle_power_w"].min(), measured["max_power_w"].max()
+    assert 100 < idle < most < 1000
+    assert two.read("node_power-gres")["idle_power_w"].to_list() == [None]
+    two.integrate("gres", "2025-03", node_power=two.path("node_power-gres"))
+    for month in MONTHS:
+        two.integrate("grele", month, node_power=two.path("node_power-grele"))
+
+    def joules(made: Chain, what: str) -> float:
+        return sum(made.read(f"{what}-grele-{month}")["energy_j"].sum() for month in MONTHS)
+
+    # what is above idle goes to the jobs alone: they get more, and no more than the nodes drew
+    assert joules(chain, "sums") + 1000 < joules(two, "sums") < joules(two, "classes")
+    assert joules(two, "classes") == pytest.approx(joules(chain, "classes"), rel=1e-9)
+
+
+# Exports: the scripts that read them, and what they say when they cannot.
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    """A node with a job from noon to one, and a reading every 5 s of that day at 100 W."""
+    folder = tmp_path / "exports"
+    described = answers.page(answers.node("gruss-1"), answers.node("gruss-2"))
+    answers.save(folder / "nodes/gruss.json", described)
+    answers.save(folder / "jobs/page.json", answers.page(answers.g5k_job(11)))
+    (folder / "power").mkdir()
+    midnight = answers.NOON - 43_200
+    readings = [(midnight + 5 * i, "gruss-1", METRIC) for i in range(17_281)]
+    others = [(midnight, "gruss-1", "other_metric"), (midnight - 3600, "gruss-2", METRIC)]
+    (folder / "power/day.jsonl").write_text(
+        "".join(
+            json.dumps({"timestamp": at, "device_id": who, "metric_id": what, "value": 100}) + "\n"
+            for at, who, what in [*readings, *others]
+        )
+    )
+    return folder
+
+
+DAY = {"start": "2025-03-03", "end": "2025-03-04"}
+
+
+def of(folder: Path) -> dict[str, Any]:
+    return {"site": "nancy", "source": {"kind": "exports", "directory": str(folder)}}
+
+
+def convert(run: Run, exports: Path, folder: Path) -> str:
+    return run(
+        "convert_power",
+        input={"files": []},
+        output={
+            "converted": folder / "converted" / METRIC,
+            "set_aside": folder / "set_aside.parquet",
+        },
+        params=of(exports) | DAY | {"metric": METRIC, "clusters": ["gruss"]},
+    )
+
+
+def test_exports_are_converted_then_cleaned(run: Run, exports: Path, tmp_path: Path) -> None:
+    assert convert(run, exports, tmp_path) == ""
+    set_aside = pl.read_parquet(tmp_path / "set_aside.parquet")
+    assert tables.SetAside.is_valid(set_aside)
+    assert dict(set_aside.select("reason", "n_rows").iter_rows()) == {
+        "other metric": 1,
+        "outside the study's days": 2,  # an hour before it, and the midnight after it
+    }
+    run("download_nodes", output={"nodes": tmp_path / "nodes.parquet"}, params=of(exports))
+    run(
+        "download_power",
+        input={
+            "nodes": str(tmp_path / "nodes.parquet"),
+            "converted": str(tmp_path / "converted" / METRIC),
+        },
+        output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality")},
+        params=of(exports) | DAY | {"metric": METRIC, "max_gap_s": 30},
+        wildcards={"cluster": "gruss", "month": "2025-03"},
+    )
+    power = partitions.read_node(tmp_path / "power.parquet", "gruss-1")
+    assert len(power) == 17_281
+    (row,) = pl.read_parquet(tmp_path / "quality.parquet").rows(named=True)
+    assert (row["node"], row["n_read"], row["n_kept"]) == ("gruss-1", 17_280, 17_280)
+
+
+def download_jobs(run: Run, exports: Path, folder: Path) -> str:
+    names = ("jobs", "allocations", "states", "set_aside")
+    return run(
+        "download_jobs",
+        output={name: folder / f"{name}.parquet" for name in names},
+        params=of(exports) | DAY,
+    )
+
+
+def test_jobs_without_states_say_so(run: Run, exports: Path, tmp_path: Path) -> None:
+    assert "does not know node states" in download_jobs(run, exports, tmp_path)
+    states = pl.read_parquet(tmp_path / "states.parquet")
+    assert states.is_empty()
+    assert tables.States.is_valid(states)
+    assert pl.read_parquet(tmp_path / "jobs.parquet")["job_id"].to_list() == [11]
+    (exports / "states").mkdir()
+    (exports / "states/notes.csv").write_text(
+        "node,state,from,to\ngruss-2,Absent,2025-03-03T00:00:00Z,2025-03-03T06:00:00Z\n"
+    )
+    assert download_jobs(run, exports, tmp_path) == ""
+    assert pl.read_parquet(tmp_path / "states.parquet")["state"].to_list() == ["absent"]
+
+
+def test_what_a_user_can_mend_is_raised_as_such(run: Run, exports: Path, tmp_path: Path) -> None:
+    lines = (exports / "power/day.jsonl").read_text().splitlines()
+    (exports / "power/day.jsonl").write_text("\n".join(lines[:20])[:-9])
+    with pytest.raises(InputError, match=r"day\.jsonl:20: this is not a whole record"):
+        convert(run, exports, tmp_path)
+    stranger = answers.g5k_job(12, assigned_nodes=["gruss-9"], resources_by_type={})
+    answers.save(exports / "jobs/more.json", answers.page(stranger))
+    with pytest.raises(InputError, match=r"jobs/more\.json: job 12 held node gruss-9"):
+        download_jobs(run, exports, tmp_path)
+
+
+def test_an_error_that_a_user_can_mend_is_one_line_of_the_log(tmp_path: Path) -> None:
+    """The hook that a script sets, in an interpreter of its own."""
+    log = tmp_path / "x.log"
+    lines = ["from footprint import errors, logs", f"logs.to_file({str(log)!r})", "print('first')"]
+    for raised, written in [
+        (
+            "errors.InputError('no node', where='a.json:3', do='add it')",
+            "a.json:3: no node; add it",
+        ),
+        ("ValueError('a defect')", "ValueError: a defect"),
+    ]:
+        code = "\n".join([*lines, f"raise {raised}"])
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+        text = log.read_text()
+        assert text.startswith("first\n")
+        assert text.splitlines()[-1] == written
+        assert ("Traceback" in text) is (written != "a.json:3: no node; add it")
+
+
+@pytest.mark.parametrize("stage", sorted(RULES.glob("*.smk")), ids=lambda path: path.stem)
+def test_every_rule_has_its_script_log_and_benchmark(stage: Path) -> None:
+    bodies = re.split(r"^rule (\w+):", stage.read_text(), flags=re.M)[1:]
+    named = dict(zip(bodies[::2], bodies[1::2], strict=True))
+    assert named
+    for name, body in named.items():
+        assert f'"../scripts/{name}.py"' in body
+        assert re.search(rf'"<logs>/{name}(/[^"]+)?\.log"', body)
+        assert re.search(rf'"<benchmarks>/{name}(/[^"]+)?\.jsonl"', body)
+        assert re.match(r'\s+"""[A-Z].*\."""\n', body)
+
+
+def test_every_script_is_of_a_rule() -> None:
+    rules = "".join(path.read_text() for path in RULES.glob("*.smk"))
+    assert {path.stem for path in SCRIPTS.glob("*.py")} == set(
+        re.findall(r"^rule (\w+):", rules, re.M)
+    )
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_scripts_stay_thin(script: Path) -> None:
+    text = script.read_text()
+    assert len(text.splitlines()) <= 40
+    assert text.startswith('"""')
+    assert "logs.to_file(snakemake.log[0])\n" in text
+    assert not re.search(r"^(def|class|for|while|try)\b", text, re.M)

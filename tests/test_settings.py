@@ -1,0 +1,401 @@
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from footprint import settings
+from footprint.errors import InputError
+from footprint.site.simulated.site import DEFAULT_SEED
+from footprint.site.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = settings.SCHEMA
+STUDY = {"site": "nancy", "start": date(2025, 3, 3), "end": date(2025, 4, 28)}
+
+
+def load(config: Mapping[str, Any]) -> dict[str, Any]:
+    return settings.load(config)
+
+
+def with_key(path: str, value: Any) -> dict[str, Any]:
+    """The smallest configuration, with one key (`a.b`) set."""
+    config: dict[str, Any] = {"study": dict(STUDY)}
+    section = config
+    *parents, key = path.split(".")
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[key] = value
+    return config
+
+
+def complaint(config: Mapping[str, Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        load(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_smallest_configuration_is_completed() -> None:
+    assert load({"study": STUDY}) == {
+        "study": {"site": "nancy", "start": "2025-03-03", "end": "2025-04-28", "clusters": "all"},
+        "source": {
+            "kind": "simulated",
+            "jobs_complete": True,
+            "directory": None,
+            "seed": 2025,
+            "nodes": None,
+            "jobs": 3600,
+            "mix": {},
+        },
+        "integration": {
+            "metric": "bmc_node_power_watt",
+            "method": "trapezoid",
+            "max_gap_s": 30,
+            "gate": "reserved",
+            "off_threshold_w": 20,
+            "idle_power": {},
+            "max_power": {},
+            "calibration": {},
+        },
+        "labels": {"files": []},
+        "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
+        "privacy": {"key": None, "minimum_group": 3},
+    }
+
+
+def test_default_configuration_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert load(config)["source"]["kind"] == "simulated"
+
+
+def test_loading_again_changes_nothing_and_the_input_stays() -> None:
+    raw = {"study": dict(STUDY), "integration": {"calibration": {"gros": {"slope": 1.1}}}}
+    before = copy.deepcopy(raw)
+    once = load(raw)
+    assert raw == before
+    assert load(once) == once
+    assert json.loads(json.dumps(once)) == once
+    assert once["integration"]["calibration"]["gros"] == {
+        "slope": 1.1,
+        "offset": 0,
+        "slope_error": 0,
+        "offset_error": 0,
+    }
+
+
+def test_a_section_with_all_lines_commented_out_has_its_defaults() -> None:
+    assert load({"study": STUDY, "levels": None}) == load({"study": STUDY})
+
+
+@pytest.mark.parametrize("start", [date(2025, 3, 3), "2025-03-03"])
+def test_days_may_be_dates_or_texts(start: date | str) -> None:
+    assert load(with_key("study.start", start))["study"]["start"] == "2025-03-03"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("stdy", {}, "stdy: unknown key; did you mean `study`?"),
+        ("study.strat", 1, "study.strat: unknown key; did you mean `start`?"),
+        ("study.gate", "active", "study.gate: unknown key; did you mean `integration.gate`?"),
+        (
+            "privacy.zzz",
+            1,
+            "privacy.zzz: unknown key; the keys there are key, minimum_group",
+        ),
+        (
+            "integration.calibration.gros.slop",
+            1,
+            "integration.calibration.gros.slop: unknown key; did you mean `slope`?",
+        ),
+        ("study.site", 5, "study.site: 5 cannot be used; give a name written as `nancy`"),
+        ("study.site", "Nancy !", 'study.site: "Nancy !" cannot be used; give a name written as'),
+        ("study.start", "03/03/2025", '"03/03/2025" cannot be used; give a day written as `2025-'),
+        ("study.start", "2025-02-30", 'study.start: "2025-02-30" cannot be used; give a day'),
+        ("study.start", "20250303", 'study.start: "20250303" cannot be used; give a day'),
+        ("study.start", 20250303, "study.start: 20250303 cannot be used; give a day"),
+        ("study.end", datetime(2025, 4, 28, 12), "study.end: "),
+        (
+            "study.end",
+            date(2025, 3, 3),
+            "study.end: 2025-03-03 is not after study.start (2025-03-03)",
+        ),
+        ("study.end", date(2024, 4, 28), "study.end: 2024-04-28 is not after study.start"),
+        ("study.clusters", [], "study.clusters: [] cannot be used; give a list of texts"),
+        (
+            "study.clusters",
+            "gros",
+            'study.clusters: "gros" cannot be used; give `all` or a list of',
+        ),
+        (
+            "study.clusters",
+            ["gros", "gros"],
+            "study.clusters: `gros` stands there twice; write it once",
+        ),
+        (
+            "study.clusters",
+            [3],
+            "study.clusters: [3] cannot be used; give `all` or a list of texts",
+        ),
+        ("source", "simulated", 'source: "simulated" cannot be used; give the keys kind,'),
+        ("source.kind", "simulatd", "source.kind: "),
+        ("source.kind", "simulatd", "did you mean `simulated`?"),
+        ("source.kind", "csv", 'source.kind: "csv" cannot be used; give one of simulated, exports'),
+        ("source.kind", "exports", "source.directory: missing; name the folder"),
+        (
+            "source.jobs_complete",
+            "no",
+            'source.jobs_complete: "no" cannot be used; give true or false',
+        ),
+        ("source.seed", -1, "source.seed: -1 cannot be used; give a whole number of at least 0"),
+        ("source.seed", 1.5, "source.seed: 1.5 cannot be used; give a whole number of at least 0"),
+        ("source.seed", True, "source.seed: true cannot be used; give a whole number"),
+        ("source.jobs", 0, "source.jobs: 0 cannot be used; give a whole number of at least 1"),
+        ("source.nodes", 5, "source.nodes: 5 cannot be used; give a mapping or nothing"),
+        (
+            "source.mix",
+            {"interactiv": 1},
+            'mix: "interactiv" cannot be used; did you mean `interactive`?',
+        ),
+        (
+            "source.mix",
+            {"debug": -1},
+            "source.mix.debug: -1 cannot be used; give a number of at least",
+        ),
+        (
+            "source.nodes",
+            {"gros": 0},
+            "source.nodes.gros: 0 cannot be used; give a whole number of",
+        ),
+        ("source.nodes", {3: 1}, "source.nodes: the key 3 is not a text; quote it"),
+        (
+            "integration.max_gap_s",
+            0,
+            "integration.max_gap_s: 0 cannot be used; give a number above 0",
+        ),
+        (
+            "integration.max_gap_s",
+            "half a minute",
+            'integration.max_gap_s: "half a minute" cannot be used; give a number',
+        ),
+        ("integration.max_gap_s", float("nan"), "integration.max_gap_s: nan is not a number"),
+        ("integration.max_gap_s", float("inf"), "integration.max_gap_s: inf is not a number"),
+        (
+            "integration.max_gap_s",
+            None,
+            "integration.max_gap_s: null cannot be used; give a number",
+        ),
+        ("integration.method", "trapeze", "integration.method: "),
+        ("integration.method", "trapeze", "did you mean `trapezoid`?"),
+        ("integration.gate", "reservd", "did you mean `reserved`?"),
+        ("integration.metric", "bmc power", "give a name written as `wattmetre_power_watt`"),
+        ("integration.idle_power", {"gros": -5}, "integration.idle_power.gros: -5 cannot be used"),
+        (
+            "integration.idle_power",
+            {"gros": 15},
+            "idle_power.gros: 15 W is not above integration.off_",
+        ),
+        (
+            "integration.calibration.gros.slope",
+            0,
+            "calibration.gros.slope: 0 cannot be used; give a",
+        ),
+        (
+            "integration.calibration.gros.slope_error",
+            -0.1,
+            "slope_error: -0.1 cannot be used; give",
+        ),
+        (
+            "labels.files",
+            "labels.yaml",
+            'labels.files: "labels.yaml" cannot be used; give a list of',
+        ),
+        (
+            "labels.files",
+            ["no/such.yaml"],
+            "labels.files: there is no file no/such.yaml; mend the path",
+        ),
+        ("levels.users", ["u-1", "u-1"], "levels.users: `u-1` stands there twice"),
+        ("levels.redistribution", "user", "did you mean `users`?"),
+        ("privacy.minimum_group", 0, "give a whole number of at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_write(
+    path: str, value: Any, expected: str
+) -> None:
+    assert expected in complaint(with_key(path, value))
+
+
+@pytest.mark.parametrize("key", ["site", "start", "end"])
+def test_a_missing_key_is_named_with_what_it_takes(key: str) -> None:
+    study = {name: value for name, value in STUDY.items() if name != key}
+    assert re.match(
+        rf"study\.{key}: missing; give a (day|name) written as `", complaint({"study": study})
+    )
+
+
+@pytest.mark.parametrize("config", [{}, {"study": None}])
+def test_an_empty_configuration_is_told_where_to_begin(config: dict[str, Any]) -> None:
+    assert re.match(r"study(\.site)?: missing; give ", complaint(config))
+
+
+def test_a_misspelt_key_is_told_before_what_it_leaves_missing() -> None:
+    study = {"site": "nancy", "strat": "2025-03-03", "end": "2025-04-28"}
+    assert complaint({"study": study}) == "study.strat: unknown key; did you mean `start`?"
+
+
+def test_idle_power_is_below_the_maximum() -> None:
+    config = with_key("integration.idle_power", {"gros": 300, "grue": 100})
+    config["integration"]["max_power"] = {"gros": 200, "grue": 900}
+    assert complaint(config).startswith(
+        "integration.idle_power.gros: 300 W is not below integration.max_power.gros (200 W)"
+    )
+
+
+def exports(folder: Path, **source: Any) -> dict[str, Any]:
+    source = {"kind": "exports", "directory": str(folder), **source}
+    return {"study": STUDY, "source": source}
+
+
+def test_missing_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = complaint(exports(Path("raw")))
+    assert message.startswith(
+        "source.directory: there is no folder raw; give its full path, or its path"
+    )
+
+
+def test_the_gate_active_needs_all_jobs(tmp_path: Path) -> None:
+    config = exports(tmp_path, jobs_complete=False)
+    assert load(config)["source"]["jobs_complete"] is False
+    message = complaint(config | {"integration": {"gate": "active"}})
+    assert message.startswith("integration.gate: `active` shares a node among all jobs on it")
+    assert message.endswith("choose `reserved`")
+
+
+def test_the_simulated_site_takes_what_the_schema_says() -> None:
+    source = yaml.safe_load(SCHEMA.read_text())["properties"]["source"]["properties"]
+    assert source["seed"]["default"] == DEFAULT_SEED
+    assert source["jobs"]["default"] == DEFAULT_JOBS
+    assert source["mix"]["propertyNames"]["enum"] == list(DEFAULT_MIX)
+
+
+def test_a_key_of_the_wrong_type_is_not_repeated() -> None:
+    assert "31415926535" not in complaint(with_key("privacy.key", 31415926535))
+
+
+def test_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "labels.yaml").touch()
+    assert load(with_key("labels.files", ["~/labels.yaml"]))["labels"]["files"] == [
+        str(tmp_path / "labels.yaml")
+    ]
+    assert load(exports(Path("~")))["source"]["directory"] == str(tmp_path)
+
+
+def test_window_is_in_utc_with_the_end_excluded() -> None:
+    assert settings.window(load({"study": STUDY})) == (
+        datetime(2025, 3, 3, tzinfo=UTC),
+        datetime(2025, 4, 28, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ((2025, 3, 3), (2025, 4, 28), ["2025-03", "2025-04"]),
+        ((2025, 3, 3), (2025, 4, 1), ["2025-03"]),
+        ((2024, 11, 30), (2025, 2, 2), ["2024-11", "2024-12", "2025-01", "2025-02"]),
+        ((2024, 12, 31), (2025, 1, 1), ["2024-12"]),
+    ],
+)
+def test_months_that_a_window_touches(start: Any, end: Any, expected: list[str]) -> None:
+    assert settings.months(datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC)) == expected
+
+
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    st.timedeltas(timedelta(microseconds=1), timedelta(days=1500)),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_each_moment_of_a_window_lies_in_one_of_its_months(
+    start: datetime, length: timedelta, part: float
+) -> None:
+    found = settings.months(start, start + length)
+    moment = start + length * part
+    assert f"{moment:%Y-%m}" in found
+    assert found == sorted(set(found))
+    assert len(found) <= length.days / 28 + 2
+
+
+def test_clusters_are_those_named_or_all() -> None:
+    config = load({"study": STUDY})
+    assert settings.clusters(config, ["grue", "gros"]) == ["gros", "grue"]
+    config = load(with_key("study.clusters", ["grue", "graffiti"]))
+    assert settings.clusters(config, {"gros", "grue", "graffiti"}) == ["graffiti", "grue"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (
+            "study.clusters",
+            ["grafitti"],
+            "study.clusters: the source describes no cluster `grafitti`; did you mean `graffiti`?",
+        ),
+        ("study.clusters", ["xy"], "no cluster `xy`; choose among graffiti, gros"),
+        ("integration.idle_power", {"xy": 100}, "integration.idle_power: the source describes no"),
+        ("integration.max_power", {"xy": 100}, "integration.max_power: the source describes no"),
+        ("integration.calibration", {"xy": {}}, "integration.calibration: the source describes no"),
+    ],
+)
+def test_unknown_clusters_are_named(path: str, value: Any, expected: str) -> None:
+    config = load(with_key(path, value))
+    with pytest.raises(InputError, match=re.escape(expected)):
+        settings.clusters(config, ["gros", "graffiti"])
+
+
+def test_schema_describes_every_key_and_refuses_all_others() -> None:
+    def check(path: str, shape: Mapping[str, Any], required: bool) -> None:
+        assert shape.get("description", "").endswith("."), path
+        assert required or "default" in shape, path
+        if "object" in shape.get("type", ""):
+            assert "additionalProperties" in shape, path
+            assert ("properties" in shape) == (shape["additionalProperties"] is False), path
+        nested = shape.get("additionalProperties") or {}
+        for key, each in {**shape.get("properties", {}), **nested.get("properties", {})}.items():
+            check(f"{path}.{key}", each, key in shape.get("required", []))
+
+    check("", yaml.safe_load(SCHEMA.read_text()), required=True)
+
+
+def test_start_brings_neither_polars_nor_web_grammars() -> None:
+    study = {"site": "nancy", "start": "2025-03-03", "end": "2025-04-28"}
+    code = (
+        "import sys; from footprint import settings; "
+        f"settings.load({{'study': {study}}}); "
+        "print([name for name in ('polars', 'lark', 'rfc3987_syntax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_numbers_and_truth_values_may_be_texts_as_config_makes_them() -> None:
+    found = load(with_key("integration.max_gap_s", "12.5"))
+    assert found["integration"]["max_gap_s"] == 12.5
+    assert load(with_key("source.jobs", "40"))["source"]["jobs"] == 40
+    assert load(with_key("source.jobs_complete", "False"))["source"]["jobs_complete"] is False
+    with pytest.raises(InputError, match=r"source\.jobs_complete"):
+        load(with_key("source.jobs_complete", "perhaps"))

@@ -1,0 +1,99 @@
+"""What a run says in the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import summary, tables
+
+
+def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / name)
+
+
+LEVELS = [
+    {"level": level, "name": name, "method": "bmc", "energy_kwh": kwh, "coverage_frac": coverage}
+    for level, name, kwh, coverage in [
+        ("offset", "idle", 12.34, None),
+        ("paper", "a-paper-with-a-name-that-goes-on-and-on", 0.04, 1.0),
+        ("project", "speech", 1234567.89, 0.876),
+        ("queue", "production", 5.0, 1.0),
+        ("site", "nancy", 1234580.0, 0.876),
+        ("user", "u-00000000", None, None),
+    ]
+]
+CHECK = [
+    {
+        "sensors": "1 W",
+        "n_jobs": 20,
+        "n_jobs_compared": 8,
+        "largest_error_frac": 0.00314,
+        "inside_frac": 0.95,
+        "median_width_frac": 0.0123,
+    },
+    {
+        "sensors": "all",
+        "n_jobs": 1,
+        "n_jobs_compared": 0,
+        "largest_error_frac": None,
+        "inside_frac": 1.0,
+        "median_width_frac": 0.5,
+    },
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    write(tmp_path, "levels.parquet", LEVELS)
+    write(tmp_path, "energy/simulation_check.parquet", CHECK)
+    return tmp_path
+
+
+def test_the_site_comes_first_and_people_stay_out(results: Path) -> None:
+    lines = summary.text(results, checked=True).splitlines()
+    assert lines[1].split() == ["level", "name", "kWh", "measured"]
+    assert lines[2].split() == ["site", "nancy", "1", "234", "580.0", "88", "%"]
+    assert lines[3].split() == ["offset", "idle", "12.3"]
+    assert lines[4].split() == ["project", "speech", "1", "234", "567.9", "88", "%"]
+    assert lines[5].startswith("paper    a-paper-with-a-name-that-goes-on- ")
+    assert {len(line) for line in lines[1:6]} == {65}
+    assert not any("u-0000" in line or "production" in line for line in lines)
+
+
+def test_errors_and_intervals_are_told_by_sensor(results: Path) -> None:
+    text = summary.text(results, checked=True)
+    assert (
+        "  1 W    largest error of 8 jobs over 10 min 0.31 %; "
+        "truth inside the interval of 95.0 % of 20 jobs, median width 1.23 %\n"
+    ) in text
+    assert "  all    no job over 10 min to compare; truth inside" in text
+    assert text.endswith(
+        f"Figures and tables: {results}/figures, {results}/tables; {results}/report.html"
+    )
+
+
+def test_an_earlier_comparison_is_not_shown(results: Path) -> None:
+    assert "true energy" not in summary.text(results, checked=False)
+    assert "site     nancy" in summary.text(results, checked=False)
+
+
+def test_what_was_not_made_is_left_out(tmp_path: Path) -> None:
+    assert summary.text(tmp_path, checked=True) == ""
+    write(tmp_path, "levels.parquet", LEVELS[:1])
+    assert "measured against" not in summary.text(tmp_path, checked=True)
+    only_levels = pl.DataFrame(tables.Levels.create_empty())
+    only_levels.write_parquet(tmp_path / "levels.parquet")
+    assert summary.text(tmp_path, checked=True).splitlines()[1].startswith("level")
+
+
+def test_what_is_unknown_is_called_so(tmp_path: Path) -> None:
+    row = {**LEVELS[-2], "energy_kwh": None, "coverage_frac": None}
+    write(tmp_path, "levels.parquet", [row])
+    assert summary.text(tmp_path, checked=False).splitlines()[2].split() == [
+        "site",
+        "nancy",
+        "unknown",
+    ]

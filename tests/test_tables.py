@@ -1,0 +1,173 @@
+"""Tables as code: what is written has the declared columns, order, key and invariants."""
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+import pytest
+from dataframely.exc import SchemaError, ValidationError
+
+from footprint import tables
+
+DAY = date(2025, 3, 3)
+NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
+
+QUALITY = {
+    "node": "c-1",
+    "day": DAY,
+    "n_read": 10,
+    "n_kept": 5,
+    "n_duplicate": 1,
+    "n_nan": 1,
+    "n_not_positive": 1,
+    "n_spike": 2,
+    "n_stuck": 0,
+    "n_gaps": 0,
+}
+
+
+def quality(**changes: Any) -> pl.DataFrame:
+    return pl.DataFrame([QUALITY | changes])
+
+
+def test_rows_take_the_order_of_columns_and_key(tmp_path: Path) -> None:
+    rows = pl.concat([quality(node="c-2"), quality(node="c-10"), quality(node="c-1")])
+    shuffled = rows.select(reversed(rows.columns)).with_columns(unasked=pl.lit(1))
+    tables.write(tables.Quality, shuffled.lazy(), str(tmp_path / "quality.parquet"))
+    found = pl.read_parquet(tmp_path / "quality.parquet")
+    assert found.columns == list(QUALITY)
+    assert found["node"].to_list() == ["c-1", "c-10", "c-2"]
+    assert tables.Quality.is_valid(found)
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    rows = pl.concat([quality(node=f"c-{i}") for i in range(50)])
+    for seed in (1, 2):
+        shuffled = rows.sample(fraction=1, shuffle=True, seed=seed)
+        tables.write(tables.Quality, shuffled, str(tmp_path / f"{seed}.parquet"))
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "rule"),
+    [
+        (quality(n_kept=6), "nothing_lost"),
+        (quality(n_gaps=-1), "n_gaps|min"),
+        (quality(n_spike=None), "n_spike|nullability"),
+        (pl.concat([quality(), quality()]), "primary_key"),
+    ],
+)
+def test_rows_that_break_a_rule_are_refused(tmp_path: Path, rows: pl.DataFrame, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        tables.write(tables.Quality, rows, str(tmp_path / "quality.parquet"))
+    assert not (tmp_path / "quality.parquet").exists()
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises((SchemaError, pl.exceptions.ColumnNotFoundError), match="n_gaps"):
+        tables.conform(tables.Quality, quality().drop("n_gaps"))
+
+
+def test_the_class_of_energy_is_one_of_those_known() -> None:
+    row = {
+        "node": "c-1",
+        "day": DAY,
+        "class": "job",
+        "cluster": "c",
+        "has_gpu": True,
+        "energy_kwh": 1.0,
+        "duration_s": 86_400.0,
+        "overcount_kwh": 0.0,
+        "left_out_kwh": 0.0,
+    }
+    assert len(tables.conform(tables.NodeEnergy, pl.DataFrame([row]))) == 1
+    with pytest.raises((ValidationError, pl.exceptions.InvalidOperationError)):
+        tables.conform(tables.NodeEnergy, pl.DataFrame([row | {"class": "asleep"}]))
+    # time is exact to the microsecond; a fraction of a second less than none is a defect
+    with pytest.raises(ValidationError, match="duration_s"):
+        tables.conform(tables.NodeEnergy, pl.DataFrame([row | {"duration_s": -0.001}]))
+
+
+def test_a_job_does_not_stop_before_it_starts() -> None:
+    empty = pl.DataFrame(tables.Jobs.create_empty())
+    job = {
+        "job_id": 1,
+        "site": "nancy",
+        "user": "someone",
+        "types": [],
+        "state": "terminated",
+        "started_at": NOON,
+        "stopped_at": NOON,
+    }
+    row = pl.DataFrame([job], schema_overrides=dict(empty.schema))
+    fine = pl.concat([empty, row], how="diagonal")
+    assert len(tables.conform(tables.Jobs, fine)) == 1
+    early = fine.with_columns(stopped_at=pl.lit(NOON).dt.offset_by("-1us"))
+    with pytest.raises(ValidationError, match="stops_after_start"):
+        tables.conform(tables.Jobs, early)
+
+
+def test_a_node_names_every_core_and_its_gpu() -> None:
+    empty = pl.DataFrame(tables.Nodes.create_empty())
+    node = {
+        "node": "c-1",
+        "valid_from": NOON,
+        "site": "nancy",
+        "cluster": "c",
+        "n_cpus": 1,
+        "n_cores": 2,
+        "n_threads": 2,
+        "cores": [0, 1],
+        "core_gpus": [None, None],
+        "gpus": [],
+        "gpu_reservable": [],
+        "gpu_models": [],
+        "gpu_power_limits_w": [],
+        "gpu_memory_bytes": [],
+        "queues": [],
+        "max_plausible_power_w": 500.0,
+    }
+
+    def conform(**changes: Any) -> pl.DataFrame:
+        row = pl.DataFrame([node | changes], schema_overrides=dict(empty.schema))
+        found: pl.DataFrame = tables.conform(tables.Nodes, pl.concat([empty, row], how="diagonal"))
+        return found
+
+    assert len(conform()) == 1
+    with pytest.raises(ValidationError, match="all_cores_named"):
+        conform(n_cores=3)
+    with pytest.raises(ValidationError, match="one_gpu_a_core"):
+        conform(core_gpus=[None])
+
+
+UNITS = {"_kwh": "kWh", "_s": "s", "_w": "W", "_bytes": "B", "_h": "h", "_hours": "h"}
+
+
+@pytest.mark.parametrize("name", sorted(tables.TABLES))
+def test_every_column_says_what_it_is_and_in_which_unit(name: str) -> None:
+    schema, path = tables.TABLES[name]
+    assert re.fullmatch(r"(resources|results)/.+\.parquet", path)
+    assert schema.__doc__
+    assert schema.__doc__.split("\n")[0].endswith(".")
+    for column, kind in schema.columns().items():
+        assert kind.metadata is None or set(kind.metadata) == {"unit"}
+        unit = (kind.metadata or {}).get("unit")
+        suffixes = [suffix for suffix in UNITS if column.endswith(suffix)]
+        if suffixes:
+            assert unit == UNITS[max(suffixes, key=len)], column
+        assert column == column.lower(), column
+        if isinstance(kind, dy.Datetime):
+            assert kind.time_zone == "UTC", column
+    empty = schema.create_empty()
+    assert schema.is_valid(empty)
+
+
+def test_tables_that_are_integrated_have_a_key() -> None:
+    without = [name for name, (schema, _) in tables.TABLES.items() if not schema.primary_key()]
+    assert without == ["power", "device_power"]  # too long for it: neighbours are compared instead
+    paths = [path for _, path in tables.TABLES.values()]
+    assert len(set(paths)) == len(paths)
+    assert set(tables.OFFSET_CLASSES) < set(tables.NODE_CLASSES)

@@ -1,0 +1,96 @@
+"""How half widths add up over nodes and jobs."""
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from footprint import uncertainty
+
+
+def job_nodes(*rows: tuple[int, str, float | None, float | None, float | None, float | None]):
+    """Rows of (job, node, calibration, quantisation, sampling, gap)."""
+    return pl.LazyFrame(
+        rows,
+        schema={"job_id": pl.Int64, "node": pl.String}
+        | dict.fromkeys(uncertainty.PARTS, pl.Float64),
+        orient="row",
+    )
+
+
+def half_width(rows: pl.LazyFrame) -> float | None:
+    (width,) = (
+        uncertainty.combine(rows.with_columns(site=pl.lit("nancy")), by=["site"])
+        .collect()["half_width_kwh"]
+        .to_list()
+    )
+    return width
+
+
+def test_one_job_on_one_node_is_the_root_of_the_sum_of_squares() -> None:
+    assert half_width(job_nodes((1, "a-1", 1.0, 2.0, 4.0, 10.0))) == 11.0  # 1 + 4 + 16 + 100
+
+
+def test_nodes_of_a_job() -> None:
+    rows = job_nodes((1, "a-1", 1.0, 0.0, 3.0, 0.0), (1, "a-2", 1.0, 0.0, 0.0, 4.0))
+    assert half_width(rows) == pytest.approx(math.sqrt(2**2 + 3**2 + 4**2))
+    steps = job_nodes((1, "a-1", 0.0, 1.0, 0.0, 0.0), (1, "a-2", 0.0, 2.0, 0.0, 0.0))
+    assert half_width(steps) == 3.0
+
+
+def test_jobs_of_a_group() -> None:
+    calibration = job_nodes((1, "a-1", 3.0, 0.0, 0.0, 0.0), (2, "a-1", 4.0, 0.0, 0.0, 0.0))
+    assert half_width(calibration) == 7.0
+    for part in range(3):
+        first, second = [0.0] * 3, [0.0] * 3
+        first[part], second[part] = 3.0, 4.0
+        rows = job_nodes((1, "a-1", 0.0, *first), (2, "a-1", 0.0, *second))
+        assert half_width(rows) == 5.0
+
+
+def test_what_is_systematic_and_what_is_random_meet_at_the_end() -> None:
+    rows = job_nodes(
+        (1, "a-1", 1.0, 1.0, 0.0, 0.0),
+        (1, "a-2", 1.0, 2.0, 0.0, 0.0),
+        (2, "a-1", 2.0, 4.0, 0.0, 0.0),
+    )  # (1 + 1 + 2)^2 + (1 + 2)^2 + 4^2 = 16 + 9 + 16
+    assert half_width(rows) == pytest.approx(math.sqrt(41))
+
+
+def test_groups_are_sorted_and_apart() -> None:
+    rows = job_nodes((2, "a-1", 0.0, 1.0, 0.0, 0.0), (1, "a-1", 0.0, 2.0, 0.0, 0.0))
+    assert_frame_equal(
+        uncertainty.combine(rows, by=["job_id"]).collect(),
+        pl.DataFrame({"job_id": [1, 2], "half_width_kwh": [2.0, 1.0]}),
+    )
+    nodes = uncertainty.combine(rows, by=["job_id", "node"]).collect()
+    assert nodes.columns == ["job_id", "node", "half_width_kwh"]
+
+
+def test_unknown_energies_have_no_width() -> None:
+    unknown = (1, "a-1", None, None, None, None)
+    assert half_width(job_nodes(unknown)) is None
+    assert half_width(job_nodes(unknown, (2, "a-1", None, 2.0, None, None))) == 2.0
+
+
+widths = st.floats(min_value=0, max_value=1e3)
+rows_of_jobs = st.lists(
+    st.tuples(st.integers(1, 4), st.sampled_from(["a-1", "a-2"]), widths, widths, widths, widths),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda row: row[:2],
+)
+
+
+@given(rows_of_jobs, st.randoms(use_true_random=False))
+def test_order_does_not_matter_and_bounds_hold(rows: list, random) -> None:
+    shuffled = random.sample(rows, len(rows))
+    width = half_width(job_nodes(*rows))
+    assert width == half_width(job_nodes(*shuffled))
+    single = [math.hypot(*row[2:]) for row in rows]
+    # Never more than if everything were systematic, never less than if everything were random.
+    assert math.hypot(*single) <= width * (1 + 1e-12)
+    assert width <= sum(single) * (1 + 1e-12)

@@ -1,0 +1,429 @@
+"""The whole workflow on a small simulated study, as a user runs it."""
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from exporting import write_exports
+from numpy.typing import NDArray
+from polars.testing import assert_frame_equal
+from running import Project, Ran, configure, small_study
+
+from footprint import tables
+
+pytestmark = pytest.mark.workflow
+
+START, SEAM, END = (datetime(2025, *day, tzinfo=UTC) for day in ((3, 31), (4, 1), (4, 2)))
+METRIC = "bmc_node_power_watt"
+MONTHS = ("2025-03", "2025-04")
+FINE, COARSE, UNMEASURED = "graffiti", "gruss", "gres"
+ENERGY = ("jobs", "job_nodes", "nodes", "quality", "set_aside")
+FIGURES = ("energy_by_class", "levels", "node_week", "simulation_check")
+TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
+
+
+class Study:
+    """A directory in which the workflow ran."""
+
+    def __init__(self, folder: Path, ran: Ran) -> None:
+        self.folder = folder
+        self.ran = ran
+
+    def read(self, path: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / path)
+
+    def energy(self, name: str) -> pl.DataFrame:
+        return self.read(f"results/energy/{name}.parquet")
+
+    def resource(self, name: str) -> pl.DataFrame:
+        return self.read(f"resources/nancy/{name}.parquet")
+
+    def samples(self, node: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """All samples of a node: seconds since START, watts. The months' margins overlap."""
+        cluster = node.rpartition("-")[0]
+        found = pl.concat(
+            self.resource(f"power/{METRIC}/{cluster}/{month}").filter(pl.col("node") == node)
+            for month in MONTHS
+        )
+        found = found.unique("timestamp").sort("timestamp")
+        since = (found["timestamp"] - START).dt.total_microseconds() / 1e6
+        return since.to_numpy(), found["power_w"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("workflow"))
+
+
+@pytest.fixture(scope="module")
+def done(project: Project) -> Study:
+    """The study with all its results, made with four cores."""
+    folder = configure(project.folder.parent / "four", **small_study(project))
+    return Study(folder, project.run(folder, "--cores", "4"))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Of every result, but for the report, which tells when and where it was made."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "report.html"
+    }
+
+
+# Every output
+
+
+def test_every_output_exists(done: Study) -> None:
+    made = digests(done.folder / "results")
+    expected = {"levels.parquet"}
+    expected |= {f"energy/{name}.parquet" for name in ENERGY}
+    expected |= {f"energy/{name}.parquet" for name in ("gates", "occupancy", "simulation_check")}
+    expected |= {
+        f"energy/months/{cluster}/{month}.{what}.parquet"
+        for cluster in (FINE, COARSE, UNMEASURED)
+        for month in MONTHS
+        for what in ("jobs", "classes")
+    }
+    expected |= {f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "svg", "png")}
+    expected |= {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "html", "tex")}
+    assert set(made) == expected
+    assert all((done.folder / "results" / name).stat().st_size > 100 for name in made)
+    report = (done.folder / "results/report.html").read_text()
+    assert all(f"{name}.svg" in report for name in FIGURES)
+    assert all(f"{name}.html" in report for name in TABLES)
+
+
+def test_every_table_is_what_its_schema_says(done: Study) -> None:
+    checked = []
+    for name, (schema, path) in tables.TABLES.items():
+        pattern = path.replace("<site>", "nancy").replace("<metric>", METRIC)
+        pattern = pattern.replace("<cluster>", "*").replace("<month>", "*")
+        for each in done.folder.glob(pattern):
+            assert schema.is_valid(pl.read_parquet(each)), each
+            checked.append(name)
+    assert {name: checked.count(name) for name in checked if checked.count(name) > 1} == {
+        "power": 6
+    }
+    assert set(tables.TABLES) - set(checked) <= {"node_power", "device_power"}
+
+
+def test_every_job_and_node_is_there(done: Study) -> None:
+    assert done.energy("jobs")["job_id"].to_list() == done.resource("jobs")["job_id"].to_list()
+    assert set(done.energy("nodes")["node"]) == set(done.resource("nodes")["node"])
+    held = done.resource("allocations").join(
+        done.energy("jobs").filter(pl.col("duration_s") > 0), on="job_id", how="semi"
+    )
+    both = ["job_id", "node"]
+    assert_frame_equal(done.energy("job_nodes").select(both), held.select(both).sort(both))
+
+
+def test_no_job_warned(done: Study) -> None:
+    logs = {path: path.read_text() for path in (done.folder / "logs").rglob("*.log")}
+    assert len(logs) > 20
+    assert [path for path, text in logs.items() if "Warning" in text or "Traceback" in text] == []
+
+
+def test_the_summary_is_printed_once(done: Study) -> None:
+    assert done.ran.said.count("level    name") == 1
+    assert done.ran.said.count("measured against true energy") == 1
+    assert done.ran.said.index("site     nancy") < done.ran.said.index("offset   idle")
+
+
+def test_a_second_run_does_nothing(project: Project, done: Study) -> None:
+    before = {path: path.stat().st_mtime_ns for path in done.folder.glob("res*/**/*.parquet")}
+    assert "Nothing to be done" in project.run(done.folder, "--cores", "1").said
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_results_are_the_same_bytes_with_one_core(project: Project, done: Study) -> None:
+    folder = configure(project.folder.parent / "one", **small_study(project))
+    project.run(folder, "--cores", "1")
+    for part in ("results", "resources"):
+        assert digests(folder / part) == digests(done.folder / part)
+
+
+# Sums, by independent arithmetic
+
+
+def kwh(
+    samples: tuple[NDArray[np.float64], NDArray[np.float64]], start_s: float, stop_s: float
+) -> float:
+    """Energy of a node from start to stop: trapezoids, cut at the bounds; nothing over gaps."""
+    times, power = samples
+    begins, ends = times[:-1], times[1:]
+    low, high = np.maximum(begins, start_s), np.minimum(ends, stop_s)
+    counts = (high > low) & (ends - begins <= 30)
+    slope = np.diff(power) / (ends - begins)
+    middle = power[:-1] + slope * ((low + high) / 2 - begins)
+    return float(np.sum((middle * (high - low))[counts])) / 3.6e6
+
+
+def test_classes_add_up_to_each_day_of_each_node(done: Study) -> None:
+    classes = done.energy("nodes")
+    by_day = classes.group_by("node", "day").agg(
+        pl.col("duration_s").sum(), pl.col("energy_kwh").sum()
+    )
+    assert len(by_day) == 5 * 2
+    for row in by_day.iter_rows(named=True):
+        assert row["duration_s"] == pytest.approx(86_400, abs=1e-6)
+        day_s = (row["day"] - START.date()) / timedelta(seconds=1)
+        if row["node"].startswith(UNMEASURED):
+            assert row["energy_kwh"] == 0
+        else:
+            drawn = kwh(done.samples(row["node"]), day_s, day_s + 86_400)
+            assert row["energy_kwh"] == pytest.approx(drawn, rel=1e-9)
+            assert drawn > 1
+    assert {"job", "stranded", "idle", "no_data"} <= set(classes["class"])
+    unknown = classes.filter(pl.col("class") == "no_data")["energy_kwh"]
+    assert unknown.null_count() == len(unknown) > 0
+
+
+def test_jobs_add_up_to_the_class_job(done: Study) -> None:
+    of_jobs = done.energy("job_nodes").group_by("node").agg(pl.col("energy_kwh").sum())
+    of_class = done.energy("nodes").filter(pl.col("class") == "job")
+    both = of_class.group_by("node").agg(pl.col("energy_kwh").sum()).join(of_jobs, on="node")
+    assert len(both) == 4
+    for _, by_class, by_job in both.iter_rows():
+        assert by_job == pytest.approx(by_class, rel=1e-9)
+    total = done.energy("jobs")["energy_kwh"].sum()
+    assert total == pytest.approx(of_jobs["energy_kwh"].sum(), rel=1e-9)
+    assert done.read("results/levels.parquet").filter(pl.col("level") == "site")[
+        "energy_kwh"
+    ].item() == pytest.approx(total, rel=1e-9)
+
+
+def shares(done: Study) -> dict[tuple[int, str], float]:
+    """Share of each node that each job holds, GPU by GPU."""
+    of_gpu = {
+        row["node"]: (dict(zip(row["cores"], row["core_gpus"], strict=True)), row["core_gpus"])
+        for row in done.resource("nodes").iter_rows(named=True)
+    }
+    found = {}
+    for job, node, cores in done.resource("allocations").select("job_id", "node", "cores").rows():
+        gpu_of, gpus = of_gpu[node]
+        n_gpus = len(set(gpus))
+        found[job, node] = sum(1 / gpus.count(gpu_of[core]) for core in cores) / n_gpus
+    return found
+
+
+def held(done: Study) -> Iterator[tuple[int, float, float]]:
+    """Seconds after START from which and until which each job held its nodes, inside the study.
+
+    Containers, whose inner jobs hold a part of them, are left out.
+    """
+    for row in done.resource("jobs").iter_rows(named=True):
+        assert all(pause["stopped_at"] <= START for pause in row["suspensions"])
+        if row["started_at"] is not None and "container" not in row["types"]:
+            stopped = row["stopped_at"] or END
+            bounds = (max(row["started_at"], START), min(stopped, END))
+            low, high = ((each - START).total_seconds() for each in bounds)
+            if high > low:
+                yield row["job_id"], low, high
+
+
+def test_each_job_has_the_energy_of_its_share_and_time(done: Study) -> None:
+    part = shares(done)
+    rows = done.energy("job_nodes").select("job_id", "node", "energy_kwh").rows()
+    found = {(job, node): energy for job, node, energy in rows}
+    samples = {node: done.samples(node) for node in {node for _, node in found}}
+    seam_s = (SEAM - START).total_seconds()
+    crossing = 0
+    for job, low, high in held(done):
+        for node in [node for of, node in found if of == job]:
+            expected = part[job, node] * kwh(samples[node], low, high)
+            if node.startswith(UNMEASURED):
+                assert found[job, node] is None
+            else:
+                assert found[job, node] == pytest.approx(expected, rel=1e-9)
+                crossing += low < seam_s < high
+    assert crossing >= 3  # jobs over the end of the month are integrated in two parts
+
+
+def test_measured_is_true_where_sensors_are_fine(done: Study) -> None:
+    truth = done.resource("truth").group_by("job_id").agg(pl.col("true_kwh").sum())
+    jobs = done.energy("jobs").join(truth, on="job_id").filter(pl.col("energy_kwh") > 0)
+    of_fine = pl.col("clusters") == [FINE]
+    whole = (pl.col("duration_s") > 600) & (pl.col("coverage_frac") > 1 - 1e-9)
+    long = jobs.filter(of_fine & whole)
+    assert len(long) > 30
+    assert (long["energy_kwh"] / long["true_kwh"] - 1).abs().max() < 0.005
+    inside = jobs.select(
+        pl.col("true_kwh").is_between("energy_low_kwh", "energy_high_kwh").mean()
+    ).item()
+    assert len(jobs) > 80
+    assert 0.93 <= inside < 1
+    check = done.energy("simulation_check").filter(pl.col("sensors") == "all")
+    assert check["n_jobs"].item() == len(jobs)
+    assert check["inside_frac"].item() == pytest.approx(inside)
+    assert f"{inside:.1%}".replace("%", " %") in done.ran.said
+
+
+def test_people_are_nowhere_in_the_results(done: Study) -> None:
+    # short ones would be found by chance in the data of a figure
+    logins = {each for each in done.resource("jobs")["user"] if len(each) > 4}
+    assert len(logins) > 5
+    named = re.compile(rf"\b({'|'.join(sorted(logins))})\b")
+    for path in (done.folder / "results").rglob("*"):
+        if path.suffix == ".parquet":
+            texts = pl.read_parquet(path).select(
+                pl.col(pl.String, pl.Categorical).unique().implode()
+            )
+            assert not named.search(str(texts.rows())), path
+        elif path.suffix in {".csv", ".html", ".tex", ".svg"}:
+            assert not named.search(path.read_text()), path
+
+
+# The same study otherwise
+
+
+@pytest.mark.parametrize(
+    ("gate", "method", "n_planned"),
+    [
+        ("binary", "left_hold", 4),
+        ("active", "sum_of_samples", 4),
+        ("two_part", "inner_trapezoid", 5),
+    ],
+)
+def test_other_gates_and_methods(
+    project: Project, done: Study, gate: str, method: str, n_planned: int
+) -> None:
+    """One cluster alone, on what was downloaded for all."""
+    folder = project.folder.parent / gate
+    shutil.copytree(done.folder, folder)
+    config = small_study(project, integration={"gate": gate, "method": method})
+    config["study"]["clusters"] = [FINE]
+    configure(folder, **config)
+    target = "results/energy/jobs.parquet"
+    planned = project.planned(folder, target)
+    assert not [rule for rule in planned if rule.startswith("download")]
+    assert sum(planned.values()) == n_planned
+    study = Study(folder, project.run(folder, "--cores", "2", target))
+    assert "true energy" not in study.ran.said
+    classes, of_jobs = study.energy("nodes"), study.energy("job_nodes")
+    days = classes.group_by("node", "day").agg(pl.col("duration_s").sum())["duration_s"]
+    assert days.to_list() == pytest.approx([86_400] * 6, abs=1e-6)
+    assert set(classes["cluster"]) == {FINE}
+    own = classes.filter(pl.col("class") == "job")
+    for node in own["node"].unique():
+        row = own.filter(pl.col("node") == node).sum()
+        counted = row["energy_kwh"] + row["overcount_kwh"] - row["left_out_kwh"]
+        by_job = of_jobs.filter(pl.col("node") == node)["energy_kwh"].sum()
+        assert by_job == pytest.approx(counted.item(), rel=1e-9)
+    assert (own["overcount_kwh"].sum() > 0.1) is (gate == "binary")
+    assert (own["left_out_kwh"].sum() > 0.001) is (method == "inner_trapezoid")
+    stranded = classes.filter(pl.col("class") == "stranded")["energy_kwh"].sum()
+    assert (stranded > 0.1) is (gate == "two_part")  # the idle power of what nobody held
+    # what nodes drew is the same under every gate, and almost under every method
+    before = done.energy("nodes").filter(pl.col("cluster") == FINE)["energy_kwh"].sum()
+    near = 1e-9 if method == "inner_trapezoid" else 2e-3
+    assert classes["energy_kwh"].sum() == pytest.approx(before, rel=near)
+    (row,) = study.energy("set_aside").rows(named=True)
+    assert row["reason"] == "held no node of the studied clusters"
+
+
+def test_files_that_a_user_saved_give_the_same_energies(project: Project, done: Study) -> None:
+    folder = project.folder.parent / "exports"
+    simulated = small_study(project)
+    write_exports(simulated, folder / "saved")
+    source = {"kind": "exports", "directory": "saved"}
+    configure(folder, **{**simulated, "source": source, "privacy": {"key": "public"}})
+    study = Study(folder, project.run(folder, "--cores", "2", "results/levels.parquet"))
+    assert_frame_equal(
+        study.resource("nodes").drop("power_metrics"),
+        done.resource("nodes").drop("power_metrics"),
+    )
+    for name in ("quality", "nodes"):
+        assert_frame_equal(study.energy(name), done.energy(name), rel_tol=1e-9)
+    # a simulated site tells of jobs that were submitted in the study and started after it
+    after = done.resource("jobs").filter(pl.col("started_at") >= END).select("job_id")
+    assert_frame_equal(
+        study.energy("jobs"),
+        done.energy("jobs").join(after, on="job_id", how="anti"),
+        rel_tol=1e-9,
+    )
+    assert_frame_equal(study.energy("job_nodes"), done.energy("job_nodes"), rel_tol=1e-9)
+    aside = study.energy("set_aside").group_by("reason").agg(pl.col("n_rows").sum()).rows()
+    assert dict(aside) == {
+        "outside the window": len(after),
+        "outside the study's days": n_readings_outside(folder / "saved"),
+    }
+
+
+def n_readings_outside(saved: Path) -> int:
+    """Readings saved before or after the study, repeated ones included."""
+    with gzip.open(saved / "power/graffiti.jsonl.gz", "rt") as lines:
+        # Paris' offset: the study's days begin and end at 02:00
+        times = [line.split('"')[3][:19] for line in lines]
+    n = sum(not "2025-03-31T02:00" <= time < "2025-04-02T02:00" for time in times)
+    csv = pl.read_csv(saved / "power/gruss.csv")["timestamp"].str.head(10)
+    return n + int((~csv.is_in(["2025-03-31", "2025-04-01"])).sum())
+
+
+# Edits: these tests change the project and put it back
+
+
+ENERGY_ON = {
+    "gather_energy": 1,
+    "check_simulation": 1,
+    "build_levels": 1,
+    "plot_energy_by_class": 1,
+    "plot_levels": 1,
+    "plot_node_week": 1,
+    "plot_simulation_check": 1,
+    "tabulate_energy_by_class": 1,
+    "tabulate_levels": 1,
+    "tabulate_quality": 1,
+    "tabulate_simulation_check": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("edited", "rerun"),
+    [
+        ("workflow/src/footprint/figures/levels.py", {"plot_levels": 1}),
+        ("workflow/src/footprint/summary.py", {}),
+        (
+            "workflow/src/footprint/labels.py",
+            {"match_labels": 1, "build_levels": 1, "plot_levels": 1, "tabulate_levels": 1},
+        ),
+        ("workflow/src/footprint/quantisation.py", {"integrate_energy": 6} | ENERGY_ON),
+        (
+            "workflow/src/footprint/cleaning.py",
+            {"download_power": 6, "integrate_energy": 6} | ENERGY_ON,
+        ),
+        ("workflow/scripts/plot_node_week.py", {"plot_node_week": 1}),
+    ],
+    ids=lambda value: Path(value).stem if isinstance(value, str) else "",
+)
+def test_an_edit_runs_again_what_depends_on_it(
+    project: Project, done: Study, edited: str, rerun: dict[str, int]
+) -> None:
+    path = project.folder / edited
+    before, times = path.read_text(), path.stat()
+    path.write_text(f"{before}\n# edited\n")
+    try:
+        assert project.planned(done.folder) == rerun
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_changed_setting_runs_again_what_depends_on_it(project: Project, done: Study) -> None:
+    config: dict[str, Any] = small_study(project, levels={"redistribution": "energy"})
+    configure(done.folder, **config)
+    try:
+        levels = {"build_levels": 1, "plot_levels": 1, "tabulate_levels": 1}
+        assert project.planned(done.folder) == levels
+    finally:
+        configure(done.folder, **small_study(project))
+    assert project.planned(done.folder) == {}

@@ -1,0 +1,122 @@
+"""Raw records of the study, in the tables of the data dictionary.
+
+    nodes       resources/<site>/nodes.parquet
+    jobs        resources/<site>/{jobs,allocations,states}.parquet
+    power       resources/<site>/power/<metric>/{cluster}/{month}.parquet
+    truth       resources/<site>/truth.parquet                  (simulated site only)
+
+Files that the source could not use, and why, are counted in the `set_aside` tables beside them.
+"""
+
+
+rule download_nodes:
+    """Hardware of every node that the source describes."""
+    input:
+        files=STUDY.files.nodes,
+    output:
+        nodes="<resources>/<site>/nodes.parquet",
+    log:
+        "<logs>/download_nodes.log",
+    benchmark:
+        "<benchmarks>/download_nodes.jsonl"
+    priority: 1  # what can be wrong with nodes and jobs is found before long work
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+    script:
+        "../scripts/download_nodes.py"
+
+
+rule download_jobs:
+    """Jobs of the study's window, what they held, and when nodes were unavailable."""
+    input:
+        files=STUDY.files.jobs,
+    output:
+        jobs="<resources>/<site>/jobs.parquet",
+        allocations="<resources>/<site>/allocations.parquet",
+        states="<resources>/<site>/states.parquet",
+        set_aside="<resources>/<site>/set_aside/jobs.parquet",
+    log:
+        "<logs>/download_jobs.log",
+    benchmark:
+        "<benchmarks>/download_jobs.jsonl"
+    priority: 1
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+        start=STUDY.start,
+        end=STUDY.end,
+    script:
+        "../scripts/download_jobs.py"
+
+
+rule convert_power:
+    """Exported power files, each read once, with what of them is set aside."""
+    input:
+        files=STUDY.files.power,
+    output:
+        converted=directory("<resources>/<site>/converted/<metric>"),
+        set_aside="<resources>/<site>/set_aside/<metric>.parquet",
+    log:
+        "<logs>/convert_power/<metric>.log",
+    benchmark:
+        "<benchmarks>/convert_power/<metric>.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+        metric=STUDY.metric,
+        clusters=STUDY.clusters,
+        start=STUDY.start,
+        end=STUDY.end,
+    script:
+        "../scripts/convert_power.py"
+
+
+rule download_power:
+    """Cleaned power of one cluster and month, and what became of each of its readings."""
+    input:
+        nodes=rules.download_nodes.output.nodes,
+        converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
+    output:
+        power="<resources>/<site>/power/<metric>/{cluster}/{month}.parquet",
+        quality="<resources>/<site>/quality/<metric>/{cluster}/{month}.parquet",
+    log:
+        "<logs>/download_power/<metric>/{cluster}/{month}.log",
+    benchmark:
+        "<benchmarks>/download_power/<metric>/{cluster}/{month}.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+        metric=STUDY.metric,
+        start=STUDY.start,
+        end=STUDY.end,
+        max_gap_s=STUDY.integration["max_gap_s"],
+    script:
+        "../scripts/download_power.py"
+
+
+rule download_truth:
+    """Exact energy of each job of the simulated site."""
+    output:
+        truth="<resources>/<site>/truth.parquet",
+    log:
+        "<logs>/download_truth.log",
+    benchmark:
+        "<benchmarks>/download_truth.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+    script:
+        "../scripts/download_truth.py"

@@ -1,0 +1,270 @@
+"""From energies to levels, and what readers see of them.
+
+REQUIRED INPUTS: jobs and power of the download stage, all outputs of the energy stage
+OUTPUTS:
+    papers      resources/<site>/papers.parquet     which job is whose paper's: not for publication
+    levels      results/levels.parquet
+    figures     results/figures/{name}.{pdf,svg,png}
+    tables      results/tables/{name}.{csv,html,tex}
+
+The figure and the table of the simulation check exist for the simulated site alone.
+"""
+
+
+report: "../report/workflow.rst"
+
+
+PROVENANCE = provenance.describe(STUDY.config)
+
+
+rule match_labels:
+    """Paper of each job that the labels give one."""
+    input:
+        jobs=rules.download_jobs.output.jobs,
+        labels=STUDY.config["labels"]["files"],
+    output:
+        papers="<resources>/<site>/papers.parquet",
+    log:
+        "<logs>/match_labels.log",
+    benchmark:
+        "<benchmarks>/match_labels.jsonl"
+    priority: 1  # contradicting labels are found before long work
+    conda:
+        "../../envs/footprint.yaml"
+    script:
+        "../scripts/match_labels.py"
+
+
+rule build_levels:
+    """Energy at each level: site, offset, queues, projects, people, papers."""
+    input:
+        papers=rules.match_labels.output.papers,
+        job_energy=rules.gather_energy.output.jobs,
+        job_nodes=rules.gather_energy.output.job_nodes,
+        node_energy=rules.gather_energy.output.nodes,
+    output:
+        levels="<results>/levels.parquet",
+    log:
+        "<logs>/build_levels.log",
+    benchmark:
+        "<benchmarks>/build_levels.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        levels=STUDY.config["levels"],
+        privacy=STUDY.privacy,
+        simulated=STUDY.simulated,
+    script:
+        "../scripts/build_levels.py"
+
+
+rule plot_energy_by_class:
+    """Where the energy and the time of the nodes went, by cluster."""
+    input:
+        node_energy=rules.gather_energy.output.nodes,
+    output:
+        svg=report(
+            "<results>/figures/energy_by_class.svg",
+            caption="../report/energy_by_class.rst",
+            category="1 Site",
+            labels={"shows": "energy by class and cluster", "as": "figure"},
+        ),
+        pdf="<results>/figures/energy_by_class.pdf",
+        png="<results>/figures/energy_by_class.png",
+    log:
+        "<logs>/plot_energy_by_class.log",
+    benchmark:
+        "<benchmarks>/plot_energy_by_class.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_energy_by_class.py"
+
+
+rule tabulate_energy_by_class:
+    """Energy of each cluster by what its nodes were doing."""
+    input:
+        node_energy=rules.gather_energy.output.nodes,
+    output:
+        html=report(
+            "<results>/tables/energy_by_class.html",
+            caption="../report/energy_by_class_table.rst",
+            category="1 Site",
+            labels={"shows": "energy by class and cluster", "as": "table"},
+        ),
+        csv="<results>/tables/energy_by_class.csv",
+        tex="<results>/tables/energy_by_class.tex",
+    log:
+        "<logs>/tabulate_energy_by_class.log",
+    benchmark:
+        "<benchmarks>/tabulate_energy_by_class.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_energy_by_class.py"
+
+
+rule plot_node_week:
+    """The busiest week of the busiest node, with the jobs that held it."""
+    input:
+        node_energy=rules.gather_energy.output.nodes,
+        gates=rules.build_gates.output.gates,
+        power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
+    output:
+        svg=report(
+            "<results>/figures/node_week.svg",
+            caption="../report/node_week.rst",
+            category="1 Site",
+            labels={"shows": "a week of a node", "as": "figure"},
+        ),
+        pdf="<results>/figures/node_week.pdf",
+        png="<results>/figures/node_week.png",
+    log:
+        "<logs>/plot_node_week.log",
+    benchmark:
+        "<benchmarks>/plot_node_week.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        max_gap_s=STUDY.integration["max_gap_s"],
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_node_week.py"
+
+
+rule plot_levels:
+    """Energy at each level, with its interval and coverage."""
+    input:
+        levels=rules.build_levels.output.levels,
+    output:
+        svg=report(
+            "<results>/figures/levels.svg",
+            caption="../report/levels.rst",
+            category="2 Levels",
+            labels={"shows": "energy by level", "as": "figure"},
+        ),
+        pdf="<results>/figures/levels.pdf",
+        png="<results>/figures/levels.png",
+    log:
+        "<logs>/plot_levels.log",
+    benchmark:
+        "<benchmarks>/plot_levels.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_levels.py"
+
+
+rule tabulate_levels:
+    """Energy at each level, in numbers."""
+    input:
+        levels=rules.build_levels.output.levels,
+    output:
+        html=report(
+            "<results>/tables/levels.html",
+            caption="../report/levels_table.rst",
+            category="2 Levels",
+            labels={"shows": "energy by level", "as": "table"},
+        ),
+        csv="<results>/tables/levels.csv",
+        tex="<results>/tables/levels.tex",
+    log:
+        "<logs>/tabulate_levels.log",
+    benchmark:
+        "<benchmarks>/tabulate_levels.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        redistribution=STUDY.config["levels"]["redistribution"],
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_levels.py"
+
+
+rule tabulate_quality:
+    """Power readings, and what was set aside of them."""
+    input:
+        quality=rules.gather_energy.output.quality,
+        set_aside=rules.gather_energy.output.set_aside,
+    output:
+        html=report(
+            "<results>/tables/quality.html",
+            caption="../report/quality_table.rst",
+            category="3 Quality",
+            labels={"shows": "power readings", "as": "table"},
+        ),
+        csv="<results>/tables/quality.csv",
+        tex="<results>/tables/quality.tex",
+    log:
+        "<logs>/tabulate_quality.log",
+    benchmark:
+        "<benchmarks>/tabulate_quality.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_quality.py"
+
+
+rule plot_simulation_check:
+    """Measured against true energy of each job of the simulated site."""
+    input:
+        jobs=rules.gather_energy.output.jobs,
+        job_nodes=rules.gather_energy.output.job_nodes,
+        truth=rules.download_truth.output.truth,
+        check=rules.check_simulation.output.check,
+    output:
+        svg=report(
+            "<results>/figures/simulation_check.svg",
+            caption="../report/simulation_check.rst",
+            category="3 Quality",
+            labels={"shows": "measured against true energy", "as": "figure"},
+        ),
+        pdf="<results>/figures/simulation_check.pdf",
+        png="<results>/figures/simulation_check.png",
+    log:
+        "<logs>/plot_simulation_check.log",
+    benchmark:
+        "<benchmarks>/plot_simulation_check.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_simulation_check.py"
+
+
+rule tabulate_simulation_check:
+    """Measured against true energy, by the step of the sensors."""
+    input:
+        check=rules.check_simulation.output.check,
+    output:
+        html=report(
+            "<results>/tables/simulation_check.html",
+            caption="../report/simulation_check_table.rst",
+            category="3 Quality",
+            labels={"shows": "measured against true energy", "as": "table"},
+        ),
+        csv="<results>/tables/simulation_check.csv",
+        tex="<results>/tables/simulation_check.tex",
+    log:
+        "<logs>/tabulate_simulation_check.log",
+    benchmark:
+        "<benchmarks>/tabulate_simulation_check.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_simulation_check.py"

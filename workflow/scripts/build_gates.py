@@ -1,0 +1,21 @@
+"""Write the gates of every job on the study's nodes, and how much of each node is held."""
+
+import polars as pl
+
+from footprint import gates, logs, study
+
+logs.to_file(snakemake.log[0])
+
+start, end = study.window(snakemake.params.start, snakemake.params.end)
+pieces = gates.build(
+    pl.scan_parquet(snakemake.input.jobs),
+    pl.scan_parquet(snakemake.input.allocations),
+    pl.scan_parquet(snakemake.input.nodes).filter(
+        pl.col("cluster").is_in(snakemake.params.clusters)
+    ),
+    start=start,
+    end=end,
+    policy=snakemake.params.policy,
+)
+pieces.collect().write_parquet(snakemake.output.gates)
+gates.occupancy(pieces).collect().write_parquet(snakemake.output.occupancy)

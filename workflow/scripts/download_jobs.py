@@ -1,0 +1,18 @@
+"""Write the jobs of the study's window, their allocations, and when nodes were unavailable."""
+
+from footprint import logs, study, tables
+from footprint.site import open_site
+
+logs.to_file(snakemake.log[0])
+
+start, end = study.window(snakemake.params.start, snakemake.params.end)
+site = open_site(snakemake.params.source, site=snakemake.params.site)
+records = site.jobs(start=start, end=end)
+states = site.states(start=start, end=end)
+if states is None:
+    print("the source does not know node states: time without a job is idle, never unavailable")
+    states = tables.States.create_empty().lazy()
+tables.write(tables.Jobs, records.jobs, snakemake.output.jobs)
+tables.write(tables.Allocations, records.allocations, snakemake.output.allocations)
+tables.write(tables.SetAside, records.set_aside, snakemake.output.set_aside)
+tables.write(tables.States, states, snakemake.output.states)

@@ -1,0 +1,9 @@
+"""Write the exact energy of each job of the simulated site."""
+
+from footprint import logs, tables
+from footprint.site import open_site
+
+logs.to_file(snakemake.log[0])
+
+site = open_site(snakemake.params.source, site=snakemake.params.site)
+tables.write(tables.Truth, site.truth(), snakemake.output.truth)

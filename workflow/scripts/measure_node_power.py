@@ -1,0 +1,24 @@
+"""Write the idle and maximum power of each node of one cluster."""
+
+import polars as pl
+
+from footprint import logs, node_power, partitions, study, tables
+
+logs.to_file(snakemake.log[0])
+
+cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
+measured = node_power.measure(
+    (
+        (node, partitions.read_node(list(snakemake.input.power), node))
+        for node in study.nodes_of(snakemake.input.nodes, cluster)
+    ),
+    pl.read_parquet(snakemake.input.occupancy),
+    off_threshold_w=integration["off_threshold_w"],
+)
+table = node_power.complete(
+    measured,
+    cluster=cluster,
+    idle_power_w=integration["idle_power"].get(cluster),
+    max_power_w=integration["max_power"].get(cluster),
+)
+tables.write(tables.NodePower, table, snakemake.output.node_power)

@@ -1,0 +1,12 @@
+"""Write the readers' table of power readings and what was set aside."""
+
+import polars as pl
+
+from footprint import logs, reader_tables, report_tables
+
+logs.to_file(snakemake.log[0])
+
+table = reader_tables.quality_table(
+    pl.read_parquet(snakemake.input.quality), pl.read_parquet(snakemake.input.set_aside)
+)
+report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)

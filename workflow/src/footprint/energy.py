@@ -1,0 +1,354 @@
+"""Gated energy of jobs, and where each node's energy and time went, for one cluster and month.
+
+Between the moments at which something changes (`footprint.segments`) shares are constant, so that
+everything is a product of what the running integrals (`footprint.integration`) gain and of weights
+that depend on the gate alone. Equations in `docs/method.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from footprint import activity, quantisation, segments
+from footprint.conservation import check
+from footprint.errors import InputError
+from footprint.integration import NOMINAL_PERIOD_S, Calibration, Method, running
+from footprint.summation import by_group, total
+
+# Half width at 95 % of a normal error, in standard deviations.
+Z95 = 1.96
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the integration of one study needs to know beside the data.
+
+    Attributes:
+        policy: One of `gates.POLICIES`.
+        method: How power becomes energy.
+        jobs_complete: Whether every job of the nodes is known. When not, time without a known job
+            is `unattributed`, since somebody may have held the node.
+        calibration: Of the cluster, if it has one.
+    """
+
+    policy: str
+    method: Method
+    jobs_complete: bool = True
+    calibration: Calibration | None = None
+
+    @classmethod
+    def from_config(cls, integration: dict[str, Any], *, cluster: str, jobs_complete: bool) -> Gate:
+        """The gate that a configuration's `integration` describes for a cluster."""
+        line = integration["calibration"].get(cluster)
+        method = Method(
+            integration["method"],
+            integration["max_gap_s"],
+            integration["off_threshold_w"],
+            NOMINAL_PERIOD_S.get(integration["metric"]),
+        )
+        return cls(
+            integration["gate"], method, jobs_complete, Calibration(**line) if line else None
+        )
+
+
+class Measured(NamedTuple):
+    """One node's running integrals at its cuts, and what of its sensor the sums need."""
+
+    at: pl.DataFrame
+    pieces: pl.DataFrame
+    sensor: tuple[str, float, float]  # node, period_s, step_w
+    gpus: activity.Measured | None
+
+
+def integrate(
+    nodes: Sequence[str],
+    read: Callable[[str], pl.DataFrame],
+    gate: Gate,
+    *,
+    pieces: pl.DataFrame,
+    occupancy: pl.DataFrame,
+    states: pl.DataFrame,
+    start: datetime,
+    end: datetime,
+    idle_power_w: Mapping[str, float] | None = None,
+    gpus: activity.Activity | None = None,
+    threads: int = 1,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Gated energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
+
+    The samples of one node at a time (and thread) are in memory.
+
+    Args:
+        nodes: Names of the nodes.
+        read: Gives a node's `timestamp` and `power_w`, strictly ascending in time.
+        gate: Policy and method.
+        pieces: `gates.PIECES`; they may reach beyond [start, end).
+        occupancy: `gates.OCCUPANCY` of the whole study.
+        states: `tables.States`.
+        start: Start of the partition, a UTC midnight.
+        end: End of the partition, excluded, a UTC midnight.
+        idle_power_w: Idle power by node, which the policy `two_part` needs.
+        gpus: What is known of the nodes' GPUs; only the policy `two_part` uses it.
+        threads: Nodes that are read and integrated at the same time.
+
+    Returns:
+        Jobs (`job_id`, `node`, `JOB_SUMS`) and classes (`node`, `day`, `class`, `energy_j`,
+        `duration_s`, `overcount_j`, `left_out_j`), sorted.
+
+    Raises:
+        InputError: The idle power of a node is needed and not known.
+        ConservationError: Classes do not add up to a node's integral and time, or jobs not to the
+            class `job`.
+    """
+    partition = segments.Partition.of(start, end)
+    here = pieces.filter(pl.col("node").is_in(nodes))
+    held_by_node = dict(segments.by_node(segments.in_microseconds(here, partition)))
+    away = segments.unavailable(states, partition).filter(pl.col("node").is_in(nodes))
+    away_by_node = dict(segments.by_node(away))
+    none = segments.in_microseconds(pieces.clear(), partition)
+    known_of = gpus.measure if gpus and gate.policy == "two_part" else None
+
+    def measure(node: str) -> Measured:
+        samples = read(node)
+        totals = running(
+            samples,
+            method=gate.method,
+            idle_power_w=_idle_power_w(node, idle_power_w) if len(samples) else None,
+            calibration=gate.calibration,
+        )
+        own = held_by_node.get(node, none)
+        if gate.method.name == "inner_trapezoid":
+            own = segments.snap(own, pl.Series(totals.times_us))
+        own = segments.clip(own, partition)
+        cuts_us = segments.cuts_of(own, away_by_node.get(node, away.clear()), partition)
+        at = segments.at_cuts(node, cuts_us, totals)
+        known = known_of(node, cuts_us, totals, partition) if known_of else None
+        return Measured(at, own, (node, totals.period_s, totals.step_w), known)
+
+    # Polars imports NumPy on first use, which must not happen in two threads at once.
+    pl.DataFrame({"": np.zeros(0)})
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        measured = list(pool.map(measure, nodes))
+    at = pl.concat([each.at for each in measured])
+    own = pl.concat([each.pieces for each in measured])
+    sensors = pl.DataFrame(
+        [each.sensor for each in measured], schema=["node", "period_s", "step_w"], orient="row"
+    )
+    snapped = gate.method.name == "inner_trapezoid"
+    held = occupancy.filter(pl.col("node").is_in(nodes))
+    cut = segments.between_cuts(at, own if snapped else None, held, away)
+    known = [each.gpus for each in measured if each.gpus is not None]
+    shared = activity.share_out(known, cut, sensors, snapped=snapped) if known else None
+    weighted = weigh(cut, gate, shared)
+    jobs = sum_jobs(own, weighted, sensors, gate, shared)
+    classes = classify(weighted, gate)
+    check(jobs, classes, at, policy=gate.policy)
+    return jobs, classes
+
+
+def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:
+    if known is not None and node not in known:
+        raise InputError(
+            "the gate two_part needs its idle power, and it was never seen without a job",
+            where=node,
+            do="give integration.idle_power for its cluster",
+        )
+    return known[node] if known is not None else None
+
+
+def weigh(cut: pl.DataFrame, gate: Gate, shared: activity.Shared | None = None) -> pl.DataFrame:
+    """What a job gets of each segment per unit of share: `rate_j`, `rate_s`, and so on.
+
+    With S the share held of the node: `reserved` and `binary` give the energy itself, `active` 1/S
+        of it, `two_part` the part below the idle power and 1/S of the rest. What is known to be of
+        single GPUs is not in `rate_j`, but beside it in `active_j`: what jobs have of it.
+    """
+    held, energy, floor = pl.col("share"), pl.col("energy_j"), pl.col("floor_j")
+    known, spread = pl.col("known_j"), pl.col("spread_j2")
+    if shared is None:
+        cut = cut.with_columns(pl.lit(0.0).alias(name) for name in activity.OF_SEGMENT)
+    else:
+        cut = cut.join(
+            shared.segments, on=["node", "from_us"], how="left", maintain_order="left"
+        ).with_columns(pl.col(activity.OF_SEGMENT).fill_null(0.0))
+        spread = (spread - pl.col("known_j2")).clip(lower_bound=0.0)
+    per_active = pl.when(held > 0).then(1.0 / held).otherwise(0.0)
+    # Without all the jobs, S is too small and 1/S would give them what others used.
+    policy = gate.policy if gate.jobs_complete or gate.policy != "two_part" else "reserved"
+    weight = per_active if policy in ("active", "two_part") else pl.lit(1.0)
+    time_weight = per_active if policy == "active" else pl.lit(1.0)
+    rate_j = {
+        "active": energy * per_active,
+        "two_part": floor + (energy - floor - known) * per_active,
+    }.get(policy, energy - known)
+    return cut.with_columns(
+        rate_j=rate_j,
+        rate_s=pl.col("duration_s") * time_weight,
+        rate_covered_s=pl.col("covered_s") * time_weight,
+        rate_spread=spread * weight.pow(2),
+    )
+
+
+# What is summed over a job's pieces. `_s` without more: seconds of the clock, shares not counted.
+JOB_SUMS = (
+    "duration_s",
+    "covered_s",
+    "gpu_s",
+    "core_s",
+    "share_s",
+    "share_covered_s",
+    "energy_j",
+    "spread_j2",
+    "n_probes",
+    "probe_w",
+    "probe_w2",
+    "quantisation_j",
+    "calibration_j",
+    "edge_j",
+)
+
+
+PROBES = ("n_probes", "probe_w", "probe_w2", "probe_repeats")
+
+# What a segment adds to the jobs that hold the node, per unit of share or, for times, at all.
+GAINS = (
+    "duration_s",
+    "covered_s",
+    "rate_j",
+    "rate_s",
+    "rate_covered_s",
+    "rate_spread",
+    *PROBES,
+)
+
+
+def sum_jobs(
+    pieces: pl.DataFrame,
+    weighted: pl.DataFrame,
+    sensors: pl.DataFrame,
+    gate: Gate,
+    shared: activity.Shared | None = None,
+) -> pl.DataFrame:
+    """Sums of `JOB_SUMS` over the pieces of each job on each node.
+
+    Energy counts from the snapped bounds, time from the real ones. `edge_j` is what the method's
+    handling of the bounds may miss, in energy: a period at the mean power for the methods that do
+    not interpolate.
+
+    Args:
+        pieces: Pieces, clipped to the partition.
+        weighted: Result of `weigh`.
+        sensors: `node`, `period_s`, `step_w`.
+        gate: Policy and method.
+        shared: What is known to be of single GPUs, to be added.
+    """
+    sums = weighted.select("node", "to_us", pl.col(GAINS).cum_sum().over("node"))
+    rows = pieces.hstack(
+        segments.gained(pieces, sums, GAINS, bounds=("held_from_us", "held_to_us"))
+    )
+    if gate.method.name == "inner_trapezoid":
+        inner = segments.gained(pieces, sums, ["rate_j"], bounds=("from_us", "to_us"))
+        rows = rows.with_columns(inner["rate_j"])
+
+    share, own = pl.col("share"), (pl.col("share") > 0).cast(pl.Float64)
+    edges = (pl.col("opens").cast(pl.Float64) + pl.col("closes").cast(pl.Float64)) / 2
+    mean_w = pl.when(pl.col("covered_s") > 0).then(pl.col("rate_j") / pl.col("covered_s"))
+    line = gate.calibration or Calibration()
+    covered = pl.col("share_covered_s")
+    raw_j = (pl.col("energy_j") - line.offset * covered) / line.slope
+    sums_of = by_group(
+        rows.join(sensors, on="node").with_columns(
+            edge_j=edges * mean_w.fill_null(0.0) * pl.col("period_s") * share
+        ),
+        ["job_id", "node"],
+        first=["step_w"],
+        **{name: pl.col(name) * own for name in ("duration_s", "covered_s", *PROBES)},
+        edge_j=pl.col("edge_j"),
+        gpu_s=pl.col("gpus") * pl.col("duration_s"),
+        core_s=pl.col("cores") * pl.col("duration_s"),
+        share_s=share * pl.col("rate_s"),
+        share_covered_s=share * pl.col("rate_covered_s"),
+        energy_j=share * pl.col("rate_j"),
+        spread_j2=share.pow(2) * pl.col("rate_spread"),
+    )
+    if shared is not None:
+        added = sums_of.join(shared.jobs, on=["job_id", "node"], how="left", maintain_order="left")
+        sums_of = added.with_columns(
+            pl.col(name) + pl.col(f"active_{unit}").fill_null(0.0)
+            for name, unit in {"energy_j": "j", "spread_j2": "j2", "edge_j": "edge_j"}.items()
+        )
+    return sums_of.with_columns(
+        quantisation_j=quantisation.half_width_j(
+            step_w=pl.col("step_w"),
+            covered_s=covered,
+            repeated_frac=pl.col("probe_repeats") / pl.col("n_probes"),
+        ),
+        calibration_j=Z95
+        * ((raw_j * line.slope_error).pow(2) + (covered * line.offset_error).pow(2)).sqrt(),
+    ).select("job_id", "node", *JOB_SUMS)
+
+
+def classify(weighted: pl.DataFrame, gate: Gate) -> pl.DataFrame:
+    """Energy and time of each class of each node by day, in the precedence of the method.
+
+    Without samples: no_data. Held: job for the shares held, stranded for the rest. Not held:
+        unavailable, else standby, else idle. When not all jobs are known, what is not known to be
+        held is unattributed instead of stranded or idle.
+    """
+    held = pl.col("share")
+    energy, covered, duration = pl.col("energy_j"), pl.col("covered_s"), pl.col("duration_s")
+    is_held = held > 0
+    whole = gate.policy in ("binary", "active")
+    gated_j = held * pl.col("rate_j") + pl.col("active_j")
+    job_j = pl.when(is_held).then(energy if whole else gated_j).otherwise(0.0)
+    job_s = pl.when(is_held).then(covered if whole else held * covered).otherwise(0.0)
+    free = ~is_held & ~pl.col("unavailable")
+    asleep_j = pl.when(free).then(pl.col("standby_j")).otherwise(0.0)
+    asleep_s = pl.when(free).then(pl.col("standby_s")).otherwise(0.0)
+    rest = ("stranded", "idle") if gate.jobs_complete else ("unattributed", "unattributed")
+    parts = [
+        ("job", job_j, job_s),
+        (rest[0], pl.when(is_held).then(energy - job_j), pl.when(is_held).then(covered - job_s)),
+        (
+            "unavailable",
+            pl.when(~is_held & pl.col("unavailable")).then(energy),
+            pl.when(~is_held & pl.col("unavailable")).then(covered),
+        ),
+        ("standby", asleep_j, asleep_s),
+        (rest[1], pl.when(free).then(energy - asleep_j), pl.when(free).then(covered - asleep_s)),
+        ("no_data", pl.lit(0.0), duration - covered),
+    ]
+    counted_again = held * pl.col("rate_j") - job_j if gate.policy == "binary" else pl.lit(0.0)
+    left_out = gated_j - pl.col("counted") * pl.col("rate_j") - pl.col("counted_j")
+    terms = {f"energy_{i}": joules for i, (_, joules, _) in enumerate(parts)}
+    terms |= {f"duration_{i}": seconds for i, (_, _, seconds) in enumerate(parts)}
+    by_day = by_group(
+        weighted, ["node", "day"], first=[], **terms, overcount=counted_again, left_out=left_out
+    )
+    return (
+        pl.concat(
+            by_day.select(
+                "node",
+                "day",
+                pl.lit(name).alias("class"),
+                energy_j=f"energy_{i}",
+                duration_s=f"duration_{i}",
+                overcount_j=pl.col("overcount") if name == "job" else pl.lit(0.0),
+                left_out_j=pl.col("left_out") if name == "job" else pl.lit(0.0),
+            )
+            for i, (name, _, _) in enumerate(parts)
+        )
+        # without all jobs, what is stranded and what is idle are one class
+        .group_by("node", "day", "class", maintain_order=True)
+        .agg(total(pl.col("energy_j", "duration_s", "overcount_j", "left_out_j")))
+        # no row for a class that a node was not in, but for what rounding leaves of differences
+        .filter(pl.any_horizontal(pl.col("duration_s", "energy_j").abs() > 1e-6))
+        .sort("node", "day", "class")
+    )

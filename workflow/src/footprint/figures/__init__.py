@@ -1,0 +1,1 @@
+"""Figures: one module each, named as the figure, with a function `plot` that returns it."""

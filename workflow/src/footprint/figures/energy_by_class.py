@@ -1,0 +1,168 @@
+"""Where the energy and the time of a site's nodes went: jobs, and what was on beside them."""
+
+from __future__ import annotations
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from footprint.figures import style
+from footprint.summation import known_sum, total
+from footprint.tables import NODE_CLASSES, OFFSET_CLASSES
+
+ROW_MM = 6.0
+
+
+def by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
+    """Energy and node time of each cluster by class, the clusters with most energy first.
+
+    Args:
+        node_energy: `tables.NodeEnergy`.
+
+    Returns:
+        `cluster`, `class`, `energy_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
+        `measured_frac` (part of the cluster's node time with measurement).
+    """
+    known = pl.col("class") != "no_data"
+    clusters = (
+        node_energy.lazy()
+        .group_by("cluster")
+        .agg(
+            total(pl.col("energy_kwh")).alias("cluster_kwh"),
+            pl.col("node").n_unique().alias("n_nodes"),
+            (total(pl.col("duration_s").filter(known)) / total(pl.col("duration_s"))).alias(
+                "measured_frac"
+            ),
+        )
+    )
+    return (
+        node_energy.lazy()
+        .group_by("cluster", "class")
+        .agg(
+            known_sum(pl.col("energy_kwh")),
+            (total(pl.col("duration_s")) / 3600).alias("node_h"),
+        )
+        .join(clusters, on="cluster")
+        .sort("cluster_kwh", "cluster", "class", descending=[True, False, False])
+        .drop("cluster_kwh")
+        .collect()
+    )
+
+
+def message(classes: pl.DataFrame, *, site: str) -> str:
+    """What the figure shows, in a sentence, from the result of `by_cluster`."""
+    kwh, of_class = pl.col("energy_kwh"), pl.col("class")
+    energy, jobs, offset = classes.select(
+        total(kwh).alias("energy"),
+        total(kwh.filter(of_class == "job")).alias("jobs"),
+        total(kwh.filter(of_class.is_in(OFFSET_CLASSES))).alias("offset"),
+    ).row(0)
+    if not energy:
+        return f"No energy was measured at {site.title()}"
+    return (
+        f"{style.percent(jobs / energy)} of the {style.energy(energy)} that the nodes of "
+        f"{site.title()} drew went into jobs, {style.percent(offset / energy)} into hardware "
+        "without a job"
+    )
+
+
+@style.styled
+def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
+    """Bars of energy and of node time by class, a row a cluster.
+
+    Args:
+        node_energy: `tables.NodeEnergy`.
+        site: Name of the site.
+        provenance: The foot line.
+    """
+    classes = by_cluster(node_energy)
+    clusters = classes["cluster"].unique(maintain_order=True).to_list()
+    drawn = style.figure(
+        width_mm=style.TEXT_MM,
+        height_mm=34 + ROW_MM * max(len(clusters), 3),
+        title=message(classes, site=site),
+        provenance=provenance,
+    )
+    axes = drawn.subplot_mosaic(
+        [["key", "key"], ["energy", "time"]],
+        height_ratios=[1, max(len(clusters), 3) * 1.3],
+        width_ratios=[1.25, 1],
+    )
+    if not clusters:
+        axes["key"].set_axis_off()
+        for name in ("energy", "time"):
+            style.empty(axes[name], "The study has no node.")
+        return drawn
+    present = [name for name in NODE_CLASSES if name in classes["class"].to_list()]
+    style.key(axes["key"], [_patch(name) for name in present], columns=7)
+    _energies(axes["energy"], classes, clusters)
+    _times(axes["time"], classes, clusters)
+    return drawn
+
+
+def _patch(name: str) -> Patch:
+    if name == "no_data":
+        return Patch(label=style.CLASS_NAMES[name], **style.HATCH)
+    return Patch(color=style.CLASSES[name], label=style.CLASS_NAMES[name])
+
+
+def _bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl.Expr) -> None:
+    """Stacked bars of `value`, classes from left to right, clusters from top to bottom."""
+    left = dict.fromkeys(clusters, 0.0)
+    rows = classes.with_columns(value.fill_null(0.0).alias("value"))
+    for name in NODE_CLASSES:
+        values = dict(rows.filter(pl.col("class") == name).select("cluster", "value").iter_rows())
+        widths = [values.get(cluster, 0.0) for cluster in clusters]
+        look = style.HATCH if name == "no_data" else {"color": style.CLASSES[name]}
+        axes.barh(range(len(clusters)), widths, left=list(left.values()), height=0.72, **look)
+        left = {
+            cluster: left[cluster] + width for cluster, width in zip(clusters, widths, strict=True)
+        }
+    axes.set_ylim(len(clusters) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
+    rows = classes.group_by("cluster").agg(
+        known_sum(pl.col("energy_kwh")), pl.col("measured_frac", "n_nodes").first()
+    )
+    of_cluster = {row["cluster"]: row for row in rows.iter_rows(named=True)}
+    largest = max((row["energy_kwh"] or 0.0) for row in of_cluster.values())
+    unit, in_kwh = style.energy_unit(largest)
+    _bars(axes, classes, clusters, pl.col("energy_kwh") / in_kwh)
+    for place, cluster in enumerate(clusters):
+        row = of_cluster[cluster]
+        kwh, measured = row["energy_kwh"], row["measured_frac"]
+        text = style.energy(kwh)
+        if kwh is not None and measured < style.FULL_COVERAGE:
+            text += f", {style.percent(measured)} of the time measured"
+        axes.annotate(
+            text,
+            ((kwh or 0.0) / in_kwh, place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color=style.INK
+            if kwh is not None and measured >= style.FULL_COVERAGE
+            else style.ACCENT,
+            fontsize=7,
+        )
+    axes.set_yticks(
+        range(len(clusters)),
+        [f"{cluster} × {of_cluster[cluster]['n_nodes']}" for cluster in clusters],
+    )
+    # Room for the label of the longest bar.
+    axes.set_xlim(0, (largest or 1.0) / in_kwh * 1.45)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(f"Energy ({unit}) of each cluster × its nodes")
+
+
+def _times(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
+    whole = pl.col("node_h").sum().over("cluster")
+    _bars(axes, classes, clusters, 100 * pl.col("node_h") / whole)
+    axes.set_yticks(range(len(clusters)), [""] * len(clusters))
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("Node time (%)")

@@ -1,0 +1,263 @@
+"""One style for all figures: sizes, colours, numbers in words, files that do not change by chance.
+
+Figures are objects of their own (no pyplot, no state between them). Colours are told apart by
+people who see no red or green, and neighbours in a stack differ in grey as well.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+COLUMN_MM: Final = 88.0
+TEXT_MM: Final = 180.0
+
+INK: Final = "#1a1a1a"
+GREY: Final = "#6b6b6b"
+FAINT: Final = "#d5d5d5"
+ACCENT: Final = "#c1442d"
+SEQUENCE: Final = ("#0b4f8a", "#e08214", "#2f9e73", "#a6548f", "#7fb8de", "#6b6b6b")
+"""For what has no colour of its own: dark, light, dark, light, when printed in grey."""
+
+CLASSES: Final[Mapping[str, str]] = {
+    "job": "#0b4f8a",
+    "stranded": "#e8912d",
+    "idle": "#9ecae1",
+    "standby": "#2f7d5b",
+    "unavailable": "#d9a5c7",
+    "unattributed": "#8a6d3b",
+    "no_data": "#ffffff",
+}
+CLASS_NAMES: Final[Mapping[str, str]] = {
+    "job": "in jobs",
+    "stranded": "stranded",
+    "idle": "idle",
+    "standby": "standby",
+    "unavailable": "unavailable",
+    "unattributed": "unattributed",
+    "no_data": "no data",
+}
+HATCH: Final[Mapping[str, Any]] = {
+    "hatch": "//////",
+    "edgecolor": "#9a9a9a",
+    "facecolor": "#ffffff",
+    "linewidth": 0.0,
+}
+"""What is unknown or was not measured."""
+
+METHODS: Final[Mapping[str, str]] = {
+    "bmc": "#1a1a1a",
+    "mlco2": "#56a0d3",
+    "green_algorithms": "#2f7d5b",
+    "codecarbon": "#e08214",
+}
+
+FULL_COVERAGE: Final = 0.95
+"""Coverage below it is marked on the mark itself."""
+
+THIN_SPACE: Final = "\u2009"
+MINUS: Final = "\u2212"
+
+RC: Final[Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.labelsize": 8.0,
+    "axes.titlesize": 8.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 0.8,
+    "patch.linewidth": 0.0,
+    "hatch.linewidth": 0.5,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.04,
+    "figure.dpi": 200.0,
+    "savefig.dpi": 200.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "footprint",
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+}
+
+# No date and no version of the drawing library: the same data give the same file.
+METADATA: Final[Mapping[str, dict[str, None]]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+P = ParamSpec("P")
+
+
+def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A function that draws a figure, in this style."""
+
+    @functools.wraps(plot)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(RC):
+            return plot(*args, **kwargs)
+
+    return wrapped
+
+
+def figure(*, width_mm: float, height_mm: float, title: str, provenance: str) -> Figure:
+    """An empty figure with its message above and where it comes from below."""
+    drawn = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+    points = width_mm / 25.4 * 72
+    drawn.suptitle(
+        # A bold 9 pt letter is 6 pt wide on average, a 6 pt letter 3.5 pt.
+        textwrap.fill(title, int(points / 6.0), break_on_hyphens=False),
+        x=0.01,
+        ha="left",
+        fontsize=9,
+        fontweight="bold",
+    )
+    foot = textwrap.fill(provenance, int(points / 3.5), break_on_hyphens=False)
+    drawn.supxlabel(foot, x=0.99, ha="right", fontsize=6, color=GREY)
+    return drawn
+
+
+def empty(axes: Axes, why: str) -> None:
+    """Say in a panel without data what is missing, and why."""
+    axes.set_axis_off()
+    width = axes.get_window_extent().width * 72 / axes.figure.dpi
+    axes.text(
+        0.5,
+        0.5,
+        textwrap.fill(why, max(20, int(width / 5.5))),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=GREY,
+    )
+
+
+def key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> None:
+    """Names of colours and marks in a panel of their own, never over data."""
+    axes.set_axis_off()
+    axes.legend(
+        handles=list(handles),
+        loc="center left",
+        bbox_to_anchor=(0.0, 0.5),
+        ncols=columns,
+        handlelength=1.4,
+        handleheight=0.8,
+        columnspacing=1.4,
+        borderaxespad=0.0,
+        borderpad=0.0,
+    )
+
+
+def settle(drawn: Figure) -> None:
+    """Lay a figure out for good: once, so that all its files look alike, whatever their order."""
+    with mpl.rc_context(RC):
+        # The layout starts from the one before: the second pass knows the size of every text.
+        for _ in range(2):
+            drawn.draw_without_rendering()
+        drawn.set_layout_engine("none")
+
+
+def save(drawn: Figure, paths: Iterable[str | Path]) -> None:
+    """Write a figure to each path, in the format of its ending: the same figure, the same bytes."""
+    if isinstance(drawn.get_layout_engine(), ConstrainedLayoutEngine):
+        settle(drawn)
+    # It tells each table of each font that it leaves out of a PDF.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    with mpl.rc_context(RC):
+        for path in map(Path, paths):
+            form = path.suffix.removeprefix(".")
+            drawn.savefig(path, format=form, metadata=METADATA[form])
+
+
+# Numbers as a reader wants them.
+
+
+def number(value: float, *, digits: int = 3) -> str:
+    """A number to so many significant digits, thousands parted by thin spaces."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "–"
+    magnitude = math.floor(math.log10(abs(value)))
+    rounded = round(value, digits - 1 - magnitude)
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)
+
+
+def energy_unit(largest_kwh: float | None) -> tuple[str, float]:
+    """Unit for energies up to `largest_kwh`, and how many kWh it has: Wh, kWh, MWh or GWh."""
+    size = abs(largest_kwh or 0.0)
+    for unit, in_kwh in (("GWh", 1e6), ("MWh", 1e3), ("kWh", 1.0)):
+        # From 1 of a unit; 999.6 kWh would be rounded to 1 000 kWh.
+        if size >= 0.9995 * in_kwh:
+            return unit, in_kwh
+    return "Wh", 1e-3
+
+
+def energy(kwh: float | None, *, digits: int = 3) -> str:
+    """An energy in words: `12.3 MWh`, `480 Wh`; `not measured` where it is unknown."""
+    if kwh is None or math.isnan(kwh):
+        return "not measured"
+    if kwh == 0:
+        return f"0{THIN_SPACE}kWh"
+    unit, in_kwh = energy_unit(kwh)
+    return f"{number(kwh / in_kwh, digits=digits)}{THIN_SPACE}{unit}"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in per cent, to two digits; `unknown` where it is null.
+
+    What is nearly all does not become 100 %.
+    """
+    if fraction is None or math.isnan(fraction):
+        return "unknown"
+    value = 100 * fraction
+    if 99.5 <= value < 100:
+        shown = "> 99.9" if value > 99.9 else f"{math.floor(value * 10) / 10:.1f}"
+    else:
+        shown = number(value, digits=3 if value >= 100 else 2)
+        shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return f"{shown}{THIN_SPACE}%"
+
+
+def count(n: int) -> str:
+    """A count in full, thousands parted by thin spaces."""
+    return f"{n:,}".replace(",", THIN_SPACE)
+
+
+def hours(duration_h: float, *, of: str = "") -> str:
+    """A duration in words, in minutes, hours or days; `of="node "` makes them node hours."""
+    if duration_h < 1:
+        return f"{number(duration_h * 60, digits=2)}{THIN_SPACE}{of}min"
+    if duration_h < 100:
+        return f"{number(duration_h)}{THIN_SPACE}{of}h"
+    return f"{number(duration_h / 24)}{THIN_SPACE}{of}days"

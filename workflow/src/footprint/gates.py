@@ -1,0 +1,354 @@
+"""Who held which share of which node, and when.
+
+A gate is a set of pieces: intervals in which a job holds a constant share of a node. Everything
+after this module is linear in the pieces, so that a container's remainder is its own share minus a
+piece for each inner job, and a suspension simply splits a piece in two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from footprint.errors import InputError
+from footprint.summation import total
+
+POLICIES = ("binary", "reserved", "active", "two_part")
+
+# Shares are sums of fractions such as 1/3: above 1 by more than rounding means that two jobs
+# overlap.
+SHARE_TOLERANCE = 1e-9
+
+PIECES = pl.Schema(
+    {
+        "job_id": pl.Int64(),
+        "node": pl.String(),
+        "started_at": pl.Datetime("us", "UTC"),
+        "stopped_at": pl.Datetime("us", "UTC"),
+        "share": pl.Float64(),
+        "gpus": pl.Float64(),
+        "cores": pl.Float64(),
+        "opens": pl.Boolean(),
+        "closes": pl.Boolean(),
+    }
+)
+OCCUPANCY = pl.Schema({"node": pl.String(), "at": pl.Datetime("us", "UTC"), "share": pl.Float64()})
+
+
+def core_weights(nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """What each core of a node stands for: its share of the node and of its GPU.
+
+    On a node with reservable GPUs a core carries 1 / (cores of its GPU x reservable GPUs) of the
+    node, so that a GPU's cores together are one GPU's part of it; elsewhere, and where some core
+    belongs to no GPU, 1 / cores.
+
+    Args:
+        nodes: `tables.Nodes`.
+
+    Returns:
+        `node`, `valid_from`, `core`, `gpu`, `share`, `gpus` (part of a GPU; 0 without one).
+    """
+    period = ["node", "valid_from"]
+    gpu = pl.col("gpu")
+    cores_of_gpu = pl.len().over([*period, "gpu"])
+    n_gpus = gpu.drop_nulls().n_unique().over(period)
+    every_core_has_gpu = gpu.is_not_null().all().over(period)
+    return (
+        nodes.select(*period, pl.col("cores").alias("core"), pl.col("core_gpus").alias("gpu"))
+        .explode("core", "gpu", empty_as_null=True, keep_nulls=True)
+        .select(
+            *period,
+            "core",
+            "gpu",
+            share=pl.when(every_core_has_gpu)
+            .then(1.0 / (cores_of_gpu * n_gpus))
+            .otherwise(1.0 / pl.len().over(period)),
+            gpus=pl.when(gpu.is_not_null()).then(1.0 / cores_of_gpu).otherwise(0.0),
+        )
+    )
+
+
+def held_cores(jobs: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """The cores that each job holds, and what each stands for.
+
+    The hardware is that of the day on which the job started.
+
+    Args:
+        jobs: `tables.Jobs`; only jobs that started count.
+        allocations: `tables.Allocations`; only those on `nodes` count.
+        nodes: `tables.Nodes`.
+
+    Returns:
+        `job_id`, `node`, and as of `core_weights` `core`, `gpu`, `share`, `gpus`.
+
+    Raises:
+        InputError: A job holds a core that its node does not have.
+    """
+    started = jobs.filter(pl.col("started_at").is_not_null()).select("job_id", "started_at")
+    periods = nodes.select("node", "valid_from", "cores", "core_gpus").sort("node", "valid_from")
+    first = (
+        periods.group_by("node", maintain_order=True).first().rename({"valid_from": "first_from"})
+    )
+    held = (
+        allocations.select("job_id", "node", core="cores")
+        .join(started, on="job_id")
+        .join(first.select("node", "first_from"), on="node")
+        .sort("started_at", "job_id", "node")
+        .join_asof(
+            periods.select("node", "valid_from").sort("valid_from", "node"),
+            left_on="started_at",
+            right_on="valid_from",
+            by="node",
+            check_sortedness=False,
+        )
+        .with_columns(pl.col("valid_from").fill_null(pl.col("first_from")))
+        .explode("core", empty_as_null=False, keep_nulls=False)
+        .join(core_weights(nodes), on=["node", "valid_from", "core"], how="left")
+    )
+    unknown = (
+        held.filter(pl.col("share").is_null()).sort("job_id", "node", "core").head(1).collect()
+    )
+    if len(unknown):
+        row = unknown.row(0, named=True)
+        raise InputError(
+            f"holds core {row['core']} of {row['node']}, which its description does not have",
+            where=f"job {row['job_id']}",
+            do="give the description of the node at the date of the job",
+        )
+    return held
+
+
+def reserved_shares(
+    jobs: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Share of the node, GPUs and cores that each job holds on each of its nodes.
+
+    Args:
+        jobs: As for `held_cores`.
+        allocations: The same.
+        nodes: The same.
+
+    Returns:
+        `job_id`, `node`, `share`, `gpus`, `cores`.
+    """
+    return (
+        held_cores(jobs, allocations, nodes)
+        .group_by("job_id", "node")
+        .agg(total(pl.col("share")), total(pl.col("gpus")), cores=pl.len().cast(pl.Float64))
+        .with_columns(pl.col("share").round(12), pl.col("gpus").round(12))
+        .sort("job_id", "node")
+    )
+
+
+def held_until(end: datetime) -> pl.Expr:
+    """When a job let go of its nodes: its end, and for one without an end its walltime or `end`."""
+    walltime = pl.duration(seconds=pl.col("walltime_s"))
+    return (
+        pl.col("stopped_at")
+        .fill_null(pl.min_horizontal(pl.col("started_at") + walltime, pl.lit(end)))
+        .cast(pl.Datetime("us", "UTC"))
+    )
+
+
+def holds(jobs: pl.LazyFrame, shares: pl.LazyFrame, *, end: datetime) -> pl.LazyFrame:
+    """Intervals in which each job holds its nodes, without its suspensions.
+
+    Args:
+        jobs: `tables.Jobs`.
+        shares: Result of `reserved_shares`.
+        end: End of the study, which bounds jobs without an end or a walltime.
+
+    Returns:
+        Pieces (`PIECES`), not yet clipped to the study.
+    """
+    bounded = (
+        jobs.filter(pl.col("started_at").is_not_null())
+        .with_columns(stopped_at=held_until(end))
+        .select("job_id", "started_at", "stopped_at", "suspensions")
+    )
+    steady = bounded.filter(pl.col("suspensions").list.len().fill_null(0) == 0).drop("suspensions")
+    suspended = bounded.filter(pl.col("suspensions").list.len() > 0)
+    # The complement of the suspensions: from each end of one (or the start) to the next start (or
+    # the end).
+    pause = pl.col("suspensions").list.eval(pl.element().struct.field("started_at"))
+    resume = pl.col("suspensions").list.eval(pl.element().struct.field("stopped_at"))
+    active = (
+        suspended.select(
+            "job_id",
+            "stopped_at",
+            since=pl.concat_list("started_at", resume),
+            until=pl.concat_list(pause, "stopped_at"),
+        )
+        .explode("since", "until", empty_as_null=False, keep_nulls=True)
+        .select(
+            "job_id",
+            # a suspension without an end lasts as long as the job
+            started_at=pl.col("since").fill_null(pl.col("stopped_at")),
+            stopped_at=pl.min_horizontal("until", "stopped_at"),
+        )
+    )
+    return (
+        pl.concat([steady, active])
+        .filter(pl.col("stopped_at") > pl.col("started_at"))
+        .join(shares, on="job_id")
+        .with_columns(opens=pl.lit(True), closes=pl.lit(True))
+        .select(PIECES.names())
+    )
+
+
+def inner_jobs(jobs: pl.LazyFrame) -> pl.LazyFrame:
+    """Pairs of a container job and a job inside it.
+
+    A container has the type `container` or `container=NAME`; a job inside it `inner=JOB_ID` or
+    `inner=NAME` (OAR manual, job types).
+
+    Returns:
+        `job_id` (the inner job), `container_id`.
+    """
+    types = jobs.select("job_id", "types").explode("types", empty_as_null=False, keep_nulls=False)
+    kind = pl.col("types").str.extract_groups(r"^(?<word>container|inner)(?:=(?<name>.+))?$")
+    words = types.select("job_id", kind.struct.field("word"), kind.struct.field("name"))
+    containers = words.filter(pl.col("word") == "container").select(
+        "job_id", name=pl.concat_list(pl.col("job_id").cast(pl.String), "name")
+    )
+    return (
+        words.filter((pl.col("word") == "inner") & pl.col("name").is_not_null())
+        .join(
+            containers.explode("name", empty_as_null=False, keep_nulls=False).select(
+                "name", container_id="job_id"
+            ),
+            on="name",
+        )
+        .select("job_id", "container_id")
+        .unique()
+    )
+
+
+def without_inner_jobs(pieces: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:
+    """Pieces with the share of each inner job taken from its container while both are there."""
+    inside = pieces.join(inner, on="job_id").select(
+        pl.col("container_id").alias("job_id"),
+        "node",
+        *(pl.col(name).alias(f"{name}_inner") for name in ("started_at", "stopped_at")),
+        *(-pl.col(name).alias(name) for name in ("share", "gpus", "cores")),
+    )
+    taken = (
+        pieces.drop("share", "gpus", "cores")
+        .join(inside, on=["job_id", "node"])
+        .with_columns(
+            started_at=pl.max_horizontal("started_at", "started_at_inner"),
+            stopped_at=pl.min_horizontal("stopped_at", "stopped_at_inner"),
+        )
+        .filter(pl.col("stopped_at") > pl.col("started_at"))
+        .select(PIECES.names())
+    )
+    return pl.concat([pieces, taken])
+
+
+def clip(pieces: pl.LazyFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
+    """The part of each piece inside [start, end); a bound moved by it is no bound of the job."""
+    low, high = (
+        pl.lit(start).cast(pl.Datetime("us", "UTC")),
+        pl.lit(end).cast(pl.Datetime("us", "UTC")),
+    )
+    return (
+        pieces.filter((pl.col("started_at") < high) & (pl.col("stopped_at") > low))
+        .with_columns(
+            opens=pl.col("opens") & (pl.col("started_at") >= low),
+            closes=pl.col("closes") & (pl.col("stopped_at") <= high),
+            started_at=pl.max_horizontal("started_at", low),
+            stopped_at=pl.min_horizontal("stopped_at", high),
+        )
+        .sort("node", "started_at", "job_id", "stopped_at", "share")
+    )
+
+
+def build(
+    jobs: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    nodes: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    policy: str,
+) -> pl.LazyFrame:
+    """Gate pieces of every job on every node of the study.
+
+    Args:
+        jobs: `tables.Jobs`.
+        allocations: `tables.Allocations`.
+        nodes: `tables.Nodes` of the study's clusters; allocations on other nodes are left out.
+        start: Start of the study.
+        end: End of the study, excluded.
+        policy: One of `POLICIES`. Under `binary` every job holds the whole node.
+
+    Returns:
+        Pieces (`PIECES`), sorted by node and start. Negative shares are parts of a container that
+        its inner jobs hold.
+
+    Raises:
+        InputError: A core that a node does not have, or shares above 1 (but under `binary`).
+    """
+    shares = reserved_shares(jobs, allocations, nodes)
+    pieces = holds(jobs, shares, end=end)
+    if policy == "binary":
+        return clip(pieces, start=start, end=end).with_columns(share=pl.lit(1.0))
+    whole = clip(without_inner_jobs(pieces, inner_jobs(jobs)), start=start, end=end).collect()
+    check_shares(whole)
+    return whole.lazy()
+
+
+def occupancy(pieces: pl.LazyFrame) -> pl.LazyFrame:
+    """Share of each node that is held, as a step function of time.
+
+    Returns:
+        `node`, `at`, `share`: from `at` until the node's next row, `share` of it is held.
+    """
+    return (
+        pl.concat(
+            [
+                pieces.select("node", at="started_at", share="share"),
+                pieces.select("node", "stopped_at", -pl.col("share")).rename({"stopped_at": "at"}),
+            ]
+        )
+        .group_by("node", "at")
+        .agg(total(pl.col("share")))
+        .sort("node", "at")
+        # sums of fractions leave 1e-17 behind, which would be a job that is not there
+        .with_columns(share=pl.col("share").cum_sum().over("node").round(12) + 0.0)
+    )
+
+
+def check_shares(pieces: pl.DataFrame, *, of: str = "node") -> None:
+    """Refuse nodes of which more than the whole is held, naming the node, the time and the jobs.
+
+    Args:
+        pieces: Pieces of every job.
+        of: What they are pieces of, for the message.
+
+    Raises:
+        InputError: Shares of a node add up to more than 1.
+    """
+    over = (
+        occupancy(pieces.lazy())
+        .filter(pl.col("share") > 1 + SHARE_TOLERANCE)
+        .sort("at", "node")
+        .collect()
+    )
+    if over.is_empty():
+        return
+    row = over.row(0, named=True)
+    there = pieces.filter(
+        (pl.col("node") == row["node"])
+        & (pl.col("started_at") <= row["at"])
+        & (pl.col("stopped_at") > row["at"])
+    )
+    names = ", ".join(str(job) for job in there["job_id"].unique().sort()[:5])
+    raise InputError(
+        f"jobs {names} together hold {row['share']:.3g} of the {of}"
+        f" from {row['at']:%Y-%m-%d %H:%M:%S} UTC"
+        f" ({over['node'].n_unique()} such {of}s)",
+        where=row["node"],
+        do="correct the jobs' times or cores, or set integration.gate to binary",
+    )

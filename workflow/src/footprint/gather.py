@@ -1,0 +1,82 @@
+"""The whole study from the sums of its months: energies in kWh, with people's names concealed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint import job_energy, privacy, tables
+
+
+class Gathered(NamedTuple):
+    """The tables of the energy stage."""
+
+    jobs: pl.DataFrame
+    job_nodes: pl.DataFrame
+    nodes: pl.DataFrame
+    set_aside: pl.LazyFrame
+
+
+def gather(
+    *,
+    nodes: pl.LazyFrame,
+    records: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    job_sums: pl.LazyFrame,
+    classes: pl.LazyFrame,
+    clusters: list[str],
+    method: str,
+    start: datetime,
+    end: datetime,
+    key: bytes,
+) -> Gathered:
+    """Energy of the study's jobs and nodes, checked to add up.
+
+    Args:
+        nodes: `tables.Nodes`.
+        records: `tables.Jobs`.
+        allocations: `tables.Allocations`.
+        job_sums: Sums of each cluster and month (`energy.JOB_SUMS`).
+        classes: Classes of each cluster and month.
+        clusters: Clusters of the study.
+        method: Integration method.
+        start: Start of the study.
+        end: End of the study, excluded.
+        key: Key of the pseudonyms.
+
+    Returns:
+        `tables.JobEnergy`, `tables.JobNodeEnergy`, `tables.NodeEnergy`, and the jobs set aside
+        since they held no node of the study (`tables.SetAside`).
+
+    Raises:
+        energy.ConservationError: Jobs and classes do not add up.
+    """
+    studied = nodes.filter(pl.col("cluster").is_in(clusters))
+    hardware = (
+        studied.sort("node", "valid_from")
+        .group_by("node", maintain_order=True)
+        .agg(pl.col("cluster").last(), has_gpu=pl.col("gpu_reservable").last().list.any())
+    )
+    kept, n_elsewhere = job_energy.of_study(records, allocations, studied)
+    per_node = job_energy.job_nodes(job_sums, hardware, method=method).collect()
+    by_class = job_energy.node_classes(classes, hardware).collect()
+    job_energy.check(per_node, by_class, start=start, end=end)
+    jobs = job_energy.jobs(per_node.lazy(), kept, allocations, start=start, end=end)
+    set_aside = pl.LazyFrame(
+        {
+            "stage": ["jobs"],
+            "source": ["study.clusters"],
+            "reason": ["held no node of the studied clusters"],
+            "n_rows": [n_elsewhere],
+            "example": [None],
+        },
+        schema=pl.DataFrame(tables.SetAside.create_empty()).schema,
+    )
+    return Gathered(
+        privacy.conceal(jobs, key=key).collect(),
+        per_node,
+        by_class,
+        set_aside.filter(pl.col("n_rows") > 0),
+    )

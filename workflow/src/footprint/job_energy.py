@@ -1,0 +1,260 @@
+"""From the sums of each month to the energy of each job, and how much of it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import polars as pl
+
+from footprint.conservation import CONSERVED_FRAC, ConservationError
+from footprint.energy import JOB_SUMS
+from footprint.summation import known_sum, total
+from footprint.tables import NODE_CLASSES
+from footprint.uncertainty import PARTS, combine
+
+J_PER_KWH = 3.6e6
+
+# Half width at 95 % of a normal error, in standard deviations.
+Z95 = 1.96
+
+# Below this the reader is told that the job was partly measured.
+WELL_COVERED_FRAC = 0.95
+
+
+def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.LazyFrame:
+    """Energy of each job on each of its nodes (`tables.JobNodeEnergy`).
+
+    Time without measurement is imputed with the mean power of the job on the node, else of the job
+    on its other nodes of the cluster, else of all jobs of the cluster, in a column of its own. The
+    error of that is taken as the standard deviation of the node's power under the job (else under
+    the cluster's jobs), as if the whole gap could be off by it.
+
+    Args:
+        sums: `job_id`, `node` and `energy.JOB_SUMS`, by month.
+        nodes: `node`, `cluster`, `has_gpu`.
+        method: Integration method.
+    """
+    held = (
+        sums.sort("job_id", "node", *JOB_SUMS)
+        .group_by("job_id", "node", maintain_order=True)
+        .agg(total(pl.col(JOB_SUMS)))
+        .join(nodes, on="node")
+        .sort("job_id", "node")
+    )
+    missing_s = pl.col("share_s") - pl.col("share_covered_s")
+    # what rounding leaves of seconds that were all measured
+    missing_s = pl.when(missing_s > 1e-9 * pl.col("share_s")).then(missing_s).otherwise(0.0)
+    measured = pl.col("energy_j") != 0
+    power = _first_known(_mean_power_w)
+    spread_w = _first_known(_power_deviation_w)
+    # A sum of samples is off by up to half a period at each end, whichever way; inner samples
+    # always leave out as much.
+    edge_j = {
+        "sum_of_samples": Z95 * pl.col("edge_j") / 6**0.5,
+        "inner_trapezoid": pl.col("edge_j"),
+    }.get(method, pl.lit(0.0))
+    sampling_j = ((Z95**2) * pl.col("spread_j2") + edge_j.pow(2)).sqrt()
+    rows = held.with_columns(missing_s=missing_s).select(
+        "job_id",
+        "node",
+        "cluster",
+        "has_gpu",
+        "duration_s",
+        "covered_s",
+        share=_ratio(pl.col("share_s"), pl.col("duration_s")),
+        gpu_hours=(pl.col("gpu_s") / 3600).clip(lower_bound=0.0),
+        core_hours=(pl.col("core_s") / 3600).clip(lower_bound=0.0),
+        energy_kwh=pl.when(measured).then(pl.col("energy_j") / J_PER_KWH),
+        coverage_frac=_ratio(pl.col("share_covered_s"), pl.col("share_s")).fill_null(
+            _ratio(pl.col("covered_s"), pl.col("duration_s"))
+        ),
+        imputed_kwh=pl.when(pl.col("missing_s") == 0)
+        .then(0.0)
+        .otherwise(power * pl.col("missing_s"))
+        / J_PER_KWH,
+        quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") / J_PER_KWH),
+        sampling_kwh=pl.when(measured).then(sampling_j / J_PER_KWH),
+        gap_kwh=pl.when(pl.col("missing_s") == 0)
+        .then(0.0)
+        .otherwise(Z95 * spread_w * pl.col("missing_s"))
+        / J_PER_KWH,
+        calibration_kwh=pl.when(measured).then(pl.col("calibration_j") / J_PER_KWH),
+    )
+    half = pl.sum_horizontal(pl.col(part).pow(2) for part in PARTS).sqrt()
+    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    return rows.with_columns(
+        energy_low_kwh=(centre - half).clip(lower_bound=0.0), energy_high_kwh=centre + half
+    )
+
+
+def _mean_power_w(group: list[str]) -> pl.Expr:
+    energy, seconds = pl.col("energy_j"), pl.col("share_covered_s")
+    if group:
+        energy, seconds = total(energy).over(group), total(seconds).over(group)
+    return _ratio(energy, seconds)
+
+
+def _power_deviation_w(group: list[str]) -> pl.Expr:
+    sums = [pl.col(name) for name in ("n_probes", "probe_w", "probe_w2")]
+    count, power, square = [total(each).over(group) if group else each for each in sums]
+    variance = (square / count - (power / count).pow(2)).clip(lower_bound=0.0)
+    return pl.when(count > 1).then(variance.sqrt())
+
+
+def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
+    """A quantity of the job on the node, else of the job on the cluster, else of the cluster."""
+    groups: list[list[str]] = [[], ["job_id", "cluster"], ["cluster"]]
+    return pl.coalesce([of(group) for group in groups])
+
+
+def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Part / whole, null where there is no whole."""
+    return pl.when(whole > 0).then(part / whole)
+
+
+def jobs(
+    per_node: pl.LazyFrame,
+    records: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+) -> pl.LazyFrame:
+    """Energy of each job (`tables.JobEnergy`), but for the pseudonym of its user.
+
+    A job that never started, or lasted no second, used exactly nothing. A job with a node of which
+    nothing is known has neither imputed energy nor interval.
+
+    Args:
+        per_node: Result of `job_nodes`.
+        records: `tables.Jobs` of the study.
+        allocations: `tables.Allocations`, those on nodes outside the study included.
+        start: Start of the study.
+        end: End of the study, excluded.
+    """
+    weight = pl.col("share") * pl.col("duration_s")
+    by_job = (
+        per_node.sort("job_id", "node")
+        .group_by("job_id", maintain_order=True)
+        .agg(
+            clusters=pl.col("cluster").unique().sort(),
+            duration_s=pl.col("duration_s").max(),
+            gpu_hours=total(pl.col("gpu_hours")),
+            core_hours=total(pl.col("core_hours")),
+            n_nodes=pl.len().cast(pl.Int64),
+            energy_kwh=known_sum(pl.col("energy_kwh").drop_nulls()),
+            coverage_frac=_ratio(total(weight * pl.col("coverage_frac")), total(weight)),
+            imputed_kwh=pl.when(pl.col("imputed_kwh").is_not_null().all()).then(
+                total(pl.col("imputed_kwh"))
+            ),
+            measured_s=pl.col("covered_s").max(),
+            is_shared=(pl.col("share") < 1 - 1e-9).any(),
+        )
+    )
+    half = combine(per_node, by=["job_id"])
+    basis = allocations.group_by("job_id").agg(
+        assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
+    )
+    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    return (
+        records.join(by_job, on="job_id", how="left")
+        .join(half, on="job_id", how="left")
+        .join(basis, on="job_id", how="left")
+        .with_columns(
+            pl.col("clusters").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+            pl.col("n_nodes").fill_null(0),
+            pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
+        )
+        .with_columns(
+            pl.when(pl.col("duration_s") == 0).then(0.0).otherwise(pl.col(name)).alias(name)
+            for name in ("energy_kwh", "imputed_kwh", "half_width_kwh")
+        )
+        .with_columns(
+            covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
+            energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
+            energy_high_kwh=centre + pl.col("half_width_kwh"),
+            mean_power_w=_ratio(pl.col("energy_kwh") * J_PER_KWH, pl.col("measured_s")),
+            flags=flags(start=start, end=end),
+        )
+        .sort("job_id")
+    )
+
+
+def flags(*, start: datetime, end: datetime) -> pl.Expr:
+    """What a reader should know about a job, as a list of words in this order."""
+    never = pl.col("started_at").is_null()
+    held_s = pl.col("duration_s")
+    words = {
+        "never_started": never,
+        "starts_before_window": pl.col("started_at") < pl.lit(start),
+        "ends_after_window": (pl.col("stopped_at") > pl.lit(end))
+        | (~never & pl.col("stopped_at").is_null()),
+        "still_running": ~never & pl.col("stopped_at").is_null(),
+        "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
+        "partly_measured": (held_s > 0)
+        & pl.col("energy_kwh").is_not_null()
+        & (pl.col("coverage_frac") < WELL_COVERED_FRAC),
+        "shared_node": pl.col("is_shared"),
+        "whole_node_assumed": pl.col("assumed"),
+        "nodes_outside_study": (pl.col("n_nodes") > 0)
+        & (pl.col("n_allocated") > pl.col("n_nodes")),
+        "suspended": pl.col("state").is_in(["suspended", "resuming"])
+        & pl.col("suspensions").is_null(),
+    }
+    return pl.concat_list(
+        pl.when(condition.fill_null(False)).then(pl.lit(word)) for word, condition in words.items()
+    ).list.drop_nulls()
+
+
+def of_study(
+    records: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame
+) -> tuple[pl.LazyFrame, int]:
+    """Jobs that held a node of the study or never held any, and how many others there are."""
+    here = allocations.join(nodes.select("node").unique(), on="node", how="semi")
+    elsewhere = allocations.join(here, on="job_id", how="anti").select("job_id").unique()
+    kept = records.join(elsewhere, on="job_id", how="anti")
+    return kept, int(
+        elsewhere.join(records, on="job_id", how="semi").select(pl.len()).collect().item()
+    )
+
+
+def node_classes(classes: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """Energy and time of each node, day and class in kWh (`tables.NodeEnergy`)."""
+    no_data = pl.col("class") == "no_data"
+    return classes.join(nodes, on="node").select(
+        "node",
+        "day",
+        pl.col("class").cast(pl.Enum(NODE_CLASSES)),
+        "cluster",
+        "has_gpu",
+        pl.when(~no_data).then(pl.col("energy_j") / J_PER_KWH).alias("energy_kwh"),
+        "duration_s",
+        overcount_kwh=pl.col("overcount_j") / J_PER_KWH,
+        left_out_kwh=pl.col("left_out_j") / J_PER_KWH,
+    )
+
+
+def check(per_node: pl.DataFrame, classes: pl.DataFrame, *, start: datetime, end: datetime) -> None:
+    """Fail unless, for every node, jobs add up to the class `job` and classes to the study's time.
+
+    Raises:
+        ConservationError: They do not, to 1e-9.
+    """
+    of_jobs = per_node.group_by("node").agg(pl.col("energy_kwh").sum())
+    job = pl.col("class") == "job"
+    accounted = pl.col("energy_kwh") + pl.col("overcount_kwh") - pl.col("left_out_kwh")
+    of_classes = classes.group_by("node").agg(
+        expected_kwh=accounted.filter(job).sum(), duration_s=pl.col("duration_s").sum()
+    )
+    both = of_classes.join(of_jobs, on="node", how="full", coalesce=True).with_columns(
+        pl.col("energy_kwh", "expected_kwh").fill_null(0.0)
+    )
+    tolerance = CONSERVED_FRAC * pl.col("expected_kwh").abs().clip(lower_bound=1e-6)
+    wrong = both.filter(
+        ((pl.col("energy_kwh") - pl.col("expected_kwh")).abs() > tolerance)
+        | ((pl.col("duration_s") - (end - start).total_seconds()).abs() > 1e-3)
+        | pl.col("duration_s").is_null()
+    ).sort("node")
+    if len(wrong):
+        raise ConservationError(f"jobs and classes do not add up on: {wrong.rows(named=True)[:3]}")

@@ -1,0 +1,86 @@
+"""Power partitions: one Parquet file a cluster and month, a row group a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA = pa.schema(
+    [
+        pa.field("node", pa.large_string(), nullable=False),
+        pa.field("timestamp", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("power_w", pa.float64(), nullable=False),
+    ]
+)
+
+
+# The same of single GPUs: a row group a GPU.
+DEVICE_SCHEMA = SCHEMA.insert(1, pa.field("gpu", pa.uint8(), nullable=False))
+
+
+class OrderError(AssertionError):
+    """A partition that is not sorted by node and time, or that repeats a sample."""
+
+
+def write(frames: Iterable[pl.DataFrame], path: str | Path, *, schema: pa.Schema = SCHEMA) -> None:
+    """Write the samples of each node as a row group, so that one node can be read alone.
+
+    Args:
+        frames: `tables.Power` of one node each, in the order of the nodes' names; or
+            `tables.DevicePower` of one GPU each, by node and GPU.
+        path: The partition.
+        schema: `SCHEMA`, or `DEVICE_SCHEMA`.
+
+    Raises:
+        OrderError: Nodes or times are not strictly ascending. A check by key would need the whole
+            partition in memory; a comparison of neighbours does not.
+    """
+    key = [name for name in schema.names if name not in ("timestamp", "power_w")]
+    last: tuple[Any, ...] = ()
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=["node", "power_w"],
+        column_encoding={"timestamp": "DELTA_BINARY_PACKED"},
+    ) as writer:
+        for frame in frames:
+            if frame.is_empty():
+                continue
+            each = frame.select(key).row(0)
+            ascending = frame.select(
+                (pl.col("timestamp").diff().drop_nulls() > pl.duration()).all()
+                & pl.all_horizontal(
+                    pl.col(name) == of for name, of in zip(key, each, strict=True)
+                ).all()
+            ).item()
+            if each <= last or not ascending:
+                what = " ".join(map(str, each))
+                raise OrderError(f"{path}: samples of {what} are not sorted by node and time")
+            last = each
+            table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+            writer.write_table(table.cast(schema), row_group_size=len(frame))
+
+
+def read_node(paths: str | Path | list[str], node: str) -> pl.DataFrame:
+    """Samples of one node: only the row groups that hold it are read.
+
+    Args:
+        paths: A partition, or those of successive months, whose margins overlap.
+        node: Name of the node.
+
+    Returns:
+        `timestamp` and `power_w`, strictly ascending in time; empty when the node has no sample.
+    """
+    samples = (
+        pl.scan_parquet(paths)
+        .filter(pl.col("node") == node)
+        .select("timestamp", "power_w")
+        .collect()
+    )
+    return samples.unique("timestamp").sort("timestamp") if isinstance(paths, list) else samples

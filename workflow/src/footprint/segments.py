@@ -1,0 +1,223 @@
+"""The time of nodes, cut at every moment at which something changes.
+
+A job starts or stops, a node's state changes, a day ends: between two cuts, shares are constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint.integration import QUANTITIES, Running
+from footprint.summation import total
+
+# States in which nobody could use a node. In standby it could be woken: its low power shows that.
+UNAVAILABLE_STATES = ("absent", "suspected", "dead", "maintenance")
+
+BOUNDS = ("held_from_us", "held_to_us", "from_us", "to_us")
+
+
+class Partition(NamedTuple):
+    """The period that is integrated, between UTC midnights, in microseconds since 1970."""
+
+    start_us: int
+    end_us: int
+
+    @classmethod
+    def of(cls, start: datetime, end: datetime) -> Partition:
+        """The partition [start, end)."""
+        low, high = pl.Series([start, end]).cast(pl.Datetime("us", "UTC")).cast(pl.Int64)
+        return cls(low, high)
+
+    def midnights_us(self) -> pl.Series:
+        """Every UTC midnight of the partition, its end included."""
+        return pl.int_range(self.start_us, self.end_us + 1, 86_400_000_000, eager=True)
+
+
+def in_microseconds(pieces: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    """Pieces inside the partition, with bounds `held_from_us`, `held_to_us`, and a copy to snap.
+
+    Args:
+        pieces: `gates.PIECES`, which may reach beyond the partition.
+        partition: The period.
+    """
+    start = pl.col("started_at").cast(pl.Int64)
+    stop = pl.col("stopped_at").cast(pl.Int64)
+    return pieces.filter((start < partition.end_us) & (stop > partition.start_us)).with_columns(
+        held_from_us=start, held_to_us=stop, from_us=start, to_us=stop
+    )
+
+
+def snap(pieces: pl.DataFrame, times_us: pl.Series) -> pl.DataFrame:
+    """Bounds `from_us` and `to_us` moved inward to the samples, for `inner_trapezoid`.
+
+    A bound that is not the job's own (a clipping) stays. Without a sample inside, the piece has no
+    length.
+    """
+    never = pl.Series([2**62], dtype=pl.Int64)
+    first = pl.concat([times_us, never]).gather(
+        times_us.search_sorted(pieces["held_from_us"], side="left")
+    )
+    last = pl.concat([-never, times_us]).gather(
+        times_us.search_sorted(pieces["held_to_us"], side="right")
+    )
+    return pieces.with_columns(
+        from_us=pl.when("opens").then(first).otherwise("from_us"),
+        to_us=pl.when("closes").then(last).otherwise("to_us"),
+    )
+
+
+def clip(pieces: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    """Bounds inside the partition; what was snapped past its other end has no length."""
+    clipped = pieces.with_columns(pl.col(BOUNDS).clip(partition.start_us, partition.end_us))
+    return clipped.with_columns(to_us=pl.max_horizontal("from_us", "to_us"))
+
+
+def cuts_of(pieces: pl.DataFrame, states: pl.DataFrame, partition: Partition) -> pl.Series:
+    """Moments at which something changes on a node, the partition's start and end included."""
+    return (
+        pl.concat(
+            [
+                partition.midnights_us(),
+                *(pieces[bound] for bound in BOUNDS),
+                states["from_us"],
+                states["to_us"],
+            ]
+        )
+        .clip(partition.start_us, partition.end_us)
+        .unique()
+        .sort()
+    )
+
+
+def unavailable(states: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    """Intervals (`node`, `from_us`, `to_us`) of the partition in which nodes were unavailable."""
+    interval = {
+        "from_us": pl.col("started_at").cast(pl.Int64),
+        "to_us": pl.col("stopped_at").cast(pl.Int64).fill_null(partition.end_us),
+    }
+    return (
+        states.filter(pl.col("state").is_in(UNAVAILABLE_STATES))
+        .select(
+            "node",
+            *(
+                at.clip(partition.start_us, partition.end_us).alias(name)
+                for name, at in interval.items()
+            ),
+        )
+        .filter(pl.col("to_us") > pl.col("from_us"))
+    )
+
+
+def by_node(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows of each node."""
+    for key, rows in frame.partition_by("node", as_dict=True).items():
+        yield str(key[0]), rows
+
+
+def at_cuts(node: str, cuts_us: pl.Series, totals: Running) -> pl.DataFrame:
+    """Running integrals of a node at its cuts: `node`, `cut_us`, `QUANTITIES`."""
+    return totals.at(cuts_us).select(
+        pl.lit(node).alias("node"), cuts_us.alias("cut_us"), pl.col(QUANTITIES)
+    )
+
+
+def between_cuts(
+    at: pl.DataFrame,
+    snapped: pl.DataFrame | None,
+    occupancy: pl.DataFrame,
+    states: pl.DataFrame,
+    *,
+    quantities: Sequence[str] = QUANTITIES,
+) -> pl.DataFrame:
+    """The segments of all nodes, with what holds in each and what the running integrals gain.
+
+    Args:
+        at: `at_cuts` of the nodes, one after the other.
+        snapped: The nodes' pieces, clipped, where bounds were snapped.
+        occupancy: `gates.OCCUPANCY` of the whole study.
+        states: Result of `unavailable`.
+        quantities: Running integrals of `at`.
+
+    Returns:
+        `node`, `from_us`, `to_us`, `day`, `duration_s`, `share` (held of the node), `counted` (the
+        same with bounds as snapped), `unavailable`, and the gain of each of `quantities`.
+    """
+    last = pl.col("node") != pl.col("node").shift(-1)
+    cuts = at.select("node", "cut_us")
+    share = _steps(cuts, occupancy.select("node", "share", at_us=pl.col("at").cast(pl.Int64)))
+    counted = share if snapped is None else _height(cuts, snapped, weight=pl.col("share"))
+    marked = at.with_columns(
+        share,
+        counted.alias("counted"),
+        (_height(cuts, states, weight=pl.lit(1.0)) > 0).alias("unavailable"),
+    )
+    return (
+        marked.with_columns(
+            to_us=pl.col("cut_us").shift(-1),
+            **{name: pl.col(name).shift(-1) - pl.col(name) for name in quantities},
+        )
+        .filter(~last.fill_null(True))
+        .rename({"cut_us": "from_us"})
+        .with_columns(
+            day=pl.col("from_us").cast(pl.Datetime("us", "UTC")).dt.date(),
+            duration_s=(pl.col("to_us") - pl.col("from_us")).cast(pl.Float64) * 1e-6,
+        )
+    )
+
+
+def gained(
+    pieces: pl.DataFrame, sums: pl.DataFrame, names: Sequence[str], *, bounds: tuple[str, str]
+) -> pl.DataFrame:
+    """What running sums gain over each piece, a row a piece.
+
+    Args:
+        pieces: Pieces, clipped.
+        sums: `node`, `to_us`, and sums up to the end of each segment.
+        names: The sums wanted.
+        bounds: Columns of the pieces from and up to which they count.
+    """
+
+    def up_to(bound: str) -> pl.DataFrame:
+        wanted = sums.select("node", pl.col("to_us").alias(bound), *names)
+        found = pieces.select("node", bound).join(
+            wanted, on=["node", bound], how="left", maintain_order="left"
+        )
+        # a bound at the partition's start has nothing before it
+        return found.select(pl.col(names).fill_null(0.0))
+
+    begun, ended = (up_to(bound) for bound in bounds)
+    return ended.select(pl.col(name) - begun[name] for name in names)
+
+
+def _steps(cuts: pl.DataFrame, steps: pl.DataFrame) -> pl.Series:
+    """Value at each cut of a step function that is 0 before its first step."""
+    return cuts.join_asof(
+        steps.sort("node", "at_us"),
+        left_on="cut_us",
+        right_on="at_us",
+        by="node",
+        check_sortedness=False,
+    )["share"].fill_null(0.0)
+
+
+def _height(cuts: pl.DataFrame, intervals: pl.DataFrame, *, weight: pl.Expr) -> pl.Series:
+    """Sum at each cut of the weights of the intervals `from_us` to `to_us` that it lies in."""
+    changes = (
+        pl.concat(
+            [
+                intervals.select("node", cut_us="from_us", weight=weight),
+                intervals.select("node", cut_us="to_us", weight=-weight),
+            ]
+        )
+        .group_by("node", "cut_us")
+        .agg(total(pl.col("weight")))
+    )
+    return (
+        cuts.join(changes, on=["node", "cut_us"], how="left", maintain_order="left")
+        .select(pl.col("weight").fill_null(0.0).cum_sum().over("node").round(12) + 0.0)
+        .to_series()
+    )

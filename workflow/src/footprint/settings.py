@@ -1,0 +1,162 @@
+"""The configuration: checked once, before anything runs, with one line for each mistake.
+
+The schema (workflow/schemas/config.schema.yaml) says which keys there are, what they take and their
+defaults; what a schema cannot say is checked here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from footprint import schema
+from footprint.errors import InputError
+
+SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
+
+
+def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[str, Any]:
+    """A configuration as the pipeline uses it: complete, checked, and made of plain JSON values.
+
+    Defaults are filled in, days are texts such as `2025-03-03` however YAML read them, and `~` in
+    paths is the home folder.
+
+    Args:
+        raw: What Snakemake read and merged: config.yaml, `--configfile` and `--config`.
+        schema_path: JSON schema of the configuration, as YAML.
+
+    Raises:
+        InputError: The first mistake: its key, its value and what to write instead.
+    """
+    config = schema.complete(_plain(raw), schema=schema.read(schema_path))
+    _check_window(config["study"])
+    _check_source(config["source"], config["integration"])
+    _check_powers(config["integration"])
+    _check_labels(config["labels"])
+    if config["privacy"]["key"] is not None:
+        config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
+    return config
+
+
+def window(config: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """First moment of the study and the moment at which it is over, in UTC."""
+    start, end = (
+        datetime.combine(date.fromisoformat(config["study"][key]), time.min, UTC)
+        for key in ("start", "end")
+    )
+    return start, end
+
+
+def months(start: datetime, end: datetime) -> list[str]:
+    """UTC months that [start, end) touches, as `2025-03`, in order."""
+    first, last = (
+        each.astimezone(UTC).year * 12 + each.astimezone(UTC).month - 1
+        for each in (start, end - end.resolution)
+    )
+    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
+
+
+def clusters(config: Mapping[str, Any], known: Collection[str]) -> list[str]:
+    """Clusters of the study, sorted: those that `study.clusters` names, or all that are known.
+
+    Args:
+        config: A loaded configuration.
+        known: Clusters that the source describes.
+
+    Raises:
+        InputError: A cluster that the source does not describe, here or under `integration`.
+    """
+    wanted = config["study"]["clusters"]
+    named = [("study.clusters", [] if wanted == "all" else wanted)]
+    for key in ("idle_power", "max_power", "calibration"):
+        named.append((f"integration.{key}", config["integration"][key]))
+    for key, names in named:
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"the source describes no cluster `{name}`",
+                    where=key,
+                    do=schema.nearest(name, known) or f"choose among {', '.join(sorted(known))}",
+                )
+    return sorted(known if wanted == "all" else wanted)
+
+
+def _check_window(study: Mapping[str, Any]) -> None:
+    if study["end"] <= study["start"]:
+        raise InputError(
+            f"{study['end']} is not after study.start ({study['start']})",
+            where="study.end",
+            do="give the day after the last day of the study",
+        )
+
+
+def _check_source(source: dict[str, Any], integration: Mapping[str, Any]) -> None:
+    if source["kind"] == "exports":
+        where = "source.directory"
+        if source["directory"] is None:
+            raise InputError("missing", where=where, do="name the folder that holds the exports")
+        folder = Path(source["directory"]).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                f"there is no folder {source['directory']}",
+                where=where,
+                do=f"give its full path, or its path from {Path.cwd().name}/",
+            )
+        source["directory"] = str(folder)
+    if integration["gate"] == "active" and not source["jobs_complete"]:
+        raise InputError(
+            "`active` shares a node among all jobs on it, and source.jobs_complete says that some "
+            "are not known",
+            where="integration.gate",
+            do="choose `reserved`",
+        )
+
+
+def _check_powers(integration: Mapping[str, Any]) -> None:
+    for cluster, idle_w in integration["idle_power"].items():
+        where = f"integration.idle_power.{cluster}"
+        if idle_w <= integration["off_threshold_w"]:
+            raise InputError(
+                f"{idle_w} W is not above integration.off_threshold_w "
+                f"({integration['off_threshold_w']} W), below which a node is in standby",
+                where=where,
+                do="raise it or lower the threshold",
+            )
+        max_w = integration["max_power"].get(cluster, math.inf)
+        if idle_w >= max_w:
+            raise InputError(
+                f"{idle_w} W is not below integration.max_power.{cluster} ({max_w} W)",
+                where=where,
+                do="mend one of the two",
+            )
+
+
+def _check_labels(labels: dict[str, Any]) -> None:
+    paths = [Path(each).expanduser() for each in labels["files"]]
+    for path, written in zip(paths, labels["files"], strict=True):
+        if not path.is_file():
+            raise InputError(
+                f"there is no file {written}", where="labels.files", do="mend the path or remove it"
+            )
+    labels["files"] = [str(path) for path in paths]
+
+
+def _plain(value: Any, path: str = "") -> Any:
+    """The value made of dict, list, text, number, boolean and None alone."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise InputError(
+                    f"the key {key!r} is not a text", where=path or "configuration", do="quote it"
+                )
+        return {key: _plain(each, schema.below(path, key)) for key, each in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(each, path) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{value} is not a number", where=path, do="give a finite number")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

@@ -1,0 +1,208 @@
+"""Samples of Kwollect, converted once to Parquet, to be asked for by cluster and month.
+
+A folder has one Parquet file for each piece of a source file that fits into memory, and an index of
+the nodes and times that each holds. Inside a file, rows are sorted by node and time and cut into
+small row groups, so that the rows of one node are read without those of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.site import kwollect
+from footprint.site.reference import SAVE_NODE, cluster_of
+
+INDEX = "index.parquet"
+ROWS_A_GROUP = 1 << 15
+PLACE: dict[str, Any] = {
+    "file": pl.String,
+    "node": pl.String,
+    "first": pl.Datetime("us", "UTC"),
+    "last": pl.Datetime("us", "UTC"),
+}
+
+
+SERIES: dict[str, Any] = {"metric": pl.String, "device": pl.String, "n_rows": pl.Int64}
+
+
+def convert_power(
+    paths: Sequence[Path],
+    *,
+    metric: str,
+    nodes: Collection[str],
+    directory: Path,
+    stage: str = "power",
+) -> pl.DataFrame:
+    """Write the samples of one metric to `directory`, and count those that are not of the study.
+
+    Set aside (`tables.SetAside`, by file): samples of other metrics, of the virtual devices
+    `<node>-bmc` (Kwollect gives each reading of a BMC once more under that name), of devices that
+    are no nodes, and of nodes of clusters that are not described.
+
+    Args:
+        paths: Files of samples, in any format that `kwollect.samples` reads.
+        metric: The metric to keep, as in `bmc_node_power_watt`.
+        nodes: Nodes described.
+        directory: Folder to write; made when missing.
+        stage: `power`, or `devices` for samples of single GPUs, which get a column `gpu`.
+
+    Raises:
+        InputError: A file cannot be read, or has samples of a node that is not described although
+            others of its cluster are.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    described, by_gpu = frozenset(nodes), stage == "devices"
+    places = [pl.DataFrame(schema=PLACE)]
+    aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
+    for number, path in enumerate(paths):
+        series = [pl.DataFrame(schema=SERIES)]
+        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else None)):
+            count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
+            _check_described(count.filter(pl.col("metric") == metric), path, described)
+            series.append(count)
+            target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
+            kept = frame.filter(pl.col("metric") == metric)
+            kept = kwollect.with_gpu(kept, path) if by_gpu else kept
+            places.append(_write(kept, described, target))
+        counted = _set_aside(pl.concat(series), path, metric, described)
+        aside.append(counted.with_columns(stage=pl.lit(stage)))
+    pl.concat(places).write_parquet(directory / INDEX)
+    set_aside: pl.DataFrame = tables.conform(tables.SetAside, pl.concat(aside))
+    return set_aside
+
+
+def power(
+    directory: Path, *, nodes: Collection[str], start: datetime, end: datetime
+) -> Iterator[pl.DataFrame]:
+    """Samples in [start, end) of each node that has some, by name: `node`, `timestamp`, `power_w`.
+
+    Args:
+        directory: Folder that `convert_power` wrote.
+        nodes: Nodes asked for.
+        start: Start of the window.
+        end: End of the window, excluded.
+    """
+    index = pl.read_parquet(directory / INDEX)
+    inside = pl.col("timestamp").is_between(start, end, closed="left")
+    overlaps = (pl.col("first") < end) & (pl.col("last") >= start)
+    for node in sorted(nodes):
+        found = index.filter((pl.col("node") == node) & overlaps)["file"].to_list()
+        if found:
+            samples = pl.scan_parquet([directory / name for name in found])
+            frame = samples.filter((pl.col("node") == node) & inside).collect()
+            if len(frame):
+                yield frame
+
+
+def outside_study(
+    directory: Path,
+    *,
+    clusters: Collection[str],
+    start: datetime,
+    end: datetime,
+    stage: str = "power",
+) -> pl.DataFrame:
+    """Converted samples that the study does not integrate, by reason (`tables.SetAside`).
+
+    With these, every sample of the metric is either counted in the quality table or here.
+
+    Args:
+        directory: Folder that `convert_power` wrote.
+        clusters: Clusters of the study.
+        start: Start of the study.
+        end: End of the study, excluded.
+        stage: `power` or `devices`.
+    """
+    names = sorted(set(pl.read_parquet(directory / INDEX)["file"]))
+    if not names:
+        return pl.DataFrame(tables.SetAside.create_empty())
+    inside = pl.col("timestamp").is_between(start, end, closed="left")
+    cluster = pl.col("node").str.replace(r"-\d+$", "")
+    reason = (
+        pl.when(~cluster.is_in(clusters))
+        .then(pl.lit("cluster not studied"))
+        .when(~inside)
+        .then(pl.lit("outside the study's days"))
+    )
+    counted = (
+        pl.scan_parquet([directory / name for name in names])
+        .select("node", reason=reason)
+        .drop_nulls("reason")
+        .group_by("reason")
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("node").min())
+        .select(
+            pl.lit(stage).alias("stage"),
+            pl.lit("all files").alias("source"),
+            "reason",
+            "n_rows",
+            "example",
+        )
+    )
+    found: pl.DataFrame = tables.conform(tables.SetAside, counted)
+    return found
+
+
+def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.DataFrame:
+    """Write the samples of the nodes described; which nodes and times there are (PLACE)."""
+    device, time = pl.col("device"), pl.col("timestamp")
+    kept = (
+        samples.filter(device.is_in(nodes))
+        .select(device.alias("node"), pl.col("^gpu$"), "timestamp", power_w="value")
+        .sort("node", "timestamp", maintain_order=True)
+    )
+    if len(kept):
+        kept.write_parquet(target, compression="zstd", row_group_size=ROWS_A_GROUP)
+    return (
+        kept.group_by("node", maintain_order=True)
+        .agg(first=time.min(), last=time.max())
+        .select(pl.lit(target.name).alias("file"), "node", "first", "last")
+    )
+
+
+def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> None:
+    clusters = {cluster_of(node) for node in nodes}
+    for device in sorted(set(count["device"]) - nodes):
+        if cluster_of(device) in clusters and device.rpartition("-")[2].isdigit():
+            what = f"has samples of node {device}, which nodes/ does not describe"
+            raise InputError(what, where=str(path), do=SAVE_NODE)
+
+
+def _set_aside(
+    series: pl.DataFrame, path: Path, metric: str, nodes: frozenset[str]
+) -> pl.DataFrame:
+    """Samples that were not kept, by reason."""
+    device = pl.col("device")
+    is_other = pl.col("metric") != metric
+    is_node = device.str.contains(r"-\d+$")
+    reason = (
+        pl.when(is_other)
+        .then(pl.lit("other metric"))
+        .when(device.is_in(nodes))
+        .then(None)
+        .when(device.str.ends_with("-bmc"))
+        .then(pl.lit("virtual device"))
+        .when(is_node)
+        .then(pl.lit("other cluster"))
+        .otherwise(pl.lit("not a node"))
+    )
+    example = pl.when(is_other).then("metric").otherwise("device")
+    return (
+        series.with_columns(reason=reason, example=example)
+        .drop_nulls("reason")
+        .group_by("reason")
+        .agg(pl.col("n_rows").sum(), pl.col("example").min())
+        .select(
+            stage=pl.lit("power"),
+            source=pl.lit(f"{path.parent.name}/{path.name}"),
+            reason="reason",
+            n_rows="n_rows",
+            example="example",
+        )
+    )

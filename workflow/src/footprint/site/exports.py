@@ -1,0 +1,202 @@
+"""The source `exports`: files that a user saved from the API or on a frontend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.site import (
+    JobRecords,
+    converted,
+    files,
+    folders,
+    holdings,
+    kwollect,
+    oar,
+    reference,
+    states,
+)
+
+
+class ExportedSite:
+    """Nodes, jobs, states and power of a site, from the files of a folder.
+
+    The folder has `nodes/`, `jobs/` and `power/`, and may have `resources/`, `states/` and
+    `devices/`.
+    """
+
+    def __init__(self, directory: Path, *, site: str, converted: Path | None = None) -> None:
+        """A site whose files are in `directory`.
+
+        Args:
+            directory: The folder of the exports.
+            site: Name of the site.
+            converted: Folder of the power files as Parquet, one subfolder a metric, as
+                `convert_power` writes them; only `power` needs it.
+
+        Raises:
+            InputError: There is no such folder.
+        """
+        if not directory.is_dir():
+            do = "set source.directory to the folder that holds nodes/, jobs/ and power/"
+            raise InputError("there is no such folder", where=str(directory), do=do)
+        self.directory = directory
+        self.site = site
+        self.converted = converted
+
+    @classmethod
+    def from_config(cls, source: Mapping[str, Any], *, site: str) -> Self:
+        """The site that the configuration's `source` names: `directory`, `converted` (optional)."""
+        folder = source.get("converted")
+        return cls(
+            Path(source["directory"]), site=site, converted=None if folder is None else Path(folder)
+        )
+
+    def nodes(self) -> pl.LazyFrame:
+        """Hardware of every node described (`tables.Nodes`).
+
+        Raises:
+            InputError: A file of `nodes/` is missing, cannot be read or lacks a field.
+        """
+        return self._nodes.lazy()
+
+    @cached_property
+    def _nodes(self) -> pl.DataFrame:
+        rows = reference.node_rows(
+            (
+                (folders.label(path, self.directory), document)
+                for path in folders.node_files(self.directory)
+                for document in files.documents(path)
+            ),
+            site=self.site,
+        )
+        if not rows:
+            where = str(self.directory / "nodes")
+            raise InputError("no file describes a node", where=where, do=reference.SAVE_NODES)
+        schema = tables.Nodes.create_empty().schema
+        nodes: pl.DataFrame = tables.conform(tables.Nodes, pl.DataFrame(rows, schema=schema))
+        return nodes
+
+    def jobs(self, *, start: datetime, end: datetime) -> JobRecords:
+        """Jobs that held a described node, or were submitted and never started, in [start, end).
+
+        Raises:
+            InputError: See `oar.parse_jobs` and `holdings.job_records`.
+        """
+        resources = self._resources()
+        records = [pl.DataFrame(schema=oar.RECORD)]
+        empty = []
+        for path in folders.job_files(self.directory):
+            name = folders.label(path, self.directory)
+            documents = files.documents(path)
+            empty += [] if documents else [name]
+            records += [oar.parse_jobs(each, file=name, resources=resources) for each in documents]
+        found = holdings.job_records(
+            pl.concat(records), nodes=self._nodes, site=self.site, start=start, end=end
+        )
+        set_aside = pl.concat([found.set_aside, _empty_files(empty).lazy()])
+        return found._replace(set_aside=tables.conform(tables.SetAside, set_aside).lazy())
+
+    def _resources(self) -> dict[int, oar.Core | None]:
+        """What resource ids mean, from `resources/`."""
+        table: dict[int, oar.Core | None] = {}
+        for path in folders.resource_files(self.directory):
+            name = folders.label(path, self.directory)
+            for document in files.documents(path):
+                for key, core in oar.parse_resources(document, file=name).items():
+                    if table.setdefault(key, core) != core:
+                        what = f"resource {key} is not what another file says"
+                        do = "keep the table that held during the study"
+                        raise InputError(what, where=name, do=do)
+        return table
+
+    def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
+        """Intervals that touch [start, end) in which nodes could not be used; None without files.
+
+        Raises:
+            InputError: A file of `states/` cannot be read, a node of a described cluster has no
+                description, or a node has two states from the same time on.
+        """
+        paths = folders.state_files(self.directory)
+        if not paths:
+            return None
+        rows = pl.concat(
+            states.read_states(path, name=folders.label(path, self.directory)) for path in paths
+        ).unique()
+        where = str(self.directory / "states")
+        for node in sorted(set(rows["node"]) - set(self._nodes["node"])):
+            if reference.cluster_of(node) in set(self._nodes["cluster"]):
+                what = f"node {node} is not described in nodes/"
+                raise InputError(what, where=where, do=reference.SAVE_NODE)
+        key = ["node", "started_at"]
+        twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)
+        for node, since in twice.select(key).head(1).iter_rows():
+            what = f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
+            raise InputError(what, where=where, do="keep one of them")
+        touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
+        found: pl.DataFrame = tables.conform(tables.States, rows.filter(touches))
+        return found.lazy()
+
+    def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
+        """Convert the files of `power/` for one metric; what was set aside (`tables.SetAside`).
+
+        The Parquet files go to the subfolder `metric` of `directory`, which is what `converted` of
+        this class must name for `power` to find them.
+
+        Raises:
+            InputError: See `converted.convert_power`.
+        """
+        return converted.convert_power(
+            folders.power_files(self.directory),
+            metric=metric,
+            nodes=self._nodes["node"].unique().to_list(),
+            directory=directory / metric,
+        )
+
+    def convert_devices(self, *, directory: Path) -> pl.DataFrame:
+        """The same for the files of `devices/` and the power of single GPUs."""
+        return converted.convert_power(
+            folders.device_files(self.directory),
+            metric=kwollect.GPU_POWER_METRIC,
+            nodes=self._nodes["node"].unique().to_list(),
+            directory=directory / kwollect.GPU_POWER_METRIC,
+            stage="devices",
+        )
+
+    def power(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """Raw readings in [start, end), one frame a node that has some, by the nodes' names.
+
+        Raises:
+            ValueError: The power files were not converted for this metric.
+        """
+        folder = None if self.converted is None else self.converted / metric
+        if folder is None or not folder.is_dir():
+            raise ValueError(f"convert_power has not been called for {metric}")
+        nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
+        yield from converted.power(folder, nodes=nodes, start=start, end=end)
+
+    def devices(self, *, cluster: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
+        """The same of single GPUs: `node`, `gpu`, `timestamp`, `power_w`, one frame a node."""
+        metric = kwollect.GPU_POWER_METRIC
+        yield from self.power(metric=metric, cluster=cluster, start=start, end=end)
+
+
+def _empty_files(names: list[str]) -> pl.DataFrame:
+    """Files of jobs without content, which is what `oarstat -J` prints when it finds no job."""
+    columns = {
+        "stage": ["jobs"] * len(names),
+        "source": names,
+        "reason": ["empty file"] * len(names),
+        "n_rows": [0] * len(names),
+        "example": [None] * len(names),
+    }
+    return pl.DataFrame(columns, schema=tables.SetAside.create_empty().schema)

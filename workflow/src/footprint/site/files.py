@@ -1,0 +1,162 @@
+"""Files that a user saved: which there are, and what is in them, compressed or not.
+
+Nothing here needs Polars, so that a Snakefile can list its inputs quickly.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from footprint.errors import InputError
+
+COMPRESSED = (".gz", ".zst")
+READ_BYTES = 1 << 20
+DAMAGED = "is damaged or incomplete"
+SAVE_AGAIN = "save it again"
+SPACE = re.compile(r"\s*")
+
+
+def listed(
+    directory: Path, folder: str, *, holds: str, suffix: str = "", optional: bool = False
+) -> list[Path]:
+    """Files of a folder of the exports, by name; hidden files and subfolders do not count.
+
+    Args:
+        directory: The folder that `source.directory` names.
+        folder: Folder under it, as in `jobs`.
+        holds: What a user finds there, for the message.
+        suffix: What names end with, before `.gz` or `.zst`.
+        optional: Whether the folder may be missing or empty.
+
+    Raises:
+        InputError: The folder is missing or has no such file, and is not optional.
+    """
+    where = directory / folder
+    files = sorted(
+        path
+        for path in (where.iterdir() if where.is_dir() else ())
+        if path.is_file() and not path.name.startswith(".") and plain_name(path).endswith(suffix)
+    )
+    if not files and not optional:
+        what = "no file" if where.is_dir() else "there is no such folder"
+        name = f" ({suffix}, {suffix}.gz or {suffix}.zst)" if suffix else ""
+        raise InputError(what, where=str(where), do=f"it must hold {holds}{name}")
+    return files
+
+
+def plain_name(path: Path) -> str:
+    """Name of a file without the ending of its compression."""
+    return path.stem if path.suffix in COMPRESSED else path.name
+
+
+def blocks(path: Path, *, block_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    """Content of a file, decompressed as its ending says, in pieces of about `block_bytes`.
+
+    Raises:
+        InputError: The file cannot be read, or its compressed content ends too early.
+    """
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as stream:
+                while block := stream.read(block_bytes):
+                    yield block
+        elif path.suffix == ".zst":
+            yield from _zstd_blocks(path, block_bytes)
+        else:
+            with path.open("rb") as stream:
+                while block := stream.read(block_bytes):
+                    yield block
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError(f"the compressed file {DAMAGED}", where=str(path), do=SAVE_AGAIN) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from None
+
+
+def _zstd_blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
+    """Content of a Zstandard file, frame after frame.
+
+    `zstandard`'s own stream reader ends without a word where a file was cut; the object used here
+    tells whether the last frame was complete.
+    """
+    import zstandard
+
+    frame = None
+    try:
+        with path.open("rb") as stream:
+            while data := stream.read(block_bytes):
+                while data:
+                    frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                    if content := frame.decompress(data):
+                        yield content
+                    data = frame.unused_data if frame.eof else b""
+                    frame = None if frame.eof else frame
+    except zstandard.ZstdError:
+        raise EOFError from None
+    if frame is not None:
+        raise EOFError
+
+
+def lines(stream: Iterator[bytes], *, block_bytes: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at least `block_bytes` that end with a line (but the last)."""
+    pieces: list[bytes] = []
+    size = 0
+    for block in stream:
+        pieces.append(block)
+        size += len(block)
+        if size >= block_bytes and b"\n" in block:
+            text = b"".join(pieces)
+            end = text.rindex(b"\n") + 1
+            yield text[:end]
+            pieces, size = [text[end:]], len(text) - end
+    if rest := b"".join(pieces):
+        yield rest
+
+
+def documents(path: Path) -> list[Any]:
+    """JSON documents of a file: one, several one after the other, or none when it is empty.
+
+    Raises:
+        InputError: The content is not JSON, or breaks off; the message names the line.
+    """
+    try:
+        text = b"".join(blocks(path)).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("is not a text file", where=str(path), do="save the JSON answer") from None
+    decoder = json.JSONDecoder()
+    found = []
+    position = _next(text, 0)
+    while position < len(text):
+        try:
+            document, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            line = f"{path}:{error.lineno}"
+            if _next(text, error.pos) == len(text) or error.msg.startswith("Unterminated"):
+                raise InputError("the JSON breaks off here", where=line, do=SAVE_AGAIN) from None
+            start = text[error.pos : error.pos + 60].splitlines()[0]
+            raise InputError(
+                f"this is not JSON ({error.msg}): {start}",
+                where=line,
+                do="a JSON answer is expected",
+            ) from None
+        found.append(document)
+        position = _next(text, position)
+    return found
+
+
+def _next(text: str, position: int) -> int:
+    """Position of the next character that is no space."""
+    space = SPACE.match(text, position)
+    return space.end() if space else position
+
+
+def refused(document: Any) -> str | None:
+    """Message of an error that an API answered in JSON (Kwollect, OAR); None for other answers."""
+    if isinstance(document, dict) and document.keys() >= {"code", "message"}:
+        return str(document["message"])
+    return None

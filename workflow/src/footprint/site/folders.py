@@ -1,0 +1,85 @@
+"""The folder of a user's exports: which files it holds, and which clusters they are about.
+
+No content is read but that of `nodes/`, and Polars is not needed, so that a Snakefile can ask on
+every start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from footprint.errors import InputError
+from footprint.site import files, reference
+
+
+def node_files(directory: Path) -> list[Path]:
+    """Answers of the Reference API: `nodes/*.json`.
+
+    Raises:
+        InputError: There are none.
+    """
+    holds = "answers of /sites/<site>/clusters/<cluster>/nodes"
+    return files.listed(directory, "nodes", holds=holds, suffix=".json")
+
+
+def job_files(directory: Path) -> list[Path]:
+    """Answers and outputs of OAR about jobs: `jobs/*`.
+
+    Raises:
+        InputError: There are none.
+    """
+    holds = "pages of /sites/<site>/jobs, oarapi jobs/details, or outputs of oarstat -J"
+    return files.listed(directory, "jobs", holds=holds)
+
+
+def resource_files(directory: Path) -> list[Path]:
+    """Tables of OAR's resources, which may be missing: `resources/*.json`."""
+    holds = "answers of oarapi resources/details"
+    return files.listed(directory, "resources", holds=holds, suffix=".json", optional=True)
+
+
+def power_files(directory: Path) -> list[Path]:
+    """Answers of Kwollect: `power/*`.
+
+    Raises:
+        InputError: There are none.
+    """
+    return files.listed(directory, "power", holds="answers of /sites/<site>/metrics")
+
+
+def device_files(directory: Path) -> list[Path]:
+    """Answers of Kwollect about single GPUs, which may be missing: `devices/*`."""
+    holds = "answers of /sites/<site>/metrics about prom_DCGM_FI_DEV_POWER_USAGE"
+    return files.listed(directory, "devices", holds=holds, optional=True)
+
+
+def state_files(directory: Path) -> list[Path]:
+    """Notes on nodes that could not be used, which may be missing: `states/*`."""
+    return files.listed(directory, "states", holds="node, state, from, to", optional=True)
+
+
+def label(path: Path, directory: Path) -> str:
+    """A file as tables and messages name it: relative to the folder of the exports."""
+    return path.relative_to(directory).as_posix()
+
+
+def clusters(directory: Path) -> list[str]:
+    """Clusters of which nodes are described, sorted.
+
+    Raises:
+        InputError: A file of `nodes/` cannot be read, or none describes a node.
+    """
+    found = set()
+    for path in node_files(directory):
+        where = label(path, directory)
+        documents = files.documents(path)
+        if not documents:
+            # a download that failed: its cluster would be missing without a word
+            raise InputError("the file is empty", where=where, do=reference.SAVE_NODES)
+        for document in documents:
+            for node in reference.node_objects(document, where=where):
+                found.add(reference.cluster_of(str(node.get("uid", "")).partition(".")[0]))
+    if not found:
+        where = str(directory / "nodes")
+        raise InputError("no file describes a node", where=where, do=reference.SAVE_NODES)
+    return sorted(found)

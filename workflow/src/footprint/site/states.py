@@ -1,0 +1,89 @@
+"""Notes on the states of nodes (`node,state,from,to`) -> intervals when they could not be used."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.site import files
+from footprint.site.kwollect import OFFSET, utc
+
+STATES = ("absent", "suspected", "dead", "maintenance", "standby", "alive")
+COLUMNS = ("node", "state", "from", "to")
+NO_END = (None, "", "0", 0)
+"""What stands in `to` while a state lasts; 0 is OAR's."""
+
+EXPECTED = f"states need the columns {', '.join(COLUMNS)}"
+
+
+def read_states(path: Path, *, name: str) -> pl.DataFrame:
+    """Rows of `tables.States` in a CSV file with a header, or a JSON list of objects.
+
+    Times are ISO with an offset, or seconds since 1970; a state that lasts has no `to`. Node names
+    may be full; states may be capitalised, as OAR writes them.
+
+    Args:
+        path: The file.
+        name: The file as messages should name it.
+
+    Raises:
+        InputError: A column is missing, a state is unknown, a time has no offset or ends before it
+            starts; the message names the line.
+    """
+    rows: list[dict[str, Any]] = []
+    places: list[str] = []
+    for where, row in _rows(path, name):
+        if not row.get("node") or str(row.get("state")).lower() not in STATES:
+            what = f"state {row.get('state')!r} of node {row.get('node')!r}"
+            raise InputError(what, where=where, do=f"states are {', '.join(STATES)}")
+        rows.append(row)
+        places.append(where)
+    started = utc(pl.Series([_text(row.get("from")) for row in rows], dtype=pl.String))
+    ends = [None if row.get("to") in NO_END else _text(row["to"]) for row in rows]
+    stopped = utc(pl.Series(ends, dtype=pl.String))
+    for where, row, start, end, to in zip(places, rows, started, stopped, ends, strict=True):
+        if start is None or (to is not None and end is None):
+            what = f"cannot tell the time of {row.get('from') if start is None else to!r}"
+            raise InputError(what, where=where, do=OFFSET)
+        if end is not None and end < start:
+            raise InputError("the state ends before it starts", where=where, do="mend the line")
+    return pl.DataFrame(
+        {
+            "node": [str(row["node"]).partition(".")[0] for row in rows],
+            "started_at": started,
+            "stopped_at": stopped,
+            "state": [str(row["state"]).lower() for row in rows],
+        },
+        schema=tables.States.create_empty().schema,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value).strip()
+
+
+def _rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows with the place that each comes from."""
+    content = b"".join(files.blocks(path)).decode("utf-8-sig", "replace")
+    if content.lstrip()[:1] in ("[", "{"):
+        for document in files.documents(path):
+            items = document.get("items", [document]) if isinstance(document, dict) else document
+            for number, item in enumerate(items, start=1):
+                where = f"{name}, item {number}"
+                if not isinstance(item, dict):
+                    raise InputError("this is no state", where=where, do=EXPECTED)
+                yield where, item
+    else:
+        reader = csv.DictReader(io.StringIO(content))
+        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+            what = f"no column {', '.join(sorted(missing))}"
+            raise InputError(what, where=f"{name}:1", do=EXPECTED)
+        for row in reader:
+            yield f"{name}:{reader.line_num}", row

@@ -1,0 +1,66 @@
+"""What a run says in the terminal when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+LEVELS = ("site", "offset", "project", "paper")
+
+
+def text(results: str | Path, *, checked: bool) -> str:
+    """Energy by level, coverage, and where to look; what was not made is left out.
+
+    Args:
+        results: Folder of the results.
+        checked: Whether the study compares measured with true energies; if not, a comparison that
+            lies there is of an earlier one.
+    """
+    folder = Path(results)
+    lines = []
+    if (folder / "levels.parquet").exists():
+        lines += ["", *_levels(pl.read_parquet(folder / "levels.parquet"))]
+    check = folder / "energy" / "simulation_check.parquet"
+    if checked and check.exists():
+        lines += ["", *_simulation(pl.read_parquet(check))]
+    if lines:
+        lines += [
+            "",
+            f"Figures and tables: {folder}/figures, {folder}/tables; {folder}/report.html",
+        ]
+    return "\n".join(lines)
+
+
+def _levels(levels: pl.DataFrame) -> list[str]:
+    shown = pl.concat(levels.filter(pl.col("level") == level) for level in LEVELS)
+    return [f"{'level':<9}{'name':<34}{'kWh':>12}{'measured':>10}"] + [
+        f"{row['level']:<9}{row['name'][:33]:<34}{_number(row['energy_kwh']):>12}"
+        f"{_percent(row['coverage_frac']):>10}"
+        for row in shown.iter_rows(named=True)
+    ]
+
+
+def _simulation(check: pl.DataFrame) -> list[str]:
+    return ["measured against true energy of the simulated site, by sensor step"] + [
+        f"  {row['sensors']:<6} {_largest_error(row)}; truth inside the interval of "
+        f"{_percent(row['inside_frac'], 1)} of {row['n_jobs']} jobs, median width "
+        f"{_percent(row['median_width_frac'], 2)}"
+        for row in check.iter_rows(named=True)
+    ]
+
+
+def _largest_error(row: dict[str, Any]) -> str:
+    if row["largest_error_frac"] is None:
+        return "no job over 10 min to compare"
+    largest = _percent(row["largest_error_frac"], 2)
+    return f"largest error of {row['n_jobs_compared']} jobs over 10 min {largest}"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.1f}".replace(",", " ")
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{100 * value:.{digits}f} %"

@@ -1,0 +1,40 @@
+"""Sums of floats that are the same to the last bit, whatever the order of rows and the threads.
+
+Polars adds the parts that its threads summed, so that `sum()` by group (and `sort().sum()`, from
+which it drops the sort) changes in the last bits with the number of threads. Published tables must
+not, or a run with `--cores 1` would differ from one with eight.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def known_sum(values: pl.Expr) -> pl.Expr:
+    """Sum of what is known, in ascending order, one by one; null when nothing is known."""
+    return values.sort().cum_sum().last()
+
+
+def total(values: pl.Expr) -> pl.Expr:
+    """The same, and 0 when nothing is known: for quantities where a missing row is none of it."""
+    return known_sum(values).fill_null(0.0)
+
+
+def by_group(
+    rows: pl.DataFrame, by: list[str], *, first: list[str], **terms: pl.Expr
+) -> pl.DataFrame:
+    """`total` of each term over each group, sorted by group.
+
+    Most groups have one row (a job on a node in a month), and these need no sum.
+
+    Args:
+        rows: Rows of the groups.
+        by: Columns that make a group.
+        first: Columns of which a group has one value.
+        terms: Terms to sum, by the name of the sum.
+    """
+    found = rows.select(*by, *first, **{name: term.fill_null(0.0) for name, term in terms.items()})
+    alone = found.select(pl.struct(by).is_unique()).to_series()
+    summed = found.filter(~alone).group_by(by, maintain_order=True)
+    several = summed.agg(pl.col(first).first(), total(pl.col(list(terms))))
+    return pl.concat([found.filter(alone), several.select(found.columns)]).sort(by)
