@@ -13,7 +13,7 @@ from typing import Any
 import answers
 import polars as pl
 
-from footprint import settings, study, tables
+from footprint import settings, study, tables, windows
 from footprint.site.simulated import SimulatedSite
 
 METRIC = "bmc_node_power_watt"
@@ -31,7 +31,7 @@ def write_exports(config: Mapping[str, Any], folder: Path) -> None:
     """
     planned = study.plan(settings.load(config))
     site = SimulatedSite.from_config(planned.source, site=planned.site)
-    start, end = study.window(planned.start, planned.end)
+    start, end = windows.window(planned.start, planned.end)
     nodes = site.nodes().collect()
     for (cluster,), described in nodes.partition_by("cluster", as_dict=True).items():
         rows = described.iter_rows(named=True)

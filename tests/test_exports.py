@@ -332,3 +332,8 @@ def test_an_empty_file_of_nodes_is_no_cluster_less(folder):
     (folder / "nodes" / "grele.json").write_text("")
     with pytest.raises(InputError, match=r"nodes/grele\.json: the file is empty"):
         folders.clusters(folder)
+
+
+def test_a_metric_that_no_file_has_is_refused_with_those_that_there_are(folder):
+    with pytest.raises(InputError, match=r"no sample of bmc_power; the files .* bmc_node_power_w"):
+        convert(folder, metric="bmc_power")

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footprint import settings
+from footprint import settings, windows
 from footprint.errors import InputError
 from footprint.site.simulated.site import DEFAULT_SEED
 from footprint.site.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
@@ -306,7 +306,7 @@ def test_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_window_is_in_utc_with_the_end_excluded() -> None:
-    assert settings.window(load({"study": STUDY})) == (
+    assert windows.window("2025-03-03", "2025-04-28") == (
         datetime(2025, 3, 3, tzinfo=UTC),
         datetime(2025, 4, 28, tzinfo=UTC),
     )
@@ -322,7 +322,7 @@ def test_window_is_in_utc_with_the_end_excluded() -> None:
     ],
 )
 def test_months_that_a_window_touches(start: Any, end: Any, expected: list[str]) -> None:
-    assert settings.months(datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC)) == expected
+    assert windows.months(datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC)) == expected
 
 
 @given(
@@ -333,7 +333,7 @@ def test_months_that_a_window_touches(start: Any, end: Any, expected: list[str])
 def test_each_moment_of_a_window_lies_in_one_of_its_months(
     start: datetime, length: timedelta, part: float
 ) -> None:
-    found = settings.months(start, start + length)
+    found = windows.months(start, start + length)
     moment = start + length * part
     assert f"{moment:%Y-%m}" in found
     assert found == sorted(set(found))
@@ -399,3 +399,8 @@ def test_numbers_and_truth_values_may_be_texts_as_config_makes_them() -> None:
     assert load(with_key("source.jobs_complete", "False"))["source"]["jobs_complete"] is False
     with pytest.raises(InputError, match=r"source\.jobs_complete"):
         load(with_key("source.jobs_complete", "perhaps"))
+
+
+def test_the_simulated_site_has_one_metric() -> None:
+    with pytest.raises(InputError, match=r"the simulated site has no wattmetre_power_watt"):
+        load(with_key("integration.metric", "wattmetre_power_watt"))

@@ -8,7 +8,7 @@ from typing import Any
 import answers
 import pytest
 
-from footprint import privacy, settings, study, tables
+from footprint import partitions, privacy, settings, study, tables, windows
 from footprint.errors import InputError
 
 
@@ -87,7 +87,7 @@ def test_people_need_a_key_before_anything_runs(
         study.plan(without)
     monkeypatch.setenv(privacy.KEY_VARIABLE, "k" * 64)
     assert study.plan(without).clusters
-    assert study.privacy_key(without["privacy"], simulated=False) == b"k" * 64
+    assert privacy.load_key(without["privacy"]["key"], simulated=False) == b"k" * 64
 
 
 def test_an_unknown_cluster_is_refused(exports: Path) -> None:
@@ -109,15 +109,15 @@ def day(text: str) -> datetime:
     ],
 )
 def test_months_are_cut_to_the_study(month: str, expected: tuple[str, str]) -> None:
-    found = study.month_window(month, "2024-02-10", "2025-01-31")
+    found = windows.month_window(month, "2024-02-10", "2025-01-31")
     assert found == tuple(map(day, expected))
 
 
 def test_the_months_of_a_study_follow_one_another() -> None:
-    start, end = study.window("2024-02-10", "2025-01-31")
+    start, end = windows.window("2024-02-10", "2025-01-31")
     bounds = [
-        study.month_window(month, "2024-02-10", "2025-01-31")
-        for month in settings.months(start, end)
+        windows.month_window(month, "2024-02-10", "2025-01-31")
+        for month in windows.months(start, end)
     ]
     assert bounds[0][0] == start
     assert bounds[-1][1] == end
@@ -128,5 +128,5 @@ def test_nodes_of_a_cluster_are_named_once_and_in_the_order_of_partitions(tmp_pa
     described = [answers.node(name) for name in ("gros-2", "gros-10", "gruss-1", "gros-1")]
     path = tmp_path / "nodes.parquet"
     tables.write(tables.Nodes, answers.nodes_table(*described), str(path))
-    assert study.nodes_of(path, "gros") == ["gros-1", "gros-10", "gros-2"]
-    assert study.nodes_of(path, "grue") == []
+    assert partitions.nodes_of(path, "gros") == ["gros-1", "gros-10", "gros-2"]
+    assert partitions.nodes_of(path, "grue") == []

@@ -16,7 +16,7 @@ import pytest
 from exporting import write_exports
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
-from running import Project, Ran, configure, small_study
+from running import Project, Ran, configure, job_counts, small_study
 
 from footprint import tables
 
@@ -287,7 +287,7 @@ def test_people_are_nowhere_in_the_results(done: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate", "method", "n_planned"),
+    ("gate", "method", "n_jobs_run"),
     [
         ("binary", "left_hold", 4),
         ("active", "sum_of_samples", 4),
@@ -295,7 +295,7 @@ def test_people_are_nowhere_in_the_results(done: Study) -> None:
     ],
 )
 def test_other_gates_and_methods(
-    project: Project, done: Study, gate: str, method: str, n_planned: int
+    project: Project, done: Study, gate: str, method: str, n_jobs_run: int
 ) -> None:
     """One cluster alone, on what was downloaded for all."""
     folder = project.folder.parent / gate
@@ -303,11 +303,10 @@ def test_other_gates_and_methods(
     config = small_study(project, integration={"gate": gate, "method": method})
     config["study"]["clusters"] = [FINE]
     configure(folder, **config)
-    target = "results/energy/jobs.parquet"
-    planned = project.planned(folder, target)
-    assert not [rule for rule in planned if rule.startswith("download")]
-    assert sum(planned.values()) == n_planned
-    study = Study(folder, project.run(folder, "--cores", "2", target))
+    study = Study(folder, project.run(folder, "--cores", "2", "results/energy/jobs.parquet"))
+    jobs_run = job_counts(study.ran.said)
+    assert not [rule for rule in jobs_run if rule.startswith("download")]
+    assert sum(jobs_run.values()) == n_jobs_run
     assert "true energy" not in study.ran.said
     classes, of_jobs = study.energy("nodes"), study.energy("job_nodes")
     days = classes.group_by("node", "day").agg(pl.col("duration_s").sum())["duration_s"]
@@ -337,7 +336,7 @@ def test_files_that_a_user_saved_give_the_same_energies(project: Project, done: 
     write_exports(simulated, folder / "saved")
     source = {"kind": "exports", "directory": "saved"}
     configure(folder, **{**simulated, "source": source, "privacy": {"key": "public"}})
-    study = Study(folder, project.run(folder, "--cores", "2", "results/levels.parquet"))
+    study = Study(folder, project.run(folder, "--cores", "2", "results/energy/jobs.parquet"))
     assert_frame_equal(
         study.resource("nodes").drop("power_metrics"),
         done.resource("nodes").drop("power_metrics"),
@@ -426,4 +425,3 @@ def test_a_changed_setting_runs_again_what_depends_on_it(project: Project, done:
         assert project.planned(done.folder) == levels
     finally:
         configure(done.folder, **small_study(project))
-    assert project.planned(done.folder) == {}

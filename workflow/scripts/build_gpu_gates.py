@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from footprint import gpu_gates, logs, study
+from footprint import gpu_gates, logs, windows
 
 logs.to_file(snakemake.log[0])
 
-start, end = study.window(snakemake.params.start, snakemake.params.end)
+start, end = windows.window(snakemake.params.start, snakemake.params.end)
 pieces = gpu_gates.build(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),

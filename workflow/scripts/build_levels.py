@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from footprint import levels, logs, privacy, study, tables
+from footprint import levels, logs, privacy, tables
 
 logs.to_file(snakemake.log[0])
 
 params = snakemake.params
-key = study.privacy_key(params.privacy, simulated=params.simulated)
+key = privacy.load_key(params.privacy["key"], simulated=params.simulated)
 rows = levels.levels(
     pl.scan_parquet(snakemake.input.job_energy),
     pl.scan_parquet(snakemake.input.job_nodes),

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, study, tables
+from footprint import logs, tables, windows
 from footprint.site import converted
 from footprint.site.exports import ExportedSite
 
 logs.to_file(snakemake.log[0])
 
 params, folder = snakemake.params, Path(snakemake.output.converted)
-start, end = study.window(params.start, params.end)
+start, end = windows.window(params.start, params.end)
 site = ExportedSite.from_config(params.source, site=params.site)
 set_aside = [
     site.convert_devices(directory=folder.parent),

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from footprint import device_months, logs, study, tables
+from footprint import device_months, logs, tables, windows
 from footprint.site.exports import ExportedSite
 
 logs.to_file(snakemake.log[0])
 
 params, converted = snakemake.params, Path(snakemake.input.converted)
-start, end = study.month_window(snakemake.wildcards.month, params.start, params.end)
+start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
 set_aside = device_months.download(
     ExportedSite.from_config({**params.source, "converted": converted.parent}, site=params.site),
     snakemake.output.devices,

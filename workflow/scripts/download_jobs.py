@@ -1,11 +1,11 @@
 """Write the jobs of the study's window, their allocations, and when nodes were unavailable."""
 
-from footprint import logs, study, tables
+from footprint import logs, tables, windows
 from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
 
-start, end = study.window(snakemake.params.start, snakemake.params.end)
+start, end = windows.window(snakemake.params.start, snakemake.params.end)
 site = open_site(snakemake.params.source, site=snakemake.params.site)
 records = site.jobs(start=start, end=end)
 states = site.states(start=start, end=end)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, power_months, study, tables
+from footprint import logs, power_months, tables, windows
 from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
 
 params, converted = snakemake.params, snakemake.input.get("converted")
-start, end = study.month_window(snakemake.wildcards.month, params.start, params.end)
+start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
 site = open_site(
     params.source, site=params.site, converted=Path(converted).parent if converted else None
 )

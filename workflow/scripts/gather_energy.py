@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from footprint import gather, logs, study, tables
+from footprint import gather, logs, privacy, tables, windows
 
 logs.to_file(snakemake.log[0])
 
-start, end = study.window(snakemake.params.start, snakemake.params.end)
+start, end = windows.window(snakemake.params.start, snakemake.params.end)
 results = gather.gather(
     nodes=pl.scan_parquet(snakemake.input.nodes),
     records=pl.scan_parquet(snakemake.input.jobs),
@@ -17,7 +17,7 @@ results = gather.gather(
     method=snakemake.params.method,
     start=start,
     end=end,
-    key=study.privacy_key(snakemake.params.privacy, simulated=snakemake.params.simulated),
+    key=privacy.load_key(snakemake.params.privacy["key"], simulated=snakemake.params.simulated),
 )
 tables.write(tables.JobEnergy, results.jobs, snakemake.output.jobs)
 tables.write(tables.JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)

@@ -4,15 +4,15 @@ from functools import partial
 
 import polars as pl
 
-from footprint import energy, logs, node_power, partitions, study
+from footprint import energy, logs, node_power, partitions, windows
 from footprint.activity import Activity
 
 logs.to_file(snakemake.log[0])
 
 cluster, params = snakemake.wildcards.cluster, snakemake.params
-start, end = study.month_window(snakemake.wildcards.month, params.start, params.end)
+start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
 jobs, classes = energy.integrate(
-    study.nodes_of(snakemake.input.nodes, cluster),
+    partitions.nodes_of(snakemake.input.nodes, cluster),
     partial(partitions.read_node, snakemake.input.power),
     energy.Gate.from_config(
         params.integration, cluster=cluster, jobs_complete=params.jobs_complete

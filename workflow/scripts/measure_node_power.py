@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from footprint import logs, node_power, partitions, study, tables
+from footprint import logs, node_power, partitions, tables
 
 logs.to_file(snakemake.log[0])
 
@@ -10,7 +10,7 @@ cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
 measured = node_power.measure(
     (
         (node, partitions.read_node(list(snakemake.input.power), node))
-        for node in study.nodes_of(snakemake.input.nodes, cluster)
+        for node in partitions.nodes_of(snakemake.input.nodes, cluster)
     ),
     pl.read_parquet(snakemake.input.occupancy),
     off_threshold_w=integration["off_threshold_w"],

@@ -84,3 +84,9 @@ def read_node(paths: str | Path | list[str], node: str) -> pl.DataFrame:
         .collect()
     )
     return samples.unique("timestamp").sort("timestamp") if isinstance(paths, list) else samples
+
+
+def nodes_of(path: str | Path, cluster: str) -> list[str]:
+    """Names of a cluster's nodes in a `tables.Nodes` file, in the order of partitions."""
+    nodes = pl.scan_parquet(path).filter(pl.col("cluster") == cluster)
+    return nodes.select(pl.col("node").unique().sort()).collect()["node"].to_list()

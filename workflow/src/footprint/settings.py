@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,9 @@ from footprint import schema
 from footprint.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
+
+
+SIMULATED_METRIC = "bmc_node_power_watt"
 
 
 def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[str, Any]:
@@ -39,24 +41,6 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     if config["privacy"]["key"] is not None:
         config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
     return config
-
-
-def window(config: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """First moment of the study and the moment at which it is over, in UTC."""
-    start, end = (
-        datetime.combine(date.fromisoformat(config["study"][key]), time.min, UTC)
-        for key in ("start", "end")
-    )
-    return start, end
-
-
-def months(start: datetime, end: datetime) -> list[str]:
-    """UTC months that [start, end) touches, as `2025-03`, in order."""
-    first, last = (
-        each.astimezone(UTC).year * 12 + each.astimezone(UTC).month - 1
-        for each in (start, end - end.resolution)
-    )
-    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
 
 
 def clusters(config: Mapping[str, Any], known: Collection[str]) -> list[str]:
@@ -106,6 +90,12 @@ def _check_source(source: dict[str, Any], integration: Mapping[str, Any]) -> Non
                 do=f"give its full path, or its path from {Path.cwd().name}/",
             )
         source["directory"] = str(folder)
+    elif integration["metric"] != SIMULATED_METRIC:
+        raise InputError(
+            f"the simulated site has no {integration['metric']}",
+            where="integration.metric",
+            do=f"choose `{SIMULATED_METRIC}`",
+        )
     if integration["gate"] == "active" and not source["jobs_complete"]:
         raise InputError(
             "`active` shares a node among all jobs on it, and source.jobs_complete says that some "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from footprint import privacy, settings, site
+from footprint import privacy, settings, site, windows
 from footprint.site import kwollect
 
 
@@ -105,36 +103,10 @@ def plan(config: dict[str, Any]) -> Study:
             pseudonyms of real people.
     """
     source = config["source"]
-    privacy_key(config["privacy"], simulated=source["kind"] == "simulated")
+    privacy.load_key(config["privacy"]["key"], simulated=source["kind"] == "simulated")
     return Study(
         config,
         settings.clusters(config, site.clusters_of(source)),
-        settings.months(*settings.window(config)),
+        windows.months(*windows.window(config["study"]["start"], config["study"]["end"])),
         SourceFiles(**site.files_of(source)),
     )
-
-
-def privacy_key(settings: dict[str, Any], *, simulated: bool) -> bytes:
-    """Key of the pseudonyms that `privacy` names; see `privacy.load_key`."""
-    return privacy.load_key(settings["key"], simulated=simulated)
-
-
-def window(start: str, end: str) -> tuple[datetime, datetime]:
-    """Bounds of the study as moments, UTC."""
-    return settings.window({"study": {"start": start, "end": end}})
-
-
-def month_window(month: str, start: str, end: str) -> tuple[datetime, datetime]:
-    """The part of a month inside the study."""
-    first = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
-    following = (first + timedelta(days=31)).replace(day=1)
-    low, high = window(start, end)
-    return max(first, low), min(following, high)
-
-
-def nodes_of(path: str | Path, cluster: str) -> list[str]:
-    """Names of a cluster's nodes in a `tables.Nodes` file, in the order of partitions."""
-    import polars as pl
-
-    nodes = pl.scan_parquet(path).filter(pl.col("cluster") == cluster)
-    return nodes.select(pl.col("node").unique().sort()).collect()["node"].to_list()

@@ -369,7 +369,9 @@ class SimulationCheck(dy.Schema):
         nullable=True, description="Median absolute error of the jobs compared"
     )
     inside_frac = Fraction(description="Jobs measured whose truth lies in [low, high]")
-    median_width_frac = dy.Float64(nullable=True, description="Median of (high - low) / energy")
+    median_width_frac = dy.Float64(
+        nullable=True, description="Median of (high - low) / true energy"
+    )
 
 
 TABLES: dict[str, tuple[type[dy.Schema], str]] = {

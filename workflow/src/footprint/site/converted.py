@@ -55,11 +55,11 @@ def convert_power(
 
     Raises:
         InputError: A file cannot be read, or has samples of a node that is not described although
-            others of its cluster are.
+            others of its cluster are, or no file has the metric.
     """
     directory.mkdir(parents=True, exist_ok=True)
     described, by_gpu = frozenset(nodes), stage == "devices"
-    places = [pl.DataFrame(schema=PLACE)]
+    places, metrics = [pl.DataFrame(schema=PLACE)], set[str]()
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
         series = [pl.DataFrame(schema=SERIES)]
@@ -67,12 +67,16 @@ def convert_power(
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
             _check_described(count.filter(pl.col("metric") == metric), path, described)
             series.append(count)
+            metrics |= set(count["metric"])
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
             kept = frame.filter(pl.col("metric") == metric)
             kept = kwollect.with_gpu(kept, path) if by_gpu else kept
             places.append(_write(kept, described, target))
         counted = _set_aside(pl.concat(series), path, metric, described)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
+    if metrics and metric not in metrics:
+        have = f"the files of {stage}/ have {', '.join(sorted(metrics))}"
+        raise InputError(f"no sample of {metric}", where="integration.metric", do=have)
     pl.concat(places).write_parquet(directory / INDEX)
     set_aside: pl.DataFrame = tables.conform(tables.SetAside, pl.concat(aside))
     return set_aside
