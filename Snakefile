@@ -13,6 +13,11 @@ from footprint.errors import InputError
 
 min_version("9.27")
 
+try:
+    settings.check_readable("config.yaml")
+except InputError as error:
+    raise SystemExit(str(error)) from None
+
 
 configfile: "config.yaml"
 

@@ -240,11 +240,21 @@ class TestHandComputed:
         half = 1.96 * np.hypot(0.02 * 200 * 50, 3 * 50)
         assert by_job(jobs, "calibration_j")[1] == pytest.approx(half)
 
+    def test_no_calibration_makes_power_negative(self) -> None:
+        jobs, _ = integrate(STEADY, pieces((1, 0, 100, 1.0)), calibration=Calibration(1.0, -500.0))
+        assert by_job(jobs)[1] == 0
+
+    @pytest.mark.parametrize("period_s", [5, 15, 25])
+    def test_the_spread_is_that_of_noise_at_any_period(self, period_s: int) -> None:
+        rng = np.random.default_rng(1)
+        times = np.arange(-30, DAY_S + 31, period_s)
+        frame = samples(times, 500 + 20 * rng.standard_normal(len(times)))
+        jobs, _ = integrate(frame, pieces((1, 0, 80_000, 1.0)))
+        expected_j2 = (20 * period_s) ** 2 * 80_000 / period_s
+        assert by_job(jobs, "spread_j2")[1] == pytest.approx(expected_j2, rel=0.05)
+
     def test_a_container_has_what_its_inner_jobs_leave(self) -> None:
-        inside = pieces((2, 20, 60, 0.25)).with_columns(
-            job_id=pl.lit(1, pl.Int64), share=-pl.col("share"), gpus=-pl.col("gpus")
-        )
-        held = pl.concat([pieces((1, 0, 100, 1.0), (2, 20, 60, 0.25)), inside])
+        held = pieces((1, 0, 20, 1.0), (1, 20, 60, 0.75), (1, 60, 100, 1.0), (2, 20, 60, 0.25))
         jobs, classes = integrate(STEADY, held)
         assert by_job(jobs) == pytest.approx({1: 200 * (100 - 10), 2: 200 * 10})
         assert by_job(jobs, "gpu_s") == pytest.approx({1: 4 * 90, 2: 40})

@@ -524,3 +524,25 @@ def test_neighbours_in_a_stack_differ_in_grey() -> None:
     shades = [grey(colour) for colour in style.CLASSES.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
     assert set(style.CLASSES) == set(style.CLASS_NAMES) == set(tables.NODE_CLASSES)
+
+
+DRAWN_ANEW = """
+import hashlib, sys
+from matplotlib.figure import Figure
+from footprint.figures import style
+with style.mpl.rc_context(style.RC):
+    drawn = Figure(figsize=(4, 3), layout="constrained")
+    for axes in drawn.subplots(2, 1, sharex=True):
+        axes.plot([0, 1, 2.7], [3.1, 1000.3, 2])
+        axes.set(xlabel="Time", ylabel="Power (W)")
+style.save(drawn, [sys.argv[1]])
+print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
+"""
+
+
+def test_each_process_draws_the_same_bytes(tmp_path):
+    found = set()
+    for i in range(6):
+        command = [sys.executable, "-c", DRAWN_ANEW, str(tmp_path / f"{i}.svg")]
+        found.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 1

@@ -165,6 +165,18 @@ class TestTime:
         pieces = build(jobs, [held(1, [0]), held(2, [1]), held(3, [2])])
         assert [stop for _, _, stop, _ in spans(pieces)] == [3600, 2 * 86_400, 2 * 86_400]
 
+    def test_suspensions_may_come_in_any_order(self) -> None:
+        pauses = [
+            {"started_at": at(50), "stopped_at": at(60)},
+            {"started_at": at(10), "stopped_at": at(20)},
+        ]
+        pieces = build([job(1, 0, 100, suspensions=pauses)], [held(1, [0])])
+        assert [(start, stop) for _, start, stop, _ in spans(pieces)] == [
+            (0, 10),
+            (20, 50),
+            (60, 100),
+        ]
+
     def test_suspensions_are_cut_out(self) -> None:
         pauses = [
             {"started_at": at(10), "stopped_at": at(20)},
@@ -181,9 +193,15 @@ class TestContainers:
             job(2, 20, 60, types=["inner=1"], user="bruno"),
         ]
         pieces = build(jobs, [held(1, list(range(8))), held(2, [0, 1])])
-        assert spans(pieces) == [(1, 0, 100, 1.0), (1, 20, 60, -0.25), (2, 20, 60, 0.25)]
-        taken = pieces.filter(pl.col("share") < 0)
-        assert taken.select("gpus", "cores").row(0) == (-1.0, -2.0)
+        assert spans(pieces) == [
+            (1, 0, 20, 1.0),
+            (1, 20, 60, 0.75),
+            (1, 60, 100, 1.0),
+            (2, 20, 60, 0.25),
+        ]
+        left = pieces.filter(pl.col("share") == 0.75)
+        assert left.select("gpus", "cores", "opens", "closes").row(0) == (3.0, 6.0, False, False)
+        assert pieces.filter(pl.col("job_id") == 1)["opens"].to_list() == [True, False, False]
 
     def test_containers_can_have_names(self) -> None:
         jobs = [
@@ -192,7 +210,25 @@ class TestContainers:
         ]
         pieces = build(jobs, [held(1, list(range(8))), held(2, [0, 1])])
         # the inner job outlives its container, which gives up only what it holds
-        assert (1, 20, 100, -0.25) in spans(pieces)
+        assert spans(pieces) == [(1, 0, 20, 1.0), (1, 20, 100, 0.75), (2, 20, 160, 0.25)]
+
+    def test_a_container_that_is_full_holds_the_node_with_nothing_left(self) -> None:
+        third = node(cores=3, gpus=3)
+        jobs = [job(1, 0, 100, types=["container"])]
+        jobs += [job(i, 0, 100, types=["inner=1"]) for i in (2, 3, 4)]
+        pieces = build(jobs, [held(1, [0, 1, 2]), *(held(i, [i - 2]) for i in (2, 3, 4))], [third])
+        assert pieces.filter(pl.col("job_id") == 1)["share"].to_list() == [0.0]
+
+    def test_under_binary_cores_are_not_counted_twice(self) -> None:
+        jobs = [job(1, 0, 100, types=["container"]), job(2, 0, 100, types=["inner=1"])]
+        pieces = build(jobs, [held(1, list(range(8))), held(2, [0, 1])], policy="binary")
+        assert pieces["cores"].sum() == 8
+        assert (pieces["share"] == 1).all()
+
+    def test_inner_jobs_that_hold_more_than_their_container_are_refused(self) -> None:
+        jobs = [job(1, 0, 100, types=["container"]), job(2, 20, 60, types=["inner=1"])]
+        with pytest.raises(InputError, match=r"container job 1: its inner jobs hold more of c-1"):
+            build(jobs, [held(1, [0]), held(2, [0, 1, 2])])
 
     def test_inner_jobs_elsewhere_take_nothing(self) -> None:
         jobs = [job(1, 0, 100, types=["container"]), job(2, 20, 60, types=["inner=1"])]

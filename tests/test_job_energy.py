@@ -144,6 +144,25 @@ class TestJobNodes:
         assert inner["sampling_kwh"] == pytest.approx(0.06)
         assert summed["sampling_kwh"] == pytest.approx(1.96 * 0.06 / 6**0.5)
 
+    def test_a_share_of_nothing_used_nothing_and_is_known(self) -> None:
+        row = per_node(
+            {"job_id": 1, "node": "a-1", "share_s": 0.0, "share_covered_s": 0.0, "energy_j": 0.0}
+        ).row(0, named=True)
+        assert row["energy_kwh"] == row["imputed_kwh"] == row["energy_high_kwh"] == 0
+        assert row["coverage_frac"] == 1
+
+    def test_a_method_that_found_no_sample_has_measured_nothing(self) -> None:
+        rows = per_node(
+            {"job_id": 1, "node": "a-1", "energy_j": 0.0},
+            {"job_id": 2, "node": "a-2"},
+            method="inner_trapezoid",
+        )
+        row = rows.row(0, named=True)
+        assert row["energy_kwh"] is None
+        assert row["coverage_frac"] == 0
+        assert row["imputed_kwh"] == pytest.approx(1)
+        assert row["energy_high_kwh"] >= row["imputed_kwh"]
+
 
 class TestJobs:
     def test_nodes_add_up_and_coverage_is_weighted_by_share_and_time(self) -> None:
@@ -172,6 +191,17 @@ class TestJobs:
         assert row["energy_kwh"] == row["energy_high_kwh"] == row["imputed_kwh"] == 0
         assert row["coverage_frac"] is None
         assert row["flags"] == ["never_started"]
+
+    def test_a_job_that_ran_on_no_known_node_is_unknown(self) -> None:
+        jobs = records({"job_id": 1})
+        row = whole(per_node({"job_id": 2, "node": "a-1"}), jobs, allocations())[1]
+        assert row["energy_kwh"] is None
+        assert row["flags"] == ["nodes_unknown"]
+
+    def test_a_running_job_ends_with_its_walltime(self) -> None:
+        jobs = records({"job_id": 1, "stopped_at": None, "walltime_s": 3600})
+        row = whole(per_node({"job_id": 1, "node": "a-1"}), jobs, allocations((1, "a-1")))[1]
+        assert row["flags"] == ["still_running"]
 
     def test_a_job_without_any_measurement_is_unknown_not_zero(self) -> None:
         nodes = per_node({"job_id": 1, "node": "b-1", "unmeasured": True})

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from footprint import gates, node_power, tables
+from footprint.integration import Calibration
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 
@@ -131,3 +132,12 @@ def test_idle_power_is_read_by_node(tmp_path: Path) -> None:
     assert (
         node_power.idle_by_node([]) is None
     )  # what Snakemake gives where a rule has no such input
+
+
+def test_calibration_comes_before_threshold_and_percentiles() -> None:
+    readings = [("c-1", samples([15.0] * 40 + [100.0] * 40))]
+    line = Calibration(slope=2.0, offset=-5.0)
+    row = node_power.measure(readings, held(), off_threshold_w=20, calibration=line)
+    # 15 W read are 25 W, above the threshold of standby
+    assert row["idle_power_w"].to_list() == [25.0]
+    assert row["n_idle_samples"].to_list() == [80]

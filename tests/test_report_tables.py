@@ -114,8 +114,9 @@ SMALL = ReaderTable(
 
 
 def test_csv_has_units_and_every_digit() -> None:
-    assert report_tables.csv(SMALL) == (
-        "Who,Energy (kWh),Part (%)\na_b,1234.567,50.0\nc,0.0004,0.0\nall,,-12.5\n"
+    assert report_tables.csv(SMALL, provenance="nancy") == (
+        "Who,Energy (kWh),Part (%),Source\n"
+        "a_b,1234.567,50.0,nancy\nc,0.0004,0.0,nancy\nall,,-12.5,nancy\n"
     )
 
 

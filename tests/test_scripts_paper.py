@@ -192,7 +192,7 @@ def test_a_table_goes_to_the_path_of_its_name(tmp_path: Path) -> None:
     )
     paths = Namedlist(fromdict={f: str(tmp_path / f"t.{f}") for f in ("html", "csv", "tex")})
     report_tables.write(table, paths, provenance=PROVENANCE)
-    assert (tmp_path / "t.csv").read_text() == "A\nb\n"
+    assert (tmp_path / "t.csv").read_text() == f"A,Source\nb,{PROVENANCE}\n"
     assert (tmp_path / "t.tex").read_text().startswith(r"\begin{table}")
 
 

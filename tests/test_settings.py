@@ -404,3 +404,21 @@ def test_numbers_and_truth_values_may_be_texts_as_config_makes_them() -> None:
 def test_the_simulated_site_has_one_metric() -> None:
     with pytest.raises(InputError, match=r"the simulated site has no wattmetre_power_watt"):
         load(with_key("integration.metric", "wattmetre_power_watt"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study:\n  start: 2025-02-30\n", r"config\.yaml: day is out of range for month; mend"),
+        ("study: {site: nancy\nsource: 1\n", r"config\.yaml:2: not YAML \(.*\); mend"),
+    ],
+)
+def test_a_file_that_yaml_cannot_read(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        settings.check_readable(path)
+
+
+def test_no_file_is_no_mistake(tmp_path: Path) -> None:
+    settings.check_readable(tmp_path / "config.yaml")

@@ -51,6 +51,8 @@ rule measure_node_power:
         mem_mb=1000,
     params:
         integration=STUDY.integration,
+        start=STUDY.start,
+        end=STUDY.end,
     script:
         "../scripts/measure_node_power.py"
 

@@ -2,18 +2,23 @@
 
 import polars as pl
 
-from footprint import logs, node_power, partitions, tables
+from footprint import energy, logs, node_power, partitions, tables, windows
 
 logs.to_file(snakemake.log[0])
 
 cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
+start, end = windows.window(snakemake.params.start, snakemake.params.end)
+studied = pl.col("timestamp").is_between(start, end, closed="left")
 measured = node_power.measure(
     (
-        (node, partitions.read_node(list(snakemake.input.power), node))
+        (node, partitions.read_node(list(snakemake.input.power), node).filter(studied))
         for node in partitions.nodes_of(snakemake.input.nodes, cluster)
     ),
     pl.read_parquet(snakemake.input.occupancy),
     off_threshold_w=integration["off_threshold_w"],
+    calibration=energy.Gate.from_config(
+        integration, cluster=cluster, jobs_complete=True
+    ).calibration,
 )
 table = node_power.complete(
     measured,

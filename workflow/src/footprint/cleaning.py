@@ -60,7 +60,8 @@ def quality(
     inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
     day = pl.col("timestamp").dt.date().alias("day")
     since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
-    run = pl.col("power_w").rle_id()
+    moved = (pl.col("power_w").diff() != 0) | (since_last_s > max_gap_s)
+    run = moved.fill_null(False).cum_sum()
     lasted_s = (pl.col("timestamp").max() - pl.col("timestamp").min()).dt.total_microseconds() / 1e6
     stuck = samples.select("timestamp", run=run).with_columns(
         stuck=lasted_s.over("run") >= STUCK_AFTER_S, gap=since_last_s > max_gap_s

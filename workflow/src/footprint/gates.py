@@ -136,7 +136,7 @@ def reserved_shares(
         held_cores(jobs, allocations, nodes)
         .group_by("job_id", "node")
         .agg(total(pl.col("share")), total(pl.col("gpus")), cores=pl.len().cast(pl.Float64))
-        .with_columns(pl.col("share").round(12), pl.col("gpus").round(12))
+        .with_columns(snapped(pl.col("share")), snapped(pl.col("gpus")))
         .sort("job_id", "node")
     )
 
@@ -171,8 +171,9 @@ def holds(jobs: pl.LazyFrame, shares: pl.LazyFrame, *, end: datetime) -> pl.Lazy
     suspended = bounded.filter(pl.col("suspensions").list.len() > 0)
     # The complement of the suspensions: from each end of one (or the start) to the next start (or
     # the end).
-    pause = pl.col("suspensions").list.eval(pl.element().struct.field("started_at"))
-    resume = pl.col("suspensions").list.eval(pl.element().struct.field("stopped_at"))
+    ordered = pl.element().sort_by(pl.element().struct.field("started_at"))
+    pause = pl.col("suspensions").list.eval(ordered.struct.field("started_at"))
+    resume = pl.col("suspensions").list.eval(ordered.struct.field("stopped_at"))
     active = (
         suspended.select(
             "job_id",
@@ -226,7 +227,10 @@ def inner_jobs(jobs: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def without_inner_jobs(pieces: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:
-    """Pieces with the share of each inner job taken from its container while both are there."""
+    """Pieces with the share of each inner job taken from its container while both are there.
+
+    A container with nothing left keeps a piece of share 0: it still holds the node.
+    """
     inside = pieces.join(inner, on="job_id").select(
         pl.col("container_id").alias("job_id"),
         "node",
@@ -243,7 +247,59 @@ def without_inner_jobs(pieces: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFram
         .filter(pl.col("stopped_at") > pl.col("started_at"))
         .select(PIECES.names())
     )
-    return pl.concat([pieces, taken])
+    emptied = taken.select("job_id", "node").unique()
+    untouched = pieces.join(emptied, on=["job_id", "node"], how="anti")
+    containers = pieces.join(emptied, on=["job_id", "node"], how="semi")
+    return pl.concat([untouched, net(containers, taken)])
+
+
+def net(held: pl.LazyFrame, taken: pl.LazyFrame) -> pl.LazyFrame:
+    """Pieces of each job and node, less what is taken of them, cut wherever that changes.
+
+    Args:
+        held: Pieces.
+        taken: What is taken, with negative shares.
+    """
+    what = ("share", "gpus", "cores")
+    job_node = ["job_id", "node"]
+    own = pl.col("share") > 0
+    begin = pl.concat([held, taken]).select(
+        *job_node,
+        *what,
+        at="started_at",
+        n_held=own.cast(pl.Int64),
+        opens=own & pl.col("opens"),
+        closes=pl.lit(False),
+    )
+    end = pl.concat([held, taken]).select(
+        *job_node,
+        *(-pl.col(name) for name in what),
+        at="stopped_at",
+        n_held=-own.cast(pl.Int64),
+        opens=pl.lit(False),
+        closes=own & pl.col("closes"),
+    )
+    return (
+        pl.concat([begin, end.select(begin.collect_schema().names())])
+        .group_by(*job_node, "at")
+        .agg(total(pl.col(what)), pl.col("n_held").sum(), pl.col("opens", "closes").any())
+        .sort(*job_node, "at")
+        .with_columns(
+            *(snapped(pl.col(name).cum_sum().over(job_node)).alias(name) for name in what),
+            pl.col("n_held").cum_sum().over(job_node),
+            started_at="at",
+            stopped_at=pl.col("at").shift(-1).over(job_node),
+            closes=pl.col("closes").shift(-1).over(job_node),
+        )
+        .filter((pl.col("n_held") > 0) & pl.col("stopped_at").is_not_null())
+        .select(PIECES.names())
+    )
+
+
+def snapped(share: pl.Expr) -> pl.Expr:
+    """Shares without what sums of fractions leave: 1e-17 would be a job that is not there."""
+    whole = share.round(0)
+    return pl.when((share - whole).abs() < SHARE_TOLERANCE).then(whole).otherwise(share) + 0.0
 
 
 def clip(pieces: pl.LazyFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
@@ -284,17 +340,18 @@ def build(
         policy: One of `POLICIES`. Under `binary` every job holds the whole node.
 
     Returns:
-        Pieces (`PIECES`), sorted by node and start. Negative shares are parts of a container that
-        its inner jobs hold.
+        Pieces (`PIECES`), sorted by node and start. Those of a container are what its inner jobs
+        leave of it, 0 when they leave nothing.
 
     Raises:
-        InputError: A core that a node does not have, or shares above 1 (but under `binary`).
+        InputError: A core that a node does not have, inner jobs that hold more than their
+            container, or shares above 1 (but under `binary`).
     """
-    shares = reserved_shares(jobs, allocations, nodes)
-    pieces = holds(jobs, shares, end=end)
-    if policy == "binary":
-        return clip(pieces, start=start, end=end).with_columns(share=pl.lit(1.0))
+    pieces = holds(jobs, reserved_shares(jobs, allocations, nodes), end=end)
     whole = clip(without_inner_jobs(pieces, inner_jobs(jobs)), start=start, end=end).collect()
+    check_containers(whole)
+    if policy == "binary":
+        return whole.lazy().with_columns(share=pl.lit(1.0))
     check_shares(whole)
     return whole.lazy()
 
@@ -315,9 +372,24 @@ def occupancy(pieces: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("node", "at")
         .agg(total(pl.col("share")))
         .sort("node", "at")
-        # sums of fractions leave 1e-17 behind, which would be a job that is not there
-        .with_columns(share=pl.col("share").cum_sum().over("node").round(12) + 0.0)
+        .with_columns(share=snapped(pl.col("share").cum_sum().over("node")))
     )
+
+
+def check_containers(pieces: pl.DataFrame) -> None:
+    """Refuse inner jobs that hold more of a node than their container.
+
+    Raises:
+        InputError: A container is left with less than nothing.
+    """
+    less = pieces.filter(pl.col("share") < 0).sort("started_at", "job_id", "node")
+    for row in less.head(1).iter_rows(named=True):
+        raise InputError(
+            f"its inner jobs hold more of {row['node']} than it does"
+            f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC",
+            where=f"container job {row['job_id']}",
+            do="correct the cores of the jobs",
+        )
 
 
 def check_shares(pieces: pl.DataFrame, *, of: str = "node") -> None:

@@ -53,7 +53,7 @@ def gather(
     Raises:
         energy.ConservationError: Jobs and classes do not add up.
     """
-    studied = nodes.filter(pl.col("cluster").is_in(clusters))
+    studied = nodes.filter(pl.col("cluster").is_in(clusters) & (pl.col("valid_from") < end))
     hardware = (
         studied.sort("node", "valid_from")
         .group_by("node", maintain_order=True)

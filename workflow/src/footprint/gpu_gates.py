@@ -42,7 +42,7 @@ def reserved_parts(
         gates.held_cores(jobs, allocations, nodes)
         .drop_nulls("gpu")
         .group_by("job_id", node=gpu_name("node", "gpu"))
-        .agg(share=total(pl.col("gpus")).round(12))
+        .agg(share=gates.snapped(total(pl.col("gpus"))))
         .with_columns(gpus=pl.lit(0.0), cores=pl.lit(0.0))
         .sort("job_id", "node")
     )
@@ -67,5 +67,6 @@ def build(
     pieces = gates.holds(jobs, reserved_parts(jobs, allocations, nodes), end=end)
     inner = gates.inner_jobs(jobs)
     whole = gates.clip(gates.without_inner_jobs(pieces, inner), start=start, end=end).collect()
+    gates.check_containers(whole)
     gates.check_shares(whole, of="GPU")
     return whole

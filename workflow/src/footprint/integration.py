@@ -86,6 +86,9 @@ BLOCK_ROWS = 1 << 14
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
 
+# Most BMCs give whole watts: the step of a sensor that has shown one value only.
+USUAL_STEP_W = 1.0
+
 # Error of the trapezoid between two samples, in units of (change of power x time between them)^2. A
 # step at an unknown moment: uniform within +/- 1/2, variance 1/12. Noise faster than the sampling:
 # it makes successive changes opposite, E[d_i d_(i-1)] = -variance, and E[max(0, -d_i d_(i-1))] is
@@ -148,7 +151,7 @@ class Running:
         start_w, end_w = self.power_w[ahead], self.power_w[ahead + 1]
         reached = {name: value * part for name, value in whole.items()}
         # alone, an interval has no neighbour that tells noise from steps
-        reached["spread"] = (end_w - start_w) ** 2 * STEP_VARIANCE * part
+        reached["spread"] = ((end_w - start_w) * length_us) ** 2 * STEP_VARIANCE * part
         if self.method.name != "left_hold":
             # linear power: short of the interval's mean by half of what is still to change
             for name, limit_w in (("energy", None), ("floor", self.idle_power_w)):
@@ -168,7 +171,7 @@ class Running:
             "standby_j": found.get("standby", zeros) * 1e-6,
             "standby_s": found.get("standby_us", zeros) * 1e-6,
             "floor_j": found.get("floor", found["energy"]) * 1e-6,
-            "spread_j2": found["spread"] * self.period_s**2,
+            "spread_j2": found["spread"] * 1e-12,
             **{name: value * after for name, value in self._probes(sample).items()},
         }
 
@@ -202,7 +205,7 @@ class Running:
         values = {
             "energy": self._energy(before_w, after_w, length_us),
             "covered": length_us,
-            "spread": _spread(change_w),
+            "spread": _spread(change_w * length_us),
         }
         if self.idle_power_w is not None:
             limit_w = self.idle_power_w
@@ -253,16 +256,16 @@ def _capped(power_w: Floats, limit_w: float | None) -> Floats:
     return power_w if limit_w is None else np.minimum(power_w, limit_w)
 
 
-def _spread(change_w: Floats) -> Floats:
-    """Variance of the trapezoid of successive intervals, in W^2 times the period squared.
+def _spread(step: Floats) -> Floats:
+    """Variance of the trapezoid of successive intervals, from change of power x length of each.
 
     The first has no interval before it to tell noise from steps, and counts as a step.
     """
-    opposed = np.zeros(len(change_w))
-    np.multiply(change_w[1:], change_w[:-1], out=opposed[1:])
+    opposed = np.zeros(len(step))
+    np.multiply(step[1:], step[:-1], out=opposed[1:])
     np.minimum(opposed, 0.0, out=opposed)
     opposed *= -NOISE_VARIANCE
-    spread = change_w * change_w
+    spread = step * step
     spread *= STEP_VARIANCE
     spread += opposed
     return spread
@@ -299,7 +302,7 @@ def running(
     power_w = samples["power_w"].to_numpy()
     median_s, step_w = probe(times_us, power_w)
     if calibration is not None:
-        power_w = power_w * calibration.slope + calibration.offset
+        power_w = np.maximum(power_w * calibration.slope + calibration.offset, 0.0)
         step_w *= abs(calibration.slope)
     return Running(
         times_us,
@@ -315,8 +318,8 @@ def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     """Period and step of a sensor, from samples spread over the partition.
 
     The period is the median distance between samples, to the hundredth of a second. The step is the
-    most frequent distance between neighbouring values (the smallest of these), 0 when there is but
-    one value.
+    most frequent distance between neighbouring values (the smallest of these), `USUAL_STEP_W` when
+    there is but one value.
 
     Returns:
         `period_s`, `step_w`.
@@ -325,4 +328,4 @@ def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     period_s = round(float(np.median(distances_us)) / 1e6, 2) if len(distances_us) else 0.0
     values = np.unique(power_w[:: max(1, len(power_w) // PROBE_ROWS)])
     steps, counts = np.unique(np.round(np.diff(values), 6), return_counts=True)
-    return period_s, float(steps[counts.argmax()]) if len(steps) else 0.0
+    return period_s, float(steps[counts.argmax()]) if len(steps) else USUAL_STEP_W

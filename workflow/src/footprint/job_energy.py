@@ -9,11 +9,18 @@ import polars as pl
 
 from footprint.conservation import CONSERVED_FRAC, ConservationError
 from footprint.energy import JOB_SUMS
+from footprint.gates import held_until
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES
 from footprint.uncertainty import PARTS, combine
 
-J_PER_KWH = 3.6e6
+# Factors: Polars divides by a constant in two ways, which differ in the last bit, and which it
+# takes depends on the number of threads.
+KWH_PER_J = 1 / 3.6e6
+H_PER_S = 1 / 3600
+
+# Below this part of a node, a share is what sums of fractions leave.
+NO_SHARE = 1e-9
 
 # Half width at 95 % of a normal error, in standard deviations.
 Z95 = 1.96
@@ -42,20 +49,30 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         .join(nodes, on="node")
         .sort("job_id", "node")
     )
-    missing_s = pl.col("share_s") - pl.col("share_covered_s")
-    # what rounding leaves of seconds that were all measured
-    missing_s = pl.when(missing_s > 1e-9 * pl.col("share_s")).then(missing_s).otherwise(0.0)
-    measured = pl.col("energy_j") != 0
+    nothing_held = pl.col("share_s") <= NO_SHARE * pl.col("duration_s")
+    known = nothing_held | (pl.col("energy_j") != 0)
+    held = held.with_columns(
+        nothing_held=nothing_held,
+        known=known,
+        energy_j=pl.when(nothing_held).then(0.0).otherwise("energy_j"),
+        # a method that found no sample inside the job measured none of it
+        **{
+            name: pl.when(known).then(name).otherwise(0.0)
+            for name in ("covered_s", "share_covered_s")
+        },
+    ).with_columns(missing_s=_missing_s())
+    measured = pl.col("known")
     power = _first_known(_mean_power_w)
     spread_w = _first_known(_power_deviation_w)
     # A sum of samples is off by up to half a period at each end, whichever way; inner samples
     # always leave out as much.
     edge_j = {
-        "sum_of_samples": Z95 * pl.col("edge_j") / 6**0.5,
+        "sum_of_samples": pl.col("edge_j") * (Z95 / 6**0.5),
         "inner_trapezoid": pl.col("edge_j"),
     }.get(method, pl.lit(0.0))
     sampling_j = ((Z95**2) * pl.col("spread_j2") + edge_j.pow(2)).sqrt()
-    rows = held.with_columns(missing_s=missing_s).select(
+    complete = pl.col("missing_s") == 0
+    rows = held.select(
         "job_id",
         "node",
         "cluster",
@@ -63,29 +80,32 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         "duration_s",
         "covered_s",
         share=_ratio(pl.col("share_s"), pl.col("duration_s")),
-        gpu_hours=(pl.col("gpu_s") / 3600).clip(lower_bound=0.0),
-        core_hours=(pl.col("core_s") / 3600).clip(lower_bound=0.0),
-        energy_kwh=pl.when(measured).then(pl.col("energy_j") / J_PER_KWH),
-        coverage_frac=_ratio(pl.col("share_covered_s"), pl.col("share_s")).fill_null(
-            _ratio(pl.col("covered_s"), pl.col("duration_s"))
-        ),
-        imputed_kwh=pl.when(pl.col("missing_s") == 0)
-        .then(0.0)
-        .otherwise(power * pl.col("missing_s"))
-        / J_PER_KWH,
-        quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") / J_PER_KWH),
-        sampling_kwh=pl.when(measured).then(sampling_j / J_PER_KWH),
-        gap_kwh=pl.when(pl.col("missing_s") == 0)
-        .then(0.0)
-        .otherwise(Z95 * spread_w * pl.col("missing_s"))
-        / J_PER_KWH,
-        calibration_kwh=pl.when(measured).then(pl.col("calibration_j") / J_PER_KWH),
+        gpu_hours=(pl.col("gpu_s") * H_PER_S).clip(lower_bound=0.0),
+        core_hours=(pl.col("core_s") * H_PER_S).clip(lower_bound=0.0),
+        energy_kwh=pl.when(measured).then(pl.col("energy_j") * KWH_PER_J),
+        coverage_frac=pl.when("nothing_held")
+        .then(_ratio(pl.col("covered_s"), pl.col("duration_s")))
+        .otherwise(_ratio(pl.col("share_covered_s"), pl.col("share_s")))
+        .clip(0.0, 1.0),
+        imputed_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s")) * KWH_PER_J,
+        quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
+        sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
+        gap_kwh=pl.when(complete).then(0.0).otherwise(Z95 * spread_w * pl.col("missing_s"))
+        * KWH_PER_J,
+        calibration_kwh=pl.when(measured).then(pl.col("calibration_j") * KWH_PER_J),
     )
     half = pl.sum_horizontal(pl.col(part).pow(2) for part in PARTS).sqrt()
     centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
     return rows.with_columns(
         energy_low_kwh=(centre - half).clip(lower_bound=0.0), energy_high_kwh=centre + half
     )
+
+
+def _missing_s() -> pl.Expr:
+    """Share x time without measurement, but for what rounding leaves of seconds all measured."""
+    missing = pl.col("share_s") - pl.col("share_covered_s")
+    is_some = (missing > 1e-9 * pl.col("share_s")) & ~pl.col("nothing_held")
+    return pl.when(is_some).then(missing).otherwise(0.0)
 
 
 def _mean_power_w(group: list[str]) -> pl.Expr:
@@ -167,30 +187,42 @@ def jobs(
             pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
         )
         .with_columns(
-            pl.when(pl.col("duration_s") == 0).then(0.0).otherwise(pl.col(name)).alias(name)
+            pl.when(used_nothing(start=start, end=end))
+            .then(0.0)
+            .otherwise(pl.col(name))
+            .alias(name)
             for name in ("energy_kwh", "imputed_kwh", "half_width_kwh")
         )
         .with_columns(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
-            mean_power_w=_ratio(pl.col("energy_kwh") * J_PER_KWH, pl.col("measured_s")),
+            mean_power_w=_ratio(pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("measured_s")),
             flags=flags(start=start, end=end),
         )
         .sort("job_id")
     )
 
 
+def used_nothing(*, start: datetime, end: datetime) -> pl.Expr:
+    """Whether a job cannot have used energy: it never ran, or not inside the window."""
+    begin = pl.max_horizontal("started_at", pl.lit(start))
+    until = pl.min_horizontal(held_until(end), pl.lit(end))
+    return (pl.col("duration_s") == 0) & (pl.col("started_at").is_null() | (until <= begin))
+
+
 def flags(*, start: datetime, end: datetime) -> pl.Expr:
     """What a reader should know about a job, as a list of words in this order."""
     never = pl.col("started_at").is_null()
     held_s = pl.col("duration_s")
+    walltime = pl.duration(seconds=pl.col("walltime_s"))
+    latest_end = pl.col("stopped_at").fill_null(pl.col("started_at") + walltime)
     words = {
         "never_started": never,
         "starts_before_window": pl.col("started_at") < pl.lit(start),
-        "ends_after_window": (pl.col("stopped_at") > pl.lit(end))
-        | (~never & pl.col("stopped_at").is_null()),
+        "ends_after_window": (latest_end > pl.lit(end)) | (~never & latest_end.is_null()),
         "still_running": ~never & pl.col("stopped_at").is_null(),
+        "nodes_unknown": (held_s == 0) & ~used_nothing(start=start, end=end),
         "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
         "partly_measured": (held_s > 0)
         & pl.col("energy_kwh").is_not_null()
@@ -228,10 +260,10 @@ def node_classes(classes: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("class").cast(pl.Enum(NODE_CLASSES)),
         "cluster",
         "has_gpu",
-        pl.when(~no_data).then(pl.col("energy_j") / J_PER_KWH).alias("energy_kwh"),
+        pl.when(~no_data).then(pl.col("energy_j") * KWH_PER_J).alias("energy_kwh"),
         "duration_s",
-        overcount_kwh=pl.col("overcount_j") / J_PER_KWH,
-        left_out_kwh=pl.col("left_out_j") / J_PER_KWH,
+        overcount_kwh=pl.col("overcount_j") * KWH_PER_J,
+        left_out_kwh=pl.col("left_out_j") * KWH_PER_J,
     )
 
 

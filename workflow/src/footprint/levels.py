@@ -25,6 +25,9 @@ LEVELS = ("site", "offset", "queue", "project", "user", "paper")
 REDISTRIBUTIONS = ("none", "energy", "resource_hours", "users")
 METHOD = "bmc"
 
+# A factor: Polars divides by a constant in two ways, which differ in the last bit.
+H_PER_S = 1 / 3600
+
 OTHERS = "(others)"
 SMALL_GROUPS = "others (small groups)"
 NO_PROJECT = "(no project)"
@@ -277,13 +280,13 @@ def _level(
     )
     energy, imputed = pl.col("energy_kwh"), pl.col("imputed_kwh")
     held_s = pl.col("share").fill_null(0.0) * pl.col("duration_s")
-    covered_s = pl.col("share").fill_null(0.0) * pl.col("covered_s").fill_null(0.0)
+    covered_s = held_s * pl.col("coverage_frac").fill_null(0.0)
     measured = nodes.group_by("name").agg(
         known_sum(energy).alias("energy_kwh"),
         known_sum(imputed).alias("imputed_kwh"),
         (total(energy) + total(imputed)).alias("centre_kwh"),
         _ratio(total(covered_s), total(held_s)).clip(0.0, 1.0).alias("coverage_frac"),
-        (total(held_s.filter(energy.is_null())) / 3600).alias("unmeasured_node_h"),
+        (total(held_s.filter(energy.is_null())) * H_PER_S).alias("unmeasured_node_h"),
         _gpu_node_frac().alias("gpu_node_frac"),
     )
     counted = jobs.group_by("name").agg(
@@ -336,7 +339,7 @@ def _offset(node_energy: pl.LazyFrame) -> pl.LazyFrame:
     `no_data`, whose node hours are in `unmeasured_node_h`, and includes that of jobs.
     """
     energy = pl.col("energy_kwh")
-    hours, unmeasured = total(pl.col("duration_s")) / 3600, pl.col("name") == "no_data"
+    hours, unmeasured = total(pl.col("duration_s")) * H_PER_S, pl.col("name") == "no_data"
     return (
         node_energy.filter(pl.col("class") != "job")
         .with_columns(pl.col("class").cast(pl.String).alias("name"))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from footprint.integration import Calibration
+
 IDLE_QUANTILE = 0.05
 MAX_QUANTILE = 0.995
 
@@ -14,7 +16,11 @@ MIN_SAMPLES = 12
 
 
 def measure(
-    samples: Iterable[tuple[str, pl.DataFrame]], occupancy: pl.DataFrame, *, off_threshold_w: float
+    samples: Iterable[tuple[str, pl.DataFrame]],
+    occupancy: pl.DataFrame,
+    *,
+    off_threshold_w: float,
+    calibration: Calibration | None = None,
 ) -> pl.DataFrame:
     """Idle and maximum power of each node over the study.
 
@@ -22,16 +28,23 @@ def measure(
     the 99.5th percentile of all.
 
     Args:
-        samples: Node, and its `timestamp`, `power_w` over the whole study.
+        samples: Node, and its `timestamp`, `power_w` over the whole study, without margins: of
+            these nobody knows whether a job held the node.
         occupancy: `gates.OCCUPANCY`.
         off_threshold_w: Samples below it are standby, not idle.
+        calibration: Applied to the readings first, as in the integration.
 
     Returns:
         `node`, `idle_power_w`, `max_power_w` (null where there are too few samples),
         `n_idle_samples`.
     """
+    line = calibration or Calibration()
+    power = (pl.col("power_w") * line.slope + line.offset).clip(lower_bound=0.0)
     return pl.DataFrame(
-        [_measure_node(node, frame, occupancy, off_threshold_w) for node, frame in samples],
+        [
+            _measure_node(node, frame.with_columns(power), occupancy, off_threshold_w)
+            for node, frame in samples
+        ],
         schema={
             "node": pl.String(),
             "idle_power_w": pl.Float64(),

@@ -57,13 +57,13 @@ class ReaderTable:
 
 def write(table: ReaderTable, paths: Mapping[str, str | Path], *, provenance: str) -> None:
     """Write a table to the paths of `csv`, `html` and `tex`: the same table, the same bytes."""
-    Path(paths["csv"]).write_text(csv(table), encoding="utf-8")
+    Path(paths["csv"]).write_text(csv(table, provenance=provenance), encoding="utf-8")
     Path(paths["html"]).write_text(html(table, provenance=provenance), encoding="utf-8")
     Path(paths["tex"]).write_text(latex(table, provenance=provenance), encoding="utf-8")
 
 
-def csv(table: ReaderTable) -> str:
-    """Values in the units of the headers, unrounded; empty where unknown."""
+def csv(table: ReaderTable, *, provenance: str) -> str:
+    """Values in the units of the headers, unrounded; empty where unknown; each with its source."""
     group = [pl.col("group")] if "group" in table.rows.columns else []
     values = (
         pl.col(column.name)
@@ -73,7 +73,9 @@ def csv(table: ReaderTable) -> str:
     )
     named = zip(values, table.columns, strict=True)
     return table.rows.select(
-        *group, *(value.alias(_header(column)) for value, column in named)
+        *group,
+        *(value.alias(_header(column)) for value, column in named),
+        pl.lit(provenance).alias("Source"),
     ).write_csv()
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from footprint.gates import snapped
 from footprint.integration import QUANTITIES, Running
 from footprint.summation import total
 
@@ -218,6 +219,6 @@ def _height(cuts: pl.DataFrame, intervals: pl.DataFrame, *, weight: pl.Expr) -> 
     )
     return (
         cuts.join(changes, on=["node", "cut_us"], how="left", maintain_order="left")
-        .select(pl.col("weight").fill_null(0.0).cum_sum().over("node").round(12) + 0.0)
+        .select(snapped(pl.col("weight").fill_null(0.0).cum_sum().over("node")))
         .to_series()
     )

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from footprint import schema
 from footprint.errors import InputError
 
@@ -18,6 +20,27 @@ SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
 
 
 SIMULATED_METRIC = "bmc_node_power_watt"
+
+
+def check_readable(path: str | Path) -> None:
+    """Refuse a configuration file that is not YAML, or has an impossible day, in one line.
+
+    Snakemake reads the file itself, and answers such a mistake with a traceback. A file that is not
+    there is no mistake: all may come with `--configfile`.
+
+    Raises:
+        InputError: The file cannot be read as YAML.
+    """
+    if not Path(path).is_file():
+        return
+    do = "mend the file; days are written as 2025-03-03"
+    try:
+        yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"not YAML ({error.problem})", where=f"{path}{line}", do=do) from None
+    except ValueError as error:
+        raise InputError(str(error), where=str(path), do=do) from None
 
 
 def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[str, Any]:

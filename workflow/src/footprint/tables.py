@@ -205,7 +205,7 @@ class Quality(dy.Schema):
     n_not_positive = Count(description="Set aside: 0 W or less")
     n_spike = Count(description="Set aside: above `max_plausible_power_w`")
     n_stuck = Count(description="Kept, but part of an hour or more at the very same value")
-    n_gaps = Count(description="Pairs of neighbours further apart than `max_gap_s`")
+    n_gaps = Count(description="Pairs of neighbours in a month further apart than `max_gap_s`")
 
     @dy.rule()
     def nothing_lost(cls) -> pl.Expr:
