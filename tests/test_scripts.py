@@ -116,7 +116,6 @@ class Chain:
             },
             params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
             wildcards={"cluster": cluster, "month": month},
-            threads=2,
         )
 
     def gather(self, clusters: list[str], **privacy_settings: Any) -> None:

@@ -71,7 +71,7 @@ def floor(path: Path) -> float:
     return time.perf_counter() - begin
 
 
-def ours(path: Path, held: Path, nodes: list[str], threads: int) -> float:
+def ours(path: Path, held: Path, nodes: list[str]) -> float:
     """The integration of the partition, reading included."""
     gate = energy.Gate("reserved", Method("trapezoid", 30, 20, 5.0))
     found = pl.read_parquet(held)
@@ -86,7 +86,6 @@ def ours(path: Path, held: Path, nodes: list[str], threads: int) -> float:
         states=pl.DataFrame(tables.States.create_empty()),
         start=START,
         end=END,
-        threads=threads,
     )
     return time.perf_counter() - begin
 
@@ -115,7 +114,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=20_000)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
@@ -136,7 +134,7 @@ def main() -> None:
         size_mb = path.stat().st_size / 1e6
         print(f"{n_samples / 1e6:.1f} M samples of {len(nodes)} nodes, {size_mb:.0f} MB")
         floor_s, floor_gb = best(partial(floor, path), arguments.repeats)
-        work = partial(ours, path, held, nodes, arguments.threads)
+        work = partial(ours, path, held, nodes)
         ours_s, ours_gb = best(work, arguments.repeats)
     print(f"{'':<12}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>7}")
     for name, seconds, memory in (("scan", floor_s, floor_gb), ("integrate", ours_s, ours_gb)):

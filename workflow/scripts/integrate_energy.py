@@ -29,7 +29,6 @@ jobs, classes = energy.integrate(
         nodes=snakemake.input.nodes,
         cluster=cluster,
     ),
-    threads=snakemake.threads,
 )
 jobs.write_parquet(snakemake.output.jobs)
 classes.write_parquet(snakemake.output.classes)

@@ -7,13 +7,13 @@ that depend on the gate alone. Equations in `docs/method.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from footprint import activity, quantisation, segments
@@ -79,11 +79,10 @@ def integrate(
     end: datetime,
     idle_power_w: Mapping[str, float] | None = None,
     gpus: activity.Activity | None = None,
-    threads: int = 1,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Gated energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
 
-    The samples of one node at a time (and thread) are in memory.
+    The samples of one node are in memory, and those of the next, which are being read.
 
     Args:
         nodes: Names of the nodes.
@@ -96,7 +95,6 @@ def integrate(
         end: End of the partition, excluded, a UTC midnight.
         idle_power_w: Idle power by node, which the policy `two_part` needs.
         gpus: What is known of the nodes' GPUs; only the policy `two_part` uses it.
-        threads: Nodes that are read and integrated at the same time.
 
     Returns:
         Jobs (`job_id`, `node`, `JOB_SUMS`) and classes (`node`, `day`, `class`, `energy_j`,
@@ -115,8 +113,7 @@ def integrate(
     none = segments.in_microseconds(pieces.clear(), partition)
     known_of = gpus.measure if gpus and gate.policy == "two_part" else None
 
-    def measure(node: str) -> Measured:
-        samples = read(node)
+    def measure(node: str, samples: pl.DataFrame) -> Measured:
         totals = running(
             samples,
             method=gate.method,
@@ -132,10 +129,7 @@ def integrate(
         known = known_of(node, cuts_us, totals, partition) if known_of else None
         return Measured(at, own, (node, totals.period_s, totals.step_w), known)
 
-    # Polars imports NumPy on first use, which must not happen in two threads at once.
-    pl.DataFrame({"": np.zeros(0)})
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        measured = list(pool.map(measure, nodes))
+    measured = [measure(node, samples) for node, samples in read_ahead(nodes, read)]
     at = pl.concat([each.at for each in measured])
     own = pl.concat([each.pieces for each in measured])
     sensors = pl.DataFrame(
@@ -151,6 +145,19 @@ def integrate(
     classes = classify(weighted, gate)
     check(jobs, classes, at, policy=gate.policy)
     return jobs, classes
+
+
+def read_ahead(
+    nodes: Sequence[str], read: Callable[[str], pl.DataFrame]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each node with its samples; while one is worked on, those of the next are read."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = [pool.submit(read, node) for node in nodes[:1]]
+        for node, following in zip_longest(nodes, nodes[1:]):
+            samples = coming.pop().result()
+            if following is not None:
+                coming.append(pool.submit(read, following))
+            yield node, samples
 
 
 def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:

@@ -5,8 +5,8 @@ unknown and nothing is added. Every running integral below is therefore a functi
 constant over gaps, and what an interval contributes is the difference between its ends.
 
 Half a million samples a node and month pass through here. NumPy sums the intervals between two
-moments in place; in Polars, which has no sum by slices, the same needs a running sum of every
-quantity at every sample, and three times as long (`tests/benchmarks/integrate_energy.py`).
+moments in place, block by block; Polars has no sum by slices, and would keep a running sum of every
+quantity at every sample.
 """
 
 from __future__ import annotations
