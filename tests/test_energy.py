@@ -240,6 +240,12 @@ class TestHandComputed:
         half = 1.96 * np.hypot(0.02 * 200 * 50, 3 * 50)
         assert by_job(jobs, "calibration_j")[1] == pytest.approx(half)
 
+    def test_a_full_container_holds_the_node_and_uses_nothing(self) -> None:
+        jobs, _ = integrate(STEADY, pieces((1, 0, 100, 0.0), (2, 0, 100, 1.0)))
+        assert by_job(jobs) == pytest.approx({1: 0, 2: 20_000})
+        assert by_job(jobs, "duration_s") == pytest.approx({1: 100, 2: 100})
+        assert by_job(jobs, "covered_s") == pytest.approx({1: 100, 2: 100})
+
     def test_no_calibration_makes_power_negative(self) -> None:
         jobs, _ = integrate(STEADY, pieces((1, 0, 100, 1.0)), calibration=Calibration(1.0, -500.0))
         assert by_job(jobs)[1] == 0

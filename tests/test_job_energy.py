@@ -151,6 +151,11 @@ class TestJobNodes:
         assert row["energy_kwh"] == row["imputed_kwh"] == row["energy_high_kwh"] == 0
         assert row["coverage_frac"] == 1
 
+    def test_power_of_0_w_is_measured(self) -> None:
+        row = per_node({"job_id": 1, "node": "a-1", "energy_j": 0.0}).row(0, named=True)
+        assert row["energy_kwh"] == 0
+        assert row["coverage_frac"] == 1
+
     def test_a_method_that_found_no_sample_has_measured_nothing(self) -> None:
         rows = per_node(
             {"job_id": 1, "node": "a-1", "energy_j": 0.0},

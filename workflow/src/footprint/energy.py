@@ -264,7 +264,7 @@ def sum_jobs(
         inner = segments.gained(pieces, sums, ["rate_j"], bounds=("from_us", "to_us"))
         rows = rows.with_columns(inner["rate_j"])
 
-    share, own = pl.col("share"), (pl.col("share") > 0).cast(pl.Float64)
+    share = pl.col("share")
     edges = (pl.col("opens").cast(pl.Float64) + pl.col("closes").cast(pl.Float64)) / 2
     mean_w = pl.when(pl.col("covered_s") > 0).then(pl.col("rate_j") / pl.col("covered_s"))
     line = gate.calibration or Calibration()
@@ -276,7 +276,7 @@ def sum_jobs(
         ),
         ["job_id", "node"],
         first=["step_w"],
-        **{name: pl.col(name) * own for name in ("duration_s", "covered_s", *PROBES)},
+        **{name: pl.col(name) for name in ("duration_s", "covered_s", *PROBES)},
         edge_j=pl.col("edge_j"),
         gpu_s=pl.col("gpus") * pl.col("duration_s"),
         core_s=pl.col("cores") * pl.col("duration_s"),

@@ -50,7 +50,13 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         .sort("job_id", "node")
     )
     nothing_held = pl.col("share_s") <= NO_SHARE * pl.col("duration_s")
-    known = nothing_held | (pl.col("energy_j") != 0)
+    # methods that take whole samples may find none inside a job that the others measure
+    found = (
+        pl.col("share_covered_s") > 0
+        if method in ("trapezoid", "left_hold")
+        else pl.col("energy_j") != 0
+    )
+    known = nothing_held | found
     held = held.with_columns(
         nothing_held=nothing_held,
         known=known,
