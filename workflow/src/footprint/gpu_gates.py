@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from footprint import gates
+from footprint import gates, shares
 from footprint.summation import total
 
 
@@ -30,19 +30,19 @@ def reserved_parts(
     """Part of each GPU that each job holds: cores held of the GPU / cores of the GPU.
 
     Args:
-        jobs: As for `gates.held_cores`.
+        jobs: As for `shares.held_cores`.
         allocations: The same.
         nodes: The same.
 
     Returns:
-        The columns of `gates.reserved_shares`, with the GPU as `node` and the part as `share`.
+        The columns of `shares.reserved_shares`, with the GPU as `node` and the part as `share`.
         `gpus` and `cores` are 0: the pieces of the nodes count them.
     """
     return (
-        gates.held_cores(jobs, allocations, nodes)
+        shares.held_cores(jobs, allocations, nodes)
         .drop_nulls("gpu")
         .group_by("job_id", node=gpu_name("node", "gpu"))
-        .agg(share=gates.snapped(total(pl.col("gpus"))))
+        .agg(share=shares.without_residue(total(pl.col("gpus"))))
         .with_columns(gpus=pl.lit(0.0), cores=pl.lit(0.0))
         .sort("job_id", "node")
     )

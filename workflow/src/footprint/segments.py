@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.gates import snapped
 from footprint.integration import QUANTITIES, Running
+from footprint.shares import without_residue
 from footprint.summation import total
 
 # States in which nobody could use a node. In standby it could be woken: its low power shows that.
@@ -219,6 +219,6 @@ def _height(cuts: pl.DataFrame, intervals: pl.DataFrame, *, weight: pl.Expr) -> 
     )
     return (
         cuts.join(changes, on=["node", "cut_us"], how="left", maintain_order="left")
-        .select(snapped(pl.col("weight").fill_null(0.0).cum_sum().over("node")))
+        .select(without_residue(pl.col("weight").fill_null(0.0).cum_sum().over("node")))
         .to_series()
     )
