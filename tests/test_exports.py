@@ -337,3 +337,9 @@ def test_an_empty_file_of_nodes_is_no_cluster_less(folder):
 def test_a_metric_that_no_file_has_is_refused_with_those_that_there_are(folder):
     with pytest.raises(InputError, match=r"no sample of bmc_power; the files .* bmc_node_power_w"):
         convert(folder, metric="bmc_power")
+
+
+def test_devices_may_have_other_series_only(folder):
+    save(folder / "devices" / "a.json", [sample("gruss-1", 5, metric="prom_other")])
+    aside = site(folder).convert_devices(directory=folder / "converted-devices")
+    assert aside.select("reason", "n_rows").rows() == [("other metric", 1)]

@@ -422,3 +422,9 @@ def test_a_file_that_yaml_cannot_read(tmp_path: Path, text: str, message: str) -
 
 def test_no_file_is_no_mistake(tmp_path: Path) -> None:
     settings.check_readable(tmp_path / "config.yaml")
+
+
+def test_the_metric_of_the_simulated_site_is_the_one_that_it_has() -> None:
+    from footprint.site.simulated.hardware import METRIC
+
+    assert settings.SIMULATED_METRIC == METRIC

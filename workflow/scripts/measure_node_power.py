@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from footprint import energy, logs, node_power, partitions, tables, windows
+from footprint import logs, node_power, partitions, tables, windows
+from footprint.integration import Calibration
 
 logs.to_file(snakemake.log[0])
 
@@ -16,9 +17,7 @@ measured = node_power.measure(
     ),
     pl.read_parquet(snakemake.input.occupancy),
     off_threshold_w=integration["off_threshold_w"],
-    calibration=energy.Gate.from_config(
-        integration, cluster=cluster, jobs_complete=True
-    ).calibration,
+    calibration=Calibration.from_config(integration, cluster=cluster),
 )
 table = node_power.complete(
     measured,

@@ -21,9 +21,7 @@ from footprint.conservation import check
 from footprint.errors import InputError
 from footprint.integration import NOMINAL_PERIOD_S, Calibration, Method, running
 from footprint.summation import by_group, total
-
-# Half width at 95 % of a normal error, in standard deviations.
-Z95 = 1.96
+from footprint.units import Z95
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,14 @@ class Gate:
     @classmethod
     def from_config(cls, integration: dict[str, Any], *, cluster: str, jobs_complete: bool) -> Gate:
         """The gate that a configuration's `integration` describes for a cluster."""
-        line = integration["calibration"].get(cluster)
         method = Method(
             integration["method"],
             integration["max_gap_s"],
             integration["off_threshold_w"],
             NOMINAL_PERIOD_S.get(integration["metric"]),
         )
-        return cls(
-            integration["gate"], method, jobs_complete, Calibration(**line) if line else None
-        )
+        line = Calibration.from_config(integration, cluster=cluster)
+        return cls(integration["gate"], method, jobs_complete, line)
 
 
 class Measured(NamedTuple):

@@ -33,12 +33,18 @@ PIECES = pl.Schema(
 OCCUPANCY = pl.Schema({"node": pl.String(), "at": pl.Datetime("us", "UTC"), "share": pl.Float64()})
 
 
+def latest_end() -> pl.Expr:
+    """When a job ended, or for one without an end must end by its walltime; null: who knows."""
+    return pl.col("stopped_at").fill_null(
+        pl.col("started_at") + pl.duration(seconds=pl.col("walltime_s"))
+    )
+
+
 def held_until(end: datetime) -> pl.Expr:
     """When a job let go of its nodes: its end, and for one without an end its walltime or `end`."""
-    walltime = pl.duration(seconds=pl.col("walltime_s"))
     return (
         pl.col("stopped_at")
-        .fill_null(pl.min_horizontal(pl.col("started_at") + walltime, pl.lit(end)))
+        .fill_null(pl.min_horizontal(latest_end(), pl.lit(end)))
         .cast(pl.Datetime("us", "UTC"))
     )
 
@@ -269,13 +275,15 @@ def check_containers(pieces: pl.DataFrame) -> None:
         InputError: A container is left with less than nothing.
     """
     less = pieces.filter(pl.col("share") < 0).sort("started_at", "job_id", "node")
-    for row in less.head(1).iter_rows(named=True):
-        raise InputError(
-            f"its inner jobs hold more of {row['node']} than it does"
-            f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC",
-            where=f"container job {row['job_id']}",
-            do="correct the cores of the jobs",
-        )
+    if less.is_empty():
+        return
+    row = less.row(0, named=True)
+    raise InputError(
+        f"its inner jobs hold more of {row['node']} than it does"
+        f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC",
+        where=f"container job {row['job_id']}",
+        do="correct the cores of the jobs",
+    )
 
 
 def check_shares(pieces: pl.DataFrame, *, of: str = "node") -> None:

@@ -11,8 +11,10 @@ quantity at every sample.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,12 @@ class Calibration:
     offset: float = 0.0
     slope_error: float = 0.0
     offset_error: float = 0.0
+
+    @classmethod
+    def from_config(cls, integration: Mapping[str, Any], *, cluster: str) -> Calibration | None:
+        """The line that a configuration's `integration` gives for a cluster, if any."""
+        line = integration["calibration"].get(cluster)
+        return cls(**line) if line else None
 
 
 @dataclass(frozen=True)

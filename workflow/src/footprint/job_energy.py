@@ -9,21 +9,12 @@ import polars as pl
 
 from footprint.conservation import CONSERVED_FRAC, ConservationError
 from footprint.energy import JOB_SUMS
-from footprint.gates import held_until
+from footprint.gates import held_until, latest_end
+from footprint.shares import SHARE_TOLERANCE
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES
 from footprint.uncertainty import PARTS, combine
-
-# Factors: Polars divides by a constant in two ways, which differ in the last bit, and which it
-# takes depends on the number of threads.
-KWH_PER_J = 1 / 3.6e6
-H_PER_S = 1 / 3600
-
-# Below this part of a node, a share is what sums of fractions leave.
-NO_SHARE = 1e-9
-
-# Half width at 95 % of a normal error, in standard deviations.
-Z95 = 1.96
+from footprint.units import H_PER_S, KWH_PER_J, Z95
 
 # Below this the reader is told that the job was partly measured.
 WELL_COVERED_FRAC = 0.95
@@ -49,7 +40,7 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         .join(nodes, on="node")
         .sort("job_id", "node")
     )
-    nothing_held = pl.col("share_s") <= NO_SHARE * pl.col("duration_s")
+    nothing_held = pl.col("share_s") <= SHARE_TOLERANCE * pl.col("duration_s")
     # methods that take whole samples may find none inside a job that the others measure
     found = (
         pl.col("share_covered_s") > 0
@@ -221,12 +212,10 @@ def flags(*, start: datetime, end: datetime) -> pl.Expr:
     """What a reader should know about a job, as a list of words in this order."""
     never = pl.col("started_at").is_null()
     held_s = pl.col("duration_s")
-    walltime = pl.duration(seconds=pl.col("walltime_s"))
-    latest_end = pl.col("stopped_at").fill_null(pl.col("started_at") + walltime)
     words = {
         "never_started": never,
         "starts_before_window": pl.col("started_at") < pl.lit(start),
-        "ends_after_window": (latest_end > pl.lit(end)) | (~never & latest_end.is_null()),
+        "ends_after_window": (latest_end() > pl.lit(end)) | (~never & latest_end().is_null()),
         "still_running": ~never & pl.col("stopped_at").is_null(),
         "nodes_unknown": (held_s == 0) & ~used_nothing(start=start, end=end),
         "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),

@@ -18,15 +18,13 @@ from footprint import uncertainty
 from footprint.errors import InputError
 from footprint.summation import known_sum, total
 from footprint.tables import OFFSET_CLASSES
+from footprint.units import H_PER_S
 
 LOG = logging.getLogger(__name__)
 
 LEVELS = ("site", "offset", "queue", "project", "user", "paper")
 REDISTRIBUTIONS = ("none", "energy", "resource_hours", "users")
 METHOD = "bmc"
-
-# A factor: Polars divides by a constant in two ways, which differ in the last bit.
-H_PER_S = 1 / 3600
 
 OTHERS = "(others)"
 SMALL_GROUPS = "others (small groups)"

@@ -74,7 +74,8 @@ def convert_power(
             places.append(_write(kept, described, target))
         counted = _set_aside(pl.concat(series), path, metric, described)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
-    if metrics and metric not in metrics:
+    # GPUs may be there with other series only; without power there is no study
+    if not by_gpu and metrics and metric not in metrics:
         have = f"the files of {stage}/ have {', '.join(sorted(metrics))}"
         raise InputError(f"no sample of {metric}", where="integration.metric", do=have)
     pl.concat(places).write_parquet(directory / INDEX)
