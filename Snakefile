@@ -39,6 +39,7 @@ pathvars:
 wildcard_constraints:
     cluster="[a-z0-9-]+",
     month=r"\d{4}-\d{2}",
+    series="[A-Za-z][A-Za-z0-9_]*",
 
 
 include: "workflow/rules/download.smk"
@@ -58,6 +59,12 @@ rule all:
         rules.tabulate_energy_by_class.output,
         rules.tabulate_levels.output,
         rules.tabulate_quality.output,
+        collect(
+            rules.download_series.output,
+            series=STUDY.other_series,
+            cluster=STUDY.clusters,
+            month=STUDY.months,
+        ),
         branch(
             STUDY.checked,
             then=[

@@ -230,6 +230,7 @@ def _quality(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFr
                     "n_read": kept + sum(aside.values()),
                     "n_kept": kept,
                     **aside,
+                    "n_summary": 0,
                     "n_stuck": int(rng.integers(0, 2) * 720),
                     "n_gaps": int(rng.integers(0, 4)),
                 }

@@ -21,6 +21,7 @@ def run_script(
     output: Mapping[str, Any],
     params: Mapping[str, Any] | None = None,
     wildcards: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
     threads: int = 1,
 ) -> str:
     """Run the script of a rule; what it printed and logged into a file of `logs`."""
@@ -32,6 +33,7 @@ def run_script(
         output=Namedlist(fromdict={name: str(path) for name, path in output.items()}),
         params=SimpleNamespace(**params or {}),
         wildcards=SimpleNamespace(**wildcards or {}),
+        config=dict(config or {"download": {}}),
         threads=threads,
         log=[str(log)],
     )

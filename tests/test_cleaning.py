@@ -56,6 +56,15 @@ def test_each_defect_is_set_aside_under_its_name() -> None:
     assert account["day"] == date(2025, 3, 1)
 
 
+def test_values_from_means_are_counted() -> None:
+    readings = [(float(second), 100.0) for second in range(0, 20, 5)]
+    limits = {"max_plausible_power_w": 5000, "max_gap_s": 30, "start": START, "end": END}
+    _, plain = clean(raw(readings), **limits)
+    _, means = clean(raw(readings).with_columns(from_summary=pl.lit(True)), **limits)
+    assert plain["n_summary"].to_list() == [0]
+    assert means["n_summary"].to_list() == means["n_kept"].to_list() == [4]
+
+
 def test_of_several_values_at_a_time_the_lowest_stays() -> None:
     kept, account = cleaned([(0, 120), (0, 100), (0, 110)])
     assert kept["power_w"].to_list() == [100]

@@ -21,6 +21,7 @@ import yaml
 
 from footprint import dictionary, privacy, schema, settings, tables
 from footprint.errors import InputError
+from footprint.site import kwollect
 from footprint.site.exports import ExportedSite
 from footprint.site.simulated import hardware
 
@@ -138,6 +139,7 @@ def test_every_column_has_a_meaning_and_every_table_a_section() -> None:
 def test_a_configuration_is_described_by_its_schema() -> None:
     day = {"type": "string", "format": "date", "description": "A day."}
     line = {"type": "object", "description": "Lines.", "default": {}}
+    most = {"type": "object", "properties": {"hours": {"type": "number", "description": "Hours."}}}
     slope = {"type": "number", "exclusiveMinimum": 0, "default": 1.5, "description": "Slope."}
     names = {"type": "array", "items": {"type": "string"}}
     keys = {
@@ -148,6 +150,7 @@ def test_a_configuration_is_described_by_its_schema() -> None:
         "yes": {"type": "boolean", "default": True, "description": "Yes?"},
         "mix": line | {"propertyNames": {"enum": ["x"]}, "additionalProperties": slope},
         "lines": line | {"additionalProperties": {"properties": {"slope": slope}}},
+        "most": most | {"description": "Most.", "default": {}},
     }
     study = {"description": "What is studied.", "properties": keys, "required": ["start"]}
     page = dictionary.configuration({"description": "All keys.", "properties": {"study": study}})
@@ -162,6 +165,7 @@ def test_a_configuration_is_described_by_its_schema() -> None:
         "| `mix` | number > 0, by `x` | `{}` | Lines. |\n"
         "| `lines` | the keys below, by name | `{}` | Lines. |\n"
         "| `lines.<name>.slope` | number > 0 | `1.5` | Slope. |\n"
+        "| `most` | the keys below | `{}` | Most. |\n| `most.hours` | number |  | Hours. |\n"
     )
 
 
@@ -327,7 +331,7 @@ def frontend(tmp_path: Path) -> dict[str, str]:
     """Environment of a frontend with stand-ins for its services, and clusters of 23 and 2 nodes."""
     for tool in ("bash", "jq"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed, and the commands of the README use it")
+            pytest.skip(f"{tool} is not installed, and the commands of docs/exports.md use it")
     for name, script in {"curl": CURL, "oarstat": OARSTAT}.items():
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
@@ -358,10 +362,10 @@ def bash(script: str, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_fill_a_folder_that_can_be_read(
+def test_the_short_way_to_exports_fills_a_folder_that_can_be_read(
     frontend: dict[str, str],
 ) -> None:
-    [script] = fences(README, "bash")
+    [script] = fences(EXPORTS, "bash")
     bash(script, frontend)
     home = Path(frontend["HOME"])
     site = ExportedSite(home / "study/exports", site="nancy", converted=home / "converted")
@@ -377,10 +381,10 @@ def test_the_commands_of_the_readme_fill_a_folder_that_can_be_read(
     assert site.convert_power(metric=METRIC, directory=home / "converted").is_empty()
 
 
-def test_the_commands_of_the_readme_ask_for_every_second_in_small_pieces(
+def test_the_short_way_to_exports_asks_for_every_second_in_small_pieces(
     frontend: dict[str, str],
 ) -> None:
-    bash(fences(README, "bash")[0], frontend)
+    bash(fences(EXPORTS, "bash")[0], frontend)
     asked = (Path(frontend["HOME"]) / "asked").read_text().splitlines()
     assert "oarstat -J --gantt 2025-03-02 00:00:00, 2025-04-29 00:00:00" in asked
     first, last = (int(datetime(2025, *day, tzinfo=UTC).timestamp()) for day in ((3, 2), (4, 29)))
@@ -451,10 +455,10 @@ def test_the_examples_of_power_are_read(examples: ExportedSite) -> None:
 def test_the_examples_of_devices_are_read(examples: ExportedSite) -> None:
     directory = examples.directory / "converted"
     assert examples.convert_devices(directory=directory).is_empty()
-    [readings] = examples.devices(cluster="grele", **MARCH_3)
-    assert readings.select("node", "gpu", "power_w").rows() == [
-        ("grele-1", 0, 187.3),
-        ("grele-1", 1, 26.1),
+    [readings] = examples.devices(metric=kwollect.GPU_POWER_METRIC, cluster="grele", **MARCH_3)
+    assert readings.select("node", "labels", "value").rows() == [
+        ("grele-1", '{"gpu":"0"}', 187.3),
+        ("grele-1", '{"gpu":"1"}', 26.1),
     ]
 
 

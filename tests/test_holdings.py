@@ -78,6 +78,40 @@ def test_a_node_without_known_cores_was_held_whole_with_its_reservable_gpus():
     ]
 
 
+def test_a_job_is_matched_with_the_hardware_of_its_start():
+    since = datetime(2025, 3, 1, tzinfo=UTC)
+    until = datetime(2025, 3, 10, tzinfo=UTC)
+    nodes = pl.concat(
+        nodes_table(description).with_columns(valid_from=pl.lit(start))
+        for start, description in [
+            (until, node("gruss-1", n_cores=8, n_gpus=4)),  # in no order
+            (since, node("gruss-1", n_cores=4, n_gpus=2)),
+        ]
+    )
+    day_s, whole = 86_400, held(nodes=["gruss-1"])
+    since_s, until_s = int(since.timestamp()), int(until.timestamp())
+    starts = [since_s - day_s, since_s, until_s - 1, until_s, until_s + day_s]
+    cases = [
+        g5k_job(key, started_at=start, stopped_at=until_s + 2 * day_s, **whole)
+        for key, start in enumerate(starts)
+    ]
+    cases += [
+        g5k_job(7, started_at=until_s - 1, stopped_at=until_s, **held("gruss-1/3")),
+        g5k_job(8, started_at=until_s, stopped_at=until_s + 9, **held("gruss-1/3", "gruss-1/7")),
+    ]
+    rows = found(records(*cases), nodes=nodes).allocations.collect().rows()
+    few = ("gruss-1", [0, 1, 2, 3], [0, 1], "whole_node")
+    many = ("gruss-1", list(range(8)), [0, 1, 2, 3], "whole_node")
+    assert rows[:5] == [(key, *(few if key < 3 else many)) for key in range(5)]
+    assert rows[5:] == [
+        (7, "gruss-1", [3], [1], "cores"),
+        (8, "gruss-1", [3, 7], [2, 3], "cores"),
+    ]
+    late = g5k_job(9, started_at=until_s - 1, stopped_at=until_s, **held("gruss-1/7"))
+    with pytest.raises(InputError, match="job 9 held core 7 of gruss-1"):
+        found(records(late), nodes=nodes)
+
+
 def test_gpus_that_oar_tells_win_over_the_rule():
     resources = [
         {
@@ -168,6 +202,26 @@ def test_the_order_of_the_records_does_not_matter(order):
     expected = found(*cases)
     for table, reference in zip(result, expected, strict=True):
         assert_frame_equal(table.collect(), reference.collect())
+
+
+def suspended(*bounds):
+    return [{"job_state": "Suspended", "date_start": a, "date_stop": b} for a, b in bounds]
+
+
+def test_suspensions_come_from_the_best_record_that_tells_them():
+    spell = {
+        "started_at": datetime(2025, 3, 3, 12, 10, tzinfo=UTC),
+        "stopped_at": datetime(2025, 3, 3, 12, 20, tzinfo=UTC),
+    }
+    ended = g5k_job(1, state_logs=suspended((NOON + 600, NOON + 1200)))
+    still = suspended((NOON + 600, 0))
+    running = g5k_job(1, state="running", stopped_at=None, state_logs=still)
+    silent = g5k_job(1, name="train", project=None)
+    for order in ([ended, running, silent], [silent, running, ended]):
+        assert found(records(*order)).jobs.collect()["suspensions"].to_list() == [[spell]]
+    known = found(records(silent, running)).jobs.collect()["suspensions"].to_list()
+    assert known == [[spell | {"stopped_at": None}]]
+    assert found(records(g5k_job(1, state_logs=[]))).jobs.collect()["suspensions"].to_list() == [[]]
 
 
 def test_an_ended_job_without_an_end_is_counted():

@@ -207,6 +207,30 @@ def test_a_running_job_has_no_end_and_its_state_no_brackets():
     assert record["held"] == HELD
 
 
+def state_log(state, start, stop):
+    return {"job_state": state, "date_start": start, "date_stop": stop}
+
+
+def test_suspensions_last_until_the_job_runs_again():
+    logs = [
+        state_log("Running", NOON, NOON + 10),
+        state_log("Resuming", NOON + 50, NOON + 60),
+        state_log("SUSPENDED", NOON + 10, str(NOON + 50)),
+        state_log("Running", NOON + 60, NOON + 70),
+        state_log("Suspended", NOON + 70, 0),
+    ]
+    assert only(details(state_logs=logs))["suspensions"] == [
+        {"started_at": NOON + 10, "stopped_at": NOON + 60},
+        {"started_at": NOON + 70, "stopped_at": None},
+    ]
+
+
+def test_a_job_without_state_logs_may_have_been_suspended():
+    assert only(details())["suspensions"] is None
+    assert only(details(state_logs=[]))["suspensions"] == []
+    assert only(details(state_logs=[state_log("Running", NOON, 0)]))["suspensions"] == []
+
+
 def test_a_reservation_cancelled_before_its_start_never_started():
     record = only(details(state="Error", start_time=NOON + 3600, stop_time=NOON))
     assert (record["started_at"], record["stopped_at"], record["held"]) == (None, None, [])
@@ -292,6 +316,10 @@ def test_nothing_is_an_answer_too():
             page(g5k_job(4, resources_by_type={"cores": ["gruss-1/x"]})),
             "job 4 core gruss-1/x is 'x', not a number",
         ),
+        (
+            details(state_logs=[state_log("Suspended", "noon", 0)]),
+            "job 7 state log is 'noon', not a number",
+        ),
         (page({"id": 1, "network_address": "a-1"}), "the short form of resources"),
     ],
 )
@@ -299,117 +327,6 @@ def test_what_is_no_job_is_refused_with_its_file(document, expected):
     with pytest.raises(InputError) as error:
         jobs_of(document)
     assert str(error.value).startswith(f"jobs/a.json: {expected}")
-
-
-def recorded(shared_data, kind):
-    return {
-        path.name: files.documents(path)
-        for path in sorted((shared_data / "oar" / kind).glob("*.json"))
-    }
-
-
-def test_every_recorded_answer_is_read_or_refused_for_what_it_is(shared_data):
-    answers = recorded(shared_data, "rest") | recorded(shared_data, "oarstat")
-    jobs, resources, refused = {}, {}, {}
-    for name, documents in answers.items():
-        try:
-            jobs[name] = sum(len(jobs_of(document)) for document in documents)
-            resources[name] = sum(
-                len(oar.parse_resources(document, file=name)) for document in documents
-            )
-        except InputError as error:
-            refused[name] = str(error).removeprefix("jobs/a.json: ").split(";")[0]
-    assert len(answers) == 80
-    assert refused == {
-        "job-ok-noauth.json": "the API answered: A suitable authentication must be done before "
-        "looking at jobs",
-        "job-twonodes-nodes.json": "the short form of resources, without `type` and `cpuset`",
-        "job-unknown.json": "the API answered: Job not found",
-        "node-gpux-1.json": "the short form of resources, without `type` and `cpuset`",
-        "oarstat-s-J-many.json": "this is no answer of OAR: 'Terminated'",
-        "resource-9-jobs.json": "an object with the keys api_timestamp, id, links is no "
-        "description of a job",
-        "resources.json": "the short form of resources, without `type` and `cpuset`",
-        "version.json": "an object with the keys api_timestamp, api_timezone, api_version, "
-        "apilib_version, oar_version is no description of a job",
-    }
-    assert jobs["jobs-details-all-ended.json"] == 23
-    assert jobs["jobs-from-to.json"] == 23
-    assert jobs["oarstat-gantt-f-J.json"] == 23
-    assert jobs["oarstat-f-J.json"] == 5
-    assert jobs["jobs-from-future.json"] == 0
-    assert resources["resources-details.json"] == 18
-    assert resources["oarnodes-J.json"] == 18
-    assert resources["job-waiting-resources.json"] == 16
-
-
-def test_every_format_of_a_recorded_job_agrees(shared_data):
-    folder = shared_data / "oar"
-    table = oar.parse_resources(
-        files.documents(folder / "rest" / "resources-details.json")[0], file="resources"
-    )
-
-    def read(*names):
-        frames = [
-            jobs_of(document, table)
-            for name in names
-            for document in files.documents(folder / name)
-        ]
-        return {record["job_id"]: record for record in pl.concat(frames).to_dicts()}
-
-    ended = read("rest/jobs-details-all-ended.json")
-    timeline = read("oarstat/oarstat-gantt-f-J.json")
-    as_oar = read("rest/jobs-details-structure-oar.json")
-    single = read(*(f"oarstat/{path.name}" for path in folder.glob("oarstat/oarstat-fj-*.json")))
-    finished = [key for key, record in timeline.items() if record["state"] in oar.ENDED]
-    assert len(finished) == 19
-    assert len(single) == 14  # fifteen files, two of job 23
-    same = ("user", "project", "queue", "name", "job_type", "command", "types", "submitted_at")
-    for key in finished:
-        for other in (timeline, as_oar, single):
-            if key in other and other[key]["state"] == ended[key]["state"]:
-                for field in (*same, "state", "started_at", "stopped_at", "walltime_s"):
-                    assert other[key][field] == ended[key][field], (key, field)
-                assert other[key]["held"] == ended[key]["held"]
-    states = (shared_data / "oar" / "database" / "jobs.csv").read_text()
-    rows = pl.read_csv(states.encode(), infer_schema_length=None).filter(pl.col("job_id") < 19)
-    for row in rows.iter_rows(named=True):
-        record = ended[row["job_id"]]
-        assert record["state"] == row["state"].lower()
-        assert record["user"] == row["job_user"]
-        assert (record["started_at"], record["stopped_at"]) == (row["start_time"], row["stop_time"])
-        assert record["exit_code"] == row["exit_code"]
-
-
-def test_the_recorded_jobs_ended_as_they_were_made_to(shared_data):
-    folder = shared_data / "oar"
-    lines = (folder / "oarstat" / "ids.txt").read_text().split()
-    ids = {label: int(key) for label, _, key in (line.partition("=") for line in lines) if key}
-    document = files.documents(folder / "rest" / "jobs-details-all-ended.json")[0]
-    jobs = {record["job_id"]: record for record in jobs_of(document).to_dicts()}
-    failed, killed = jobs[ids["failed"]], jobs[ids["signal"]]
-    assert (failed["state"], failed["exit_code"]) == ("terminated", 3 * 256)
-    assert (killed["state"], killed["exit_code"]) == ("terminated", 9)
-    for label, event in (
-        ("walltime", "WALLTIME"),
-        ("bekill", "BESTEFFORT_KILL"),
-        ("deleted", "FRAG_JOB_REQUEST"),
-    ):
-        job = jobs[ids[label]]
-        assert job["state"] == "error"
-        assert event in job["events"]
-        assert job["stopped_at"] > job["started_at"]
-        assert job["held"]
-    assert jobs[ids["walltime"]]["walltime_s"] == 12
-    assert jobs[ids["besteff"]]["types"] == ["besteffort"]
-    assert jobs[ids["monitor"]]["types"] == ["exotic", "monitor=wattmetre_power_watt"]
-    assert jobs[ids["array"]]["array_id"] == ids["array"]
-    assert [each["gpus"] for each in jobs[ids["gpu"]]["held"]] == [[0]]
-    assert [len(each["cores"]) for each in jobs[ids["twonodes"]]["held"]] == [4, 4]
-    assert [len(each["cores"]) for each in jobs[ids["disk"]]["held"]] == [1]
-    for label in ("hold", "waiting"):
-        assert jobs[ids[label]]["started_at"] is None
-        assert jobs[ids[label]]["held"] == []
 
 
 def test_pages_appended_to_one_file_are_all_read(tmp_path):

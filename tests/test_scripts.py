@@ -45,6 +45,7 @@ class Chain:
                 "integration": integration,
             }
         )
+        self.config = config
         self.planned = study.plan(config)
         self.source = {"site": "nancy", "source": self.planned.source}
         self.window = {"start": START, "end": END}
@@ -59,7 +60,7 @@ class Chain:
         return [self.path(f"{what}-{cluster}-{month}") for month in MONTHS]
 
     def run(self, rule: str, name: str = "", **given: Any) -> None:
-        self.logs[name or rule] = run_script(rule, logs=self.folder, **given)
+        self.logs[name or rule] = run_script(rule, logs=self.folder, config=self.config, **given)
 
     def read(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self.path(name))
@@ -260,6 +261,22 @@ def test_quiet_scripts_say_nothing(chain: Chain) -> None:
     """A warning of any library would stand in the log."""
     loud = {name for name, log in chain.logs.items() if log}
     assert loud == {"check_simulation"}
+
+
+def test_a_series_is_written_as_it_came(chain: Chain) -> None:
+    load = "prom_node_load1"
+    chain.run(
+        "download_series",
+        output=chain.paths("series"),
+        params=chain.source | chain.window,
+        wildcards={"series": load, "cluster": "grele", "month": "2025-03"},
+    )
+    assert chain.logs["download_series"] == ""
+    window = {"start": datetime(2025, 3, 31, tzinfo=UTC), "end": datetime(2025, 4, 1, tzinfo=UTC)}
+    site = open_site(chain.planned.source, site="nancy")
+    expected = pl.concat(site.devices(metric=load, cluster="grele", **window))
+    assert expected["node"].unique(maintain_order=True).to_list() == ["grele-1", "grele-2"]
+    assert_frame_equal(chain.read("series"), expected)
 
 
 def test_jobs_of_other_clusters_are_counted(chain: Chain) -> None:

@@ -50,6 +50,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "quality": study.quality,
         "check": study.check,
         "set_aside": set_aside,
+        "nodes": pl.DataFrame(
+            {
+                "node": ["gres-1", "graffiti-1", "gros-1"],
+                "power_metrics": [[], ["bmc_node_power_watt"], None],
+            }
+        ),
         "gates": pieces,
         "power_early": early,
         "power_late": late,
@@ -160,11 +166,12 @@ def test_a_week(run: Run, results: dict[str, str], tmp_path: Path, measured: boo
 def test_quality(run: Run, results: dict[str, str], tmp_path: Path) -> None:
     run(
         "tabulate_quality",
-        input={name: results[name] for name in ("quality", "set_aside")},
+        input={name: results[name] for name in ("quality", "set_aside", "nodes")},
         output=table_paths(tmp_path),
-        params={"provenance": PROVENANCE},
+        params={"provenance": PROVENANCE, "metric": "bmc_node_power_watt"},
     )
     assert_written(table_paths(tmp_path))
+    assert "unknown and not 0 W, of gres-1." in (tmp_path / "table.html").read_text()
     assert "jobs: repeated (3)" in (tmp_path / "table.tex").read_text()
 
 

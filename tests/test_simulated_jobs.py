@@ -54,6 +54,44 @@ def test_there_are_enough_jobs(jobs: pl.DataFrame) -> None:
     assert jobs.filter(touching).height >= 3000
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 56), (10, 11), (20.25, 20.5)])
+def test_a_window_has_the_jobs_that_oar_gives_for_it(
+    site: SimulatedSite, first: float, last: float
+) -> None:
+    start, end = (START + timedelta(days=days) for days in (first, last))
+    every = site.jobs(start=START - timedelta(days=30), end=END + timedelta(days=1)).jobs.collect()
+    submitted, started, stopped = every["submitted_at"], every["started_at"], every["stopped_at"]
+    expected = [
+        job_id
+        for job_id, asked, began, ended in zip(
+            every["job_id"], submitted, started, stopped, strict=True
+        )
+        if (
+            start <= asked < end
+            if began is None
+            else began < end and (ended is None or ended > start or began >= start)
+        )
+    ]
+    found = site.jobs(start=start, end=end).jobs.collect()["job_id"].to_list()
+    assert found == expected
+    assert 0 < len(found) < every.height
+    later = every.filter(submitted.is_between(start, end), started >= end)
+    assert not set(later["job_id"]) & set(found)
+
+
+def test_a_job_that_held_nothing_counts_by_its_start(
+    site: SimulatedSite, jobs: pl.DataFrame
+) -> None:
+    job_id, at = (
+        jobs.filter(pl.col("started_at") == pl.col("stopped_at"))
+        .select("job_id", "started_at")
+        .row(0)
+    )
+    for start, end, there in [(at, at + timedelta(seconds=1), True), (START, at, False)]:
+        found = site.jobs(start=start, end=end).jobs.collect()["job_id"]
+        assert (job_id in found) is there
+
+
 def test_use_is_unequal(jobs: pl.DataFrame) -> None:
     by_user = jobs["user"].value_counts(sort=True)["count"]
     assert by_user.head(3).sum() > 0.25 * jobs.height

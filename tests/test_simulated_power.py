@@ -261,6 +261,14 @@ def test_nothing_is_read_without_a_bmc_or_of_another_metric(site: SimulatedSite)
     assert site.sensor_steps_w() == {"graffiti": 1, "grappe": 1, "grat": 36, "gres": 0, "gruss": 4}
 
 
+def test_one_node_reads_as_in_its_cluster(site: SimulatedSite) -> None:
+    for node, frame in readings(site, "gruss").items():
+        own = site.power_of(node, start=START, end=END)
+        assert own is not None
+        assert_frame_equal(own, frame, check_exact=True)
+    assert site.power_of("gres-1", start=START, end=END) is None
+
+
 def test_unknown_names_are_errors(site: SimulatedSite) -> None:
     with pytest.raises(InputError, match="the simulated site has no cluster 'grele'"):
         readings(site, "grele")

@@ -1,7 +1,10 @@
-"""Power of single GPUs, for the gate `two_part` and a source that has it; else none of this runs.
+"""Series of devices, where they are asked for; else none of this runs.
 
-devices     resources/<site>/devices/<metric>/{cluster}/{month}.parquet
-gpu_gates   results/energy/gpu_gates.parquet        who held which part of which GPU when
+    devices     resources/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet     power of single GPUs
+    series      resources/<site>/series/{series}/{cluster}/{month}.parquet          any other, as it came
+    gpu_gates   results/energy/gpu_gates.parquet            who held which part of which GPU when
+
+The gate `two_part` uses the power of GPUs where the source has it.
 """
 
 
@@ -32,14 +35,17 @@ rule download_devices:
     """Cleaned power of the GPUs of one cluster and month, and what of it is set aside."""
     input:
         nodes=rules.download_nodes.output.nodes,
-        converted=rules.convert_devices.output.converted,
+        converted=branch(STUDY.exported, then=rules.convert_devices.output.converted, otherwise=[]),
     output:
-        devices="<resources>/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet",
+        devices=ensure(
+            "<resources>/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet", non_empty=True
+        ),
         set_aside="<resources>/<site>/set_aside/<gpu_metric>/{cluster}/{month}.parquet",
     log:
         "<logs>/download_devices/{cluster}/{month}.log",
     benchmark:
         "<benchmarks>/download_devices/{cluster}/{month}.jsonl"
+    retries: STUDY.retries
     conda:
         "../../envs/footprint.yaml"
     resources:
@@ -52,6 +58,32 @@ rule download_devices:
         max_gap_s=STUDY.integration["max_gap_s"],
     script:
         "../scripts/download_devices.py"
+
+
+rule download_series:
+    """Another series of the nodes of one cluster and month, as it came."""
+    input:
+        nodes=rules.download_nodes.output.nodes,
+    output:
+        series=ensure(
+            "<resources>/<site>/series/{series}/{cluster}/{month}.parquet", non_empty=True
+        ),
+    log:
+        "<logs>/download_series/{series}/{cluster}/{month}.log",
+    benchmark:
+        "<benchmarks>/download_series/{series}/{cluster}/{month}.jsonl"
+    retries: STUDY.retries
+    conda:
+        "../../envs/footprint.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        site=STUDY.site,
+        source=STUDY.source,
+        start=STUDY.start,
+        end=STUDY.end,
+    script:
+        "../scripts/download_series.py"
 
 
 rule build_gpu_gates:

@@ -6,6 +6,8 @@
     truth       resources/<site>/truth.parquet                  (simulated site only)
 
 Files that the source could not use, and why, are counted in the `set_aside` tables beside them.
+Answers of services are kept in resources/<site>/answers, which is no rule's output: Snakemake deletes
+those of a job that fails, and an interrupted download goes on where it stopped.
 """
 
 
@@ -14,12 +16,13 @@ rule download_nodes:
     input:
         files=STUDY.files.nodes,
     output:
-        nodes="<resources>/<site>/nodes.parquet",
+        nodes=ensure("<resources>/<site>/nodes.parquet", non_empty=True),
     log:
         "<logs>/download_nodes.log",
     benchmark:
         "<benchmarks>/download_nodes.jsonl"
     priority: 1  # what can be wrong with nodes and jobs is found before long work
+    retries: STUDY.retries
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -33,16 +36,19 @@ rule download_jobs:
     """Jobs of the study's window, what they held, and when nodes were unavailable."""
     input:
         files=STUDY.files.jobs,
+        # what the API says of the nodes is needed too: let one rule ask for it
+        nodes=branch(STUDY.asked, then=rules.download_nodes.output.nodes, otherwise=[]),
     output:
-        jobs="<resources>/<site>/jobs.parquet",
-        allocations="<resources>/<site>/allocations.parquet",
-        states="<resources>/<site>/states.parquet",
+        jobs=ensure("<resources>/<site>/jobs.parquet", non_empty=True),
+        allocations=ensure("<resources>/<site>/allocations.parquet", non_empty=True),
+        states=ensure("<resources>/<site>/states.parquet", non_empty=True),
         set_aside="<resources>/<site>/set_aside/jobs.parquet",
     log:
         "<logs>/download_jobs.log",
     benchmark:
         "<benchmarks>/download_jobs.jsonl"
     priority: 1
+    retries: STUDY.retries
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -84,12 +90,15 @@ rule download_power:
         nodes=rules.download_nodes.output.nodes,
         converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
     output:
-        power="<resources>/<site>/power/<metric>/{cluster}/{month}.parquet",
-        quality="<resources>/<site>/quality/<metric>/{cluster}/{month}.parquet",
+        power=ensure("<resources>/<site>/power/<metric>/{cluster}/{month}.parquet", non_empty=True),
+        quality=ensure(
+            "<resources>/<site>/quality/<metric>/{cluster}/{month}.parquet", non_empty=True
+        ),
     log:
         "<logs>/download_power/<metric>/{cluster}/{month}.log",
     benchmark:
         "<benchmarks>/download_power/<metric>/{cluster}/{month}.jsonl"
+    retries: STUDY.retries
     conda:
         "../../envs/footprint.yaml"
     resources:

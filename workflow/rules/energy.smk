@@ -120,7 +120,9 @@ rule gather_energy:
             branch(
                 STUDY.by_gpu,
                 then=[
-                    rules.convert_devices.output.set_aside,
+                    branch(
+                        STUDY.exported, then=rules.convert_devices.output.set_aside, otherwise=[]
+                    ),
                     *collect(
                         rules.download_devices.output.set_aside,
                         cluster=STUDY.clusters,

@@ -194,6 +194,7 @@ rule tabulate_quality:
     input:
         quality=rules.gather_energy.output.quality,
         set_aside=rules.gather_energy.output.set_aside,
+        nodes=rules.download_nodes.output.nodes,
     output:
         html=report(
             "<results>/tables/quality.html",
@@ -211,6 +212,7 @@ rule tabulate_quality:
         "../../envs/footprint.yaml"
     params:
         provenance=PROVENANCE,
+        metric=STUDY.metric,
     script:
         "../scripts/tabulate_quality.py"
 

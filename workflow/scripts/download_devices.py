@@ -3,14 +3,20 @@
 from pathlib import Path
 
 from footprint import device_months, logs, tables, windows
-from footprint.site.exports import ExportedSite
+from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
 
-params, converted = snakemake.params, Path(snakemake.input.converted)
+params, converted = snakemake.params, snakemake.input.get("converted")
 start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
+site = open_site(
+    params.source,
+    site=params.site,
+    download=snakemake.config["download"],
+    converted=Path(converted).parent if converted else None,
+)
 set_aside = device_months.download(
-    ExportedSite.from_config({**params.source, "converted": converted.parent}, site=params.site),
+    site,
     snakemake.output.devices,
     cluster=snakemake.wildcards.cluster,
     start=start,

@@ -5,8 +5,9 @@ from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-site = open_site(snakemake.params.source, site=snakemake.params.site)
+params, download = snakemake.params, snakemake.config["download"]
+start, end = windows.window(params.start, params.end)
+site = open_site(params.source, site=params.site, download=download)
 records = site.jobs(start=start, end=end)
 states = site.states(start=start, end=end)
 if states is None:

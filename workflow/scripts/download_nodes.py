@@ -5,5 +5,6 @@ from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
 
-site = open_site(snakemake.params.source, site=snakemake.params.site)
+params, download = snakemake.params, snakemake.config["download"]
+site = open_site(params.source, site=params.site, download=download)
 tables.write(tables.Nodes, site.nodes(), snakemake.output.nodes)

@@ -12,7 +12,10 @@ logs.to_file(snakemake.log[0])
 params, converted = snakemake.params, snakemake.input.get("converted")
 start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
 site = open_site(
-    params.source, site=params.site, converted=Path(converted).parent if converted else None
+    params.source,
+    site=params.site,
+    download=snakemake.config["download"],
+    converted=Path(converted).parent if converted else None,
 )
 account = power_months.download(
     site,

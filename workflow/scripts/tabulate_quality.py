@@ -6,7 +6,10 @@ from footprint import logs, reader_tables, report_tables
 
 logs.to_file(snakemake.log[0])
 
+nodes = pl.read_parquet(snakemake.input.nodes)
 table = reader_tables.quality_table(
-    pl.read_parquet(snakemake.input.quality), pl.read_parquet(snakemake.input.set_aside)
+    pl.read_parquet(snakemake.input.quality),
+    pl.read_parquet(snakemake.input.set_aside),
+    uncollected=reader_tables.uncollected(nodes, snakemake.params.metric),
 )
 report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -26,7 +26,8 @@ def clean(
 
     Args:
         raw: `node`, `timestamp`, `power_w` of one node, in any order, with the margin of
-            `max_gap_s` on both sides of the period.
+            `max_gap_s` on both sides of the period; optionally `from_summary`, true where a mean
+            over minutes stands in for readings.
         max_plausible_power_w: Readings above it are spikes.
         max_gap_s: Neighbours further apart than this are counted as a gap.
         start: Start of the period.
@@ -67,11 +68,14 @@ def quality(
         stuck=lasted_s.over("run") >= STUCK_AFTER_S, gap=since_last_s > max_gap_s
     )
     reasons = ("n_nan", "n_not_positive", "n_spike")
+    from_summary = "from_summary" if "from_summary" in judged.columns else pl.lit(False)
     read = (
         judged.filter(inside)
+        .with_columns(from_summary=from_summary)
         .group_by("node", day)
         .agg(
             pl.len().alias("n_read"),
+            pl.col("from_summary").sum().alias("n_summary"),
             *((pl.col("reason") == reason).sum().alias(reason) for reason in reasons),
         )
     )

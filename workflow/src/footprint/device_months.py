@@ -1,8 +1,8 @@
-"""The power of a cluster's GPUs in a month, for the gate `two_part`: read, clean, write."""
+"""Series of the devices of a cluster in a month: power of its GPUs cleaned, others as they come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +10,16 @@ import polars as pl
 
 from footprint import partitions, tables
 from footprint.activity import RECENT_S
-from footprint.site.exports import ExportedSite
+from footprint.errors import InputError
+from footprint.site import Site
+from footprint.site.kwollect import GPU_POWER_METRIC
 
 # No GPU draws so much; an exporter's "no value" is 2147483632.
 MAX_PLAUSIBLE_POWER_W = 5_000.0
 
 
 def download(
-    site: ExportedSite,
+    site: Site,
     path: str | Path,
     *,
     cluster: str,
@@ -43,8 +45,8 @@ def download(
     dropped = [pl.DataFrame(schema={"node": pl.String(), "reason": pl.String()})]
 
     def readings() -> Iterator[pl.DataFrame]:
-        for raw in site.devices(cluster=cluster, start=first, end=end):
-            judged = judge(raw)
+        for raw in site.devices(metric=GPU_POWER_METRIC, cluster=cluster, start=first, end=end):
+            judged = judge(gpu_power(raw))
             inside = pl.col("timestamp") >= start
             dropped.append(judged.filter(inside).drop_nulls("reason").select("node", "reason"))
             kept = judged.filter(pl.col("reason").is_null())
@@ -59,6 +61,44 @@ def download(
     )
     set_aside: pl.DataFrame = tables.conform(tables.SetAside, counted)
     return set_aside
+
+
+def write_series(series: Iterable[pl.DataFrame], path: str | Path) -> int:
+    """Write a series (`tables.DeviceSeries`), of values at the same time only the least.
+
+    Args:
+        series: `node`, `labels`, `timestamp`, `value`, one frame a node, by name.
+        path: The partition to write.
+
+    Returns:
+        How many values were left out since there was another at the same time.
+    """
+    n_left_out = 0
+
+    def parts() -> Iterator[pl.DataFrame]:
+        nonlocal n_left_out
+        for frame in series:
+            ordered = frame.sort("labels", "timestamp", "value", nulls_last=True)
+            once = ordered.unique(["labels", "timestamp"], keep="first", maintain_order=True)
+            n_left_out += len(frame) - len(once)
+            yield from once.partition_by("labels", maintain_order=True)
+
+    partitions.write(parts(), path, schema=partitions.SERIES_SCHEMA)
+    return n_left_out
+
+
+def gpu_power(raw: pl.DataFrame) -> pl.DataFrame:
+    """Readings with the index of the GPU that their labels name: `node`, `gpu`, ..., `power_w`.
+
+    Raises:
+        InputError: A reading does not say in its label `gpu` whose it is.
+    """
+    gpu = pl.col("labels").str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
+    found = raw.select("node", gpu.alias("gpu"), "timestamp", power_w="value")
+    for row in found.filter(pl.col("gpu").is_null()).head(1).iter_rows(named=True):
+        what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"
+        raise InputError(what, where=GPU_POWER_METRIC, do="leave the series out")
+    return found
 
 
 def judge(raw: pl.DataFrame) -> pl.DataFrame:

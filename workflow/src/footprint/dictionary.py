@@ -163,6 +163,8 @@ def _kind(name: str, shape: Mapping[str, Any]) -> str:
     bound = f" ≥ {low}" if low is not None else f" > {above}" if above is not None else ""
     if name == "array":
         return f"list of {_takes(shape['items'])}s"
+    if name == "object" and "properties" in shape:
+        return "the keys below"
     if name == "object":
         entries = shape.get("additionalProperties") or {}
         names = ", ".join(f"`{each}`" for each in shape.get("propertyNames", {}).get("enum", []))

@@ -8,6 +8,13 @@ from types import TracebackType
 
 from footprint.errors import InputError
 
+PER_REQUEST = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "stamina": logging.ERROR,  # warns of each new try and does not say of what
+}
+"""Libraries that would write a line for each request, and from which level on they may."""
+
 
 def to_file(path: str | Path) -> None:
     """Send everything that a script prints, logs or raises to its rule's log.
@@ -19,6 +26,8 @@ def to_file(path: str | Path) -> None:
     sys.stdout = sys.stderr = stream
     logging.captureWarnings(True)
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s", force=True)
+    for name, level in PER_REQUEST.items():
+        logging.getLogger(name).setLevel(level)
 
     def report(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None

@@ -21,6 +21,15 @@ SCHEMA = pa.schema(
 
 # The same of single GPUs: a row group a GPU.
 DEVICE_SCHEMA = SCHEMA.insert(1, pa.field("gpu", pa.uint8(), nullable=False))
+# Any other series: a row group a node and set of labels.
+SERIES_SCHEMA = pa.schema(
+    [
+        SCHEMA.field("node"),
+        pa.field("labels", pa.large_string(), nullable=False),
+        SCHEMA.field("timestamp"),
+        pa.field("value", pa.float64()),
+    ]
+)
 
 
 class OrderError(AssertionError):
@@ -32,21 +41,22 @@ def write(frames: Iterable[pl.DataFrame], path: str | Path, *, schema: pa.Schema
 
     Args:
         frames: `tables.Power` of one node each, in the order of the nodes' names; or
-            `tables.DevicePower` of one GPU each, by node and GPU.
+            `tables.DevicePower` of one GPU each, by node and GPU; or `tables.DeviceSeries` of one
+            set of labels each, by node and labels.
         path: The partition.
-        schema: `SCHEMA`, or `DEVICE_SCHEMA`.
+        schema: `SCHEMA`, `DEVICE_SCHEMA` or `SERIES_SCHEMA`.
 
     Raises:
         OrderError: Nodes or times are not strictly ascending. A check by key would need the whole
             partition in memory; a comparison of neighbours does not.
     """
-    key = [name for name in schema.names if name not in ("timestamp", "power_w")]
+    *key, _, value = schema.names
     last: tuple[Any, ...] = ()
     with pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
-        use_dictionary=["node", "power_w"],
+        use_dictionary=["node", value],
         column_encoding={"timestamp": "DELTA_BINARY_PACKED"},
     ) as writer:
         for frame in frames:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from footprint.levels import LEVELS
@@ -135,15 +137,31 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
     )
 
 
-def quality_table(quality: pl.DataFrame, set_aside: pl.DataFrame) -> ReaderTable:
+def uncollected(nodes: pl.DataFrame, metric: str) -> list[str]:
+    """Nodes of which a metric comes only where a job asked for it, or never; sorted.
+
+    Args:
+        nodes: `tables.Nodes`; those whose metrics are not known are left out.
+        metric: Kwollect metric.
+    """
+    known = pl.col("power_metrics").is_not_null()
+    without = nodes.filter(known & ~pl.col("power_metrics").list.contains(metric))
+    names: list[str] = without["node"].unique().sort().to_list()
+    return names
+
+
+def quality_table(
+    quality: pl.DataFrame, set_aside: pl.DataFrame, *, uncollected: Sequence[str] = ()
+) -> ReaderTable:
     """Readings of each cluster, what was set aside of them and why, and other rows set aside.
 
     Args:
         quality: `tables.Quality`.
         set_aside: `tables.SetAside`; counted in the note by stage and reason.
+        uncollected: Nodes whose power comes only where a job asked for it; named in the note.
     """
     counts = ["n_read", "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"]
-    counts += ["n_stuck", "n_gaps"]
+    counts += ["n_stuck", "n_summary", "n_gaps"]
     sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), pl.col(counts).sum()]
     by_cluster = quality.with_columns(pl.col("node").str.replace(r"-[^-]*$", "").alias("cluster"))
     clusters = by_cluster.group_by("cluster").agg(sums).sort("cluster")
@@ -160,6 +178,17 @@ def quality_table(quality: pl.DataFrame, set_aside: pl.DataFrame) -> ReaderTable
         "the very same value) are kept too. A gap is a pair of neighbours further apart than "
         "integration.max_gap_s."
     )
+    has_summaries = bool(quality["n_summary"].sum())
+    if has_summaries:
+        note += (
+            " From means: where the source had no single readings of a node on a day, its means "
+            "over 5 minutes stand in for them, at one value every 5 s."
+        )
+    if uncollected:
+        note += (
+            " Power is not collected by default, so that time without readings is unknown and not "
+            f"0 W, of {', '.join(uncollected)}."
+        )
     if len(reasons):
         parts = [f"{stage}: {reason} ({n:,})" for stage, reason, n in reasons.iter_rows()]
         note += " Also set aside: " + "; ".join(parts).replace(",", THIN_SPACE) + "."
@@ -172,6 +201,7 @@ def quality_table(quality: pl.DataFrame, set_aside: pl.DataFrame) -> ReaderTable
         "n_not_positive": "Not positive",
         "n_spike": "Spikes",
         "n_stuck": "Stuck",
+        **({"n_summary": "From means"} if has_summaries else {}),
         "n_gaps": "Gaps",
     }
     numbers = [

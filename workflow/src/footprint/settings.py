@@ -7,19 +7,21 @@ defaults; what a schema cannot say is checked here.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from footprint import schema
+from footprint import addresses, schema
 from footprint.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
 
 
 SIMULATED_METRIC = "bmc_node_power_watt"
+SIMULATED_SERIES = ("prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1")
 
 
 def check_readable(path: str | Path) -> None:
@@ -43,6 +45,29 @@ def check_readable(path: str | Path) -> None:
         raise InputError(str(error), where=str(path), do=do) from None
 
 
+def read(paths: Sequence[str | Path]) -> dict[str, Any]:
+    """Configuration files as Snakemake merges them: later ones override keys of earlier ones.
+
+    Raises:
+        InputError: A file is missing or is not YAML.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        if not Path(path).is_file():
+            raise InputError("there is no such file", where=str(path), do="mend the path")
+        check_readable(path)
+        merged = _merge(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    return merged
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
 def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[str, Any]:
     """A configuration as the pipeline uses it: complete, checked, and made of plain JSON values.
 
@@ -58,7 +83,11 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     """
     config = schema.complete(_plain(raw), schema=schema.read(schema_path))
     _check_window(config["study"])
-    _check_source(config["source"], config["integration"])
+    addresses.check_service(config["source"]["url"])
+    if config["source"]["oar_database"] is not None:
+        addresses.check_database(config["source"]["oar_database"])
+    _CHECKS[config["source"]["kind"]](config)
+    _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
     _check_labels(config["labels"])
     if config["privacy"]["key"] is not None:
@@ -100,25 +129,63 @@ def _check_window(study: Mapping[str, Any]) -> None:
         )
 
 
-def _check_source(source: dict[str, Any], integration: Mapping[str, Any]) -> None:
-    if source["kind"] == "exports":
-        where = "source.directory"
-        if source["directory"] is None:
-            raise InputError("missing", where=where, do="name the folder that holds the exports")
-        folder = Path(source["directory"]).expanduser()
-        if not folder.is_dir():
-            raise InputError(
-                f"there is no folder {source['directory']}",
-                where=where,
-                do=f"give its full path, or its path from {Path.cwd().name}/",
-            )
-        source["directory"] = str(folder)
-    elif integration["metric"] != SIMULATED_METRIC:
+def _check_exports(config: dict[str, Any]) -> None:
+    source, where = config["source"], "source.directory"
+    if source["directory"] is None:
+        raise InputError("missing", where=where, do="name the folder that holds the exports")
+    folder = Path(source["directory"]).expanduser()
+    if not folder.is_dir():
         raise InputError(
-            f"the simulated site has no {integration['metric']}",
-            where="integration.metric",
-            do=f"choose `{SIMULATED_METRIC}`",
+            f"there is no folder {source['directory']}",
+            where=where,
+            do=f"give its full path, or its path from {Path.cwd().name}/",
         )
+    source["directory"] = str(folder)
+
+
+def _check_simulated(config: dict[str, Any]) -> None:
+    asked: list[tuple[str, str, tuple[str, ...]]] = [
+        ("integration.metric", config["integration"]["metric"], (SIMULATED_METRIC,))
+    ]
+    asked += [
+        ("download.devices", name, SIMULATED_SERIES) for name in config["download"]["devices"]
+    ]
+    for where, name, known in asked:
+        if name not in known:
+            choices = " or ".join(f"`{each}`" for each in known)
+            raise InputError(
+                f"the simulated site has no {name}", where=where, do=f"choose {choices}"
+            )
+
+
+def _check_grid5000(config: dict[str, Any]) -> None:
+    source, today = config["source"], datetime.now(UTC).date().isoformat()
+    if config["study"]["end"] > today:
+        raise InputError(
+            f"{config['study']['end']} is after today ({today}, UTC): what is still to come cannot "
+            "be downloaded",
+            where="study.end",
+            do=f"choose {today} or a day before",
+        )
+    on_api = str(source["states"]).startswith("/sites/")
+    for key in ("credentials", "ca_bundle", *([] if on_api else ["states"])):
+        if source[key] is not None:
+            path = Path(source[key]).expanduser()
+            if not path.is_file():
+                raise InputError(
+                    f"there is no file {source[key]}", where=f"source.{key}", do="mend the path"
+                )
+            source[key] = str(path)
+
+
+_CHECKS = {
+    "exports": _check_exports,
+    "simulated": _check_simulated,
+    "grid5000": _check_grid5000,
+}
+
+
+def _check_gate(source: Mapping[str, Any], integration: Mapping[str, Any]) -> None:
     if integration["gate"] == "active" and not source["jobs_complete"]:
         raise InputError(
             "`active` shares a node among all jobs on it, and source.jobs_complete says that some "

@@ -8,6 +8,15 @@ from typing import Any
 from footprint import privacy, settings, site, windows
 from footprint.site import kwollect
 
+# The other keys of `download` say how to ask, not what for: a change of them repeats nothing.
+CHANGES_WHAT_IS_DOWNLOADED = (
+    "jobs",
+    "history_days",
+    "former_name_until",
+    "summaries",
+    "allow_missing",
+)
+
 
 @dataclass(frozen=True)
 class SourceFiles:
@@ -54,9 +63,22 @@ class Study:
         return kwollect.GPU_POWER_METRIC
 
     @property
+    def series(self) -> list[str]:
+        """Series of devices that are fetched beside the power of nodes, sorted."""
+        if self.exported:
+            return [self.gpu_metric] if self.files.devices else []
+        return sorted(self.config["download"]["devices"])
+
+    @property
+    def other_series(self) -> list[str]:
+        """Those of them that no later rule uses."""
+        used = self.series if self.exported else [self.gpu_metric] if self.by_gpu else []
+        return [name for name in self.series if name not in used]
+
+    @property
     def by_gpu(self) -> bool:
         """Whether the power of single GPUs is known and used: by the gate `two_part`."""
-        return self.integration["gate"] == "two_part" and bool(self.files.devices)
+        return self.integration["gate"] == "two_part" and self.gpu_metric in self.series
 
     @property
     def integration(self) -> dict[str, Any]:
@@ -89,24 +111,49 @@ class Study:
         return bool(self.config["source"]["jobs_complete"])
 
     @property
+    def asked(self) -> bool:
+        """Whether the source is the services of a site, over the network."""
+        return bool(self.config["source"]["kind"] == "grid5000")
+
+    @property
+    def retries(self) -> int:
+        """How often a rule that asks a service is tried again."""
+        return 1 if self.asked else 0
+
+    @property
     def source(self) -> dict[str, Any]:
-        """What `site.open_site` needs: the source, with the window of a simulated site."""
+        """What `site.open_site` needs, and what makes a difference to what it gives."""
         source = dict(self.config["source"])
-        return source | {"start": self.start, "end": self.end} if self.simulated else source
+        if not self.exported:
+            source |= {"start": self.start, "end": self.end}
+        if self.asked:
+            source |= {key: self.config["download"][key] for key in CHANGES_WHAT_IS_DOWNLOADED}
+            source |= {"clusters": self.clusters, "answers": answers_folder(self.site)}
+        return source
+
+
+def answers_folder(site: str) -> str:
+    """Where the answers of a site's services are kept, so that nothing is asked for twice."""
+    return f"resources/{site}/answers"
 
 
 def plan(config: dict[str, Any]) -> Study:
     """The study that a checked configuration describes.
 
+    For `grid5000`, the API is asked which clusters the site had; its answers are kept.
+
     Raises:
-        InputError: A cluster that the source does not have, a missing folder, or no key for the
-            pseudonyms of real people.
+        InputError: A cluster that the source does not have, a missing folder, a service that
+            refuses, or no key for the pseudonyms of real people.
     """
     source = config["source"]
     privacy.load_key(config["privacy"]["key"], simulated=source["kind"] == "simulated")
+    window = {key: str(config["study"][key]) for key in ("start", "end")}
+    asked = source | window | {"answers": answers_folder(config["study"]["site"])}
+    known = site.clusters_of(asked, site=config["study"]["site"], download=config["download"])
     return Study(
         config,
-        settings.clusters(config, site.clusters_of(source)),
-        windows.months(*windows.window(config["study"]["start"], config["study"]["end"])),
+        settings.clusters(config, known),
+        windows.months(*windows.window(**window)),
         SourceFiles(**site.files_of(source)),
     )

@@ -183,6 +183,15 @@ class DevicePower(dy.Schema):
     power_w = Watts(min_exclusive=0, description="Power read")
 
 
+class DeviceSeries(dy.Schema):
+    """Any other series of a cluster's nodes in a month, as it came: sorted, without duplicates."""
+
+    node = dy.String(description="Node")
+    labels = dy.String(description='What the series is of, as in `{"gpu":"0"}`; JSON')
+    timestamp = Timestamp(description="Time of the reading")
+    value = dy.Float64(nullable=True, description="Value; null or NaN as the source had it")
+
+
 class SetAside(dy.Schema):
     """Rows of the source that the study does not use, by reason."""
 
@@ -205,6 +214,9 @@ class Quality(dy.Schema):
     n_not_positive = Count(description="Set aside: 0 W or less")
     n_spike = Count(description="Set aside: above `max_plausible_power_w`")
     n_stuck = Count(description="Kept, but part of an hour or more at the very same value")
+    n_summary = Count(
+        description="Stood in for by a mean over 5 minutes, at one value every 5 s of it"
+    )
     n_gaps = Count(description="Pairs of neighbours in a month further apart than `max_gap_s`")
 
     @dy.rule()
@@ -381,6 +393,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "states": (States, "resources/<site>/states.parquet"),
     "power": (Power, "resources/<site>/power/<metric>/<cluster>/<month>.parquet"),
     "device_power": (DevicePower, "resources/<site>/devices/<metric>/<cluster>/<month>.parquet"),
+    "device_series": (DeviceSeries, "resources/<site>/series/<series>/<cluster>/<month>.parquet"),
     "truth": (Truth, "resources/<site>/truth.parquet"),
     "set_aside": (SetAside, "results/energy/set_aside.parquet"),
     "quality": (Quality, "results/energy/quality.parquet"),

@@ -25,7 +25,7 @@ class Site(Protocol):
         """Hardware of every node that the source knows (`tables.Nodes`)."""
 
     def jobs(self, *, start: datetime, end: datetime) -> JobRecords:
-        """Jobs that held a node, or were submitted, in [start, end)."""
+        """Jobs that held a node in [start, end), or were submitted then and never started."""
 
     def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
         """When nodes could not be used (`tables.States`); None when the source cannot tell."""
@@ -39,26 +39,53 @@ class Site(Protocol):
         gave them), in any order of time, duplicates included: cleaning comes after.
         """
 
+    def devices(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """The same of a series of the nodes' GPUs or exporters.
 
-def open_site(source: Mapping[str, Any], *, site: str, converted: str | Path | None = None) -> Site:
+        Columns `node`, `labels` (JSON text, keys sorted, as in `{"gpu":"0"}`), `timestamp`,
+        `value`.
+        """
+
+
+def open_site(
+    source: Mapping[str, Any],
+    *,
+    site: str,
+    download: Mapping[str, Any] | None = None,
+    converted: str | Path | None = None,
+) -> Site:
     """The site that a configuration's `source` names.
 
     Args:
-        source: The configuration's `source`; a simulated site has its `start` and `end` in it too.
+        source: The configuration's `source`, as `Study.source` completes it.
         site: Name of the site.
+        download: For `grid5000`, the configuration's `download`.
         converted: For `exports`, folder of the power files as Parquet, one subfolder a metric.
     """
     if source["kind"] == "simulated":
         from footprint.site.simulated import SimulatedSite
 
         return SimulatedSite.from_config(source, site=site)
+    if source["kind"] == "grid5000":
+        from footprint.site.grid5000 import Grid5000Site
+
+        return Grid5000Site.from_config(source, site=site, download=download or {})
     from footprint.site.exports import ExportedSite
 
     return ExportedSite.from_config({**source, "converted": converted}, site=site)
 
 
-def clusters_of(source: Mapping[str, Any]) -> list[str]:
+def clusters_of(
+    source: Mapping[str, Any], *, site: str, download: Mapping[str, Any] | None = None
+) -> list[str]:
     """Names of the source's clusters, sorted. Quick: the Snakefile asks on every start.
+
+    Args:
+        source: The configuration's `source`; for `grid5000` with `start`, `end` and `answers`.
+        site: Name of the site.
+        download: For `grid5000`, the configuration's `download`.
 
     Raises:
         InputError: The source cannot be read.
@@ -67,6 +94,10 @@ def clusters_of(source: Mapping[str, Any]) -> list[str]:
         from footprint.site.simulated.hardware import clusters
 
         return clusters(source)
+    if source["kind"] == "grid5000":
+        from footprint.site.grid5000 import Grid5000Site
+
+        return Grid5000Site.from_config(source, site=site, download=download or {}).clusters()
     from footprint.site import folders
 
     return folders.clusters(Path(source["directory"]))
@@ -78,7 +109,7 @@ def files_of(source: Mapping[str, Any]) -> dict[str, list[str]]:
     Raises:
         InputError: A folder that must have files has none.
     """
-    if source["kind"] == "simulated":
+    if source["kind"] != "exports":
         return {}
     from footprint.site import folders
 

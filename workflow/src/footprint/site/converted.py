@@ -1,8 +1,7 @@
 """Samples of Kwollect, converted once to Parquet, to be asked for by cluster and month.
 
 A folder has one Parquet file for each piece of a source file that fits into memory, and an index of
-the nodes and times that each holds. Inside a file, rows are sorted by node and time and cut into
-small row groups, so that the rows of one node are read without those of the others.
+the nodes and times that each holds (`pieces`).
 """
 
 from __future__ import annotations
@@ -16,19 +15,10 @@ import polars as pl
 
 from footprint import tables
 from footprint.errors import InputError
-from footprint.site import kwollect
+from footprint.site import kwollect, pieces
 from footprint.site.reference import SAVE_NODE, cluster_of
 
 INDEX = "index.parquet"
-ROWS_A_GROUP = 1 << 15
-PLACE: dict[str, Any] = {
-    "file": pl.String,
-    "node": pl.String,
-    "first": pl.Datetime("us", "UTC"),
-    "last": pl.Datetime("us", "UTC"),
-}
-
-
 SERIES: dict[str, Any] = {"metric": pl.String, "device": pl.String, "n_rows": pl.Int64}
 
 
@@ -59,7 +49,7 @@ def convert_power(
     """
     directory.mkdir(parents=True, exist_ok=True)
     described, by_gpu = frozenset(nodes), stage == "devices"
-    places, metrics = [pl.DataFrame(schema=PLACE)], set[str]()
+    places, metrics = [pl.DataFrame(schema=pieces.PLACE)], set[str]()
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
         series = [pl.DataFrame(schema=SERIES)]
@@ -95,15 +85,7 @@ def power(
         end: End of the window, excluded.
     """
     index = pl.read_parquet(directory / INDEX)
-    inside = pl.col("timestamp").is_between(start, end, closed="left")
-    overlaps = (pl.col("first") < end) & (pl.col("last") >= start)
-    for node in sorted(nodes):
-        found = index.filter((pl.col("node") == node) & overlaps)["file"].to_list()
-        if found:
-            samples = pl.scan_parquet([directory / name for name in found])
-            frame = samples.filter((pl.col("node") == node) & inside).collect()
-            if len(frame):
-                yield frame
+    return pieces.read(directory, index, nodes=nodes, start=start, end=end)
 
 
 def outside_study(
@@ -155,20 +137,11 @@ def outside_study(
 
 
 def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.DataFrame:
-    """Write the samples of the nodes described; which nodes and times there are (PLACE)."""
-    device, time = pl.col("device"), pl.col("timestamp")
-    kept = (
-        samples.filter(device.is_in(nodes))
-        .select(device.alias("node"), pl.col("^gpu$"), "timestamp", power_w="value")
-        .sort("node", "timestamp", maintain_order=True)
+    """Write the samples of the nodes described; which nodes and times there are (pieces.PLACE)."""
+    kept = samples.filter(pl.col("device").is_in(nodes)).select(
+        pl.col("device").alias("node"), pl.col("^gpu$"), "timestamp", power_w="value"
     )
-    if len(kept):
-        kept.write_parquet(target, compression="zstd", row_group_size=ROWS_A_GROUP)
-    return (
-        kept.group_by("node", maintain_order=True)
-        .agg(first=time.min(), last=time.max())
-        .select(pl.lit(target.name).alias("file"), "node", "first", "last")
-    )
+    return pieces.write(kept, target)
 
 
 def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> None:

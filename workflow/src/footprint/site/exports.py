@@ -129,20 +129,9 @@ class ExportedSite:
             return None
         rows = pl.concat(
             states.read_states(path, name=folders.label(path, self.directory)) for path in paths
-        ).unique()
+        )
         where = str(self.directory / "states")
-        for node in sorted(set(rows["node"]) - set(self._nodes["node"])):
-            if reference.cluster_of(node) in set(self._nodes["cluster"]):
-                what = f"node {node} is not described in nodes/"
-                raise InputError(what, where=where, do=reference.SAVE_NODE)
-        key = ["node", "started_at"]
-        twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)
-        for node, since in twice.select(key).head(1).iter_rows():
-            what = f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
-            raise InputError(what, where=where, do="keep one of them")
-        touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
-        found: pl.DataFrame = tables.conform(tables.States, rows.filter(touches))
-        return found.lazy()
+        return states.in_window(rows, nodes=self._nodes, where=where, start=start, end=end)
 
     def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
         """Convert the files of `power/` for one metric; what was set aside (`tables.SetAside`).
@@ -184,10 +173,13 @@ class ExportedSite:
         nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
         yield from converted.power(folder, nodes=nodes, start=start, end=end)
 
-    def devices(self, *, cluster: str, start: datetime, end: datetime) -> Iterator[pl.DataFrame]:
-        """The same of single GPUs: `node`, `gpu`, `timestamp`, `power_w`, one frame a node."""
-        metric = kwollect.GPU_POWER_METRIC
-        yield from self.power(metric=metric, cluster=cluster, start=start, end=end)
+    def devices(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """The same of single GPUs: `node`, `labels`, `timestamp`, `value`, one frame a node."""
+        gpu = pl.concat_str(pl.lit('{"gpu":"'), "gpu", pl.lit('"}'))
+        for frame in self.power(metric=metric, cluster=cluster, start=start, end=end):
+            yield frame.select("node", gpu.alias("labels"), "timestamp", value="power_w")
 
 
 def _empty_files(names: list[str]) -> pl.DataFrame:

@@ -12,15 +12,17 @@ from footprint import tables
 from footprint.errors import InputError
 from footprint.site import JobRecords
 from footprint.site.oar import ENDED, NOT_STARTED, RECORD, SAVE_JOBS, SAVE_RESOURCES, TIMES
-from footprint.site.reference import SAVE_NODE
+from footprint.site.reference import SAVE_NODE, UNKNOWN_SINCE
 
 GRID5000 = ".grid5000.fr"
 JOBS_AT_ONCE = 5_000
 """Jobs whose cores are unfolded together: bounds the memory."""
 
 ONE_SITE = "keep the files of one site only: each site numbers its own jobs"
+PERIOD = ("node", "valid_from")
 HELD_ROW: dict[str, Any] = {
     "job_id": pl.Int64,
+    "started_at": pl.Datetime("us", "UTC"),
     "file": pl.String,
     "node": pl.String,
     "cluster": pl.String,
@@ -128,6 +130,7 @@ def merge(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def allocations(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
     """Cores and GPUs that jobs held on described nodes (`tables.Allocations`).
 
+    The hardware is that described for the job's start, and before the first description that one.
     GPUs are those that OAR tells, else those that the description gives to the cores held. Where
     only the node is known, all its cores and reservable GPUs were held.
 
@@ -139,37 +142,46 @@ def allocations(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: A node is not described, or lacks a core that a job held.
     """
+    first = pl.col("node").is_first_distinct()
+    hardware = nodes.sort(PERIOD).with_columns(
+        valid_from=pl.when(first).then(UNKNOWN_SINCE).otherwise("valid_from")
+    )
     parts = [
-        _allocations(part, nodes=nodes) for part in held.sort("job_id").iter_slices(JOBS_AT_ONCE)
+        _allocations(part, hardware=hardware)
+        for part in held.sort("job_id").iter_slices(JOBS_AT_ONCE)
     ]
     empty = pl.DataFrame(schema=tables.Allocations.create_empty().schema)
     table: pl.DataFrame = tables.conform(tables.Allocations, pl.concat([empty, *parts]))
     return table
 
 
-def _allocations(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
-    hardware = nodes.sort("valid_from").unique("node", keep="last")
-    reservable = (
-        hardware.explode("gpus", "gpu_reservable")
-        .filter("gpu_reservable")
-        .group_by("node")
-        .agg(reservable=pl.col("gpus").sort())
+def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
+    held = held.sort("started_at").join_asof(
+        hardware.select("node", "valid_from", own_cores="cores").sort("valid_from"),
+        left_on="started_at",
+        right_on="valid_from",
+        by="node",
+        check_sortedness=False,  # both are sorted, which polars cannot see within groups
     )
-    own = hardware.select("node", own_cores="cores").join(reservable, on="node", how="left")
-    held = held.join(own, on="node", how="left")
     for row in held.filter(pl.col("own_cores").is_null()).head(1).iter_rows(named=True):
         what = f"job {row['job_id']} held node {row['node']}, which nodes/ does not describe"
         raise InputError(what, where=row["file"], do=SAVE_NODE)
+    reservable = (
+        hardware.explode("gpus", "gpu_reservable")
+        .filter("gpu_reservable")
+        .group_by(PERIOD)
+        .agg(reservable=pl.col("gpus").sort())
+    )
     whole = pl.col("cores").is_null()
-    held = held.with_columns(
+    held = held.join(reservable, on=PERIOD, how="left").with_columns(
         cores=pl.coalesce(pl.col("cores").cast(pl.List(pl.UInt16)), "own_cores"),
         basis=pl.when(whole).then(pl.lit("whole_node")).otherwise(pl.lit("cores")),
     )
-    mapping = hardware.select("node", core="cores", gpu="core_gpus", known=True)
+    mapping = hardware.select(*PERIOD, core="cores", gpu="core_gpus", known=True)
     by_core = (
-        held.select("job_id", "file", "node", core="cores")
+        held.select("job_id", "file", *PERIOD, core="cores")
         .explode("core")
-        .join(mapping.explode("core", "gpu"), on=["node", "core"], how="left")
+        .join(mapping.explode("core", "gpu"), on=[*PERIOD, "core"], how="left")
     )
     for row in by_core.filter(pl.col("known").is_null()).head(1).iter_rows(named=True):
         core = f"core {row['core']} of {row['node']}"
@@ -192,7 +204,7 @@ def _allocations(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
 
 def _held_nodes(jobs: pl.DataFrame, site: str) -> Iterator[pl.DataFrame]:
     """A row a job and node held, with the short name of the node and its cluster."""
-    for part in jobs.select("job_id", "file", "held").iter_slices(JOBS_AT_ONCE):
+    for part in jobs.select("job_id", "started_at", "file", "held").iter_slices(JOBS_AT_ONCE):
         rows = part.explode("held").drop_nulls("held").unnest("held")
         written = pl.col("node").str.split(".")
         its_site = written.list.get(1, null_on_oob=True)
@@ -201,9 +213,9 @@ def _held_nodes(jobs: pl.DataFrame, site: str) -> Iterator[pl.DataFrame]:
             what = f"job {row['job_id']} held {row['node']}, which is not a node of {site}"
             raise InputError(what, where=row["file"], do=ONE_SITE)
         short = written.list.first()
-        yield rows.with_columns(node=short, cluster=short.str.replace(r"-[^-]*$", "")).select(
-            list(HELD_ROW)
-        )
+        yield rows.with_columns(
+            _utc(pl.col("started_at")), node=short, cluster=short.str.replace(r"-[^-]*$", "")
+        ).select(list(HELD_ROW))
 
 
 def _inside(start: datetime, end: datetime) -> pl.Expr:
@@ -249,16 +261,20 @@ def _check_nodes_told(jobs: pl.DataFrame) -> None:
 
 def _job_rows(jobs: pl.DataFrame, site: str) -> pl.DataFrame:
     """Jobs as `tables.Jobs`."""
-    micros = pl.col(TIMES) * 1_000_000
-    unknown = pl.lit(None, dtype=tables.Jobs.create_empty().schema["suspensions"])
+    spell = pl.element().struct
+    spells = pl.struct(_utc(spell.field(name)).alias(name) for name in ("started_at", "stopped_at"))
     rows = jobs.with_columns(
-        micros.cast(pl.Datetime("us", "UTC")),
+        _utc(pl.col(TIMES)),
         pl.col("types").fill_null([]),
+        pl.col("suspensions").list.eval(spells),
         site=pl.lit(site),
-        suspensions=unknown,
     )
     table: pl.DataFrame = tables.conform(tables.Jobs, rows)
     return table
+
+
+def _utc(seconds: pl.Expr) -> pl.Expr:
+    return (seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
 
 
 def _aside(rows: pl.DataFrame, reason: str) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from footprint.site import files, ndjson
 BLOCK_BYTES = 32 << 20
 FIELDS = ("timestamp", "device_id", "metric_id", "value", "labels")
 NEEDED = FIELDS[:4]
+RECORD_START = b'{"timestamp":'
 OTHER_NAMES = {"device": "device_id", "metric": "metric_id"}
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800  # 2000-01-01 and 2100-01-01
 USUAL_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:\d\d|Z)")
@@ -68,6 +69,76 @@ def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
         raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
     except (_Fault, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         raise _explained(path, explain) from None
+
+
+def answer(content: bytes) -> pl.DataFrame:
+    """Samples of one answer of the API, in its order, with all labels.
+
+    Columns `metric`, `device`, `timestamp`, `value` as of `samples`, and `labels` (JSON text, keys
+    sorted, as in `{"gpu":"0"}`).
+
+    Raises:
+        ValueError: The answer breaks off, or is not made of samples.
+    """
+    try:
+        text = _as_usual(content) or b"".join(ndjson.one_a_line(_blocks(content)))
+        found = _tidy(_records(text), "labels")
+    except ndjson.BrokenOff:
+        raise ValueError("the JSON breaks off") from None
+    except (_Fault, ValueError, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        raise ValueError("not samples of Kwollect") from None
+    texts = found["labels"].unique().to_list()
+    sorted_keys = {text: _sorted_keys(text) for text in texts}
+    return found.with_columns(pl.col("labels").replace_strict(sorted_keys, return_dtype=pl.String))
+
+
+def _as_usual(content: bytes) -> bytes | None:
+    """Records of an answer, each on a line, where it is written as usual; None: it is not.
+
+    The time comes first, and the same stands between all records (PostgreSQL puts a line break
+    there), so that they are quickly cut. In valid JSON the place to cut cannot be inside a text,
+    where a quotation mark stands behind a backslash; and each record has two braces that open, its
+    own and that of its labels.
+    """
+    if not (content.startswith(b"[" + RECORD_START) and content.endswith(b"}]")):
+        return None
+    second = content.find(RECORD_START, 2)
+    between = content[content.rfind(b"}", 0, second) + 1 : second] if second > 0 else b","
+    cut = b"}\n" + RECORD_START
+    text = content[1:-1].replace(b"}" + between + RECORD_START, cut)
+    n_records = text.count(cut) + 1
+    whole = text.count(b"\n") == n_records - 1 and text.count(b"{") == 2 * n_records
+    return text if whole and between.strip() == b"," else None
+
+
+def _records(text: bytes) -> pl.DataFrame:
+    """Records, each on a line, with all fields as text."""
+    schema: dict[str, Any] = dict.fromkeys(FIELDS, pl.String)
+    if not text.strip():
+        return pl.DataFrame(schema=schema)
+    if b"\\" not in text:
+        return pl.read_ndjson(text, schema=schema)
+    # Polars gives the texts inside labels without the backslashes that they need
+    records = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not all(isinstance(record, dict) for record in records):
+        raise _Fault
+    rows = [[_as_text(record.get(field)) for field in FIELDS] for record in records]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _blocks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), files.READ_BYTES):
+        yield content[start : start + files.READ_BYTES]
+
+
+def _sorted_keys(labels: str | None) -> str:
+    """Labels as text that is the same however the source ordered and spaced them."""
+    told = json.loads(labels or "{}") or {}
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
 
 def gpu_samples(path: Path) -> Iterator[pl.DataFrame]:

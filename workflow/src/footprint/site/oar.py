@@ -57,11 +57,16 @@ TIMES = ("submitted_at", "started_at", "stopped_at")
 INTEGERS = ("array_id", "array_index", "walltime_s", "exit_code")
 NOT_STARTED = ("waiting", "hold", "toackreservation")
 ENDED = ("terminated", "error")
+SUSPENDED = ("suspended", "resuming")
+"""States in which a job does not use what it holds: a resuming job still waits until that is free.
+OAR too takes both off the time that a job has run."""
+
 LAST = 2**63
 
 HELD = pl.List(
     pl.Struct({"node": pl.String, "cores": pl.List(pl.Int32), "gpus": pl.List(pl.Int32)})
 )
+SUSPENSIONS = pl.List(pl.Struct({"started_at": pl.Int64, "stopped_at": pl.Int64}))
 RECORD: dict[str, Any] = {
     "job_id": pl.Int64,
     "state": pl.String,
@@ -69,16 +74,18 @@ RECORD: dict[str, Any] = {
     "types": pl.List(pl.String),
     "events": pl.List(pl.String),
     **dict.fromkeys((*TIMES, *INTEGERS), pl.Int64),
+    "suspensions": SUSPENSIONS,
     "has_times": pl.Boolean,
     "tells_nodes": pl.Boolean,
     "held": HELD,
     "unknown_resource": pl.Int64,
     "file": pl.String,
 }
-"""A job as one answer tells it. Times are seconds since 1970. `has_times`: the answer has the times
-that the state calls for; `tells_nodes`: it would name nodes if there were any; `held`: nodes as
-written, with `cpuset`s (ascending; null when only the node is known) and GPUs (empty when the
-answer does not say); `unknown_resource`: a resource held that no table explains."""
+"""A job as one answer tells it. Times are seconds since 1970. `suspensions`: intervals in order,
+the last perhaps endless; `has_times`: the answer has the times that the state calls for;
+`tells_nodes`: it would name nodes if there were any; `held`: nodes as written, with `cpuset`s
+(ascending; null when only the node is known) and GPUs (empty when the answer does not say);
+`unknown_resource`: a resource held that no table explains."""
 
 SAVE_JOBS = "save /sites/<site>/jobs?resources=yes, oarapi jobs/details or oarstat -f -J"
 SAVE_RESOURCES = "save oarapi resources/details.json?limit=999999 into resources/"
@@ -121,6 +128,8 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
     States are in lower case, without what tools add in brackets. A job that has not started, or was
     stopped before its start, has no start, end or nodes, and one that has not ended no end,
     whatever an answer predicts. Only resources that were assigned count, and of those only cores.
+    Suspensions are known where a job has the key `state_logs`: rows of OAR's table
+    `job_state_logs`, which OAR's own answers lack.
 
     Args:
         document: The decoded JSON.
@@ -140,6 +149,42 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
             for name, value in _job(item, file, known).items():
                 columns[name].append(value)
     return pl.DataFrame(columns, schema=RECORD)
+
+
+def suspensions(
+    logs: Iterable[Mapping[str, Any]] | None, job: str, file: str
+) -> list[dict[str, int | None]] | None:
+    """Intervals in which a job was suspended, as RECORD has them; those that touch are one.
+
+    Args:
+        logs: Rows of OAR's table `job_state_logs` (`job_state`, `date_start`, `date_stop`); None
+            where the source does not tell.
+        job: The job, for messages.
+        file: The file that they come from, for messages.
+
+    Raises:
+        InputError: A time is not a number.
+    """
+    if logs is None:
+        return None
+    bounds = [
+        (
+            _integer(log.get("date_start"), file, job, "state log") or 0,
+            _integer(log.get("date_stop"), file, job, "state log") or LAST,
+        )
+        for log in logs
+        if str(log.get("job_state")).lower() in SUSPENDED
+    ]
+    spells: list[list[int]] = []
+    for start, stop in sorted(bounds):
+        if spells and start <= spells[-1][1]:
+            spells[-1][1] = max(stop, spells[-1][1])
+        else:
+            spells.append([start, stop])
+    return [
+        {"started_at": start, "stopped_at": None if stop == LAST else stop}
+        for start, stop in spells
+    ]
 
 
 def _objects(document: Any, file: str) -> Iterator[dict[str, Any]]:
@@ -215,6 +260,7 @@ def _job(item: dict[str, Any], file: str, resources: Resources) -> dict[str, Any
         "name": record["name"] or None,
         "types": _types(item.get("types")),
         "events": _events(item.get("events"), job, file),
+        "suspensions": suspensions(item.get("state_logs"), job, file),
         "has_times": has_start and (has_stop or state not in ENDED),
         "tells_nodes": not HOLDING_KEYS.isdisjoint(item),
         "held": held,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from footprint import tables
 from footprint.errors import InputError
 from footprint.site import files
 from footprint.site.kwollect import OFFSET, utc
+from footprint.site.reference import SAVE_NODE, cluster_of
 
 STATES = ("absent", "suspected", "dead", "maintenance", "standby", "alive")
 COLUMNS = ("node", "state", "from", "to")
@@ -34,12 +36,23 @@ def read_states(path: Path, *, name: str) -> pl.DataFrame:
         name: The file as messages should name it.
 
     Raises:
-        InputError: A column is missing, a state is unknown, a time has no offset or ends before it
-            starts; the message names the line.
+        InputError: A column is missing, or see `parse_states`; the message names the line.
+    """
+    return parse_states(_rows(path, name))
+
+
+def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
+    """Rows of `tables.States` from notes with the place that each comes from.
+
+    Raises:
+        InputError: A note is no object or its state unknown, a time has no offset or ends before it
+            starts.
     """
     rows: list[dict[str, Any]] = []
     places: list[str] = []
-    for where, row in _rows(path, name):
+    for where, row in notes:
+        if not isinstance(row, dict):
+            raise InputError("this is no state", where=where, do=EXPECTED)
         if not row.get("node") or str(row.get("state")).lower() not in STATES:
             what = f"state {row.get('state')!r} of node {row.get('node')!r}"
             raise InputError(what, where=where, do=f"states are {', '.join(STATES)}")
@@ -65,21 +78,48 @@ def read_states(path: Path, *, name: str) -> pl.DataFrame:
     )
 
 
+def in_window(
+    rows: pl.DataFrame, *, nodes: pl.DataFrame, where: str, start: datetime, end: datetime
+) -> pl.LazyFrame:
+    """Intervals that touch [start, end), each once (`tables.States`).
+
+    Args:
+        rows: Intervals, as `read_states` gives them.
+        nodes: `tables.Nodes` of the study's clusters.
+        where: Where the intervals come from, for messages.
+        start: Start of the window.
+        end: End of the window, excluded.
+
+    Raises:
+        InputError: A node of a described cluster has no description, or a node has two states from
+            the same time on.
+    """
+    rows = rows.unique()
+    for node in sorted(set(rows["node"]) - set(nodes["node"])):
+        if cluster_of(node) in set(nodes["cluster"]):
+            raise InputError(f"node {node} is not described in nodes/", where=where, do=SAVE_NODE)
+    key = ["node", "started_at"]
+    twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)
+    for node, since in twice.select(key).head(1).iter_rows():
+        what = f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
+        raise InputError(what, where=where, do="keep one of them")
+    touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
+    found: pl.DataFrame = tables.conform(tables.States, rows.filter(touches))
+    return found.lazy()
+
+
 def _text(value: Any) -> str | None:
     return None if value is None else str(value).strip()
 
 
-def _rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     """Rows with the place that each comes from."""
     content = b"".join(files.blocks(path)).decode("utf-8-sig", "replace")
     if content.lstrip()[:1] in ("[", "{"):
         for document in files.documents(path):
             items = document.get("items", [document]) if isinstance(document, dict) else document
             for number, item in enumerate(items, start=1):
-                where = f"{name}, item {number}"
-                if not isinstance(item, dict):
-                    raise InputError("this is no state", where=where, do=EXPECTED)
-                yield where, item
+                yield f"{name}, item {number}", item
     else:
         reader = csv.DictReader(io.StringIO(content))
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):

@@ -1,13 +1,17 @@
-"""Power of every node from what happens on it, its sensor, and the exact energy of its jobs."""
+"""Power of every node from what happens on it, what is read of it, the exact energy of its jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from threading import Lock
 
 import numpy as np
 
+from footprint.site.simulated import load
+from footprint.site.simulated.exporters import SERIES, Exporter, source_of
 from footprint.site.simulated.hardware import Node
-from footprint.site.simulated.load import Draw, draw
+from footprint.site.simulated.load import Draw, Work
 from footprint.site.simulated.outages import Outage
 from footprint.site.simulated.random_numbers import generator
 from footprint.site.simulated.records import suspension_s
@@ -25,6 +29,9 @@ _BOOT_W = 55.0
 _BOOT_S = 240.0
 _SLEEPS_AFTER_S = 2400.0
 _J_PER_KWH = 3.6e6
+# Readings of one node are asked for again and again, a day at a time: sensors are kept, and so are
+# exporters. Each holds 1 to 6 MB in nine weeks.
+_KEPT = 64
 
 
 class Electricity:
@@ -58,18 +65,31 @@ class Electricity:
                 self._jobs[node.name].append((job, mask))
         for outage in outages:
             self._outages[outage.node].append(outage)
+        self._lock = Lock()
+        self._sensors = lru_cache(maxsize=_KEPT)(self._build_sensor)
+        self._exporters = lru_cache(maxsize=len(SERIES) * _KEPT)(self._build_exporter)
 
     def signal(self, node: Node) -> NodeSignal:
         """Power of a node as a function of time."""
         draws = self._draws_without_jobs(node)
-        for job, mask in self._jobs[node.name]:
-            draws += self._draws_of(job, node, mask)
+        draws += [load.of_node(work, node) for work in self._work_on(node)]
         return NodeSignal(
             self._seed, node.name, draws, idle_w=self._idle_w(node), end_s=float(self._end_s)
         )
 
     def sensor(self, node: Node) -> Sensor | None:
-        """The BMC of a node, None where none is read."""
+        """The BMC of a node, None where none is read. Threads may ask at the same time."""
+        with self._lock:
+            return self._sensors(node)
+
+    def exporter(self, node: Node, metric: str) -> Exporter | None:
+        """The exporter of a node that has a series, None where none has; for threads, too."""
+        if metric not in SERIES:
+            return None
+        with self._lock:
+            return self._exporters(node, metric)
+
+    def _build_sensor(self, node: Node) -> Sensor | None:
         if node.facts.sensor_step_w is None:
             return None
         return Sensor(
@@ -77,7 +97,26 @@ class Electricity:
             node,
             self.signal(node),
             step_w=node.facts.sensor_step_w,
-            stuck_s=self._stuck_spells().get(node.name, []),
+            stuck_s=self._stuck_spells.get(node.name, []),
+            end_s=float(self._end_s),
+        )
+
+    def _build_exporter(self, node: Node, metric: str) -> Exporter | None:
+        source = source_of(metric, node, self._work_on(node), seed=self._seed)
+        if source is None:
+            return None
+        # Kwollect reads exporters for jobs, unless their users install the node themselves
+        watched_s = [
+            (float(job.started_s or 0), float(self._stop_s(job)))
+            for job, _ in self._jobs[node.name]
+            if "deploy" not in job.request.types
+        ]
+        return Exporter(
+            self._seed,
+            node.name,
+            metric,
+            source,
+            watched_s=watched_s,
             end_s=float(self._end_s),
         )
 
@@ -117,18 +156,21 @@ class Electricity:
         """Power of the idle node: its cluster's, give or take 4 %."""
         return node.facts.idle_w * (0.96 + 0.08 * generator(self._seed, "idle", node.name).random())
 
-    def _draws_of(self, job: Job, node: Node, mask: int) -> list[Draw]:
-        """Power that a job adds: two courses when it was suspended, with nothing between them."""
+    def _work_on(self, node: Node) -> list[Work]:
+        """What jobs do on a node: one that was suspended before and after, nothing in between."""
         return [
-            draw(
-                job.request.load,
-                node,
-                mask,
-                uses_gpus=not job.request.n_cores,
-                started_s=first_s,
-                stopped_s=last_s,
-                rng=generator(self._seed, "load", job.job_id, part),
+            Work(
+                load.activity(
+                    job.request.load,
+                    started_s=first_s,
+                    stopped_s=last_s,
+                    rng=generator(self._seed, "load", job.job_id, part),
+                ),
+                n_cores=mask.bit_count(),
+                gpus=[] if job.request.n_cores else node.gpus_of(mask),
+                roughness=job.request.load.roughness,
             )
+            for job, mask in self._jobs[node.name]
             for part, (first_s, last_s) in enumerate(self._held_s(job))
         ]
 
@@ -180,6 +222,7 @@ class Electricity:
             reached_s = max(reached_s, stop_s)
         return [*gaps, (float(reached_s), float(self._end_s))]
 
+    @cached_property
     def _stuck_spells(self) -> dict[str, Spells]:
         """Spells of hours in which a sensor repeats itself, by node.
 

@@ -6,11 +6,13 @@ milliseconds; inside them the node's noise (`signal.py`) is scaled with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from footprint.site.simulated.catalogue import Gpu
 from footprint.site.simulated.hardware import Node
 from footprint.site.simulated.requests import Load
 
@@ -33,8 +35,24 @@ class Course(NamedTuple):
     cpu: Floats
 
 
+class Work(NamedTuple):
+    """What a job does on a node.
+
+    Attributes:
+        course: Its course since the simulation's origin; nothing from the last piece on.
+        n_cores: Cores that it holds of the node.
+        gpus: GPUs that it uses.
+        roughness: Standard deviation of slow noise, as a part of its power.
+    """
+
+    course: Course
+    n_cores: int
+    gpus: Sequence[int]
+    roughness: float
+
+
 class Draw(NamedTuple):
-    """Power of a job on a node: starts of its pieces, watts, and variances of fast and slow noise.
+    """Power that a job adds: starts of its pieces, watts, and variances of fast and slow noise.
 
     The last piece is the end: nothing is drawn from there on.
     """
@@ -150,42 +168,50 @@ def course(load: Load, *, length_s: float, rng: np.random.Generator) -> Course:
     return Course(np.zeros(1), np.array([load.gpu_level]), np.array([load.cpu_level]))
 
 
-def draw(
-    load: Load,
-    node: Node,
-    mask: int,
-    *,
-    uses_gpus: bool,
-    started_s: float,
-    stopped_s: float,
-    rng: np.random.Generator,
-) -> Draw:
-    """Power that a job adds to a node.
+def activity(load: Load, *, started_s: float, stopped_s: float, rng: np.random.Generator) -> Course:
+    """What a job does, in seconds since the simulation's origin.
 
     The program starts a little after the job and is gone a little before its end, as prologue and
     epilogue have it, so that power does not jump on whole seconds.
 
     Args:
         load: What the program is like.
-        node: Node.
-        mask: Cores held.
-        uses_gpus: Whether it uses the GPUs that go with the cores.
         started_s: Start of the job, in seconds since the simulation's origin.
         stopped_s: End of the job.
         rng: Random numbers of this job alone.
+
+    Returns:
+        Its course, with nothing from the last piece on.
     """
     first_s = started_s + 0.2 + 2.8 * rng.random()
     last_s = stopped_s - 0.1 - 1.4 * rng.random()
     if last_s - first_s < _SHORTEST_S:
-        return Draw(np.array([started_s]), np.zeros(1), np.zeros(1), np.zeros(1))
-    activity = course(load, length_s=last_s - first_s, rng=rng)
-    gpus = node.gpus_of(mask) if uses_gpus else []
-    gpus_w = sum(node.gpus[gpu].limit_w - node.gpus[gpu].idle_w for gpu in gpus)
-    cores_w = node.facts.n_cpus * node.facts.tdp_w * mask.bit_count() / node.n_cores
-    power_w = _OVERHEAD * (activity.gpu * gpus_w + activity.cpu * cores_w * _PROCESSOR_RANGE)
-    return Draw(
-        np.append(activity.starts_s + first_s, last_s),
-        np.append(power_w, 0.0),
-        np.append((_FAST_NOISE * power_w) ** 2, 0.0),
-        np.append((load.roughness * power_w) ** 2, 0.0),
+        return Course(np.array([started_s]), np.zeros(1), np.zeros(1))
+    program = course(load, length_s=last_s - first_s, rng=rng)
+    return Course(
+        np.append(program.starts_s + first_s, last_s),
+        np.append(program.gpu, 0.0),
+        np.append(program.cpu, 0.0),
     )
+
+
+def of_node(work: Work, node: Node) -> Draw:
+    """Power that a job adds to a node."""
+    gpus_w = sum(_range_w(node.gpus[gpu]) for gpu in work.gpus)
+    cores_w = node.facts.n_cpus * node.facts.tdp_w * work.n_cores / node.n_cores
+    power_w = _OVERHEAD * (work.course.gpu * gpus_w + work.course.cpu * cores_w * _PROCESSOR_RANGE)
+    return _noisy(work, power_w)
+
+
+def of_gpu(work: Work, gpu: Gpu) -> Draw:
+    """Power that a job adds to one of the GPUs that it uses; it is in that of the node."""
+    return _noisy(work, work.course.gpu * _range_w(gpu))
+
+
+def _range_w(gpu: Gpu) -> float:
+    return gpu.limit_w - gpu.idle_w
+
+
+def _noisy(work: Work, power_w: Floats) -> Draw:
+    fast_w2, slow_w2 = (_FAST_NOISE * power_w) ** 2, (work.roughness * power_w) ** 2
+    return Draw(work.course.starts_s, power_w, fast_w2, slow_w2)

@@ -66,13 +66,16 @@ def number(jobs: Sequence[Job]) -> None:
         job.job_id = FIRST_JOB_ID + rank
 
 
-def overlaps(job: Job, *, first_s: float, last_s: float) -> bool:
-    """Whether a job held a node, or was submitted, in [first_s, last_s)."""
-    if first_s <= job.submitted_s < last_s:
-        return True
-    if job.started_s is None or job.started_s >= last_s:
-        return False
-    return job.stopped_s is None or job.stopped_s > first_s
+def is_of(job: Job, *, first_s: float, last_s: float) -> bool:
+    """Whether a job held a node, or was submitted and never started, in [first_s, last_s).
+
+    So does OAR's API decide which jobs it gives for a window. A job that ended as it started held
+    nothing, and counts by its start.
+    """
+    if job.started_s is None:
+        return first_s <= job.submitted_s < last_s
+    ended = job.stopped_s is not None and job.stopped_s <= first_s
+    return job.started_s < last_s and (job.started_s >= first_s or not ended)
 
 
 def suspension_s(job: Job) -> tuple[int, int] | None:

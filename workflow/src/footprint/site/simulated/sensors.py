@@ -15,16 +15,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from footprint.site.simulated.clock import US, Clock
 from footprint.site.simulated.hardware import Node
 from footprint.site.simulated.random_numbers import generator
 from footprint.site.simulated.signal import NodeSignal
 from footprint.site.simulated.timetable import DAY_S, HOUR_S
 
-PERIOD_S = 5.0007
+_PERIOD_S = 5
 FAULTS = ("missed", "duplicate", "nan", "null", "not_positive", "spike", "stuck")
-_US = 1_000_000
-_JITTER_US = 8000
-_SCATTER, _SCATTERED = 40503, 0xFFFF
 # Per reading, but for the bursts and outages, which are per day.
 _MISSED = 4e-4
 _BURSTS_A_DAY = 1.0
@@ -71,37 +69,19 @@ class Sensor:
         """
         rng = generator(seed, "sensor", node.name)
         self._node, self._signal, self._step_w = node, signal, step_w
-        self._phase_us = int(rng.integers(_JITTER_US, 5 * _US))
-        self._period_us = round(PERIOD_S * _US) + int(rng.integers(-100, 100))
-        self.n_readings = int((end_s * _US - self._phase_us) // self._period_us)
-        self._stuck = [
-            (self._first_at(start_s), self._first_at(stop_s)) for start_s, stop_s in stuck_s
-        ]
+        self._clock = Clock(rng, period_s=_PERIOD_S, end_s=end_s)
+        self._stuck = [self._clock.between(*spell_s) for spell_s in stuck_s]
         self._copies = self._draw_copies(seed, rng, end_s=end_s)
         self._bad = self._draw_bad(rng)
-        late = _some(rng, self.n_readings, _LATE)
+        late = _some(rng, self._clock.n_readings, _LATE)
         self._late = np.sort(late[self._copies[late] > 0])
         self._late_by = rng.integers(1, _MOST_LATE_BY, len(self._late))
-
-    def times_us(self, first: int, last: int) -> NDArray[np.int64]:
-        """Times of the readings from `first` to before `last`, in microseconds since the origin."""
-        index = np.arange(first, last)
-        # a fixed function of the index, as scattered as random numbers: multiplicative hashing
-        jitter_us = (index * _SCATTER & _SCATTERED) * (2 * _JITTER_US) // (_SCATTERED + 1)
-        return self._phase_us - _JITTER_US + index * self._period_us + jitter_us
-
-    def _first_at(self, at_s: float) -> int:
-        """Number of the first reading at or after a time."""
-        at_us = round(at_s * _US)
-        near = (at_us - self._phase_us) // self._period_us
-        low, high = max(0, near - 2), max(0, min(self.n_readings, near + 4))
-        return low + int(np.searchsorted(self.times_us(low, high), at_us, side="left"))
 
     def _draw_copies(
         self, seed: int, rng: np.random.Generator, *, end_s: float
     ) -> NDArray[np.uint8]:
         """How often each reading is reported: 1, 0 when it was missed, 2 when it is repeated."""
-        n, days = self.n_readings, end_s / DAY_S
+        n, days = self._clock.n_readings, end_s / DAY_S
         slow = _SLOW_SENSOR if self._node.facts.slow_sensor else 1.0
         copies = np.ones(n, dtype=np.uint8)
         copies[_some(rng, n, _DUPLICATE)] = 2
@@ -115,11 +95,12 @@ class Sensor:
         for _ in range(max(1, round(days / 28))):
             start_s = common.random() * end_s
             stop_s = start_s + HOUR_S * (0.2 + 0.6 * common.random())
-            copies[self._first_at(start_s) : self._first_at(stop_s)] = 0
+            first, last = self._clock.between(start_s, stop_s)
+            copies[first:last] = 0
         return copies
 
     def _draw_bad(self, rng: np.random.Generator) -> Bad:
-        n = self.n_readings
+        n = self._clock.n_readings
         index = _some(rng, n, sum(_BAD.values()))
         index = np.sort(index[self._copies[index] == 1])
         kinds = list(_BAD)
@@ -136,7 +117,7 @@ class Sensor:
 
     def _readings_w(self, times_us: NDArray[np.int64]) -> NDArray[np.float64]:
         """Readings as a sensor without faults would give them."""
-        power_w = self._signal.power_w(times_us / _US)
+        power_w = self._signal.power_w(times_us / US)
         return np.asarray(np.rint(power_w / self._step_w) * self._step_w)
 
     def frame(self, *, start_s: float, end_s: float, origin_us: int) -> pl.DataFrame:
@@ -147,14 +128,14 @@ class Sensor:
             end_s: End.
             origin_us: The origin, in microseconds since 1970.
         """
-        first, last = self._first_at(max(start_s, 0.0)), self._first_at(end_s)
-        times_us = self.times_us(first, last)
+        first, last = self._clock.between(start_s, end_s)
+        times_us = self._clock.times_us(first, last)
         values_w = self._readings_w(times_us)
         for start, stop in self._stuck:
             low, high = max(start, first), min(stop, last)
             if low < high:
                 values_w[low - first : high - first] = self._readings_w(
-                    self.times_us(start, start + 1)
+                    self._clock.times_us(start, start + 1)
                 )[0]
         inside = _inside(self._bad.number, first, last)
         at = self._bad.number[inside] - first
@@ -191,7 +172,7 @@ class Sensor:
 
     def faults(self, *, start_s: float, end_s: float) -> dict[str, int]:
         """Readings in [start_s, end_s) by kind of fault (`FAULTS`)."""
-        first, last = self._first_at(max(start_s, 0.0)), self._first_at(end_s)
+        first, last = self._clock.between(start_s, end_s)
         copies = self._copies[first:last]
         kinds = self._bad.kind[_inside(self._bad.number, first, last)]
         counted = {"missed": int((copies == 0).sum()), "duplicate": int((copies == 2).sum())}

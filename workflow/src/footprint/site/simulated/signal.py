@@ -47,6 +47,11 @@ class Noise:
         ]
         self._slow = np.clip(np.concatenate(slow)[: len(days) * _SLOW_A_DAY + 1], -3.5, 3.5)
 
+    @classmethod
+    def over(cls, seed: int, node: str, first_s: float, last_s: float) -> Noise:
+        """The noise of the days from that of a time to that of another."""
+        return cls(seed, node, first_day=int(first_s // DAY_S), last_day=int(last_s // DAY_S))
+
     def _cells(self, times_s: Floats) -> tuple[Integers, Floats]:
         """Cell of F at some times, and how far into it they are, as parts of it."""
         at = times_s / _FAST_S
@@ -84,6 +89,50 @@ class Noise:
         return _SLOW_S * (total[knot] + part * (low[knot] + 0.5 * part * (high - low)[knot]))
 
 
+class Stack:
+    """Draws added up: power that jumps at breakpoints, and what noise is multiplied with.
+
+    Attributes:
+        breaks_s: Where the power may jump, ascending, from the simulation's origin on.
+        base_w: Power from each breakpoint on, without noise.
+        fast_w: What F is multiplied with from there on.
+        slow_w: What S is multiplied with.
+    """
+
+    def __init__(
+        self,
+        draws: Sequence[Draw],
+        *,
+        idle_w: float = 0.0,
+        idle_noise_w: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        """Add draws to an idle power and the standard deviations of its fast and slow noise."""
+        starts_s = np.concatenate([np.zeros(1), *(draw.starts_s for draw in draws)])
+        order = np.argsort(starts_s, kind="stable")
+
+        def summed(at_rest: float, parts: list[Floats]) -> Floats:
+            steps = [np.array([at_rest]), *(np.diff(part, prepend=0.0) for part in parts)]
+            return np.cumsum(np.concatenate(steps)[order])
+
+        fast_w, slow_w = idle_noise_w
+        self.breaks_s: Floats = starts_s[order]
+        self.base_w: Floats = summed(idle_w, [draw.power_w for draw in draws])
+        self.fast_w = _root(summed(fast_w**2, [draw.fast_w2 for draw in draws]))
+        self.slow_w = _root(summed(slow_w**2, [draw.slow_w2 for draw in draws]))
+
+    def power_w(self, times_s: Floats, fast: Floats, slow: Floats) -> Floats:
+        """Power at some times, one at least, which must ascend; `fast` and `slow` are F and S."""
+        bounds_s = times_s[[0, -1]]
+        first, last = np.searchsorted(self.breaks_s, bounds_s, side="right") - [1, 0]
+        # the few breakpoints are looked up among the many times, not the other way round
+        after = np.searchsorted(times_s, self.breaks_s[first:last], side="left")
+        lengths = np.diff(after, append=len(times_s))
+        power_w = np.repeat(self.base_w[first:last], lengths)
+        power_w += np.repeat(self.fast_w[first:last], lengths) * fast
+        power_w += np.repeat(self.slow_w[first:last], lengths) * slow
+        return power_w
+
+
 class NodeSignal:
     """Power of one node from the simulation's origin to its end."""
 
@@ -100,65 +149,39 @@ class NodeSignal:
             end_s: End of the simulation.
         """
         self._seed, self._node, self._end_s = seed, node, end_s
-        fast_w, slow_w = idle_noise_w(idle_w)
-        starts = [np.zeros(1), *(draw.starts_s for draw in draws)]
-        starts_s = np.concatenate(starts)
-        order = np.argsort(starts_s, kind="stable")
-        self._breaks_s: Floats = starts_s[order]
-
-        def summed(at_rest: float, parts: list[Floats]) -> Floats:
-            steps = [np.array([at_rest]), *(np.diff(part, prepend=0.0) for part in parts)]
-            return np.cumsum(np.concatenate(steps)[order])
-
-        self._base_w: Floats = summed(idle_w, [draw.power_w for draw in draws])
-        self._fast_w = _root(summed(fast_w**2, [draw.fast_w2 for draw in draws]))
-        self._slow_w = _root(summed(slow_w**2, [draw.slow_w2 for draw in draws]))
+        self._stack = Stack(draws, idle_w=idle_w, idle_noise_w=idle_noise_w(idle_w))
 
     @property
     def breakpoints_s(self) -> Floats:
         """Where the power may jump, ascending."""
-        return self._breaks_s
+        return self._stack.breaks_s
 
     def power_w(self, times_s: Floats) -> Floats:
         """Power at some times, which must ascend and lie inside the simulation."""
         if not len(times_s):
             return np.empty(0)
-        noise = self._noise(times_s[0], times_s[-1])
-        # the few breakpoints are looked up among the many times, not the other way round
-        after = np.searchsorted(times_s, self._breaks_s, side="left")
-        lengths = np.diff(after, append=len(times_s))
-        power_w = np.repeat(self._base_w, lengths)
-        power_w += np.repeat(self._fast_w, lengths) * noise.fast(times_s)
-        power_w += np.repeat(self._slow_w, lengths) * noise.slow(times_s)
-        return power_w
+        noise = Noise.over(self._seed, self._node, times_s[0], times_s[-1])
+        return self._stack.power_w(times_s, noise.fast(times_s), noise.slow(times_s))
 
     def energy_j(self, times_s: Floats) -> Floats:
         """Energy from the simulation's origin to some times, in joules."""
-        noise = self._noise(0.0, self._end_s)
-        breaks_s = self._breaks_s
+        noise = Noise.over(self._seed, self._node, 0.0, self._end_s)
+        stack, breaks_s = self._stack, self._stack.breaks_s
         n = len(breaks_s)
         points_s = np.concatenate((breaks_s, times_s))
         fast, slow = noise.fast_integral(points_s), noise.slow_integral(points_s)
         pieces = (
-            self._base_w[:-1] * np.diff(breaks_s)
-            + self._fast_w[:-1] * np.diff(fast[:n])
-            + self._slow_w[:-1] * np.diff(slow[:n])
+            stack.base_w[:-1] * np.diff(breaks_s)
+            + stack.fast_w[:-1] * np.diff(fast[:n])
+            + stack.slow_w[:-1] * np.diff(slow[:n])
         )
         reached_j = np.concatenate(([0.0], np.cumsum(pieces)))
         here = np.searchsorted(breaks_s, times_s, side="right") - 1
         return np.asarray(
             reached_j[here]
-            + self._base_w[here] * (times_s - breaks_s[here])
-            + self._fast_w[here] * (fast[n:] - fast[here])
-            + self._slow_w[here] * (slow[n:] - slow[here])
-        )
-
-    def _noise(self, first_s: float, last_s: float) -> Noise:
-        return Noise(
-            self._seed,
-            self._node,
-            first_day=int(first_s // DAY_S),
-            last_day=int(last_s // DAY_S),
+            + stack.base_w[here] * (times_s - breaks_s[here])
+            + stack.fast_w[here] * (fast[n:] - fast[here])
+            + stack.slow_w[here] * (slow[n:] - slow[here])
         )
 
 

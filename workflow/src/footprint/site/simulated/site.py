@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,14 @@ _SET_ASIDE = pl.Schema(
     }
 )
 _FAULTS = pl.Schema({"node": pl.String(), "kind": pl.String(), "n_readings": pl.Int64()})
+
+
+class _Span(TypedDict):
+    """A window as sensors and exporters take it."""
+
+    start_s: float
+    end_s: float
+    origin_us: int
 
 
 class SimulatedSite:
@@ -107,7 +115,10 @@ class SimulatedSite:
         return hardware.describe(self._nodes, site=self.site)
 
     def jobs(self, *, start: datetime, end: datetime) -> JobRecords:
-        """Jobs that held a node, or were submitted, in [start, end); none is set aside."""
+        """Jobs that held a node, or were submitted and never started, in [start, end).
+
+        None is set aside.
+        """
         jobs = self._jobs_in(start, end)
         return JobRecords(
             records.jobs_frame(jobs, self._jobs, site=self.site, origin=self._origin),
@@ -129,6 +140,57 @@ class SimulatedSite:
         Raises:
             InputError: A cluster that the site does not have.
         """
+        names = self._names_of(cluster) if metric == METRIC else []
+        frames = (self.power_of(name, start=start, end=end) for name in names)
+        return (frame for frame in frames if frame is not None)
+
+    def power_of(self, node: str, *, start: datetime, end: datetime) -> pl.DataFrame | None:
+        """Readings of one node in [start, end), None where it has no BMC that is read.
+
+        Threads may ask at the same time.
+
+        Returns:
+            `node`, `timestamp`, `power_w`, as the protocol has them.
+
+        Raises:
+            InputError: A node that the site does not have.
+        """
+        sensor = self._electricity.sensor(self._node(node))
+        return None if sensor is None else sensor.frame(**self._span(start, end))
+
+    def devices(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """A series of the nodes' exporters (`exporters.SERIES`) in [start, end).
+
+        One frame a node where something was read: none of GPUs where there are none.
+
+        Raises:
+            InputError: A cluster that the site does not have.
+        """
+        frames = (
+            self.devices_of(name, metric=metric, start=start, end=end)
+            for name in self._names_of(cluster)
+        )
+        return (frame for frame in frames if frame is not None)
+
+    def devices_of(
+        self, node: str, *, metric: str, start: datetime, end: datetime
+    ) -> pl.DataFrame | None:
+        """A series of one node's exporters in [start, end), None where nothing was read.
+
+        Threads may ask at the same time.
+
+        Returns:
+            `node`, `labels`, `timestamp`, `value`, as the protocol has them.
+
+        Raises:
+            InputError: A node that the site does not have.
+        """
+        exporter = self._electricity.exporter(self._node(node), metric)
+        return None if exporter is None else exporter.frame(**self._span(start, end))
+
+    def _names_of(self, cluster: str) -> list[str]:
         known = sorted({node.cluster for node in self._nodes})
         if cluster not in known:
             raise InputError(
@@ -136,21 +198,14 @@ class SimulatedSite:
                 where="study.clusters",
                 do=f"choose among {', '.join(known)}",
             )
-        nodes = [node for node in self._nodes if node.cluster == cluster]
-        return self._power(nodes if metric == METRIC else [], start=start, end=end)
+        return [node.name for node in self._nodes if node.cluster == cluster]
 
-    def _power(
-        self, nodes: Sequence[Node], *, start: datetime, end: datetime
-    ) -> Iterator[pl.DataFrame]:
-        span_s = {
+    def _span(self, start: datetime, end: datetime) -> _Span:
+        return {
             "start_s": max(0.0, self._since_origin_s(start)),
             "end_s": min(float(self._end_s), self._since_origin_s(end)),
+            "origin_us": round(self._origin.timestamp()) * 1_000_000,
         }
-        origin_us = round(self._origin.timestamp()) * 1_000_000
-        for node in nodes:
-            sensor = self._electricity.sensor(node)
-            if sensor is not None:
-                yield sensor.frame(**span_s, origin_us=origin_us)
 
     def sensor_steps_w(self) -> dict[str, float]:
         """What the readings of each cluster are multiples of, in watts; 0 where nothing is read."""
@@ -225,7 +280,7 @@ class SimulatedSite:
 
     def _jobs_in(self, start: datetime, end: datetime) -> list[Job]:
         first_s, last_s = self._since_origin_s(start), self._since_origin_s(end)
-        return [job for job in self._jobs if records.overlaps(job, first_s=first_s, last_s=last_s)]
+        return [job for job in self._jobs if records.is_of(job, first_s=first_s, last_s=last_s)]
 
 
 def _day(source: Mapping[str, Any], key: str) -> datetime:

@@ -1,0 +1,153 @@
+"""A service of a few lines behind real HTTP, and a client of it: for tests of what is asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from footprint import settings
+from footprint.site.grid5000.answers import Answers
+from footprint.site.grid5000.service import Service
+
+METRIC, FORMER = "bmc_node_power_watt", "bmc_power_node_watt"
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+Query = dict[str, str]
+Answer = Callable[[str, Query], Any]
+"""What is answered to a path and its parameters: JSON, or a status with a text or JSON."""
+
+
+class Api:
+    """A service that runs.
+
+    Attributes:
+        url: Its address.
+        answer: What it answers; may be exchanged.
+        asked: Paths and parameters of the requests, in order.
+    """
+
+    def __init__(self, url: str, answer: Answer) -> None:
+        self.url, self.answer = url, answer
+        self.asked: list[tuple[str, Query]] = []
+
+    def forget(self) -> None:
+        """Start the list of requests anew."""
+        self.asked = []
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[Api]:
+    """A service for the time of a test."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            query = dict(parse_qsl(url.query))
+            api.asked.append((url.path, query))
+            found = api.answer(url.path, query)
+            status, body = found if isinstance(found, tuple) else (200, found)
+            content = (body if isinstance(body, str) else json.dumps(body)).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        api = Api(f"http://127.0.0.1:{server.server_address[1]}", answer)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield api
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def config(url: str, *, study: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """A loaded configuration that asks a service, and takes no failure for one that may pass."""
+    usual = {"site": "nancy", "start": "2025-03-03", "end": "2025-03-04"}
+    source = {"kind": "grid5000", "url": url} | changes.pop("source", {})
+    download = {"retries": 0, "wait_s": 0.01, "concurrency": 1} | changes.pop("download", {})
+    raw = {"study": usual | (study or {}), "source": source, "download": download}
+    return settings.load(raw | changes)
+
+
+def service(url: str, folder: Path, **download: Any) -> Service:
+    """A client whose answers are kept in a folder; another one stands for another run."""
+    made = config(url, download=download)
+    return Service(made["source"], made["download"], Answers(folder / "answers"))
+
+
+def reading(node: str, at: datetime, value: Any, *, metric: str = METRIC, **labels: str) -> Any:
+    """A sample as Kwollect writes it."""
+    return {
+        "timestamp": at.isoformat(),
+        "device_id": node,
+        "metric_id": metric,
+        "value": value,
+        "labels": labels,
+    }
+
+
+@dataclass
+class Kwollect:
+    """Kwollect in miniature: nodes that have a reading each minute, the first at a whole one.
+
+    Bounds are inclusive, as the real one's. The reading of a minute is its number since `since`.
+
+    Attributes:
+        nodes: Nodes of which it has readings.
+        since: Time of the first reading.
+        until: Time after the last.
+        max_rows: Most samples that it answers.
+        failing: Nodes of which no reading can be had.
+        renamed: Readings before have the former name of the metric alone.
+        silent: Nodes and hours (of the day) of which only means were kept.
+    """
+
+    nodes: Sequence[str]
+    since: datetime
+    until: datetime
+    max_rows: int = 10**9
+    failing: set[str] = field(default_factory=set)
+    renamed: datetime | None = None
+    silent: set[tuple[str, int]] = field(default_factory=set)
+
+    def value(self, at: datetime) -> int:
+        return (at - self.since) // MINUTE
+
+    def __call__(self, path: str, query: Query) -> Any:
+        assert path == "/sites/nancy/metrics"
+        nodes, summary = query["nodes"].split(","), "summary" in query
+        first, last = (
+            datetime.fromtimestamp(float(query[name]), UTC) for name in ("start_time", "end_time")
+        )
+        if failing := self.failing & set(nodes):
+            return 500, {"message": f"could not read {min(failing)}", "code": "XX001"}
+        step = 5 * MINUTE if summary else MINUTE
+        times = [self.since + n * step for n in range((self.until - self.since) // step)]
+        rows = [
+            reading(node, at, self.value(at) + (2 if summary else 0), metric=query["metrics"])
+            for at in times
+            if first <= at <= last and query["metrics"] == self._name(at)
+            for node in nodes
+            if node in self.nodes and (summary or (node, at.hour) not in self.silent)
+        ]
+        if len(rows) > self.max_rows:
+            message = "plpy.Error: Request timeout, too much data to process."
+            return 500, {"message": message, "code": "38000"}
+        return rows
+
+    def _name(self, at: datetime) -> str:
+        return FORMER if self.renamed is not None and at < self.renamed else METRIC

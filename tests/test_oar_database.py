@@ -1,0 +1,378 @@
+import socket
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from answers import NOON
+from polars.testing import assert_frame_equal
+
+from footprint import addresses, tables
+from footprint.errors import InputError
+from footprint.site import files, oar, oar_changes, oar_database, oar_rows
+
+START, END = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
+WINDOW = {"start": START, "end": END}
+TEXTS = {
+    *("state", *oar_rows.TEXT_COLUMNS.values(), "type", "network_address", "cpuset"),
+    *("job_state", "res_group_property", "res_job_resource_type"),
+}
+GRUSS = "gruss-1.nancy.grid5000.fr"
+CORES = [
+    (1, "default", GRUSS, "1", 0),
+    (2, "default", GRUSS, "0", 0),
+    (3, "default", "gros-2.nancy.grid5000.fr", "17", None),
+    (17, "disk", "", "0", None),
+]
+
+
+def job(key=7, **changes):
+    """A row of OAR's table of jobs: an hour from noon on, on what description 70 was given."""
+    return {
+        "job_id": key,
+        "state": "Terminated",
+        "job_user": "someone",
+        "project": "speech",
+        "queue_name": "production",
+        "job_name": "train",
+        "command": "./train.sh",
+        "launching_directory": "/home/someone",
+        "job_type": "PASSIVE",
+        "array_id": 5,
+        "array_index": 3,
+        "exit_code": 768,
+        "submission_time": NOON - 60,
+        "start_time": NOON,
+        "stop_time": NOON + 3600,
+        "assigned_moldable_job": 70,
+    } | changes
+
+
+def rows(*jobs, resources=CORES, held=(1, 2), **others):
+    """OAR's tables; description 70 was given the resources `held`."""
+    filled = {
+        "moldable_job_descriptions": [(70, 7, 7200)],
+        "assigned_resources": [(70, key) for key in held],
+        "resources": resources,
+    } | others
+    filled["jobs"] = [tuple(each[name] for name in oar_rows.COLUMNS["jobs"]) for each in jobs]
+    return {
+        table: pl.DataFrame(
+            filled.get(table, []),
+            schema={name: pl.String if name in TEXTS else pl.Int32 for name in columns},
+            orient="row",
+        )
+        for table, columns in oar_rows.COLUMNS.items()
+    }
+
+
+def records(*jobs, **others):
+    return oar_rows.records(rows(*jobs, **others))
+
+
+def only(*jobs, **others):
+    return records(*jobs, **others).row(0, named=True)
+
+
+def test_a_job_and_what_it_held():
+    record = only(
+        job(job_name=" "),
+        held=(1, 2, 3, 17),
+        job_types=[(7, "night"), (7, "besteffort"), (8, "deploy")],
+        event_logs=[(12, 7, "SEND_KILL_JOB", NOON), (11, 7, "WALLTIME", NOON), (9, 8, "X", 0)],
+        job_state_logs=[(7, "Running", NOON, 0), (8, "Suspended", NOON, 0)],
+    )
+    assert record == {
+        "job_id": 7,
+        "state": "terminated",
+        "user": "someone",
+        "project": "speech",
+        "queue": "production",
+        "name": None,
+        "command": "./train.sh",
+        "directory": "/home/someone",
+        "request": None,
+        "job_type": "PASSIVE",
+        "types": ["besteffort", "night"],
+        "events": ["WALLTIME", "SEND_KILL_JOB"],
+        "submitted_at": NOON - 60,
+        "started_at": NOON,
+        "stopped_at": NOON + 3600,
+        "array_id": 5,
+        "array_index": 3,
+        "walltime_s": 7200,
+        "exit_code": 768,
+        "suspensions": [],
+        "has_times": True,
+        "tells_nodes": True,
+        "held": [
+            {"node": "gros-2.nancy.grid5000.fr", "cores": [17], "gpus": []},
+            {"node": GRUSS, "cores": [0, 1], "gpus": [0]},
+        ],
+        "unknown_resource": None,
+        "file": "oar database",
+    }
+
+
+def test_no_job_is_an_answer_too():
+    assert records().schema == pl.Schema(oar.RECORD)
+    assert len(records()) == 0
+
+
+def test_the_request_is_worded_as_oar_does():
+    record = only(
+        job(),
+        moldable_job_descriptions=[(71, 7, 36_061), (70, 7, 7200)],
+        job_resource_groups=[(2, 70, ""), (1, 70, "type='disk'"), (3, 71, None)],
+        job_resource_descriptions=[
+            *[(1, "disk", 1, 1), (1, "host", -1, 0), (2, "core", -2, 0), (3, "gpu", 4, 0)],
+        ],
+    )
+    assert record["request"] == (
+        '-l "{type=\'disk\'}/host=ALL/disk=1+/core=BEST,walltime=2:0:0" -l "/gpu=4,walltime=10:1:1"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ({"state": "Running", "stop_time": 0}, (NOON, None)),
+        ({"state": "Suspended", "stop_time": NOON + 9}, (NOON, None)),
+        ({"state": "Error", "stop_time": 0}, (NOON, None)),  # holdings sets it aside
+        ({"state": "Error", "stop_time": NOON}, (NOON, NOON)),
+        ({"state": "Waiting", "start_time": NOON + 9, "stop_time": 0}, (None, None)),
+        ({"state": "Hold", "start_time": 0, "stop_time": 0}, (None, None)),
+        ({"state": "toAckReservation"}, (None, None)),
+        ({"state": "Error", "start_time": 0, "stop_time": NOON}, (None, None)),
+        ({"state": "Error", "stop_time": NOON - 9}, (None, None)),
+        # a reservation cancelled before its time
+        ({"state": "Error", "stop_time": NOON, "assigned_moldable_job": 0}, (None, None)),
+        ({"state": "Error", "stop_time": NOON, "assigned_moldable_job": None}, (None, None)),
+    ],
+)
+def test_the_state_tells_what_the_times_mean(changes, times):
+    record = only(job(**changes))
+    assert (record["started_at"], record["stopped_at"]) == times
+    assert bool(record["held"]) == (times[0] is not None)
+
+
+def test_a_core_without_cpuset_leaves_its_node_held_whole():
+    for cpuset in (None, "", "0,8"):
+        record = only(job(), resources=[(1, "default", GRUSS, cpuset, 0), CORES[1]])
+        assert record["held"] == [{"node": GRUSS, "cores": None, "gpus": [0]}]
+        assert record["unknown_resource"] is None
+
+
+def test_resources_that_are_gone_or_without_a_node_are_unknown():
+    for lost in ([CORES[0]], [CORES[0], (2, "default", "", "0", 0)]):
+        record = only(job(), resources=lost)
+        assert record["unknown_resource"] == 2
+        assert record["held"] == [{"node": GRUSS, "cores": [1], "gpus": [0]}]
+    found = records(job(), resources=[])
+    assert found["unknown_resource"].to_list() == [1]
+    with pytest.raises(InputError) as error:
+        oar_rows.check_resources(found)
+    assert str(error.value) == (
+        "source.oar_database: job 7 held resource 1, which `resources` lacks or has without node; "
+        "give it its `network_address` back, or study days without this job"
+    )
+    oar_rows.check_resources(records(job()))
+
+
+def test_suspensions_are_known_where_states_were_logged():
+    logs = [
+        *[(7, "Running", NOON, NOON + 10), (7, "Suspended", NOON + 10, NOON + 50)],
+        *[(7, "Resuming", NOON + 50, NOON + 60), (7, "Running", NOON + 60, 0)],
+        *[(8, "Waiting", NOON, 0), (9, "Suspended", NOON, 0)],
+    ]
+    found = records(*(job(key) for key in (7, 8, 9, 10)), job_state_logs=logs)
+    assert found["suspensions"].to_list() == [
+        [{"started_at": NOON + 10, "stopped_at": NOON + 60}],
+        [],
+        [{"started_at": NOON, "stopped_at": None}],
+        None,
+    ]
+
+
+def test_numbers_may_be_text_or_large_and_cpusets_numbers():
+    plain = rows(job(), job_state_logs=[(7, "Suspended", NOON, NOON + 9)])
+    text = {name: table.cast(pl.String) for name, table in plain.items()}
+    large = {
+        name: table.cast({pl.Int32: pl.Int64}).with_columns(
+            pl.col(column).cast(pl.Int32) for column in table.columns if column == "cpuset"
+        )
+        for name, table in plain.items()
+    }
+    for other in (text, large):
+        assert_frame_equal(oar_rows.records(other), oar_rows.records(plain))
+
+
+def test_each_job_has_what_its_own_description_was_given():
+    cases = [job(key, assigned_moldable_job=key) for key in range(1, 8)]
+    given = [(key, 1 + key % 2) for key in range(1, 8)]
+    found = records(*cases, assigned_resources=given)
+    assert [each[0]["cores"] for each in found["held"]] == [[key % 2] for key in range(7)]
+
+
+def test_recorded_rows_and_answers_tell_the_same(shared_data):
+    folder = shared_data / "oar"
+    found = oar_rows.records(
+        {
+            table: pl.read_csv(
+                folder / f"database/{table}.csv", columns=columns, infer_schema_length=None
+            )
+            for table, columns in oar_rows.COLUMNS.items()
+        }
+    )
+    answer = files.documents(folder / "rest/jobs-details-all-ended.json")[0]
+    told = oar.parse_jobs(answer, file="oar database", resources={})
+    assert len(told) == 23
+    # OAR's answers lack lines of arrays and suspensions, and the reservation cancelled, job 24.
+    lacking = ["array_index", "suspensions"]
+    assert_frame_equal(found.filter(pl.col("job_id") != 24).drop(lacking), told.drop(lacking))
+    assert found["suspensions"].to_list() == [[]] * 24
+    cancelled = found.row(23, named=True)
+    assert (cancelled["state"], cancelled["started_at"], cancelled["held"]) == ("error", None, [])
+
+
+def change(value, start, stop=0, *, node="gros-1.nancy.grid5000.fr", attribute="state"):
+    return (node, attribute, value, start, stop)
+
+
+def node_states(*changes, today=()):
+    columns = ("node", "attribute", "value", "date_start", "date_stop")
+    logs = pl.DataFrame(
+        changes,
+        schema=dict(zip(columns, [pl.String] * 3 + [pl.Int32] * 2, strict=True)),
+        orient="row",
+    )
+    now = pl.DataFrame(
+        list(today), schema={"node": pl.String, "available_upto": pl.Int32}, orient="row"
+    )
+    found = oar_changes.node_states(logs, today=now)
+    tables.States.validate(found)
+    since, until = (pl.col(name).dt.epoch("s") for name in ("started_at", "stopped_at"))
+    return found.select("node", "state", since, until).rows()
+
+
+def test_intervals_in_which_a_node_was_not_alive():
+    assert node_states(
+        change("Alive", 100, 200),
+        change("Absent", 200, 300),
+        change("Suspected", 300, 400),
+        change("Alive", 400, 500),
+        change("Dead", 500),
+        change("Alive", 100, node="gros-2.nancy.grid5000.fr"),
+    ) == [
+        ("gros-1", "absent", 200, 300),
+        ("gros-1", "suspected", 300, 400),
+        ("gros-1", "dead", 500, None),
+    ]
+    assert node_states() == []
+
+
+def test_a_node_has_the_state_of_its_most_usable_core():
+    assert node_states(
+        change("Alive", 100, 200),
+        change("Absent", 200, 500),
+        change("Alive", 100, 300),
+        change("Suspected", 300, 400),
+        change("Absent", 400, 501),
+        change("Alive", 500),
+    ) == [("gros-1", "absent", 300, 500)]
+
+
+def test_maintenance_outdoes_other_states():
+    kind = {"attribute": "maintenance"}
+    assert node_states(
+        change("Alive", 100),
+        change("YES", 200, 300, **kind),
+        change("NO", 300, 400, **kind),
+        change("on", 400, 500, **kind),
+    ) == [("gros-1", "maintenance", 200, 300), ("gros-1", "maintenance", 400, 500)]
+
+
+def test_standby_is_absence_that_oar_may_end():
+    upto, never = str(oar_changes.STANDBY_UPTO), "2147483647"
+    kind = {"attribute": "available_upto"}
+    away = [change("Alive", 100, 200), change("Absent", 200, 300), change("Alive", 300)]
+    wakeable = [("gros-1.nancy.grid5000.fr", oar_changes.STANDBY_UPTO)]
+    assert node_states(*away) == [("gros-1", "absent", 200, 300)]
+    assert node_states(*away, today=wakeable) == [("gros-1", "standby", 200, 300)]
+    changed = [change(upto, 100, 250, **kind), change(never, 250, **kind)]
+    expected = [("gros-1", "standby", 200, 250), ("gros-1", "absent", 250, 300)]
+    assert node_states(*away, *changed, today=wakeable) == expected
+
+
+def test_the_recorded_nodes_were_alive(shared_data):
+    folder = shared_data / "oar/database"
+    resources = pl.read_csv(folder / "resources.csv", infer_schema_length=None).filter(
+        pl.col("type") == "default"
+    )
+    nodes = resources.select("resource_id", "available_upto", node="network_address")
+    logs = pl.read_csv(folder / "resource_logs.csv").join(nodes, on="resource_id")
+    assert len(oar_changes.node_states(logs, today=nodes)) == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://oarreader:geheim@oardb/oar2",
+        "postgresql://oarreader:ge/heim@oardb/oar2",
+        "postgresql://oarreader@oardb/oar2?password=geheim",
+        "postgresql://oarreader@oardb/oar2?pass%77ord=geheim",
+        "host=oardb dbname=oar2 password=geheim",
+    ],
+)
+def test_an_address_with_a_password_is_not_used(url):
+    for read in (oar_database.jobs, oar_database.states):
+        with pytest.raises(InputError) as error:
+            read(url, **WINDOW)
+        assert str(error.value) == (
+            "source.oar_database: the address holds a password; put the password into ~/.pgpass or "
+            "PGPASSWORD"
+        )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "oar2", "mysql://oardb/oar2", "host=oardb dbname=oar2"),
+        *("postgresql://oardb", "postgresql://oardb/", "postgresql://oarreader@oardb:5432"),
+        *("postgresql:///oar2", "postgresql://oarreader@/oar2", "postgresql://:5432/oar2"),
+    ],
+)
+def test_what_is_no_address_is_refused(url):
+    for read in (oar_database.jobs, oar_database.states):
+        with pytest.raises(InputError) as error:
+            read(url, **WINDOW)
+        assert str(error.value) == (
+            "source.oar_database: this is no address of a PostgreSQL database, with its host and "
+            "name; write it as postgresql://oarreader@oardb:5432/oar2"
+        )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://oardb/oar2", "postgres://oarreader@oardb.nancy:5432/oar2?sslmode=require"),
+        *("postgresql://oarreader@[::1]:5432/oar2", "postgresql://%2Frun%2Fpostgresql/oar2"),
+    ],
+)
+def test_addresses_that_are_used(url):
+    addresses.check_database(url)
+
+
+def test_a_server_that_is_not_there():
+    with pytest.raises(InputError) as error:
+        oar_database.jobs("postgresql://oarreader@127.0.0.1:1/oar2", **WINDOW)
+    assert str(error.value).startswith(
+        'source.oar_database: connection to server at "127.0.0.1", port 1 failed: '
+    )
+    assert str(error.value).endswith("; compare the address, ~/.pgpass and the server's log")
+
+
+def test_a_server_that_does_not_answer():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql://oarreader@127.0.0.1:{silent.getsockname()[1]}/oar2"
+        with pytest.raises(InputError, match=r"^source.oar_database: .*timeout expired; compare"):
+            oar_database.jobs(f"{address}?connect_timeout=2", **WINDOW)

@@ -1,0 +1,88 @@
+"""The command `footprint`: what is asked for beside the workflow."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import typer
+except ModuleNotFoundError:
+    raise SystemExit("footprint: this command needs `pip install 'footprint[pipeline]'`") from None
+
+from footprint.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The energy that deep-learning research really used, from the cluster's own logs.",
+)
+ConfigFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--configfile",
+        help="Configuration that overrides config.yaml, as for snakemake; may be repeated.",
+    ),
+]
+
+
+Directory = Annotated[
+    Path, typer.Option(help="Folder of the study, as for snakemake.", exists=True, file_okay=False)
+]
+
+
+@app.command()
+def plan(
+    configfile: ConfigFiles = [],  # noqa: B006 (how typer takes a repeated option)
+    directory: Directory = Path(),
+) -> None:
+    """Say what a study would download: requests, samples, size, and nodes without power."""
+    from footprint import settings
+    from footprint.site.grid5000 import planning
+
+    configfile = [path.absolute() for path in configfile]
+    os.chdir(directory)
+    print(planning.text(settings.load(settings.read(_files(configfile)))))
+
+
+@app.command()
+def serve(
+    configfile: ConfigFiles = [],  # noqa: B006
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: any that is free.")
+    ] = 8642,
+    username: Annotated[str | None, typer.Option(help="Ask for this user name.")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="Ask for this password.", envvar="FOOTPRINT_SERVE_PASSWORD")
+    ] = None,
+    faults: Annotated[
+        float,
+        typer.Option(metavar="RATE", min=0, max=1, help="Share of the answers that go wrong."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed: other answers go wrong.")] = 0,
+) -> None:
+    """Offer the simulated site behind the API of Grid'5000, on this machine alone."""
+    from footprint import serve as server
+    from footprint import settings
+
+    config = settings.load(settings.read(_files(configfile)))
+    wrong = server.Faults(seed=seed, rate=faults)
+    server.run(config, port=port, username=username, password=password, faults=wrong)
+
+
+def _files(configfile: list[Path]) -> list[Path]:
+    """The configuration files of a command: config.yaml, where there is one, goes first."""
+    here = Path("config.yaml")
+    return [*([here] if here.is_file() or not configfile else []), *configfile]
+
+
+def main() -> None:
+    """Run the command; bad input is one line and exit status 1."""
+    try:
+        app()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,288 @@
+"""OAR's own REST API: jobs by date with the resources that they held, and the table of resources.
+
+One key is not OAR's: jobs of `jobs/details` and `jobs/<id>/details` have `state_logs`, the rows of
+OAR's table `job_state_logs` about their suspensions (`{job_state, date_start, date_stop}`, 0 while
+one lasts), which its API does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from footprint.serve import jobs, reference
+from footprint.serve.recorded import Recorded
+from footprint.serve.refusals import OarRefusal
+from footprint.site.oar import ENDED, NOT_STARTED
+
+USUAL_LIMIT = 500
+CHOICES = ("from", "to", "state", "array", "ids")
+"""Parameters without any of which a list has the active jobs only."""
+
+MIB = 2**20
+
+
+class Oar:
+    """OAR's REST API for the jobs and nodes on record."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        rows = [row for described in recorded.nodes.values() for row in described]
+        self._resources = _resources(rows)
+        self._by_core = {
+            (each["host"].partition(".")[0], each["cpuset"]): each for each in self._resources
+        }
+
+    def version(self) -> dict[str, Any]:
+        """Versions, of which none is OAR's: this server plays its part."""
+        versions = {"oar_version": "2.5.9 (simulated)", "api_version": "1.0.2"}
+        return versions | {"apilib_version": "1.0.2"} | self.timezone()
+
+    def timezone(self) -> dict[str, Any]:
+        """Time zone and time."""
+        return {"api_timezone": "UTC", "api_timestamp": self._recorded.now_s}
+
+    def jobs(self, path: str, query: Mapping[str, str], form: str) -> dict[str, Any]:
+        """Jobs that the parameters choose, by id.
+
+        Args:
+            path: Address of the list, for its links.
+            query: Parameters.
+            form: `simple`, `details` or `table`.
+        """
+        chosen = self._chosen(query)
+        described = {"simple": self._short, "details": self._details, "table": self._table}[form]
+        # OAR counts otherwise than it lists: jobs in the queue count whatever the dates
+        ids = {row["job_id"] for row in chosen}
+        waiting = [row for row in self._recorded.jobs.values() if row["state"] in NOT_STARTED]
+        n_more = sum(row["job_id"] not in ids for row in waiting) if "from" in query else 0
+        return self._page(chosen, path, query, describe=described, total=len(chosen) + n_more)
+
+    def job(self, job_id: str, *, details: bool) -> dict[str, Any]:
+        """One job."""
+        row = self._recorded.jobs.get(int(job_id)) if job_id.isdecimal() else None
+        if row is None:
+            raise OarRefusal(404, "Job not found", "Job not found")
+        return self._details(row) if details else self._full(row)
+
+    def resources(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """The table of resources: a core each; `cpuset` is a number here."""
+        return self._page(self._resources, path, query)
+
+    def _chosen(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        kept: Iterable[dict[str, Any]] = self._recorded.jobs.values()
+        if "user" in query:
+            kept = [row for row in kept if row["user"] == query["user"]]
+        if not any(name in query for name in CHOICES):
+            return [row for row in kept if row["state"] not in ENDED]
+        if "state" in query:
+            states = query["state"].split(",")
+            kept = [row for row in kept if state(row) in states]
+        if "array" in query:
+            kept = [row for row in kept if row["array_id"] == _number(query, "array", 0)]
+        if "ids" in query:
+            ids = query["ids"].split(":")
+            kept = [row for row in kept if str(row["job_id"]) in ids]
+        start_s = _number(query, "from", 0)
+        end_s = _number(query, "to", self._recorded.now_s)
+        return [row for row in kept if _overlaps(row, start_s, end_s)]
+
+    def _page(
+        self,
+        rows: Sequence[dict[str, Any]],
+        path: str,
+        query: Mapping[str, str],
+        *,
+        describe: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        total: int | None = None,
+    ) -> dict[str, Any]:
+        offset = max(0, _number(query, "offset", 0))
+        limit = max(1, _number(query, "limit", USUAL_LIMIT))
+        total = len(rows) if total is None else total
+
+        def link(relation: str, first: int) -> dict[str, str]:
+            asked = {name: value for name, value in query.items() if name != "offset"}
+            href = f"{path}?{urlencode({**asked, 'offset': first}, safe=',:')}"
+            return {"rel": relation, "href": href}
+
+        links = [link("self", offset)]
+        if offset + limit < total:
+            links.append(link("next", offset + limit))
+        if offset > 0:
+            links.append(link("previous", max(0, offset - limit)))
+        return {
+            "total": total,
+            "offset": offset,
+            "items": [describe(row) for row in rows[offset : offset + limit]],
+            "links": links,
+            "api_timestamp": self._recorded.now_s,
+        }
+
+    def _links(self, job_id: int) -> list[dict[str, str]]:
+        href = f"/oarapi/jobs/{job_id}"
+        return [
+            {"rel": "self", "href": href},
+            {"rel": "collection", "href": f"{href}/resources", "title": "resources"},
+            {"rel": "collection", "href": f"{href}/nodes", "title": "nodes"},
+        ]
+
+    def _short(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "id": row["job_id"],
+            "state": state(row),
+            "owner": row["user"],
+            "name": row["name"],
+            "queue": row["queue"],
+            "submission": row["submitted_at"],
+            "links": self._links(row["job_id"]),
+            "api_timestamp": self._recorded.now_s,
+        }
+
+    def _common(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What details and table call the same."""
+        return {
+            "id": row["job_id"],
+            "state": state(row),
+            "project": row["project"],
+            "command": row["command"],
+            "initial_request": "",
+            "launching_directory": row["directory"],
+            "submission_time": row["submitted_at"],
+            "start_time": row["started_at"] or 0,
+            "stop_time": row["stopped_at"] or 0,
+            "walltime": row["walltime_s"],
+            "exit_code": row["exit_code"],
+            "array_id": row["array_id"],
+            "reservation": "None",
+            "message": "",
+            "properties": "",
+            "stdout_file": f"OAR.{row['job_id']}.stdout",
+            "stderr_file": f"OAR.{row['job_id']}.stderr",
+            "links": self._links(row["job_id"]),
+            "api_timestamp": self._recorded.now_s,
+        }
+
+    def _table(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._common(row) | {
+            "job_id": row["job_id"],
+            "job_user": row["user"],
+            "job_name": row["name"],
+            "job_type": row["job_type"],
+            "queue_name": row["queue"],
+            "assigned_moldable_job": row["job_id"] if row["held"] else 0,
+        }
+
+    def _full(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._common(row) | {
+            "owner": row["user"],
+            "name": row["name"],
+            "queue": row["queue"],
+            "type": row["job_type"],
+            "types": row["types"],
+            "wanted_resources": row["request"],
+            "array_index": row["array_index"],
+            "dependencies": [],
+            "resubmit_job_id": 0,
+            "cpuset_name": None,
+            "scheduled_start": row["started_at"] if row["state"] not in ENDED else None,
+            "events": [
+                {
+                    "event_id": event_id,
+                    "job_id": row["job_id"],
+                    "date": date,
+                    "type": kind,
+                    "to_check": "NO",
+                    "description": "",
+                }
+                for event_id, date, kind in jobs.events(row)
+            ],
+        }
+
+    def _details(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._full(row) | {
+            "resources": [
+                {**resource, "cpuset": str(core), "status": "assigned"}
+                for held in row["held"]
+                for core in held["cores"]
+                for resource in [self._by_core[held["node"], core]]
+            ],
+            "nodes": [
+                {"network_address": jobs.fqdn(held["node"], row), "status": "assigned"}
+                for held in row["held"]
+            ],
+            "state_logs": [
+                {
+                    "job_state": "Suspended",
+                    "date_start": spell["started_at"],
+                    "date_stop": spell["stopped_at"] or 0,
+                }
+                for spell in row["suspensions"]
+            ],
+        }
+
+
+def state(row: Mapping[str, Any]) -> str:
+    """State of a job as OAR writes it."""
+    return str(row["state"]).capitalize()
+
+
+def _overlaps(row: Mapping[str, Any], start_s: int, end_s: int) -> bool:
+    """Whether a job ran in a window, or may until its walltime is over.
+
+    One that never started counts by its submission.
+    """
+    started_s: int | None = row["started_at"]
+    if started_s is None:
+        return bool(start_s <= row["submitted_at"] <= end_s)
+    stopped_s: int = row["stopped_at"] or started_s + row["walltime_s"]
+    return started_s < end_s and stopped_s >= start_s
+
+
+def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    try:
+        return int(query.get(name, otherwise))
+    except ValueError:
+        message = f"{name} is {query[name]!r}, not a whole number"
+        raise OarRefusal(400, "Bad query", message) from None
+
+
+def _resources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The cores of all nodes; ids of cores, CPUs and GPUs are unique on the site."""
+    found: list[dict[str, Any]] = []
+    n_cpus = n_gpus = 0
+    for row in rows:
+        numbering, host = reference.numbering(row), jobs.fqdn(row["node"], row)
+        memory = row["memory_bytes"] // MIB
+        for core, gpu in zip(row["cores"], row["core_gpus"], strict=True):
+            number = len(found) + 1
+            found.append(
+                {
+                    "id": number,
+                    "type": "default",
+                    "state": "Alive",
+                    "host": host,
+                    "network_address": host,
+                    "cluster": row["cluster"],
+                    "core": number,
+                    "cpuset": core,
+                    "cpu": n_cpus + 1 + reference.socket_of(core, row, numbering),
+                    "gpu": None if gpu is None else n_gpus + 1 + gpu,
+                    "gpudevice": gpu,
+                    "gpu_model": None if gpu is None else row["gpu_models"][gpu],
+                    "gpu_count": len(row["gpus"]),
+                    "core_count": row["n_cores"],
+                    "thread_count": row["n_threads"],
+                    "cpu_count": row["n_cpus"],
+                    "cputype": row["cpu_model"],
+                    "memnode": memory,
+                    "memcpu": memory // row["n_cpus"],
+                    "memcore": memory // row["n_cores"],
+                    "production": "YES" if "production" in row["queues"] else "NO",
+                    "max_walltime": reference.MAX_WALLTIME_S,
+                    "exotic": "NO",
+                }
+            )
+        n_cpus += row["n_cpus"]
+        n_gpus += len(row["gpus"])
+    return found

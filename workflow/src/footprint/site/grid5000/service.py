@@ -1,0 +1,111 @@
+"""A service whose answers are kept: what has been answered for good is never asked for again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from footprint.site.grid5000.answers import Answers, request_text
+from footprint.site.grid5000.refusals import Refused, TooMuch, Unanswered
+
+if TYPE_CHECKING:
+    from footprint.site.grid5000.http import Client
+
+Answer = TypeVar("Answer")
+
+
+class Service:
+    """The API of Grid'5000 as one study uses it. May be used by several threads."""
+
+    def __init__(
+        self, access: Mapping[str, Any], download: Mapping[str, Any], answers: Answers
+    ) -> None:
+        """Prepare; the network is first used when an answer is missing.
+
+        Args:
+            access: Of the configuration's `source`: `url`, `credentials`, `ca_bundle`.
+            download: The configuration's `download`.
+            answers: Where answers are kept.
+        """
+        self.answers = answers
+        self._access, self._download = access, download
+        self.url = str(access["url"]).rstrip("/")
+
+    @classmethod
+    def from_config(cls, source: Mapping[str, Any], download: Mapping[str, Any]) -> Self:
+        """The service of a configuration; `source` has the folder `answers` too."""
+        return cls(source, download, Answers(Path(source["answers"])))
+
+    def request(self, path: str, params: Mapping[str, str]) -> str:
+        """How a request is named among the answers."""
+        return request_text(f"{self.url}{path}", dict(params))
+
+    def ask(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        check: Callable[[bytes], Answer],
+        final: Callable[[Answer], bool],
+        divisible: bool = False,
+        name: str | None = None,
+    ) -> Answer:
+        """An answer as `check` reads it, from those kept or from the service.
+
+        Args:
+            path: Path below the service's address.
+            params: Parameters.
+            check: Reads the body; raises ValueError where it is damaged.
+            final: Whether the service will always answer so.
+            divisible: As for `http.Client.get`.
+            name: Name to keep the answer by, where the request alone does not tell it apart.
+
+        Raises:
+            refusals.TooMuch, refusals.Unanswered: What is divisible is not answered; see
+                `http.Client.get`.
+            refusals.Refused: The service refuses, or does not answer what cannot be divided.
+        """
+        request = name or self.request(path, params)
+        kept = self.answers.get(request)
+        if kept is not None:
+            with suppress(ValueError):  # kept before it was known to be damaged
+                return check(kept)
+        try:
+            content, answer = self._client.get(path, params, check=check, divisible=divisible)
+        except (TooMuch, Unanswered) as error:
+            if divisible:
+                raise
+            what = f"does not answer ({error}); what came is kept"
+            raise Refused(what, where=path, do="try again later") from None
+        self.answers.put(request, content, final=final(answer))
+        return answer
+
+    def document(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        final: Callable[[Any], bool] = lambda _: True,
+        name: str | None = None,
+    ) -> Any:
+        """An answer in JSON; arguments as for `ask`."""
+        return self.ask(path, params, check=json.loads, final=final, name=name)
+
+    @cached_property
+    def _client(self) -> Client:
+        # httpx is needed only where something is missing: Snakemake reads the clusters for each job
+        from footprint.site.grid5000 import credentials, http
+
+        return http.Client(
+            self.url,
+            credentials=credentials.find(self._access["credentials"]),
+            ca_bundle=self._access["ca_bundle"],
+            retries=self._download["retries"],
+            wait_s=self._download["wait_s"],
+            timeout_s=self._download["timeout_s"],
+            place=partial(self.answers.slot, self._download["concurrency"]),
+        )

@@ -1,0 +1,227 @@
+"""Nodes, jobs, states, power and devices of a site, from the services of Grid'5000."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from footprint import tables, windows
+from footprint.errors import InputError
+from footprint.site import JobRecords, holdings, oar_database, states
+from footprint.site.grid5000 import jobs, samples
+from footprint.site.grid5000.descriptions import Descriptions
+from footprint.site.grid5000.service import Service
+from footprint.site.reference import cluster_of
+
+FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
+"""What Kwollect called a metric before: until 2020-05-19, on some clusters until 2021-04-30."""
+
+ASKED_TWICE = ("repeated", "outside the window")
+"""Records that are set aside since a service lists more than was wanted: no loss of the study."""
+
+log = logging.getLogger(__name__)
+
+
+class Grid5000Site:
+    """A site of Grid'5000, over a study's days."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        site: str,
+        source: Mapping[str, Any],
+        download: Mapping[str, Any],
+        start: datetime,
+        end: datetime,
+        clusters: Sequence[str] | None = None,
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            service: The API.
+            site: Name of the site.
+            source: Of the configuration's `source`: `states` and `oar_database`.
+            download: The configuration's `download`.
+            start: Start of the study.
+            end: End of the study, excluded.
+            clusters: Clusters to describe; None: all that the site had.
+        """
+        self.site, self.service = site, service
+        self._source, self._download = source, download
+        self._start, self._end, self._named = start, end, clusters
+        self.descriptions = Descriptions(service, site=site, start=start, end=end)
+
+    @classmethod
+    def from_config(
+        cls, source: Mapping[str, Any], *, site: str, download: Mapping[str, Any]
+    ) -> Self:
+        """The site that a configuration asks for; `source` as `Study.source` completes it."""
+        start, end = windows.window(source["start"], source["end"])
+        return cls(
+            Service.from_config(source, download),
+            site=site,
+            source=source,
+            download=download,
+            start=start,
+            end=end,
+            clusters=source.get("clusters"),
+        )
+
+    def clusters(self) -> list[str]:
+        """Clusters that the site had in the days of the study, sorted."""
+        return self.descriptions.clusters()
+
+    def nodes(self) -> pl.LazyFrame:
+        """Hardware of the nodes of the study's clusters, a row a period (`tables.Nodes`)."""
+        return self._nodes.lazy()
+
+    @cached_property
+    def _nodes(self) -> pl.DataFrame:
+        rows = self.descriptions.node_rows(
+            self._named or self.clusters(), concurrency=self._download["concurrency"]
+        )
+        schema = tables.Nodes.create_empty().schema
+        nodes: pl.DataFrame = tables.conform(tables.Nodes, pl.DataFrame(rows, schema=schema))
+        return nodes
+
+    def jobs(self, *, start: datetime, end: datetime) -> JobRecords:
+        """Jobs that held a node of the study's clusters in [start, end), or never started then.
+
+        Raises:
+            InputError: See `jobs.records`, `oar_database.jobs` and `holdings.job_records`.
+        """
+        database = self._source["oar_database"]
+        if database is not None:
+            records = oar_database.jobs(database, start=start, end=end)
+        else:
+            records = jobs.records(
+                self.service,
+                site=self.site,
+                start=start,
+                end=end,
+                listing=self._download["jobs"],
+                history=timedelta(days=self._download["history_days"]),
+                concurrency=self._download["concurrency"],
+            )
+        found = holdings.job_records(
+            records, nodes=self._nodes, site=self.site, start=start, end=end
+        )
+        wanted = ~pl.col("reason").is_in(ASKED_TWICE)
+        return found._replace(set_aside=found.set_aside.filter(wanted))
+
+    def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
+        """Intervals in which nodes could not be used; None: nothing tells.
+
+        Raises:
+            InputError: See `states.parse_states`, `states.in_window` and `oar_database.states`.
+        """
+        database, told = self._source["oar_database"], self._source["states"]
+        if told is not None:
+            where, rows = told, self._notes(told)
+        elif database is not None:
+            where, rows = (
+                "source.oar_database",
+                self._of_described(oar_database.states(database, start=start, end=end)),
+            )
+        else:
+            return None
+        return states.in_window(rows, nodes=self._nodes, where=where, start=start, end=end)
+
+    def _notes(self, told: str) -> pl.DataFrame:
+        if not told.startswith("/sites/"):
+            return states.read_states(Path(told), name=told)
+        answer = self.service.document(told, {}, final=lambda _: False)
+        notes = answer.get("items") if isinstance(answer, dict) else answer
+        if not isinstance(notes, list):
+            raise InputError("answers no list of states", where=told, do=states.EXPECTED)
+        return states.parse_states(
+            (f"{told}, item {number}", note) for number, note in enumerate(notes, start=1)
+        )
+
+    def _of_described(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """States of described nodes: OAR keeps the history of those that are long gone."""
+        return rows.filter(pl.col("node").is_in(self._nodes["node"].unique().implode()))
+
+    def power(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """Raw readings in [start, end), one frame a node that has some, by the nodes' names.
+
+        `from_summary` is true where means over 5 minutes stand in for readings.
+
+        Raises:
+            InputError: See `samples.download`.
+        """
+        self._tell_uncollected(cluster, metric)
+        query = self.power_query(metric)
+        for frame in self._samples(query, cluster, start, end):
+            yield frame.select("node", "timestamp", "from_summary", power_w="value")
+
+    def devices(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        """The same of another series of the nodes: `node`, `labels`, `timestamp`, `value`."""
+        query = samples.Query(**self._asking(metric))
+        for frame in self._samples(query, cluster, start, end):
+            yield frame.drop("from_summary")
+
+    def power_query(self, metric: str) -> samples.Query:
+        """How `power` asks for a metric."""
+        until = datetime.fromisoformat(self._download["former_name_until"]).replace(tzinfo=UTC)
+        return samples.Query(
+            **self._asking(metric),
+            former_name=FORMER_NAMES.get(metric),
+            former_until=until,
+            summaries=self._download["summaries"],
+        )
+
+    def node_names(self, cluster: str) -> list[str]:
+        """Nodes of a cluster in the days of the study, sorted."""
+        of_cluster = self._nodes.filter(pl.col("cluster") == cluster)
+        names: list[str] = of_cluster["node"].unique().sort().to_list()
+        return names
+
+    def _samples(
+        self, query: samples.Query, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        names = self.node_names(cluster)
+        clusters = self.clusters() if query.missing else []
+        for node in sorted(query.missing):
+            own = cluster_of(node)
+            if own not in clusters:
+                what, known = f"{self.site} has no cluster of a node {node}", clusters
+            elif own == cluster and node not in names:
+                what, known = f"{cluster} has no node {node}", names
+            else:
+                continue
+            do = f"it has {', '.join(known)}"
+            raise InputError(what, where="download.allow_missing", do=do)
+        return samples.download(self.service, query, nodes=names, start=start, end=end)
+
+    def _asking(self, metric: str) -> dict[str, Any]:
+        chunks = self._download["chunks"]
+        return {
+            "site": self.site,
+            "metric": metric,
+            "missing": frozenset(self._download["allow_missing"]),
+            "hours": chunks["hours"],
+            "n_nodes": chunks["nodes"],
+            "concurrency": self._download["concurrency"],
+        }
+
+    def _tell_uncollected(self, cluster: str, metric: str) -> None:
+        """Log the nodes of which the metric comes only where a job asked for it, or never."""
+        known = (pl.col("cluster") == cluster) & pl.col("power_metrics").is_not_null()
+        names = [name for name in (metric, FORMER_NAMES.get(metric)) if name is not None]
+        collected = pl.any_horizontal(pl.col("power_metrics").list.contains(each) for each in names)
+        without = self._nodes.filter(known & ~collected)
+        nodes = without["node"].unique().sort().to_list()
+        if nodes:
+            log.info("%s is not collected by default of %s", metric, ", ".join(nodes))
