@@ -3,13 +3,16 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
-.PHONY: results test check docs lock
+.PHONY: results test slow check docs lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/
 	$(uv) run snakemake --cores 8
 
 test: $(own_uv)
 	$(uv) run pytest
+
+slow: $(own_uv)  ## tests that take half a minute or more
+	$(uv) run pytest -m slow
 
 check: $(own_uv)  ## format, lint and types
 	$(uv) run ruff format --check

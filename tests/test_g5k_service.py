@@ -202,6 +202,14 @@ def test_credentials_are_those_of_the_configuration(route: respx.Route, tmp_path
     assert not any(b"Basic" in path.read_bytes() for path in kept)
 
 
+def test_a_document_that_is_no_object_is_a_damaged_answer(
+    api: respx.MockRouter, tmp_path: Path
+) -> None:
+    api.get(PATH).respond(json=[PAGE])
+    with pytest.raises(Refused, match=r"does not answer \(a damaged answer \(no JSON object\)\)"):
+        service(tmp_path).document(PATH, {})
+
+
 def test_threads_share_one_client_and_wait_for_a_place(
     api: respx.MockRouter, tmp_path: Path
 ) -> None:

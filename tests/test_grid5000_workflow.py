@@ -168,6 +168,7 @@ def test_faults_change_nothing(
     assert survived > 0.1 * faults.n_requests
 
 
+@pytest.mark.slow
 def test_killed_ten_times_it_goes_on_where_it_stopped(
     project: Project, simulated: dict[str, Any], truth: Path, tmp_path: Path
 ) -> None:
@@ -233,6 +234,7 @@ def assert_not_asked_again(
     assert asked & kept == set()
 
 
+@pytest.mark.slow
 def test_a_node_that_always_fails(
     project: Project, simulated: dict[str, Any], truth: Path, tmp_path: Path
 ) -> None:

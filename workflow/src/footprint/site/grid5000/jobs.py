@@ -214,12 +214,11 @@ def _as_it_is_now(
     if _has_ended(job) or not matters:
         return job
     try:
-        found: dict[str, Any] = service.document(f"{path}/{job['uid']}", {}, final=_has_ended)
+        return service.document(f"{path}/{job['uid']}", {}, final=_has_ended)
     except Refused as refusal:
         if refusal.status != 404:
             raise
         return job
-    return found
 
 
 def _collection(content: bytes) -> dict[str, Any]:

@@ -91,9 +91,9 @@ class Service:
         *,
         final: Callable[[Any], bool] = lambda _: True,
         name: str | None = None,
-    ) -> Any:
-        """An answer in JSON; arguments as for `ask`."""
-        return self.ask(path, params, check=json.loads, final=final, name=name)
+    ) -> dict[str, Any]:
+        """An object in JSON; arguments as for `ask`."""
+        return self.ask(path, params, check=_object, final=final, name=name)
 
     @cached_property
     def _client(self) -> Client:
@@ -109,3 +109,10 @@ class Service:
             timeout_s=self._download["timeout_s"],
             place=partial(self.answers.slot, self._download["concurrency"]),
         )
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    answer = json.loads(content)
+    if not isinstance(answer, dict):
+        raise ValueError("no JSON object")
+    return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -137,7 +138,7 @@ class Grid5000Site:
     def _notes(self, told: str) -> pl.DataFrame:
         if not told.startswith("/sites/"):
             return states.read_states(Path(told), name=told)
-        answer = self.service.document(told, {}, final=lambda _: False)
+        answer = self.service.ask(told, {}, check=json.loads, final=lambda _: False)
         notes = answer.get("items") if isinstance(answer, dict) else answer
         if not isinstance(notes, list):
             raise InputError("answers no list of states", where=told, do=states.EXPECTED)
