@@ -50,7 +50,7 @@ def get(asking: Client) -> Any:
 def rule_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
     """A rule's log with all that any library has to say."""
     root = logging.getLogger()
-    names = ("httpx", "httpcore", "stamina")
+    names = logs.PER_REQUEST
     levels = {name: logging.getLogger(name).level for name in names}
     before = sys.stdout, sys.stderr, sys.excepthook, root.handlers[:], root.level
     path = tmp_path / "rule.log"
@@ -78,7 +78,7 @@ def test_a_rule_logs_no_line_for_each_request(rule_log: Callable[[], str]) -> No
 def test_no_log_shows_the_password(rule_log: Callable[[], str], level: int) -> None:
     with serve.running(small(), username="somebody", password=SECRET) as server:
         logging.getLogger().setLevel(level)
-        for name in ("httpx", "httpcore", "stamina"):
+        for name in logs.PER_REQUEST:
             logging.getLogger(name).setLevel(level)
         get(client(server.url))
         with pytest.raises(Refused) as raised:

@@ -8,12 +8,8 @@ from types import TracebackType
 
 from footprint.errors import InputError
 
-PER_REQUEST = {
-    "httpx": logging.WARNING,
-    "httpcore": logging.WARNING,
-    "stamina": logging.ERROR,  # warns of each new try and does not say of what
-}
-"""Libraries that would write a line for each request, and from which level on they may."""
+PER_REQUEST = ("httpx", "httpcore")
+"""Libraries that would write a line for each request: they may warn, and no more."""
 
 
 def to_file(path: str | Path) -> None:
@@ -26,8 +22,8 @@ def to_file(path: str | Path) -> None:
     sys.stdout = sys.stderr = stream
     logging.captureWarnings(True)
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(message)s", force=True)
-    for name, level in PER_REQUEST.items():
-        logging.getLogger(name).setLevel(level)
+    for name in PER_REQUEST:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     def report(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None

@@ -27,6 +27,9 @@ MOST_SLOW = 2
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
+# it would warn of each new try and not say of what; the client does
+stamina.instrumentation.set_on_retry_hooks([])
+
 
 class Client:
     """Asks a service over HTTP. May be used by several threads."""
