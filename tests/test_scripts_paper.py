@@ -171,7 +171,7 @@ def test_quality(run: Run, results: dict[str, str], tmp_path: Path) -> None:
         params={"provenance": PROVENANCE, "metric": "bmc_node_power_watt"},
     )
     assert_written(table_paths(tmp_path))
-    assert "unknown and not 0 W, of gres-1." in (tmp_path / "table.html").read_text()
+    assert "by default of gres-1: what they drew" in (tmp_path / "table.html").read_text()
     assert "jobs: repeated (3)" in (tmp_path / "table.tex").read_text()
 
 

@@ -186,8 +186,8 @@ def quality_table(
         )
     if uncollected:
         note += (
-            " Power is not collected by default, so that time without readings is unknown and not "
-            f"0 W, of {', '.join(uncollected)}."
+            f" Power is not collected by default of {', '.join(uncollected)}: what they drew while "
+            "there are no readings is unknown, not 0 W."
         )
     if len(reasons):
         parts = [f"{stage}: {reason} ({n:,})" for stage, reason, n in reasons.iter_rows()]
