@@ -151,7 +151,9 @@ def test_power_of_a_node_without_description(
     header = "timestamp,device,metric_id,value,labels"
     row = "2025-03-03T12:00:00Z,gruss-9,bmc_node_power_watt,100,{}"
     (exports / "power/more.csv").write_text(f"{header}\n{row}\n")
-    message = r"exports/power/more\.csv: has samples of node gruss-9, which nodes/ does not .+; .+"
+    message = (
+        r"exports/power/more\.csv: has samples of node gruss-9, which is not described; save .+"
+    )
     stopped_at(refused(project, tmp_path, config, message), "convert_power", tmp_path)
 
 
@@ -160,7 +162,7 @@ def test_a_job_on_an_unknown_node(
 ) -> None:
     stranger = answers.g5k_job(12, resources_by_type={"cores": ["gruss-9.nancy.grid5000.fr/0"]})
     answers.save(exports / "jobs/more.json", answers.page(stranger))
-    message = r"jobs/more\.json: job 12 held node gruss-9, which nodes/ does not describe; save .+"
+    message = r"jobs/more\.json: job 12 held node gruss-9, which is not described; save .+"
     stopped_at(refused(project, tmp_path, config, message), "download_jobs", tmp_path)
 
 

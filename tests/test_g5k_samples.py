@@ -181,8 +181,9 @@ def test_a_service_of_which_every_node_fails_is_what_fails(api: Api, tmp_path: P
     with pytest.raises(Refused) as error:
         download(api, tmp_path, query(n_nodes=1), nodes=nodes)
     assert str(error.value) == (
-        "/sites/nancy/metrics: does not answer (500: could not read gruss-5); what came is kept; "
-        "try again later"
+        "/sites/nancy/metrics: does not answer for gruss-1, gruss-2, gruss-3, gruss-4, gruss-5 "
+        "(500: could not read gruss-5); what came is kept; try again later, or leave them out with "
+        "download.allow_missing"
     )
     assert [nodes for nodes, _, _ in spans(api)] == nodes[: samples.FAILED_IN_A_ROW]
 

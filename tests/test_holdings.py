@@ -243,11 +243,11 @@ def test_an_ended_job_without_an_end_is_counted():
         ),
         (
             [g5k_job(3, **held("gruss-7/0"))],
-            "jobs/a.json: job 3 held node gruss-7, which nodes/ does not describe; save",
+            "jobs/a.json: job 3 held node gruss-7, which is not described; save",
         ),
         (
             [g5k_job(3, **held("gruss-1/4"))],
-            "jobs/a.json: job 3 held core 4 of gruss-1, which its description in nodes/ lacks",
+            "jobs/a.json: job 3 held core 4 of gruss-1, which its description lacks",
         ),
         (
             [g5k_job(3, **held("gemini-1.lyon.grid5000.fr/0"))],

@@ -148,7 +148,7 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> 
     clusters = {cluster_of(node) for node in nodes}
     for device in sorted(set(count["device"]) - nodes):
         if cluster_of(device) in clusters and device.rpartition("-")[2].isdigit():
-            what = f"has samples of node {device}, which nodes/ does not describe"
+            what = f"has samples of node {device}, which is not described"
             raise InputError(what, where=str(path), do=SAVE_NODE)
 
 

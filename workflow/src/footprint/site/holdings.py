@@ -164,7 +164,7 @@ def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
         check_sortedness=False,  # both are sorted, which polars cannot see within groups
     )
     for row in held.filter(pl.col("own_cores").is_null()).head(1).iter_rows(named=True):
-        what = f"job {row['job_id']} held node {row['node']}, which nodes/ does not describe"
+        what = f"job {row['job_id']} held node {row['node']}, which is not described"
         raise InputError(what, where=row["file"], do=SAVE_NODE)
     reservable = (
         hardware.explode("gpus", "gpu_reservable")
@@ -185,7 +185,7 @@ def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
     )
     for row in by_core.filter(pl.col("known").is_null()).head(1).iter_rows(named=True):
         core = f"core {row['core']} of {row['node']}"
-        what = f"job {row['job_id']} held {core}, which its description in nodes/ lacks"
+        what = f"job {row['job_id']} held {core}, which its description lacks"
         raise InputError(what, where=row["file"], do="compare the node's `architecture`")
     by_rule = by_core.group_by("job_id", "node").agg(
         rule_gpus=pl.col("gpu").drop_nulls().unique().sort()

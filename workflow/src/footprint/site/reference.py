@@ -18,7 +18,10 @@ UNKNOWN_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 CONTAINERS = ("items", "sites", "clusters", "nodes")
 COUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[A-Za-z]*\s*")
 SAVE_NODES = "save the answer of /sites/<site>/clusters/<cluster>/nodes"
-SAVE_NODE = f"{SAVE_NODES}/<node>?timestamp=<when it was used, in seconds> into nodes/"
+SAVE_NODE = (
+    f"{SAVE_NODES}/<node>?timestamp=<when it was used, in seconds> into nodes/ of the exports, or "
+    "leave its cluster out of study.clusters"
+)
 
 
 def cluster_of(node: str) -> str:

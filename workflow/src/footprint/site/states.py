@@ -97,7 +97,7 @@ def in_window(
     rows = rows.unique()
     for node in sorted(set(rows["node"]) - set(nodes["node"])):
         if cluster_of(node) in set(nodes["cluster"]):
-            raise InputError(f"node {node} is not described in nodes/", where=where, do=SAVE_NODE)
+            raise InputError(f"node {node} is not described", where=where, do=SAVE_NODE)
     key = ["node", "started_at"]
     twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)
     for node, since in twice.select(key).head(1).iter_rows():

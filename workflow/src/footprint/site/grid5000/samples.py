@@ -257,8 +257,11 @@ class _Fetcher:
         self._progress.done(0, kept=False)
         log.info("%s: cannot be had (%s)", chunk, why)
         if self._failed_in_a_row >= FAILED_IN_A_ROW:
-            what = f"does not answer ({why}); what came is kept"
-            raise Refused(what, where=self._path, do="try again later")
+            what = (
+                f"does not answer for {', '.join(sorted(self.failed))} ({why}); what came is kept"
+            )
+            do = "try again later, or leave them out with download.allow_missing"
+            raise Refused(what, where=self._path, do=do)
         return []
 
     def _split(self, request: str, parts: list[Chunk]) -> list[Chunk]:
