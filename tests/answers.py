@@ -51,6 +51,19 @@ def nodes_table(*nodes: dict[str, Any]) -> pl.DataFrame:
     )
 
 
+def sample(
+    timestamp: Any = "2025-04-18T18:55:33.754307+02:00", value: Any = 98, **changes: Any
+) -> dict[str, Any]:
+    """A sample of Kwollect: what gros-1 drew."""
+    return {
+        "timestamp": timestamp,
+        "device_id": "gros-1",
+        "metric_id": "bmc_node_power_watt",
+        "value": value,
+        "labels": {},
+    } | changes
+
+
 def g5k_job(uid: int, **changes: Any) -> dict[str, Any]:
     """A job of `/sites/nancy/jobs?resources=yes` that held cores 0 and 1 of gruss-1 for an hour."""
     job = {

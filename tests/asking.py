@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
+from answers import sample
+
 from footprint import settings
+from footprint.site.grid5000 import service as services
 from footprint.site.grid5000.answers import Answers
 from footprint.site.grid5000.service import Service
 
@@ -89,15 +93,20 @@ def service(url: str, folder: Path, **download: Any) -> Service:
     return Service(made["source"], made["download"], Answers(folder / "answers"))
 
 
+def set_clock(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    """Let it be a moment for who decides what is final."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
+            return moment
+
+    monkeypatch.setattr(services, "datetime", Clock)
+
+
 def reading(node: str, at: datetime, value: Any, *, metric: str = METRIC, **labels: str) -> Any:
     """A sample as Kwollect writes it."""
-    return {
-        "timestamp": at.isoformat(),
-        "device_id": node,
-        "metric_id": metric,
-        "value": value,
-        "labels": labels,
-    }
+    return sample(at.isoformat(), value, device_id=node, metric_id=metric, labels=labels)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 from answers import node, page
-from asking import DAY, METRIC, Api, answering, service
+from asking import DAY, METRIC, Api, answering, service, set_clock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,12 +130,7 @@ def test_what_was_answered_is_not_asked_for_again(api: Api, tmp_path: Path) -> N
 def test_the_last_hour_is_not_final(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
-            return day("2025-03-04") + timedelta(minutes=30)
-
-    monkeypatch.setattr(descriptions, "datetime", Clock)
+    set_clock(monkeypatch, day("2025-03-04") + timedelta(minutes=30))
     described(api, tmp_path).clusters()
     api.forget()
     described(api, tmp_path).clusters()
@@ -330,3 +327,19 @@ def test_a_period_of_a_day(api: Api, tmp_path: Path) -> None:
         ("gros-1", 8, "2025-03-04 11:59", None),
         ("gros-2", 4, None, "2025-03-04 11:59"),
     ]
+
+
+def test_the_snakefile_asks_for_clusters_without_what_only_rules_need(
+    api: Api, tmp_path: Path
+) -> None:
+    """It does so on every start, and some libraries take longer to load than all else."""
+    source = {"kind": "grid5000", "start": "2025-03-03", "end": "2025-03-04", "url": api.url}
+    source |= {"credentials": None, "ca_bundle": None, "answers": str(tmp_path / "answers")}
+    download = {"retries": 0, "wait_s": 0.01, "timeout_s": 10, "concurrency": 1}
+    code = (
+        "import sys; from footprint import site, study; "
+        f"print(site.clusters_of({source}, site='nancy', download={download})); "
+        "print([name for name in ('dataframely', 'adbc_driver_postgresql') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(described(api, tmp_path).clusters()), "[]"]

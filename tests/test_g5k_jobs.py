@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from answers import NOON, g5k_job
-from asking import DAY, HOUR, Api, answering, service
+from asking import DAY, HOUR, Api, answering, service, set_clock
 
 from footprint.site.grid5000 import jobs
 from footprint.site.grid5000.refusals import Refused
@@ -230,21 +230,10 @@ def test_a_day_that_ended_less_than_an_hour_ago_is_not_final(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for moment, n_asked in ((END + HOUR / 2, 1), (END + HOUR, 1), (END + HOUR, 0)):
-        at(monkeypatch, moment)
+        set_clock(monkeypatch, moment)
         api.forget()
         listed(api, tmp_path)
         assert len(api.asked) == n_asked
-
-
-def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    """Set the clock."""
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
-            return moment
-
-    monkeypatch.setattr(jobs, "datetime", Clock)
 
 
 def test_jobs_are_counted_or_not(api: Api, tmp_path: Path) -> None:

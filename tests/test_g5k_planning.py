@@ -13,7 +13,8 @@ from describing import Reference
 
 from footprint import settings, study
 from footprint.errors import InputError
-from footprint.site.grid5000 import Grid5000Site, planning
+from footprint.site.grid5000 import planning
+from footprint.site.grid5000.site import Grid5000Site
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 COUNT = "/sites/nancy/internal/oarapi/jobs.json"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from asking import DAY, FORMER, HOUR, METRIC, MINUTE, Api, answering, reading, service
+from asking import DAY, FORMER, HOUR, METRIC, MINUTE, Api, answering, reading, service, set_clock
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -306,28 +306,17 @@ def test_chunks_younger_than_an_hour_are_asked_for_again(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At 3:00 and a minute, the chunk from 1:00 to 2:00 is final, that to 3:00 is not."""
-    at(monkeypatch, START + 3 * HOUR + MINUTE)
+    set_clock(monkeypatch, START + 3 * HOUR + MINUTE)
     first = download(api, tmp_path, query(), hours=4)
     api.forget()
     assert download(api, tmp_path, query(), hours=4).equals(first)
     asked = [(start, end) for _, start, end in spans(api)]
     assert asked == [(120, 180), (180, 240)]
-    at(monkeypatch, START + 5 * HOUR)
+    set_clock(monkeypatch, START + 5 * HOUR)
     download(api, tmp_path, query(), hours=4)
     api.forget()
     download(api, tmp_path, query(), hours=4)
     assert api.asked == []
-
-
-def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    """Set the clock."""
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
-            return moment
-
-    monkeypatch.setattr(samples, "datetime", Clock)
 
 
 def test_what_is_kept_is_known_without_asking(api: Api, tmp_path: Path) -> None:

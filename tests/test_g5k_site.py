@@ -20,7 +20,8 @@ from serving import config as simulated
 from footprint import settings, study, tables
 from footprint.errors import InputError
 from footprint.site import open_site
-from footprint.site.grid5000 import Grid5000Site, samples
+from footprint.site.grid5000 import samples
+from footprint.site.grid5000.site import Grid5000Site
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 END = START + DAY

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import polars as pl
 import pytest
 import zstandard
+from answers import sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -13,16 +14,6 @@ from footprint.errors import InputError
 from footprint.site import files, kwollect, ndjson
 
 METRIC = "bmc_node_power_watt"
-
-
-def sample(timestamp="2025-04-18T18:55:33.754307+02:00", value=98, **changes):
-    return {
-        "timestamp": timestamp,
-        "device_id": "gros-1",
-        "metric_id": METRIC,
-        "value": value,
-        "labels": {},
-    } | changes
 
 
 def read(path, **options):

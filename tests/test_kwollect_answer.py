@@ -5,24 +5,14 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from answers import sample
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from footprint.site import kwollect
 
-METRIC = "bmc_node_power_watt"
 COMPACT = (",", ":")
-
-
-def record(timestamp="2025-04-18T18:55:33.754307+02:00", value=98, **changes):
-    return {
-        "timestamp": timestamp,
-        "device_id": "gros-1",
-        "metric_id": METRIC,
-        "value": value,
-        "labels": {},
-    } | changes
 
 
 def compact(*records):
@@ -33,9 +23,9 @@ def test_an_answer_is_samples_with_all_labels():
     labels = {"gpu": "0", "_device_orig": ["x"]}
     found = kwollect.answer(
         compact(
-            record(),
-            record("2025-04-18T18:55:38+02:00", None, labels=labels),
-            record("2025-04-18T18:55:43+02:00", "NaN", device_id="gros-2.nancy.grid5000.fr"),
+            sample(),
+            sample("2025-04-18T18:55:38+02:00", None, labels=labels),
+            sample("2025-04-18T18:55:43+02:00", "NaN", device_id="gros-2.nancy.grid5000.fr"),
         )
     )
     assert found.schema == {
@@ -55,12 +45,12 @@ def test_an_answer_is_samples_with_all_labels():
 def test_an_answer_without_samples_has_the_same_columns(content):
     found = kwollect.answer(content)
     assert found.is_empty()
-    assert found.schema == kwollect.answer(compact(record())).schema
+    assert found.schema == kwollect.answer(compact(sample())).schema
 
 
 @pytest.mark.parametrize("between", [",", ", ", ",\n ", ", \n "])
 def test_the_usual_form_is_cut_without_a_look_at_each_character(between):
-    records = [record(), record(value=99, labels={"gpu": "1"}), record(value=97)]
+    records = [sample(), sample(value=99, labels={"gpu": "1"}), sample(value=97)]
     usual = f"[{between.join(json.dumps(each, separators=COMPACT) for each in records)}]".encode()
     text = kwollect._as_usual(usual)
     assert text is not None
@@ -70,12 +60,12 @@ def test_the_usual_form_is_cut_without_a_look_at_each_character(between):
 @pytest.mark.parametrize(
     "content",
     [
-        json.dumps([record(), record(value=99)], indent=1).encode(),
-        compact(record()) + compact(record(value=99)),
-        compact(record())[:-1] + b" , " + compact(record(value=99))[1:-1] + b"  ]",
-        compact(record(), dict(reversed(record(value=99).items()))),  # the time comes last
-        compact(record(), record(value=99, labels={"more": {"of": "it"}})),
-        compact(record(), {key: each for key, each in record(value=99).items() if key != "labels"}),
+        json.dumps([sample(), sample(value=99)], indent=1).encode(),
+        compact(sample()) + compact(sample(value=99)),
+        compact(sample())[:-1] + b" , " + compact(sample(value=99))[1:-1] + b"  ]",
+        compact(sample(), dict(reversed(sample(value=99).items()))),  # the time comes last
+        compact(sample(), sample(value=99, labels={"more": {"of": "it"}})),
+        compact(sample(), {key: each for key, each in sample(value=99).items() if key != "labels"}),
     ],
 )
 def test_any_other_form_is_read_as_well(content):
@@ -88,7 +78,7 @@ NAMES = st.from_regex(r"[a-z_]{1,3}", fullmatch=True)  # Prometheus allows no ot
 
 def test_labels_keep_what_stands_behind_backslashes():
     unit = {"name": 'dev-disk-by\\x2did "a"\n'}
-    [labels] = kwollect.answer(compact(record(labels=unit)))["labels"]
+    [labels] = kwollect.answer(compact(sample(labels=unit)))["labels"]
     assert json.loads(labels) == unit
 
 
@@ -105,7 +95,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_siz
     )
 )
 def test_both_ways_read_the_same(changes):
-    records = [record(value=3) | each for each in changes]
+    records = [sample(value=3) | each for each in changes]
     for each in records:
         if each["value"] != each["value"] or abs(each["value"]) == float("inf"):
             each["value"] = "NaN"  # as PostgREST writes what JSON cannot
@@ -117,14 +107,14 @@ def test_both_ways_read_the_same(changes):
 @pytest.mark.parametrize(
     "content",
     [
-        compact(record(), record())[:-1],
-        compact(record(), record())[:-20],
+        compact(sample(), sample())[:-1],
+        compact(sample(), sample())[:-20],
         b'[{"timestamp":',
         b"<html>502 Bad Gateway</html>",
         b'{"message":"too much data"}',
-        compact(record(timestamp="yesterday")),
-        compact(record(value="much")),
-        compact(record(device_id="")),
+        compact(sample(timestamp="yesterday")),
+        compact(sample(value="much")),
+        compact(sample(device_id="")),
         compact({"timestamp": "2025-04-18T18:55:33+02:00", "labels": {}}),
     ],
 )

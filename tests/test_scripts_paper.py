@@ -52,8 +52,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "set_aside": set_aside,
         "nodes": pl.DataFrame(
             {
-                "node": ["gres-1", "graffiti-1", "gros-1"],
-                "power_metrics": [[], ["bmc_node_power_watt"], None],
+                "node": ["gres-1", "graffiti-1", "gros-1", "grappe-1"],
+                # the last by what Kwollect called the metric before
+                "power_metrics": [[], ["bmc_node_power_watt"], None, ["bmc_power_node_watt"]],
             }
         ),
         "gates": pieces,

@@ -3,6 +3,7 @@
 import polars as pl
 
 from footprint import logs, reader_tables, report_tables
+from footprint.site import kwollect
 
 logs.to_file(snakemake.log[0])
 
@@ -10,6 +11,6 @@ nodes = pl.read_parquet(snakemake.input.nodes)
 table = reader_tables.quality_table(
     pl.read_parquet(snakemake.input.quality),
     pl.read_parquet(snakemake.input.set_aside),
-    uncollected=reader_tables.uncollected(nodes, snakemake.params.metric),
+    uncollected=kwollect.uncollected(nodes, snakemake.params.metric),
 )
 report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The energy that deep-learning research really used, from the cluster's own logs.",
 )
+PORT = 8642
+"""Usually served at: always the same, so that answers kept under its address stay valid."""
+
 ConfigFiles = Annotated[
     list[Path],
     typer.Option(
@@ -27,8 +30,6 @@ ConfigFiles = Annotated[
         help="Configuration that overrides config.yaml, as for snakemake; may be repeated.",
     ),
 ]
-
-
 Directory = Annotated[
     Path, typer.Option(help="Folder of the study, as for snakemake.", exists=True, file_okay=False)
 ]
@@ -53,7 +54,7 @@ def serve(
     configfile: ConfigFiles = [],  # noqa: B006
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: any that is free.")
-    ] = 8642,
+    ] = PORT,
     username: Annotated[str | None, typer.Option(help="Ask for this user name.")] = None,
     password: Annotated[
         str | None, typer.Option(help="Ask for this password.", envvar="FOOTPRINT_SERVE_PASSWORD")

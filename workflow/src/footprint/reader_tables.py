@@ -137,19 +137,6 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
     )
 
 
-def uncollected(nodes: pl.DataFrame, metric: str) -> list[str]:
-    """Nodes of which a metric comes only where a job asked for it, or never; sorted.
-
-    Args:
-        nodes: `tables.Nodes`; those whose metrics are not known are left out.
-        metric: Kwollect metric.
-    """
-    known = pl.col("power_metrics").is_not_null()
-    without = nodes.filter(known & ~pl.col("power_metrics").list.contains(metric))
-    names: list[str] = without["node"].unique().sort().to_list()
-    return names
-
-
 def quality_table(
     quality: pl.DataFrame, set_aside: pl.DataFrame, *, uncollected: Sequence[str] = ()
 ) -> ReaderTable:

@@ -7,6 +7,6 @@ states.
 """
 
 from footprint.serve.faults import KINDS, Asked, Faults
-from footprint.serve.server import PORT, Server, run, running
+from footprint.serve.server import Server, run, running
 
-__all__ = ["KINDS", "PORT", "Asked", "Faults", "Server", "run", "running"]
+__all__ = ["KINDS", "Asked", "Faults", "Server", "run", "running"]

@@ -44,7 +44,7 @@ def page(recorded: Recorded, query: Mapping[str, str]) -> dict[str, Any]:
 
 def one(recorded: Recorded, job_id: str) -> dict[str, Any]:
     """A job, with its resources."""
-    row = recorded.jobs.get(int(job_id)) if job_id.isdecimal() else None
+    row = recorded.job(job_id)
     if row is None:
         raise NotFound(f"Couldn't find OAR::Job with 'job_id'={job_id}")
     return item(row)

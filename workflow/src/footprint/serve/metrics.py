@@ -159,7 +159,7 @@ def _asked(recorded: Recorded, query: Mapping[str, str]) -> tuple[list[str], dat
 def _job(recorded: Recorded, job_id: str) -> Mapping[str, Any]:
     if not job_id.isdecimal():
         raise _not(job_id, "integer", code="22P02")
-    job = recorded.jobs.get(int(job_id))
+    job = recorded.job(job_id)
     if job is None or job["started_at"] is None:
         raise KwollectRefusal(f"plpy.Error: Job {job_id} did not run")
     return job

@@ -61,7 +61,7 @@ class Oar:
 
     def job(self, job_id: str, *, details: bool) -> dict[str, Any]:
         """One job."""
-        row = self._recorded.jobs.get(int(job_id)) if job_id.isdecimal() else None
+        row = self._recorded.job(job_id)
         if row is None:
             raise OarRefusal(404, "Job not found", "Job not found")
         return self._details(row) if details else self._full(row)

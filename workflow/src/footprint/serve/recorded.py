@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -74,6 +76,16 @@ class Recorded:
         """Every job by its id, ascending, as `job_rows` gives it."""
         records = self.site.jobs(start=self.since, end=self.now)
         return {row["job_id"]: row for row in job_rows(records)}
+
+    def job(self, job_id: str) -> dict[str, Any] | None:
+        """A job by its id as it is written; None: it is not on record."""
+        return self.jobs.get(int(job_id)) if job_id.isdecimal() else None
+
+    @cached_property
+    def version(self) -> str:
+        """What stands for the commit of the descriptions: the same for the same nodes."""
+        described = json.dumps(self.nodes, default=str, sort_keys=True)
+        return hashlib.sha1(described.encode(), usedforsecurity=False).hexdigest()
 
     def readings(
         self, node: str, metric: str, start: datetime, end: datetime

@@ -22,9 +22,6 @@ from footprint.serve.faults import Asked, Faults, Faulty
 from footprint.serve.recorded import Recorded
 
 HOST = "127.0.0.1"
-PORT = 8642
-"""Port of the command: always the same, so that answers kept under its address stay valid."""
-
 KEEP_ALIVE_S = 60
 NOTICE_S = 0.2
 
@@ -127,7 +124,7 @@ def running(
 def run(
     config: Mapping[str, Any],
     *,
-    port: int = PORT,
+    port: int,
     username: str | None = None,
     password: str | None = None,
     faults: Faults | None = None,

@@ -69,7 +69,7 @@ def open_site(
 
         return SimulatedSite.from_config(source, site=site)
     if source["kind"] == "grid5000":
-        from footprint.site.grid5000 import Grid5000Site
+        from footprint.site.grid5000.site import Grid5000Site
 
         return Grid5000Site.from_config(source, site=site, download=download or {})
     from footprint.site.exports import ExportedSite
@@ -95,9 +95,9 @@ def clusters_of(
 
         return clusters(source)
     if source["kind"] == "grid5000":
-        from footprint.site.grid5000 import Grid5000Site
+        from footprint.site.grid5000.descriptions import Descriptions
 
-        return Grid5000Site.from_config(source, site=site, download=download or {}).clusters()
+        return Descriptions.from_config(source, site=site, download=download or {}).clusters()
     from footprint.site import folders
 
     return folders.clusters(Path(source["directory"]))

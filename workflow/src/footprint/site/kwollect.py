@@ -30,6 +30,9 @@ RECORD_START = b'{"timestamp":'
 OTHER_NAMES = {"device": "device_id", "metric": "metric_id"}
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800  # 2000-01-01 and 2100-01-01
 USUAL_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:\d\d|Z)")
+FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
+"""What Kwollect called a metric before: until 2020-05-19, on some clusters until 2021-04-30."""
+
 GPU_POWER_METRIC = "prom_DCGM_FI_DEV_POWER_USAGE"
 SAVE = "save the answer of /sites/<site>/metrics?nodes=...&metrics=... again"
 OFFSET = "a time needs an offset, as in 2025-04-18T18:55:33.75+02:00, or is in seconds since 1970"
@@ -69,6 +72,20 @@ def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
         raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
     except (_Fault, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         raise _explained(path, explain) from None
+
+
+def uncollected(nodes: pl.DataFrame, metric: str) -> list[str]:
+    """Nodes of which a metric comes only where a job asked for it, or never; sorted.
+
+    Args:
+        nodes: `tables.Nodes`; those whose metrics are not known are left out.
+        metric: The metric, by its name of today.
+    """
+    names = {metric, FORMER_NAMES.get(metric, metric)}
+    collected = pl.col("power_metrics").list.set_intersection(sorted(names)).list.len() > 0
+    without = nodes.filter(pl.col("power_metrics").is_not_null() & ~collected)
+    found: list[str] = without["node"].unique().sort().to_list()
+    return found
 
 
 def answer(content: bytes) -> pl.DataFrame:

@@ -2,8 +2,5 @@
 
 `http` asks, `answers` keeps what came, `service` joins the two; `descriptions` are the nodes,
 `jobs` and `samples` what their names say, and `planning` tells beforehand what a study will take.
+`site` joins all. It is not imported here: the Snakefile wants the clusters alone, on every start.
 """
-
-from footprint.site.grid5000.site import Grid5000Site
-
-__all__ = ["Grid5000Site"]

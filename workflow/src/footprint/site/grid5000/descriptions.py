@@ -8,23 +8,22 @@ known. What changed and changed back within a month, and a node that was there o
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from footprint import windows
 from footprint.errors import InputError
 from footprint.site import reference
 from footprint.site.grid5000.refusals import Refused
-from footprint.site.grid5000.service import Service
+from footprint.site.grid5000.service import Service, epoch, settled
 
 Rows = dict[str, dict[str, Any]]
 """Rows of `tables.Nodes` by node."""
 
-FINAL_AFTER = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -40,12 +39,20 @@ class Descriptions:
             start: Start of the period.
             end: End of the period, excluded.
         """
-        self._service, self._site = service, site
+        self.service, self.site = service, site
         months = (f"{month}-01" for month in windows.months(start, end))
         firsts = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in months)
         last = end - timedelta(seconds=1)
         self.dates = sorted({start, last, *(day for day in firsts if start < day < last)})
         self._clusters_at = cache(self._ask_clusters)
+
+    @classmethod
+    def from_config(
+        cls, source: Mapping[str, Any], *, site: str, download: Mapping[str, Any]
+    ) -> Self:
+        """What a configuration asks about; `source` with `start`, `end` and `answers`."""
+        start, end = windows.window(source["start"], source["end"])
+        return cls(Service.from_config(source, download), site=site, start=start, end=end)
 
     def clusters(self) -> list[str]:
         """Clusters that the site had at any of the dates, sorted.
@@ -56,7 +63,7 @@ class Descriptions:
         found = {str(cluster["uid"]) for date in self.dates for cluster in self._clusters_at(date)}
         if not found:
             what = f"has no cluster from {self.dates[0]:%Y-%m-%d} to {self.dates[-1]:%Y-%m-%d}"
-            raise InputError(what, where=f"/sites/{self._site}", do="check study.site and the days")
+            raise InputError(what, where=f"/sites/{self.site}", do="check study.site and the days")
         return sorted(found)
 
     def node_rows(self, clusters: Collection[str], *, concurrency: int) -> list[dict[str, Any]]:
@@ -112,7 +119,7 @@ class Descriptions:
         declared = [each for each in self._clusters_at(date) if each["uid"] == cluster]
         if not declared:
             return {}
-        path = f"/sites/{self._site}/clusters/{cluster}/nodes"
+        path = f"/sites/{self.site}/clusters/{cluster}/nodes"
         try:
             answer = self._ask(path, date)
         except Refused as refusal:
@@ -127,10 +134,10 @@ class Descriptions:
             )
             if any(objects(document, where=path))  # nodes may be to come, and metrics unknown
         ]
-        return {row["node"]: row for row in reference.node_rows(documents, site=self._site)}
+        return {row["node"]: row for row in reference.node_rows(documents, site=self.site)}
 
     def _ask_clusters(self, date: datetime) -> list[dict[str, Any]]:
-        path = f"/sites/{self._site}/clusters"
+        path = f"/sites/{self.site}/clusters"
         try:
             answer = self._ask(path, date)
         except Refused as refusal:
@@ -141,15 +148,15 @@ class Descriptions:
         return items
 
     def _no_site(self) -> InputError:
-        answer = self._service.document("/sites", {}, final=lambda _: False)
+        answer = self.service.document("/sites", {}, final=lambda _: False)
         names = sorted(str(site.get("uid")) for site in answer.get("items", []))
         do = f"choose among {', '.join(names)}" if names else "check source.url"
-        return InputError(f"there is no site {self._site}", where="study.site", do=do)
+        return InputError(f"there is no site {self.site}", where="study.site", do=do)
 
     def _ask(self, path: str, date: datetime) -> dict[str, Any]:
         """A collection as it was at a date."""
         # without `queues`, clusters of the production queue are left out
-        at = {"queues": "all", "timestamp": str(int(date.timestamp()))}
+        at = {"queues": "all", "timestamp": epoch(date)}
 
         def check(content: bytes) -> dict[str, Any]:
             answer = json.loads(content)
@@ -163,10 +170,7 @@ class Descriptions:
                 raise InputError(what, where=path, do="check that source.url is the Grid'5000 API")
             return dict(answer)
 
-        def final(_: Any) -> bool:
-            return date + FINAL_AFTER <= datetime.now(UTC)
-
-        return self._service.ask(path, at, check=check, final=final)
+        return self.service.ask(path, at, check=check, final=lambda _: settled(date))
 
 
 def _periods(known: Iterable[tuple[datetime, Rows]]) -> list[dict[str, Any]]:

@@ -8,16 +8,17 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from footprint.site import oar
+from footprint.site.grid5000.chunks import spans
 from footprint.site.grid5000.progress import Progress
 from footprint.site.grid5000.refusals import Refused
-from footprint.site.grid5000.service import Service
+from footprint.site.grid5000.service import Service, epoch, settled
 
 OARAPI_PAGE = 100
 """Jobs a page: OAR's API makes several queries for each."""
@@ -29,9 +30,8 @@ OVERLAP = 10
 """Jobs that are read again with the next page, where the list may change in between."""
 
 OARAPI = "oarapi jobs/details"
-FINAL_AFTER = timedelta(hours=1)
 NOT_OPEN = frozenset([401, 403, 404])
-WINDOW = timedelta(days=1)
+WINDOW_HOURS = 24.0
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def records(
 
 def count_by_date(service: Service, *, site: str, start: datetime, end: datetime) -> int | None:
     """How many jobs OAR's API lists for [start, end); None: it is not open or not there."""
-    params = {"from": _epoch(start), "to": _epoch(end), "limit": "1", "offset": "0"}
+    params = {"from": epoch(start), "to": epoch(end), "limit": "1", "offset": "0"}
     path = f"/sites/{site}/internal/oarapi/jobs.json"
     with suppress(Refused):
         return int(service.document(path, params, final=_never).get("total", 0))
@@ -95,12 +95,12 @@ def _by_date(
     service: Service, *, site: str, start: datetime, end: datetime, concurrency: int
 ) -> Iterator[pl.DataFrame]:
     """Records of the jobs of each day, days in order."""
-    days = [start + n * WINDOW for n in range(-((start - end) // WINDOW))]
+    days = [*spans(start, end, WINDOW_HOURS)]
     progress = Progress(f"jobs of {site}", len(days), unit="jobs")
     parsing = threading.Lock()  # a page is large once it is unfolded: one at a time
 
-    def of_day(day: datetime) -> pl.DataFrame:
-        return pl.concat(_pages(service, site, day, min(day + WINDOW, end), progress, parsing))
+    def of_day(day: tuple[datetime, datetime]) -> pl.DataFrame:
+        return pl.concat(_pages(service, site, *day, progress, parsing))
 
     with ThreadPoolExecutor(concurrency) as pool:
         try:
@@ -147,19 +147,19 @@ def _pages(
             )
 
     offset, goes_on, seen = 0, True, set[int]()
-    settled = end + FINAL_AFTER <= datetime.now(UTC)
+    stays = settled(end)
     while goes_on:
         # `to` counts jobs that start before it, `from` those that stop at it or later
-        params = {"from": _epoch(start), "to": _epoch(end)}
+        params = {"from": epoch(start), "to": epoch(end)}
         params |= {"limit": str(OARAPI_PAGE), "offset": str(offset)}
         kept = service.answers.has(service.request(path, params))
-        final = attrgetter("ended") if settled else _never
+        final = attrgetter("ended") if stays else _never
         page = service.ask(path, params, check=check, final=final)
         yield page.records
         new = set(page.records["job_id"]) - seen
         seen |= new
-        settled = settled and page.ended
-        offset += max(1, len(page.records) - (0 if settled else OVERLAP))
+        stays = stays and page.ended
+        offset += max(1, len(page.records) - (0 if stays else OVERLAP))
         goes_on = bool(new) and page.goes_on
         progress.more(int(goes_on))
         progress.done(len(new), kept=kept)
@@ -177,16 +177,14 @@ def _newest_first(
     path = f"/sites/{site}/jobs"
     progress = Progress(f"jobs of {site}", 1, unit="jobs")
 
-    def final(_: Any) -> bool:
-        return end + FINAL_AFTER <= datetime.now(UTC)
-
     offset, newest, seen = 0, 0.0, set[Any]()
     while True:
         params = {"limit": str(API_PAGE), "offset": str(offset), "resources": "yes"}
         # the same offset shows other jobs to a study that ends later
-        name = f"{service.request(path, params)}#until={_epoch(end)}"
+        name = f"{service.request(path, params)}#until={epoch(end)}"
         kept = service.answers.has(name)
-        items = service.ask(path, params, check=_collection, final=final, name=name)["items"]
+        page = service.ask(path, params, check=_collection, final=lambda _: settled(end), name=name)
+        items = page["items"]
         progress.done(len(items), kept=kept)
         new = {job.get("uid") for job in items} - seen
         if not new and len(items) < API_PAGE:
@@ -241,7 +239,3 @@ def _has_ended(job: Mapping[str, Any]) -> bool:
 def _submitted(job: Mapping[str, Any]) -> float:
     """When a job was submitted; 0: it does not say."""
     return float(job.get("submitted_at") or 0)
-
-
-def _epoch(at: datetime) -> str:
-    return str(int(at.timestamp()))

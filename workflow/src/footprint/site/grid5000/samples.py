@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -19,11 +19,8 @@ from footprint.site import kwollect, pieces
 from footprint.site.grid5000.chunks import Chunk, groups, spans
 from footprint.site.grid5000.progress import Progress
 from footprint.site.grid5000.refusals import Refused, TooMuch, Unanswered
-from footprint.site.grid5000.service import Service
+from footprint.site.grid5000.service import Service, epoch, settled
 from footprint.site.reference import cluster_of
-
-FINAL_AFTER = timedelta(hours=1)
-"""Kwollect may still receive samples that are younger."""
 
 TOO_MUCH_IN_A_ROW = 3
 """So many chunks of a size that were too much, and the next ones are cut without asking."""
@@ -210,10 +207,9 @@ class _Fetcher:
             self._check_asked_for(found, chunk, params["metrics"])
             return found
 
-        def final(_: pl.DataFrame) -> bool:
-            return chunk.end + FINAL_AFTER <= datetime.now(UTC)
-
-        found = self._service.ask(self._path, params, check=check, final=final, divisible=True)
+        found = self._service.ask(
+            self._path, params, check=check, final=lambda _: settled(chunk.end), divisible=True
+        )
         if not kept:
             self._failed_in_a_row = self._too_much[chunk.node_seconds] = 0
         self._progress.done(len(found), kept=kept)
@@ -342,10 +338,6 @@ def parameters(chunk: Chunk, asked: dict[str, str]) -> dict[str, str]:
     """Parameters of a request for a chunk; the API's bounds are inclusive on both sides."""
     return asked | {
         "nodes": ",".join(chunk.nodes),
-        "start_time": _epoch(chunk.start),
-        "end_time": _epoch(chunk.end),
+        "start_time": epoch(chunk.start),
+        "end_time": epoch(chunk.end),
     }
-
-
-def _epoch(at: datetime) -> str:
-    return f"{at.timestamp():.6f}".rstrip("0").rstrip(".")

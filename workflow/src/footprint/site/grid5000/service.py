@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -14,6 +15,9 @@ from footprint.site.grid5000.refusals import Refused, TooMuch, Unanswered
 
 if TYPE_CHECKING:
     from footprint.site.grid5000.http import Client
+
+FINAL_AFTER = timedelta(hours=1)
+"""What is younger may still come in, or change."""
 
 Answer = TypeVar("Answer")
 
@@ -109,6 +113,16 @@ class Service:
             timeout_s=self._download["timeout_s"],
             place=partial(self.answers.slot, self._download["concurrency"]),
         )
+
+
+def settled(end: datetime) -> bool:
+    """Whether a service will always say the same of what ended at some time."""
+    return end + FINAL_AFTER <= datetime.now(UTC)
+
+
+def epoch(at: datetime) -> str:
+    """A time as the services take it: seconds since 1970, whole ones without a fraction."""
+    return f"{at.timestamp():.6f}".rstrip("0").rstrip(".")
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +12,12 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint import tables, windows
+from footprint import addresses, tables
 from footprint.errors import InputError
-from footprint.site import JobRecords, holdings, oar_database, states
+from footprint.site import JobRecords, holdings, kwollect, states
 from footprint.site.grid5000 import jobs, samples
 from footprint.site.grid5000.descriptions import Descriptions
-from footprint.site.grid5000.service import Service
 from footprint.site.reference import cluster_of
-
-FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
-"""What Kwollect called a metric before: until 2020-05-19, on some clusters until 2021-04-30."""
 
 ASKED_TWICE = ("repeated", "outside the window")
 """Records that are set aside since a service lists more than was wanted: no loss of the study."""
@@ -34,46 +30,30 @@ class Grid5000Site:
 
     def __init__(
         self,
-        service: Service,
+        descriptions: Descriptions,
         *,
-        site: str,
         source: Mapping[str, Any],
         download: Mapping[str, Any],
-        start: datetime,
-        end: datetime,
-        clusters: Sequence[str] | None = None,
     ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
-            service: The API.
-            site: Name of the site.
-            source: Of the configuration's `source`: `states` and `oar_database`.
+            descriptions: The site's hardware over the study's days, and the API that tells it.
+            source: Of the configuration's `source`: `states`, `oar_database`, and `clusters` to
+                describe; without them, all that the site had.
             download: The configuration's `download`.
-            start: Start of the study.
-            end: End of the study, excluded.
-            clusters: Clusters to describe; None: all that the site had.
         """
-        self.site, self.service = site, service
+        self.descriptions = descriptions
+        self.site, self.service = descriptions.site, descriptions.service
         self._source, self._download = source, download
-        self._start, self._end, self._named = start, end, clusters
-        self.descriptions = Descriptions(service, site=site, start=start, end=end)
 
     @classmethod
     def from_config(
         cls, source: Mapping[str, Any], *, site: str, download: Mapping[str, Any]
     ) -> Self:
         """The site that a configuration asks for; `source` as `Study.source` completes it."""
-        start, end = windows.window(source["start"], source["end"])
-        return cls(
-            Service.from_config(source, download),
-            site=site,
-            source=source,
-            download=download,
-            start=start,
-            end=end,
-            clusters=source.get("clusters"),
-        )
+        descriptions = Descriptions.from_config(source, site=site, download=download)
+        return cls(descriptions, source=source, download=download)
 
     def clusters(self) -> list[str]:
         """Clusters that the site had in the days of the study, sorted."""
@@ -85,9 +65,8 @@ class Grid5000Site:
 
     @cached_property
     def _nodes(self) -> pl.DataFrame:
-        rows = self.descriptions.node_rows(
-            self._named or self.clusters(), concurrency=self._download["concurrency"]
-        )
+        clusters = self._source.get("clusters") or self.clusters()
+        rows = self.descriptions.node_rows(clusters, concurrency=self._download["concurrency"])
         schema = tables.Nodes.create_empty().schema
         nodes: pl.DataFrame = tables.conform(tables.Nodes, pl.DataFrame(rows, schema=schema))
         return nodes
@@ -100,6 +79,8 @@ class Grid5000Site:
         """
         database = self._source["oar_database"]
         if database is not None:
+            from footprint.site import oar_database  # its driver takes long to load
+
             records = oar_database.jobs(database, start=start, end=end)
         else:
             records = jobs.records(
@@ -127,10 +108,10 @@ class Grid5000Site:
         if told is not None:
             where, rows = told, self._notes(told)
         elif database is not None:
-            where, rows = (
-                "source.oar_database",
-                self._of_described(oar_database.states(database, start=start, end=end)),
-            )
+            from footprint.site import oar_database
+
+            found = oar_database.states(database, start=start, end=end)
+            where, rows = addresses.DATABASE, self._of_described(found)
         else:
             return None
         return states.in_window(rows, nodes=self._nodes, where=where, start=start, end=end)
@@ -160,7 +141,9 @@ class Grid5000Site:
         Raises:
             InputError: See `samples.download`.
         """
-        self._tell_uncollected(cluster, metric)
+        of_cluster = self._nodes.filter(pl.col("cluster") == cluster)
+        if without := kwollect.uncollected(of_cluster, metric):
+            log.info("%s is not collected by default of %s", metric, ", ".join(without))
         query = self.power_query(metric)
         for frame in self._samples(query, cluster, start, end):
             yield frame.select("node", "timestamp", "from_summary", power_w="value")
@@ -178,7 +161,7 @@ class Grid5000Site:
         until = datetime.fromisoformat(self._download["former_name_until"]).replace(tzinfo=UTC)
         return samples.Query(
             **self._asking(metric),
-            former_name=FORMER_NAMES.get(metric),
+            former_name=kwollect.FORMER_NAMES.get(metric),
             former_until=until,
             summaries=self._download["summaries"],
         )
@@ -216,13 +199,3 @@ class Grid5000Site:
             "n_nodes": chunks["nodes"],
             "concurrency": self._download["concurrency"],
         }
-
-    def _tell_uncollected(self, cluster: str, metric: str) -> None:
-        """Log the nodes of which the metric comes only where a job asked for it, or never."""
-        known = (pl.col("cluster") == cluster) & pl.col("power_metrics").is_not_null()
-        names = [name for name in (metric, FORMER_NAMES.get(metric)) if name is not None]
-        collected = pl.any_horizontal(pl.col("power_metrics").list.contains(each) for each in names)
-        without = self._nodes.filter(known & ~collected)
-        nodes = without["node"].unique().sort().to_list()
-        if nodes:
-            log.info("%s is not collected by default of %s", metric, ", ".join(nodes))
