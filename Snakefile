@@ -45,19 +45,29 @@ wildcard_constraints:
 include: "workflow/rules/download.smk"
 include: "workflow/rules/devices.smk"
 include: "workflow/rules/energy.smk"
+include: "workflow/rules/estimates.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/comparison.smk"
+include: "workflow/rules/validation.smk"
 
 
 rule all:
     default_target: True
     input:
         rules.gather_energy.output,
+        rules.estimate_energy.output,
+        rules.compare_estimates.output,
         rules.build_levels.output,
         rules.plot_energy_by_class.output,
         rules.plot_levels.output,
+        rules.plot_methods.output,
+        rules.plot_ratios.output,
         rules.plot_node_week.output,
         rules.tabulate_energy_by_class.output,
         rules.tabulate_levels.output,
+        rules.tabulate_methods.output,
+        rules.tabulate_ratios.output,
+        rules.tabulate_estimators.output,
         rules.tabulate_quality.output,
         collect(
             rules.download_series.output,
@@ -74,6 +84,14 @@ rule all:
             ],
             otherwise=[],
         ),
+
+
+rule validation:
+    """All methods on recorded runs of a real node, against a wattmetre; needs no other rule."""
+    input:
+        rules.compare_recordings.output,
+        rules.plot_validation.output,
+        rules.tabulate_validation.output,
 
 
 # Snakemake runs a rule again when its script changes, but not when the library behind it does.

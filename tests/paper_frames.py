@@ -28,6 +28,7 @@ class Study:
     quality: pl.DataFrame
     papers: pl.DataFrame
     check: pl.DataFrame
+    estimates: pl.DataFrame
 
 
 def job_node(job_id: int, node: str, energy_kwh: float | None, **columns: object) -> dict:
@@ -184,14 +185,58 @@ def study(*, seed: int = 1, n_jobs: int = 400, days: int = 14) -> Study:
             )
         )
     job_nodes = job_nodes_frame(rows)
+    job_energy = job_energy_frame(job_nodes, owners)
     return Study(
-        job_energy=job_energy_frame(job_nodes, owners),
+        job_energy=job_energy,
         job_nodes=job_nodes,
         node_energy=_node_energy(nodes, days, rng),
         quality=_quality([n for n in nodes if not n.startswith(UNMEASURED)], days, rng),
         papers=pl.DataFrame({"job_id": range(1, 9), "paper": ["enhancement-2025"] * 8}),
         check=check(),
+        estimates=estimates(job_energy),
     )
+
+
+ESTIMATORS = {
+    "mlco2@025b988": (250.0, 0.0, 0.0, "tdp"),
+    "mlco2_table@025b988": (250.0, 0.0, 0.0, "table"),
+    "green_algorithms@3.0": (250.0, 10.0, 0.3725, "tdp"),
+    "codecarbon_2@2.8.4": (180.0, 4.0, 0.375, "series+tdp"),
+}
+"""Watts of a GPU, of a core and of a GB, and where they come from."""
+
+
+def estimate(job_id: int, estimator: str, energy_kwh: float | None, **columns: object) -> dict:
+    """A row of `tables.Estimates`: all of it GPU, in time that was measured, unless told."""
+    whole = {"gpu_kwh": energy_kwh, "cpu_kwh": 0.0, "memory_kwh": 0.0, "covered_kwh": energy_kwh}
+    held = {"gpu_hours": 4.0, "core_hours": 16.0, "memory_gbh": 128.0, "basis": "tdp", "pue": 1.0}
+    key = {"job_id": job_id, "estimator": estimator, "energy_kwh": energy_kwh}
+    return key | whole | held | columns
+
+
+def estimates_frame(rows: list[dict]) -> pl.DataFrame:
+    empty = pl.DataFrame(tables.Estimates.create_empty())
+    filled = [{name: row.get(name) for name in empty.columns} for row in rows]
+    return tables.conform(tables.Estimates, pl.DataFrame(filled, schema=empty.schema))
+
+
+def estimates(job_energy: pl.DataFrame) -> pl.DataFrame:
+    """`tables.Estimates` of jobs; the table of ML CO2 Impact lacks the GPUs of every fifth one."""
+    rows = []
+    for job in job_energy.iter_rows(named=True):
+        held = {name: job[name] for name in ("gpu_hours", "core_hours")}
+        held |= {"memory_gbh": 8 * job["core_hours"]}
+        for label, (gpu_w, core_w, gb_w, basis) in ESTIMATORS.items():
+            powers = {"gpu_power_w": gpu_w, "core_power_w": core_w, "memory_w_per_gb": gb_w}
+            watts = zip(held.values(), powers.values(), strict=True)
+            gpu, cpu, memory = (amount * power / 1000 for amount, power in watts)
+            lacks = basis == "table" and job["job_id"] % 5 == 0 and gpu > 0
+            told = None if lacks else gpu + cpu + memory
+            covered = None if told is None else told * (job["coverage_frac"] or 0.0)
+            parts = {"gpu_kwh": None if lacks else gpu, "cpu_kwh": cpu, "memory_kwh": memory}
+            row = held | powers | parts | {"basis": basis if gpu + cpu > 0 else "none"}
+            rows.append(estimate(job["job_id"], label, told, covered_kwh=covered, **row))
+    return estimates_frame(rows)
 
 
 def _node_energy(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFrame:

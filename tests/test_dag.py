@@ -16,13 +16,21 @@ OF_EVERY_STUDY = {
     "match_labels": 1,
     "build_gates": 1,
     "gather_energy": 1,
+    "look_up_hardware": 1,
+    "estimate_energy": 1,
+    "compare_estimates": 1,
     "build_levels": 1,
     "plot_energy_by_class": 1,
     "plot_levels": 1,
+    "plot_methods": 1,
+    "plot_ratios": 1,
     "plot_node_week": 1,
     "tabulate_energy_by_class": 1,
+    "tabulate_estimators": 1,
     "tabulate_levels": 1,
+    "tabulate_methods": 1,
     "tabulate_quality": 1,
+    "tabulate_ratios": 1,
 }
 OF_THE_SIMULATED_SITE = {
     "download_truth": 1,
@@ -81,6 +89,16 @@ def test_two_part_needs_the_power_of_idle_nodes(project: Project, tmp_path: Path
     assert planned == OF_EVERY_STUDY | by_month(6) | {"measure_node_power": 3}
 
 
+def test_series_of_devices_are_integrated_by_cluster(project: Project, tmp_path: Path) -> None:
+    devices = ["prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1"]
+    config = small_study(project, download={"devices": devices}, integration={"gate": "binary"})
+    planned = project.planned(configure(tmp_path, **config))
+    by_cluster = {"build_gpu_gates": 1, "integrate_gpu_power": 3, "integrate_cpu_series": 3}
+    assert planned == OF_EVERY_STUDY | by_cluster | by_month(
+        6, "download_power", "integrate_energy", "download_devices", "download_series"
+    )
+
+
 @pytest.fixture
 def exports(tmp_path: Path) -> dict[str, Any]:
     """Configuration of a study of exported files, with a label file."""
@@ -111,3 +129,16 @@ def test_exports_are_converted_and_have_no_truth(
     assert inputs["download_jobs"] == f"{nodes}, exports/jobs/page.json"
     assert inputs["convert_power"] == f"{nodes}, exports/power/day.json"
     assert inputs["match_labels"].endswith("labels.csv")
+
+
+def test_records_of_tools_are_matched_with_jobs(
+    project: Project, tmp_path: Path, exports: dict[str, Any]
+) -> None:
+    path = tmp_path / "exports/recorded/11/emissions.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("timestamp,run_id,duration,energy_consumed\n")
+    said = project.run(configure(tmp_path, **exports), "-n").said
+    others = by_month(2) | {"convert_power": 1}
+    assert job_counts(said) == OF_EVERY_STUDY | others | {"match_recorded": 1}
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
+    assert inputs["match_recorded"].startswith("exports/recorded/11/emissions.csv")

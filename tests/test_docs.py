@@ -19,9 +19,10 @@ import polars as pl
 import pytest
 import yaml
 
-from footprint import dictionary, privacy, schema, settings, tables
+from footprint import dictionary, privacy, recorded, schema, settings, tables
 from footprint.errors import InputError
-from footprint.site import kwollect
+from footprint.site import folders, kwollect
+from footprint.site import recorded as recorded_files
 from footprint.site.exports import ExportedSite
 from footprint.site.simulated import hardware
 
@@ -232,7 +233,7 @@ def test_commands_of_snakemake_can_be_parsed(page: Path) -> None:
     for command in re.findall(r"^\s*(?:uv run )?snakemake( .+)$", code(page), re.M):
         words = shlex.split(command.partition("`")[0])
         options = get_argument_parser().parse_args(words)
-        assert options.targets == set() or not options.targets, command
+        assert set(options.targets) <= {"all", "validation"}, command
         for file in options.configfile or []:
             assert (ROOT / file).is_file(), command
 
@@ -286,7 +287,8 @@ def test_the_tree_of_results_is_what_a_run_leaves(folder: Path) -> None:
     assert len(results) > 20
     assert "report: results/report.html" in text_of(ROOT / "profiles/default/profile.yaml")
     files = [each for each in tree if not each.endswith("/")]
-    whole_folders = [each for each in tree if each.endswith(("tables/", "months/"))]
+    several = ("tables/", "months/", "gpu_power/", "cpu_series/")
+    whole_folders = [each for each in tree if each.endswith(several)]
     assert [each for each in files if not any(fnmatch(name, each) for name in results)] == []
     patterns = [*files, *(f"{each}*" for each in whole_folders)]
     assert [each for each in results if not any(fnmatch(each, name) for name in patterns)] == []
@@ -416,9 +418,9 @@ def examples(tmp_path: Path) -> ExportedSite:
     found = re.findall(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", text_of(EXPORTS), re.S)
     for name, text in found:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert len(found) == 11
+    assert len(found) == 12
     return ExportedSite(tmp_path, site="nancy", converted=tmp_path / "converted")
 
 
@@ -474,6 +476,16 @@ def test_the_examples_of_states_are_read(examples: ExportedSite) -> None:
         ),
         ("grele-1", datetime(2025, 3, 4, 7, tzinfo=UTC), None, "maintenance"),
     ]
+
+
+def test_the_examples_of_records_are_matched_with_their_job(examples: ExportedSite) -> None:
+    folder = examples.directory / "recorded"
+    files = folders.recorded_files(folder)
+    runs = recorded_files.parse((folders.label(path, folder), path) for path in files)
+    found = examples.jobs(**MARCH_3)
+    matched = recorded.match(runs, found.jobs, found.allocations, examples.nodes())
+    assert matched.set_aside.is_empty()
+    assert matched.jobs.select("job_id", "energy_kwh").rows() == [(2041586, 0.2732)]
 
 
 def reasons(module: Path) -> Iterator[str]:

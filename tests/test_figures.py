@@ -6,36 +6,19 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import paper_frames
 import polars as pl
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from figure_checks import a_study_levels, assert_legible, texts, title, words
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from paper_frames import PROVENANCE, START, node_energy_frame
 
-from footprint import levels as study_levels
 from footprint import tables
 from footprint.figures import energy_by_class, levels, node_week, simulation_check, style
 
 DAY = START.date()
 WEEK = node_week.Week("graffiti-3", START, START + timedelta(days=7), 172.4, 126.0)
-
-
-def a_study_levels(study: paper_frames.Study, **options) -> pl.DataFrame:
-    arguments = {
-        "site": "nancy",
-        "projects": "all",
-        "users": {"u-00000001", "u-00000002"},
-        "papers_wanted": "all",
-        "redistribution": "none",
-        "minimum_group": 5,
-    }
-    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers)
-    rows = study_levels.levels(*(frame.lazy() for frame in frames), **(arguments | options))
-    return tables.conform(tables.Levels, rows)
 
 
 def compared() -> pl.DataFrame:
@@ -68,54 +51,6 @@ def drawn(study: paper_frames.Study) -> dict[str, Figure]:
         "node_week": node_week.plot(power, pieces, WEEK, max_gap_s=90, provenance=PROVENANCE),
         "simulation_check": simulation_check.plot(study.check, compared(), provenance=PROVENANCE),
     }
-
-
-def texts(figure: Figure) -> list[Text]:
-    """Texts that are seen: not those of ticks outside their axis."""
-    hidden = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-                if not low <= tick.get_loc() <= high:
-                    hidden |= {tick.label1, tick.label2}
-        if not axes.axison:
-            hidden |= set(axes.xaxis.findobj(Text)) | set(axes.yaxis.findobj(Text))
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
-    return [text for text in found if text.get_text().strip() and text not in hidden]
-
-
-def words(figure: Figure) -> str:
-    """What is written in a figure, a line a text."""
-    lines = (text.get_text().replace("\n", " ") for text in texts(figure))
-    return "\n".join(lines).replace(style.THIN_SPACE, " ")
-
-
-def title(figure: Figure) -> str:
-    return figure.get_suptitle().replace("\n", " ").replace(style.THIN_SPACE, " ")
-
-
-def assert_legible(figure: Figure) -> None:
-    """Every text lies inside the figure, is 6 pt or more, and covers no other."""
-    with mpl.rc_context(style.RC):
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        style.settle(figure)
-        boxes = [(text, text.get_window_extent(renderer)) for text in texts(figure)]
-    assert boxes
-    page = figure.bbox
-    for text, box in boxes:
-        assert text.get_fontsize() >= 6
-        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1
-        assert inside, f"{text.get_text()!r} is cut"
-    for i, (text, box) in enumerate(boxes):
-        for other, other_box in boxes[i + 1 :]:
-            apart = (
-                box.x1 <= other_box.x0 + 1
-                or other_box.x1 <= box.x0 + 1
-                or box.y1 <= other_box.y0 + 2
-                or other_box.y1 <= box.y0 + 2
-            )
-            assert apart, f"{text.get_text()!r} covers {other.get_text()!r}"
 
 
 FIGURES = ["energy_by_class", "levels", "levels with offset", "node_week", "simulation_check"]
@@ -226,7 +161,8 @@ def test_classes_of_nothing() -> None:
 
 
 def test_the_title_of_levels(study: paper_frames.Study) -> None:
-    rows = a_study_levels(study).with_columns(
+    measured = a_study_levels(study).filter(pl.col("method") == "bmc")
+    rows = measured.with_columns(
         pl.when(pl.col("level") == "site")
         .then(200.0)
         .when(pl.col("name") == "multispeech")
@@ -271,12 +207,20 @@ def test_low_coverage_is_marked(study: paper_frames.Study) -> None:
     assert len(hollow) == 1
 
 
+def test_only_the_measurement_is_drawn(study: paper_frames.Study) -> None:
+    rows = a_study_levels(study)
+    measured = rows.filter(pl.col("method") == "bmc")
+    figures = [levels.plot(each, provenance=PROVENANCE) for each in (rows, measured)]
+    assert words(figures[0]) == words(figures[1])
+
+
 def test_many_projects_are_counted() -> None:
     site = {"level": "site", "name": "nancy", "energy_kwh": 100.0}
     projects = [
         {"level": "project", "name": f"p{i:02}", "energy_kwh": float(i)} for i in range(1, 13)
     ]
     rows = pl.DataFrame([site, *projects]).with_columns(
+        method=pl.lit("bmc"),
         n_jobs=1,
         n_users=9,
         energy_low_kwh=pl.col("energy_kwh") * 0.9,

@@ -19,6 +19,7 @@ from footprint import levels, tables
 from footprint.errors import InputError
 
 DAY = date(2025, 3, 3)
+NO_ESTIMATES = tables.Estimates.create_empty().lazy()
 
 
 def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
@@ -40,6 +41,7 @@ def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
         pl.LazyFrame(
             list(papers.items()), schema={"job_id": pl.Int64, "paper": pl.String}, orient="row"
         ),
+        NO_ESTIMATES,
         **(arguments | options),
     )
     return tables.conform(tables.Levels, rows)
@@ -281,6 +283,7 @@ def test_a_study_without_jobs_has_its_site_and_offset() -> None:
         nodes.lazy(),
         OFFSET.lazy(),
         pl.LazyFrame(schema={"job_id": pl.Int64, "paper": pl.String}),
+        NO_ESTIMATES,
         site="nancy",
         projects="all",
         users="all",
@@ -363,9 +366,9 @@ import paper_frames
 from footprint import levels
 s = paper_frames.study(n_jobs=20_000)
 rows = levels.levels(
-    s.job_energy.lazy(), s.job_nodes.lazy(), s.node_energy.lazy(), s.papers.lazy(), site="nancy",
-    projects="all", users=["u-00000001"], papers_wanted="all", redistribution="resource_hours",
-    minimum_group=5,
+    s.job_energy.lazy(), s.job_nodes.lazy(), s.node_energy.lazy(), s.papers.lazy(),
+    s.estimates.lazy(), site="nancy", projects="all", users=["u-00000001"], papers_wanted="all",
+    redistribution="resource_hours", minimum_group=5,
 ).collect()
 print(rows.hash_rows().to_list())
 """

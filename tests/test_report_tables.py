@@ -37,7 +37,7 @@ def study() -> paper_frames.Study:
 
 @pytest.fixture(scope="module")
 def made(study: paper_frames.Study) -> dict[str, ReaderTable]:
-    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers)
+    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
     rows = levels.levels(
         *(frame.lazy() for frame in frames),
         site="nancy",
@@ -258,6 +258,7 @@ def test_levels_in_order(made: dict[str, ReaderTable]) -> None:
     rows = made["levels"].rows
     groups = rows["group"].unique(maintain_order=True).to_list()
     assert groups == ["Site", "Beside the jobs", "Queues", "Projects", "People", "Papers"]
+    assert set(rows["method"]) == {"bmc"}
     for _, group in rows.group_by("group", maintain_order=True):
         known = group["energy_kwh"].drop_nulls().to_list()
         assert known == sorted(known, reverse=True)

@@ -58,6 +58,7 @@ def test_smallest_configuration_is_completed() -> None:
             "ca_bundle": None,
             "states": None,
             "oar_database": None,
+            "recorded": None,
             "seed": 2025,
             "nodes": None,
             "jobs": 3600,
@@ -86,9 +87,17 @@ def test_smallest_configuration_is_completed() -> None:
             "max_power": {},
             "calibration": {},
         },
+        "estimators": "all",
+        "pue": 1,
         "labels": {"files": []},
         "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
         "privacy": {"key": None, "minimum_group": 3},
+        "validation": {
+            "directory": None,
+            "repository": "https://github.com/vladostp/"
+            "an-experimental-comparison-of-software-based-power-meters",
+            "commit": "96facc7862faa141f75cb46a8f893c1936eb8f0a",
+        },
     }
 
 

@@ -25,6 +25,7 @@ LEVELS = [
         ("user", "u-00000000", None, None),
     ]
 ]
+LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "energy_kwh": 9.0}]
 CHECK = [
     {
         "sensors": "1 W",
@@ -89,8 +90,13 @@ def test_what_was_not_made_is_left_out(tmp_path: Path) -> None:
     assert summary.text(tmp_path, checked=True).splitlines()[1].startswith("level")
 
 
+def test_estimates_are_not_told_among_measurements(results: Path) -> None:
+    lines = summary.text(results, checked=False).splitlines()
+    assert len([line for line in lines if line.startswith("site")]) == 1
+
+
 def test_what_is_unknown_is_called_so(tmp_path: Path) -> None:
-    row = {**LEVELS[-2], "energy_kwh": None, "coverage_frac": None}
+    row = {**LEVELS[4], "energy_kwh": None, "coverage_frac": None}
     write(tmp_path, "levels.parquet", [row])
     assert summary.text(tmp_path, checked=False).splitlines()[2].split() == [
         "site",

@@ -27,8 +27,9 @@ METRIC = "bmc_node_power_watt"
 MONTHS = ("2025-03", "2025-04")
 FINE, COARSE, UNMEASURED = "graffiti", "gruss", "gres"
 ENERGY = ("jobs", "job_nodes", "nodes", "quality", "set_aside")
-FIGURES = ("energy_by_class", "levels", "node_week", "simulation_check")
+FIGURES = ("energy_by_class", "levels", "methods", "node_week", "ratios", "simulation_check")
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
+TABLES += ("estimators", "methods", "ratios")
 
 
 class Study:
@@ -85,7 +86,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_every_output_exists(done: Study) -> None:
     made = digests(done.folder / "results")
-    expected = {"levels.parquet"}
+    expected = {"levels.parquet", "estimates/jobs.parquet", "estimates/ratios.parquet"}
     expected |= {f"energy/{name}.parquet" for name in ENERGY}
     expected |= {f"energy/{name}.parquet" for name in ("gates", "occupancy", "simulation_check")}
     expected |= {
@@ -114,7 +115,8 @@ def test_every_table_is_what_its_schema_says(done: Study) -> None:
     assert {name: checked.count(name) for name in checked if checked.count(name) > 1} == {
         "power": 6
     }
-    assert set(tables.TABLES) - set(checked) <= {"node_power", "device_power", "device_series"}
+    asked_for = {"node_power", "device_power", "device_series", "gpu_power", "cpu_series"}
+    assert set(tables.TABLES) - set(checked) <= asked_for | {"recorded", "validation_runs"}
 
 
 def test_every_job_and_node_is_there(done: Study) -> None:
@@ -197,9 +199,9 @@ def test_jobs_add_up_to_the_class_job(done: Study) -> None:
         assert by_job == pytest.approx(by_class, rel=1e-9)
     total = done.energy("jobs")["energy_kwh"].sum()
     assert total == pytest.approx(of_jobs["energy_kwh"].sum(), rel=1e-9)
-    assert done.read("results/levels.parquet").filter(pl.col("level") == "site")[
-        "energy_kwh"
-    ].item() == pytest.approx(total, rel=1e-9)
+    site = (pl.col("level") == "site") & (pl.col("method") == "bmc")
+    of_site = done.read("results/levels.parquet").filter(site)["energy_kwh"].item()
+    assert of_site == pytest.approx(total, rel=1e-9)
 
 
 def shares(done: Study) -> dict[tuple[int, str], float]:
@@ -365,16 +367,26 @@ def n_readings_outside(saved: Path) -> int:
 ENERGY_ON = {
     "gather_energy": 1,
     "check_simulation": 1,
+    "estimate_energy": 1,
+    "compare_estimates": 1,
     "build_levels": 1,
     "plot_energy_by_class": 1,
     "plot_levels": 1,
+    "plot_methods": 1,
     "plot_node_week": 1,
+    "plot_ratios": 1,
     "plot_simulation_check": 1,
     "tabulate_energy_by_class": 1,
+    "tabulate_estimators": 1,
     "tabulate_levels": 1,
+    "tabulate_methods": 1,
     "tabulate_quality": 1,
+    "tabulate_ratios": 1,
     "tabulate_simulation_check": 1,
 }
+LEVELS_ON = dict.fromkeys(
+    ("build_levels", "plot_levels", "plot_methods", "tabulate_levels", "tabulate_methods"), 1
+)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +396,7 @@ ENERGY_ON = {
         ("workflow/src/footprint/summary.py", {}),
         (
             "workflow/src/footprint/labels.py",
-            {"match_labels": 1, "build_levels": 1, "plot_levels": 1, "tabulate_levels": 1},
+            {"match_labels": 1} | LEVELS_ON,
         ),
         ("workflow/src/footprint/quantisation.py", {"integrate_energy": 6} | ENERGY_ON),
         (
@@ -412,7 +424,6 @@ def test_a_changed_setting_runs_again_what_depends_on_it(project: Project, done:
     config: dict[str, Any] = small_study(project, levels={"redistribution": "energy"})
     configure(done.folder, **config)
     try:
-        levels = {"build_levels": 1, "plot_levels": 1, "tabulate_levels": 1}
-        assert project.planned(done.folder) == levels
+        assert project.planned(done.folder) == LEVELS_ON
     finally:
         configure(done.folder, **small_study(project))

@@ -118,7 +118,12 @@ rule gather_energy:
             rules.download_jobs.output.set_aside,
             branch(STUDY.exported, then=rules.convert_power.output.set_aside, otherwise=[]),
             branch(
-                STUDY.by_gpu,
+                STUDY.has_records,
+                then="<resources>/<site>/set_aside/recorded.parquet",
+                otherwise=[],
+            ),
+            branch(
+                STUDY.has_gpu_power,
                 then=[
                     branch(
                         STUDY.exported, then=rules.convert_devices.output.set_aside, otherwise=[]

@@ -36,12 +36,13 @@ rule match_labels:
 
 
 rule build_levels:
-    """Energy at each level: site, offset, queues, projects, people, papers."""
+    """Energy at each level, by each method: site, offset, queues, projects, people, papers."""
     input:
         papers=rules.match_labels.output.papers,
         job_energy=rules.gather_energy.output.jobs,
         job_nodes=rules.gather_energy.output.job_nodes,
         node_energy=rules.gather_energy.output.nodes,
+        estimates=rules.estimate_energy.output.estimates,
     output:
         levels="<results>/levels.parquet",
     log:
@@ -199,7 +200,7 @@ rule tabulate_quality:
         html=report(
             "<results>/tables/quality.html",
             caption="../report/quality_table.rst",
-            category="3 Quality",
+            category="4 Quality",
             labels={"shows": "power readings", "as": "table"},
         ),
         csv="<results>/tables/quality.csv",
@@ -228,7 +229,7 @@ rule plot_simulation_check:
         svg=report(
             "<results>/figures/simulation_check.svg",
             caption="../report/simulation_check.rst",
-            category="3 Quality",
+            category="4 Quality",
             labels={"shows": "measured against true energy", "as": "figure"},
         ),
         pdf="<results>/figures/simulation_check.pdf",
@@ -255,7 +256,7 @@ rule tabulate_simulation_check:
         html=report(
             "<results>/tables/simulation_check.html",
             caption="../report/simulation_check_table.rst",
-            category="3 Quality",
+            category="4 Quality",
             labels={"shows": "measured against true energy", "as": "table"},
         ),
         csv="<results>/tables/simulation_check.csv",

@@ -13,6 +13,7 @@ rows = levels.levels(
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.node_energy),
     pl.scan_parquet(snakemake.input.papers),
+    pl.scan_parquet(snakemake.input.estimates),
     site=params.site,
     projects=params.levels["projects"],
     users=privacy.shown(params.levels["users"], key=key),

@@ -23,7 +23,7 @@ TABLES_INTRODUCTION = """\
 # Data dictionary
 
 Every table of the pipeline, in Parquet, as it is validated when written. Made by `make docs` from
-`workflow/src/footprint/tables.py`; the equations are in [method.md](method.md).
+`workflow/src/footprint/tables/`; the equations are in [method.md](method.md).
 
 Units stand in the names of columns. `Datetime` is UTC with microseconds, days and months are UTC.
 Null means unknown, never zero; only the columns marked so may be null. `<site>`, `<metric>`,

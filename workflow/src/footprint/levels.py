@@ -22,7 +22,16 @@ from footprint.units import H_PER_S
 
 LOG = logging.getLogger(__name__)
 
-LEVELS = ("site", "offset", "queue", "project", "user", "paper")
+HEADINGS = {
+    "site": "Site",
+    "offset": "Beside the jobs",
+    "queue": "Queues",
+    "project": "Projects",
+    "user": "People",
+    "paper": "Papers",
+}
+"""Every level, with what readers call it."""
+LEVELS = tuple(HEADINGS)
 REDISTRIBUTIONS = ("none", "energy", "resource_hours", "users")
 METHOD = "bmc"
 
@@ -54,6 +63,7 @@ def levels(
     job_nodes: pl.LazyFrame,
     node_energy: pl.LazyFrame,
     papers: pl.LazyFrame,
+    estimates: pl.LazyFrame,
     *,
     site: str,
     projects: Wanted,
@@ -62,7 +72,7 @@ def levels(
     redistribution: str,
     minimum_group: int,
 ) -> pl.LazyFrame:
-    """Energy at each level of the study (`tables.Levels`), method `bmc`.
+    """Energy at each level of the study, by each method (`tables.Levels`).
 
     Energies and coverage are sums over the level's rows of `job_nodes`; the interval is
     `uncertainty.combine` of them, centred on `energy_kwh + imputed_kwh` and never below 0. A row of
@@ -70,11 +80,15 @@ def levels(
     interval is that of what is known: `unmeasured_node_h` and `coverage_frac` say what it leaves
     out. Jobs that held no node of the study are not counted.
 
+    An estimator's `energy_kwh` is of the time that was measured, so that it compares with the
+    measurement; its `imputed_kwh` is of the rest. Both are null where it cannot tell of some job.
+
     Args:
         job_energy: `tables.JobEnergy`; its users are pseudonyms.
         job_nodes: `tables.JobNodeEnergy` of the same jobs.
         node_energy: `tables.NodeEnergy`.
         papers: `job_id`, `paper` (see `labels.papers`).
+        estimates: `tables.Estimates`.
         site: Name of the site.
         projects: Names to show, or `all`. The rest is one row, `(others)`.
         users: Pseudonyms of the people who asked to be shown, or `all` for a row a person; groups
@@ -106,13 +120,14 @@ def levels(
         "paper": papers_wanted,
     }
     rows = [_level(jobs, nodes, level, names) for level, names in shown.items()]
+    rows += [_estimated(jobs, estimates, level, names) for level, names in shown.items()]
     rows += [_missing(level, names, people[level]) for level, names in wanted.items()]
     rows.append(_offset(node_energy))
     order = pl.col("level").cast(pl.Enum(LEVELS))
     return (
         pl.concat(rows, how="diagonal")
-        .select("level", "name", pl.lit(METHOD).alias("method"), *_MEASURES)
-        .sort(order, "name")
+        .select("level", "name", pl.col("method").fill_null(METHOD), *_MEASURES)
+        .sort(order, "name", "method")
     )
 
 
@@ -269,9 +284,7 @@ def _level(
     jobs: pl.LazyFrame, nodes: pl.LazyFrame, level: str, names: Mapping[str, str]
 ) -> pl.LazyFrame:
     """Rows of one level: a row for each name that `names` gives to a group."""
-    label = pl.col(level).replace_strict(
-        list(names), list(names.values()), default=None, return_dtype=pl.String
-    )
+    label = _shown(level, names)
     jobs, nodes = (
         frame.with_columns(label.alias("name")).filter(pl.col("name").is_not_null())
         for frame in (jobs, nodes)
@@ -304,6 +317,44 @@ def _level(
             (pl.col("centre_kwh") + half).alias("energy_high_kwh"),
         )
         .select("level", "name", *_MEASURES)
+    )
+
+
+def _shown(level: str, names: Mapping[str, str]) -> pl.Expr:
+    """Name under which the group of a job or node is shown; null: it is not."""
+    return pl.col(level).replace_strict(
+        list(names), list(names.values()), default=None, return_dtype=pl.String
+    )
+
+
+def _estimated(
+    jobs: pl.LazyFrame, estimates: pl.LazyFrame, level: str, names: Mapping[str, str]
+) -> pl.LazyFrame:
+    """Rows of one level by each estimator, for the same jobs and the same names."""
+    named = jobs.select("job_id", "user", name=_shown(level, names)).drop_nulls("name")
+    of_group = named.group_by("name").agg(
+        pl.len().cast(pl.Int64).alias("n_jobs"),
+        pl.col("user").n_unique().cast(pl.Int64).alias("n_users"),
+    )
+    covered, whole = pl.col("covered_kwh"), pl.col("energy_kwh")
+    told = (
+        estimates.select("job_id", "estimator", "covered_kwh", "energy_kwh")
+        .join(named, on="job_id")
+        .group_by("name", method="estimator")
+        .agg(
+            covered.count().cast(pl.Int64).alias("n_told"),
+            known_sum(covered).alias("energy_kwh"),
+            known_sum(whole - covered).alias("imputed_kwh"),
+        )
+    )
+    tells_all = pl.col("n_told") == pl.col("n_jobs")
+    return (
+        told.join(of_group, on="name")
+        .with_columns(
+            pl.lit(level).alias("level"),
+            *(pl.when(tells_all).then(name).alias(name) for name in ("energy_kwh", "imputed_kwh")),
+        )
+        .drop("n_told")
     )
 
 

@@ -6,30 +6,21 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from footprint.levels import LEVELS
+from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import THIN_SPACE, Column, ReaderTable
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES
-
-HEADINGS = {
-    "site": "Site",
-    "offset": "Beside the jobs",
-    "queue": "Queues",
-    "project": "Projects",
-    "user": "People",
-    "paper": "Papers",
-}
 
 
 def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
     """Energy at each level: the site, its offset, queues, projects, people and papers.
 
     Args:
-        levels: `tables.Levels`.
+        levels: `tables.Levels`, of which the measurement is shown.
         redistribution: `levels.redistribution`, named in the note.
     """
     order = pl.col("level").cast(pl.Enum(LEVELS))
-    largest_first = levels.sort(
+    largest_first = levels.filter(pl.col("method") == METHOD).sort(
         order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True
     )
     rows = largest_first.with_columns(

@@ -90,6 +90,9 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
     _check_labels(config["labels"])
+    _check_estimators(config["estimators"])
+    for section, key in (("source", "recorded"), ("validation", "directory")):
+        _check_folder(config[section], key, where=f"{section}.{key}")
     if config["privacy"]["key"] is not None:
         config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
     return config
@@ -222,6 +225,22 @@ def _check_labels(labels: dict[str, Any]) -> None:
                 f"there is no file {written}", where="labels.files", do="mend the path or remove it"
             )
     labels["files"] = [str(path) for path in paths]
+
+
+def _check_estimators(names: Sequence[str] | str) -> None:
+    if names != "all":
+        # which there are is known to the modules of their own, and Polars takes its time to load
+        from footprint.estimators import registry
+
+        registry.chosen(list(names))
+
+
+def _check_folder(section: dict[str, Any], key: str, *, where: str) -> None:
+    if section[key] is not None:
+        folder = Path(section[key]).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {section[key]}", where=where, do="mend the path")
+        section[key] = str(folder)
 
 
 def _plain(value: Any, path: str = "") -> Any:

@@ -62,23 +62,11 @@ def held_cores(jobs: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFram
         InputError: A job holds a core that its node does not have.
     """
     started = jobs.filter(pl.col("started_at").is_not_null()).select("job_id", "started_at")
-    periods = nodes.select("node", "valid_from", "cores", "core_gpus").sort("node", "valid_from")
-    first = (
-        periods.group_by("node", maintain_order=True).first().rename({"valid_from": "first_from"})
-    )
+    periods = nodes.select("node", "valid_from")
     held = (
-        allocations.select("job_id", "node", core="cores")
-        .join(started, on="job_id")
-        .join(first.select("node", "first_from"), on="node")
-        .sort("started_at", "job_id", "node")
-        .join_asof(
-            periods.select("node", "valid_from").sort("valid_from", "node"),
-            left_on="started_at",
-            right_on="valid_from",
-            by="node",
-            check_sortedness=False,
+        with_period(
+            allocations.select("job_id", "node", core="cores").join(started, on="job_id"), periods
         )
-        .with_columns(pl.col("valid_from").fill_null(pl.col("first_from")))
         .explode("core", empty_as_null=False, keep_nulls=False)
         .join(core_weights(nodes), on=["node", "valid_from", "core"], how="left")
     )
@@ -93,6 +81,35 @@ def held_cores(jobs: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFram
             do="give the description of the node at the date of the job",
         )
     return held
+
+
+def with_period(rows: pl.LazyFrame, periods: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows with the `valid_from` of their node's hardware on the day on which the job started.
+
+    A job that started before the node's first period has that one.
+
+    Args:
+        rows: `job_id`, `node`, `started_at`, and more; those on nodes without a period are left
+            out.
+        periods: `node`, `valid_from`.
+    """
+    ordered = periods.unique().sort("node", "valid_from")
+    first = ordered.group_by("node", maintain_order=True).agg(
+        first_from=pl.col("valid_from").first()
+    )
+    return (
+        rows.join(first, on="node")
+        .sort("started_at", "job_id", "node")
+        .join_asof(
+            ordered.sort("valid_from", "node"),
+            left_on="started_at",
+            right_on="valid_from",
+            by="node",
+            check_sortedness=False,
+        )
+        .with_columns(pl.col("valid_from").fill_null(pl.col("first_from")))
+        .drop("first_from")
+    )
 
 
 def reserved_shares(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from footprint import privacy, settings, site, windows
+from footprint import __version__, privacy, settings, site, windows
 from footprint.site import kwollect
+from footprint.validation import recordings
 
 # The other keys of `download` say how to ask, not what for: a change of them repeats nothing.
 CHANGES_WHAT_IS_DOWNLOADED = (
@@ -26,6 +27,7 @@ class SourceFiles:
     jobs: list[str] = field(default_factory=list)
     power: list[str] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,52 @@ class Study:
         return sorted(self.config["download"]["devices"])
 
     @property
+    def has_gpu_power(self) -> bool:
+        """Whether the power of single GPUs is known."""
+        return self.gpu_metric in self.series
+
+    @property
     def other_series(self) -> list[str]:
-        """Those of them that no later rule uses."""
-        used = self.series if self.exported else [self.gpu_metric] if self.by_gpu else []
-        return [name for name in self.series if name not in used]
+        """Series beside the power of GPUs."""
+        return [name for name in self.series if name != self.gpu_metric]
+
+    @property
+    def cpu_series(self) -> dict[str, list[str]]:
+        """Those of them that tell of processors: `load` and `package`, each one name or none."""
+        names = {"load": kwollect.LOAD_METRIC, "package": kwollect.PACKAGE_METRIC}
+        return {what: [name] if name in self.series else [] for what, name in names.items()}
+
+    @property
+    def has_cpu_series(self) -> bool:
+        """Whether anything tells what processors did."""
+        return any(self.cpu_series.values())
 
     @property
     def by_gpu(self) -> bool:
-        """Whether the power of single GPUs is known and used: by the gate `two_part`."""
-        return self.integration["gate"] == "two_part" and self.gpu_metric in self.series
+        """Whether the power of single GPUs divides energy among jobs: by the gate `two_part`."""
+        return self.integration["gate"] == "two_part" and self.has_gpu_power
+
+    @property
+    def estimators(self) -> list[str] | str:
+        """Estimators beside the measurement, or `all`."""
+        wanted: list[str] | str = self.config["estimators"]
+        return wanted
+
+    @property
+    def pue(self) -> float:
+        """Factor by which the comparison multiplies every method."""
+        return float(self.config["pue"])
+
+    @property
+    def recorded_folder(self) -> str | None:
+        """Folder of what tools recorded in jobs."""
+        folder = site.recorded_folder(self.config["source"])
+        return None if folder is None else str(folder)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether jobs left records of tools."""
+        return bool(self.files.recorded)
 
     @property
     def integration(self) -> dict[str, Any]:
@@ -124,12 +163,24 @@ class Study:
     def source(self) -> dict[str, Any]:
         """What `site.open_site` needs, and what makes a difference to what it gives."""
         source = dict(self.config["source"])
+        del source["recorded"]
         if not self.exported:
             source |= {"start": self.start, "end": self.end}
         if self.asked:
             source |= {key: self.config["download"][key] for key in CHANGES_WHAT_IS_DOWNLOADED}
             source |= {"clusters": self.clusters, "answers": answers_folder(self.site)}
         return source
+
+    @property
+    def recordings(self) -> list[str]:
+        """Files of the recordings in `validation.directory`; none where they are fetched."""
+        folder = self.config["validation"]["directory"]
+        return [] if folder is None else [str(path) for path in recordings.files(folder)]
+
+    @property
+    def recordings_provenance(self) -> str:
+        """What the foot of a figure or a table says of the recordings."""
+        return f"{recordings.ORIGIN} · footprint {__version__}"
 
 
 def answers_folder(site: str) -> str:

@@ -34,7 +34,8 @@ def text(results: str | Path, *, checked: bool) -> str:
 
 
 def _levels(levels: pl.DataFrame) -> list[str]:
-    shown = pl.concat(levels.filter(pl.col("level") == level) for level in LEVELS)
+    measured = levels.filter(pl.col("method") == "bmc")
+    shown = pl.concat(measured.filter(pl.col("level") == level) for level in LEVELS)
     return [f"{'level':<9}{'name':<34}{'kWh':>12}{'measured':>10}"] + [
         f"{row['level']:<9}{row['name'][:33]:<34}{_number(row['energy_kwh']):>12}"
         f"{_percent(row['coverage_frac']):>10}"

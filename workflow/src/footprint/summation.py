@@ -7,6 +7,9 @@ not, or a run with `--cores 1` would differ from one with eight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import polars as pl
 
 
@@ -38,3 +41,29 @@ def by_group(
     summed = found.filter(~alone).group_by(by, maintain_order=True)
     several = summed.agg(pl.col(first).first(), total(pl.col(list(terms))))
     return pl.concat([found.filter(alone), several.select(found.columns)]).sort(by)
+
+
+def by_run(
+    rows: pl.DataFrame, key: str, *, sums: Sequence[str], unions: Sequence[str]
+) -> pl.DataFrame:
+    """Sums over each run of rows with the same key, in the order of the rows; one row a run.
+
+    As quick for a million groups as for one, where sorting within each is not.
+
+    Args:
+        rows: Rows, those of a key one after the other.
+        key: Column that makes a run.
+        sums: Columns to sum; a null makes the sum null.
+        unions: Columns of bits, of which a run has the union.
+    """
+    keys = rows[key]
+    if keys.is_empty():
+        return rows.select(key, *sums, *unions)
+    first = np.flatnonzero((keys != keys.shift(1)).fill_null(True).to_numpy())
+    values = {name: rows[name].fill_null(float("nan")).to_numpy() for name in sums}
+    bits = {name: rows[name].to_numpy() for name in unions}
+    return pl.DataFrame(
+        {key: keys.gather(first)}
+        | {name: np.add.reduceat(value, first) for name, value in values.items()}
+        | {name: np.bitwise_or.reduceat(value, first) for name, value in bits.items()}
+    ).with_columns(pl.col(sums).fill_nan(None))

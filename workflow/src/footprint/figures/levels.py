@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.figures import style
-from footprint.levels import LEVELS, OTHERS
+from footprint.levels import HEADINGS, LEVELS, METHOD, OTHERS
 from footprint.summation import total
 
 MOST_ROWS = 8
@@ -34,14 +34,6 @@ OFFSET_TICK: Mapping[str, Any] = {
     "markeredgewidth": 1.4,
     "color": style.ACCENT,
     "linestyle": "none",
-}
-HEADINGS: Mapping[str, str] = {
-    "site": "Site",
-    "offset": "Beside the jobs",
-    "queue": "Queues",
-    "project": "Projects",
-    "user": "People",
-    "paper": "Papers",
 }
 
 Row = dict[str, Any]
@@ -77,9 +69,10 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
     together; a hollow dot has a coverage under 95 %. Rows without any measurement are hatched.
 
     Args:
-        levels: `tables.Levels`, method `bmc`.
+        levels: `tables.Levels`, of which the measurement is drawn.
         provenance: The foot line.
     """
+    levels = levels.filter(pl.col("method") == METHOD)
     lines = _lines(levels)
     drawn = style.figure(
         width_mm=style.TEXT_MM,

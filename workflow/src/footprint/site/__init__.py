@@ -104,15 +104,17 @@ def clusters_of(
 
 
 def files_of(source: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Files that nodes, jobs (with resources and states), power and devices are read from.
+    """Files that nodes, jobs (with resources and states), power, devices and records come from.
 
     Raises:
         InputError: A folder that must have files has none.
     """
-    if source["kind"] != "exports":
-        return {}
     from footprint.site import folders
 
+    kept = recorded_folder(source)
+    recorded = [] if kept is None else [str(path) for path in folders.recorded_files(kept)]
+    if source["kind"] != "exports":
+        return {"recorded": recorded}
     directory = Path(source["directory"])
     described = folders.node_files(directory)
     about_jobs = [
@@ -126,4 +128,12 @@ def files_of(source: Mapping[str, Any]) -> dict[str, list[str]]:
         "jobs": [str(path) for path in [*described, *about_jobs]],
         "power": [str(path) for path in [*described, *folders.power_files(directory)]],
         "devices": [str(path) for path in [*described, *devices]] if devices else [],
+        "recorded": recorded,
     }
+
+
+def recorded_folder(source: Mapping[str, Any]) -> Path | None:
+    """Folder of what tools recorded in jobs: the one named, else `recorded/` of the exports."""
+    if source.get("recorded") is not None:
+        return Path(source["recorded"])
+    return Path(source["directory"]) / "recorded" if source["kind"] == "exports" else None

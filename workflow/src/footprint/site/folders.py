@@ -58,6 +58,17 @@ def state_files(directory: Path) -> list[Path]:
     return files.listed(directory, "states", holds="node, state, from, to", optional=True)
 
 
+def recorded_files(directory: Path) -> list[Path]:
+    """What tools recorded in jobs, in a folder and its subfolders, which may be missing."""
+    found = directory.rglob("*") if directory.is_dir() else ()
+    return sorted(
+        path
+        for path in found
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+
+
 def label(path: Path, directory: Path) -> str:
     """A file as tables and messages name it: relative to the folder of the exports."""
     return path.relative_to(directory).as_posix()

@@ -34,6 +34,11 @@ FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
 """What Kwollect called a metric before: until 2020-05-19, on some clusters until 2021-04-30."""
 
 GPU_POWER_METRIC = "prom_DCGM_FI_DEV_POWER_USAGE"
+"""Power of each GPU; by default of jobs that deploy no system of their own, every 15 s."""
+LOAD_METRIC = "prom_node_load1"
+"""Load average of a node over a minute; collected as the power of GPUs is."""
+PACKAGE_METRIC = "prom_node_rapl_package_joules_total"
+"""Energy counter of each processor (RAPL); only of jobs that ask for it."""
 SAVE = "save the answer of /sites/<site>/metrics?nodes=...&metrics=... again"
 OFFSET = "a time needs an offset, as in 2025-04-18T18:55:33.75+02:00, or is in seconds since 1970"
 

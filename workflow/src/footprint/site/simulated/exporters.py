@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from footprint.site.kwollect import GPU_POWER_METRIC
+from footprint.site.kwollect import GPU_POWER_METRIC, LOAD_METRIC
 from footprint.site.simulated.clock import US, Clock
 from footprint.site.simulated.hardware import Node
 from footprint.site.simulated.load import Work, of_gpu
@@ -23,7 +23,6 @@ from footprint.site.simulated.signal import Noise, Stack
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-LOAD_METRIC = "prom_node_load1"
 SERIES = (GPU_POWER_METRIC, LOAD_METRIC)
 _PERIOD_S = 15
 _A_DAY = 5760

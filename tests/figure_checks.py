@@ -1,0 +1,76 @@
+"""What tests of figures ask of every figure: that its texts can be read, and what they say."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import paper_frames
+import polars as pl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from footprint import levels as study_levels
+from footprint import tables
+from footprint.figures import style
+
+
+def a_study_levels(study: paper_frames.Study, **options) -> pl.DataFrame:
+    arguments = {
+        "site": "nancy",
+        "projects": "all",
+        "users": {"u-00000001", "u-00000002"},
+        "papers_wanted": "all",
+        "redistribution": "none",
+        "minimum_group": 5,
+    }
+    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
+    rows = study_levels.levels(*(frame.lazy() for frame in frames), **(arguments | options))
+    return tables.conform(tables.Levels, rows)
+
+
+def texts(figure: Figure) -> list[Text]:
+    """Texts that are seen: not those of ticks outside their axis."""
+    hidden = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if not low <= tick.get_loc() <= high:
+                    hidden |= {tick.label1, tick.label2}
+        if not axes.axison:
+            hidden |= set(axes.xaxis.findobj(Text)) | set(axes.yaxis.findobj(Text))
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in found if text.get_text().strip() and text not in hidden]
+
+
+def words(figure: Figure) -> str:
+    """What is written in a figure, a line a text."""
+    lines = (text.get_text().replace("\n", " ") for text in texts(figure))
+    return "\n".join(lines).replace(style.THIN_SPACE, " ")
+
+
+def title(figure: Figure) -> str:
+    return figure.get_suptitle().replace("\n", " ").replace(style.THIN_SPACE, " ")
+
+
+def assert_legible(figure: Figure) -> None:
+    """Every text lies inside the figure, is 6 pt or more, and covers no other."""
+    with mpl.rc_context(style.RC):
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        style.settle(figure)
+        boxes = [(text, text.get_window_extent(renderer)) for text in texts(figure)]
+    assert boxes
+    page = figure.bbox
+    for text, box in boxes:
+        assert text.get_fontsize() >= 6
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.x1 + 1 and box.y1 <= page.y1 + 1
+        assert inside, f"{text.get_text()!r} is cut"
+    for i, (text, box) in enumerate(boxes):
+        for other, other_box in boxes[i + 1 :]:
+            apart = (
+                box.x1 <= other_box.x0 + 1
+                or other_box.x1 <= box.x0 + 1
+                or box.y1 <= other_box.y0 + 2
+                or other_box.y1 <= box.y0 + 2
+            )
+            assert apart, f"{text.get_text()!r} covers {other.get_text()!r}"

@@ -1,0 +1,310 @@
+"""What jobs held and what is known of it, put together from the tables of a study."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from answers import nodes_table
+from estimating import A40, AT_NOON, KEPLER, MIXED, SCHEMA, described, of_schema, tables_of
+from polars.testing import assert_frame_equal
+
+from footprint import tables
+from footprint.errors import InputError
+from footprint.estimators import facts, registry
+from footprint.estimators.facts import Facts
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+HOUR = timedelta(hours=1)
+WHOLE: dict[str, Any] = {"job_id": 1, "gpus": 2.0}
+PLAIN = nodes_table(described("gruss-1", A40, A40), described("gros-1", gib=96))
+
+
+def gathered(*jobs: dict[str, Any], **more: Any) -> Facts:
+    return facts.gather(**tables_of(*jobs, **more))
+
+
+def held(*jobs: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return gathered(*jobs, **more).held.collect().to_dicts()
+
+
+def one(*jobs: dict[str, Any], **more: Any) -> dict[str, Any]:
+    (row,) = held(*jobs, **more)
+    return row
+
+
+def gpu_power(**row: Any) -> pl.LazyFrame:
+    usual = {"job_id": 1, "node": "gruss-1", "gpu_hours": 2.0, "covered_gpu_hours": 2.0}
+    return of_schema(tables.GpuPower, usual | {"energy_kwh": 0.36} | row)
+
+
+def cpu_series(**row: Any) -> pl.LazyFrame:
+    usual = {"job_id": 1, "node": "gruss-1", "duration_s": 3600.0}
+    usual |= {"load_covered_s": 3600.0, "core_use_frac": 0.25, "thread_load_cubed": 0.008}
+    usual |= {"package_covered_s": 3600.0, "package_power_w": 100.0}
+    return of_schema(tables.CpuSeries, usual | row)
+
+
+# The node
+
+
+def test_what_a_job_held_of_a_node_and_the_facts_of_the_node() -> None:
+    row = one({"job_id": 1, "cores": [0], "gpus": 0.5, "hours": 3, "coverage_frac": 0.75})
+    assert row == {
+        "job_id": 1,
+        "node": "gruss-1",
+        "coverage_frac": 0.75,
+        "gpu_hours": 1.5,
+        "core_hours": 3,
+        "memory_gbh": 192,  # 256 GB x 1 of 4 cores x 3 h
+        "n_cpus": 2,
+        "n_cores": 4,
+        "tdp_w": 155,
+        "memory_gb": 256,
+        "gpu_limit_w": 235,
+        "gpu_mlco2_w": 245,
+        "pre_volta_frac": 1,
+        "gpu_series_w": None,
+        "core_use_frac": None,
+        "thread_load_cubed": None,
+        "package_power_w": None,
+    }
+    assert list(row) == list(facts.HELD)
+
+
+def test_the_helper_of_other_tests_makes_the_same_columns() -> None:
+    assert gathered(WHOLE).held.collect_schema() == SCHEMA
+
+
+@pytest.mark.parametrize(("cores", "gib_h"), [([0, 1, 2, 3], 256), ([1, 2], 128), ([3], 64)])
+def test_memory_is_held_in_the_part_of_the_cores(cores: list[int], gib_h: float) -> None:
+    found = gathered({"job_id": 1, "cores": cores}, nodes=PLAIN)
+    assert found.held.collect()["memory_gbh"].to_list() == [gib_h]
+    assert found.jobs.collect()["memory_gbh"].to_list() == [gib_h]
+
+
+def test_memory_of_all_nodes_adds_up_and_rows_are_sorted_by_job_and_node() -> None:
+    both = [{"job_id": 1, "hours": 2}, {"job_id": 1, "hours": 2, "node": "gros-1"}]
+    found = gathered({"job_id": 2, "node": "gros-1"}, *both, nodes=PLAIN)
+    rows = found.held.select("job_id", "node", "memory_gbh").collect().rows()
+    assert rows == [(1, "gros-1", 192), (1, "gruss-1", 512), (2, "gros-1", 96)]
+    assert found.jobs.select("job_id", "memory_gbh").collect().rows() == [(1, 704), (2, 96)]
+
+
+def test_a_node_without_gpu_has_no_facts_of_gpus() -> None:
+    row = one({"job_id": 1, "node": "gros-1"}, nodes=PLAIN)
+    names = ("gpu_limit_w", "gpu_mlco2_w", "pre_volta_frac")
+    assert [row[name] for name in names] == [None] * 3
+
+
+def test_nodes_outside_the_study_are_not_there_and_their_jobs_are() -> None:
+    found = gathered({"job_id": 1, "node": "grele-1"}, {"job_id": 2}, nodes=PLAIN)
+    assert found.held.select("job_id", "node").collect().rows() == [(2, "gruss-1")]
+    assert found.jobs.select("job_id", "memory_gbh").collect().rows() == [(1, 0), (2, 256)]
+
+
+def test_of_a_job_in_and_outside_the_study_the_nodes_inside_are_there() -> None:
+    assert one({"job_id": 1, "node": "grele-1"}, {"job_id": 1}, nodes=PLAIN)["node"] == "gruss-1"
+
+
+def test_jobs_that_held_nothing_are_known_unless_their_nodes_are_not() -> None:
+    nothing: dict[str, Any] = {"node": None, "cores": [], "hours": 0}
+    found = gathered(
+        {"job_id": 1, "flags": ["shared_node"], "gpus": 2, "hours": 2, "coverage_frac": 0.5},
+        {"job_id": 2, "flags": ["never_started"], "started_at": None} | nothing,
+        {"job_id": 3, "flags": ["still_running", "nodes_unknown"]} | nothing,
+    )
+    names = ("job_id", "duration_s", "coverage_frac", "gpu_hours", "core_hours", "memory_gbh")
+    assert found.jobs.select(*names, "known").collect().rows() == [
+        (1, 7200, 0.5, 4, 8, 512, True),
+        (2, 0, 1, 0, 0, 0, True),
+        (3, 0, 1, 0, 0, 0, False),
+    ]
+
+
+# The period
+
+
+@pytest.mark.parametrize(
+    ("started_after", "memory_gb", "limit_w"),
+    [
+        (-200 * HOUR, 128, 235),  # before the first period: that one is the nearest
+        (-1 * HOUR, 128, 235),
+        (timedelta(0), 256, 300),
+        (5 * HOUR, 256, 300),
+    ],
+)
+def test_the_hardware_is_that_of_the_period_in_which_the_job_started(
+    started_after: timedelta, memory_gb: float, limit_w: float
+) -> None:
+    old = nodes_table(described("gruss-1", KEPLER, KEPLER, gib=128))
+    periods = [
+        old.with_columns(
+            valid_from=pl.lit(AT_NOON - 100 * HOUR, old.schema["valid_from"]),
+            valid_until=pl.lit(AT_NOON, old.schema["valid_until"]),
+        ),
+        nodes_table(described("gruss-1", A40, A40)).with_columns(
+            valid_from=pl.lit(AT_NOON, old.schema["valid_from"])
+        ),
+    ]
+    # it goes on for 10 hours, and so into the second period
+    job = {"job_id": 1, "started_at": AT_NOON + started_after, "hours": 10, "gpus": 2}
+    row = one(job, nodes=pl.concat(periods))
+    assert (row["memory_gb"], row["gpu_limit_w"]) == (memory_gb, limit_w)
+    assert row["memory_gbh"] == 10 * memory_gb
+
+
+# GPUs of several kinds
+
+
+@pytest.mark.parametrize(
+    ("cores", "limit_w", "mlco2_w", "pre_volta"),
+    [
+        ([0], 235, 245, 1),
+        ([0, 1], 235, 245, 1),
+        ([3], 300, None, 0),
+        # weighted by the limits: what is left of them are the 300 W of the card with a counter
+        ([0, 3], (235 + 300) / 2, None, 235 / (235 + 300)),
+        ([0, 1, 2], (1 * 235 + 0.5 * 300) / 1.5, None, 235 / (235 + 0.5 * 300)),
+        ([0, 1, 2, 3], (235 + 300) / 2, None, 235 / (235 + 300)),
+    ],
+)
+def test_of_several_kinds_of_gpus_those_count_that_the_job_held(
+    cores: list[int], limit_w: float, mlco2_w: float | None, pre_volta: float
+) -> None:
+    row = one({"job_id": 1, "cores": cores, "gpus": len(cores) / 2})
+    assert row["gpu_limit_w"] == pytest.approx(limit_w, rel=1e-12)
+    assert row["gpu_mlco2_w"] == mlco2_w
+    assert row["pre_volta_frac"] == pytest.approx(pre_volta, rel=1e-12)
+
+
+def test_two_cards_of_a_kind_with_different_limits_are_several_kinds() -> None:
+    nodes = nodes_table(described("gruss-1", A40, ("A40", "250.00 W")))
+    limits = [
+        one({"job_id": 1, "cores": cores, "gpus": 1}, nodes=nodes)["gpu_limit_w"]
+        for cores in ([0, 1], [2, 3])
+    ]
+    assert limits == [300, 250]
+
+
+def test_cards_that_differ_in_nothing_but_their_generation_are_several_kinds() -> None:
+    old = ("GeForce GTX 980", "300.00 W")  # Maxwell; ML CO2 Impact lacks both
+    nodes = nodes_table(described("gruss-1", old, A40))
+    found = [
+        one({"job_id": 1, "cores": cores, "gpus": 1}, nodes=nodes)["pre_volta_frac"]
+        for cores in ([0, 1], [2, 3])
+    ]
+    assert found == [1, 0]
+
+
+def test_a_card_that_cannot_be_reserved_is_not_what_a_job_held() -> None:
+    node = described("gruss-1", KEPLER, A40)
+    node["gpu_devices"]["nvidia0"]["reservation"] = False
+    row = one({"job_id": 1, "gpus": 1}, nodes=nodes_table(node))
+    assert (row["gpu_limit_w"], row["gpu_mlco2_w"], row["pre_volta_frac"]) == (300, None, 0)
+
+
+def test_a_generation_that_is_not_catalogued_has_a_counter() -> None:
+    nodes = nodes_table(described("gruss-1", ("Brand-New", "900.00 W"), ("Brand-New", "900.00 W")))
+    row = one(WHOLE, nodes=nodes)
+    assert (row["gpu_limit_w"], row["gpu_mlco2_w"], row["pre_volta_frac"]) == (900, None, 0)
+
+
+def test_a_core_that_a_node_with_several_kinds_does_not_have_is_named() -> None:
+    with pytest.raises(InputError, match=r"^job 1: holds core 7 of gruss-1"):
+        held({"job_id": 1, "cores": [0, 7]})
+
+
+# Series
+
+
+@pytest.mark.parametrize(
+    ("covered_gpu_hours", "energy_kwh", "power_w"),
+    [(2.0, 0.36, 180), (1.0, 0.18, 180), (0.999, 0.18, None), (0.0, 0.0, None)],
+)
+def test_power_of_gpus_is_used_that_covers_half_of_the_time_or_more(
+    covered_gpu_hours: float, energy_kwh: float, power_w: float | None
+) -> None:
+    series = gpu_power(covered_gpu_hours=covered_gpu_hours, energy_kwh=energy_kwh)
+    found = one(WHOLE, gpu_power=series)["gpu_series_w"]
+    assert found == (None if power_w is None else pytest.approx(power_w, rel=1e-12))
+
+
+def test_power_of_gpus_that_were_not_held_is_not_known() -> None:
+    none = {"gpu_hours": 0.0, "covered_gpu_hours": 0.0, "energy_kwh": 0.0}
+    assert one(WHOLE, gpu_power=gpu_power(**none))["gpu_series_w"] is None
+
+
+@pytest.mark.parametrize(
+    ("covered", "known"),
+    [
+        ({}, (0.25, 0.008, 100)),
+        ({"load_covered_s": 1800.0, "package_covered_s": 1799.0}, (0.25, 0.008, None)),
+        ({"load_covered_s": 1799.0, "package_covered_s": 1800.0}, (None, None, 100)),
+        ({"load_covered_s": 0.0, "package_covered_s": 0.0}, (None, None, None)),
+        ({"duration_s": 0.0, "load_covered_s": 0.0, "package_covered_s": 0.0}, (None,) * 3),
+    ],
+)
+def test_load_and_rapl_are_used_that_each_cover_half_of_the_time_or_more(
+    covered: dict[str, float], known: tuple[float | None, ...]
+) -> None:
+    row = one(WHOLE, cpu_series=cpu_series(**covered))
+    names = ("core_use_frac", "thread_load_cubed", "package_power_w")
+    assert tuple(row[name] for name in names) == known
+
+
+def test_series_are_those_of_the_same_job_on_the_same_node() -> None:
+    both = [WHOLE, {"job_id": 1, "node": "gros-1"}, {"job_id": 2}]
+    rows = held(*both, nodes=PLAIN, gpu_power=gpu_power(), cpu_series=cpu_series())
+    found = [(row["job_id"], row["node"], row["package_power_w"] is not None) for row in rows]
+    assert found == [(1, "gros-1", False), (1, "gruss-1", True), (2, "gruss-1", False)]
+    assert [row["gpu_series_w"] is not None for row in rows] == [False, True, False]
+
+
+# All together
+
+
+def test_without_series_and_records_there_are_none() -> None:
+    found = gathered(WHOLE)
+    assert found.recorded.collect().is_empty()
+    assert found.recorded.collect_schema() == tables.Recorded.create_empty().schema
+
+
+def test_files_say_the_same_as_tables(tmp_path: Path) -> None:
+    records = of_schema(
+        tables.Recorded,
+        {"job_id": 1, "tools": "codecarbon", "n_runs": 1, "duration_s": 9.0, "energy_kwh": 1.0},
+    )
+    jobs = [WHOLE, {"job_id": 2, "node": "gros-1"}]
+    nodes = pl.concat([MIXED, PLAIN.filter(node="gros-1")])
+    made = tables_of(*jobs, nodes=nodes, cpu_series=cpu_series(), recorded=records)
+    files: dict[str, Any] = {}
+    for name, frame in made.items():
+        files[name] = tmp_path / f"{name}.parquet"
+        frame.collect().write_parquet(files[name])
+    other = of_schema(
+        tables.GpuPower,
+        {"job_id": 9, "node": "grele-1", "gpu_hours": 1, "covered_gpu_hours": 1, "energy_kwh": 0.1},
+    )
+    files["gpu_power"] = [tmp_path / "gruss.parquet", tmp_path / "grele.parquet"]
+    for frame, path in zip((gpu_power(), other), files["gpu_power"], strict=True):
+        frame.collect().write_parquet(path)
+    of_files = facts.load(files)
+    of_tables = facts.gather(**made, gpu_power=gpu_power())
+    for loaded, expected in zip(of_files, of_tables, strict=True):
+        assert_frame_equal(loaded.collect(), expected.collect())
+    assert of_files.held.collect()["gpu_series_w"].to_list() == [pytest.approx(180), None]
+    without = facts.load(files | {"gpu_power": [], "cpu_series": [], "recorded": []})
+    assert without.held.collect()["gpu_series_w"].null_count() == 2
+    assert without.recorded.collect().is_empty()
+
+
+def test_of_cards_without_an_energy_counter_beside_others_nothing_counts() -> None:
+    both = gathered({"job_id": 1, "cores": [0, 1, 2, 3], "gpus": 2})
+    for name in ("codecarbon_2_pre_volta", "codecarbon_3_pre_volta"):
+        row = registry.estimate(both, registry.ESTIMATORS[name]).row(0, named=True)
+        assert row["gpu_kwh"] == pytest.approx(0.300, rel=1e-12)  # an hour of the A40 alone

@@ -1,0 +1,418 @@
+"""What CodeCarbon and carbontracker left in files."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint.errors import InputError
+from footprint.site import recorded
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+HEADER = (
+    "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_power,"
+    "gpu_power,ram_power,cpu_energy,gpu_energy,ram_energy,energy_consumed,country_name,"
+    "country_iso_code,region,cloud_provider,cloud_region,os,python_version,codecarbon_version,"
+    "cpu_count,cpu_model,gpu_count,gpu_model,longitude,latitude,ram_total_size,tracking_mode,"
+    "on_cloud,pue"
+)
+ROW = {
+    "timestamp": "2025-04-18T18:55:33",
+    "project_name": "codecarbon",
+    "run_id": "r1",
+    "experiment_id": "5b0fa12a-3dd7-45bb-9766-cc326314d9f1",
+    "duration": "3600.5",
+    "cpu_energy": "0.1",
+    "gpu_energy": "0.25",
+    "ram_energy": "0.05",
+    "energy_consumed": "0.4",
+    "codecarbon_version": "2.3.4",
+    "cpu_model": '"Intel(R) Xeon(R) Gold 5220, 2.20GHz"',
+    "pue": "1",
+}
+OLD_LOG = """\
+2022-11-07 23:05:06 - carbontracker version 1.1.6
+2022-11-07 23:05:06 - Only predicted and actual consumptions are multiplied by a PUE \
+coefficient of 1.59 (Rhonda Ascierto, 2019, Uptime Institute Global Data Center Survey).
+2022-11-07 23:05:06 - The following components were found: CPU with device(s) cpu:1, cpu:0.
+2022-11-07 23:05:06 - Monitoring thread started.
+2022-11-07 23:06:25 - Epoch 1:
+2022-11-07 23:06:25 - Duration: 0:00:49.06
+2022-11-07 23:06:25 - Average power usage (W) for cpu: [83.9587086 87.1897426]
+2022-11-07 23:06:25 - Average power usage (W) for gpu: [136.86084615]
+2022-11-07 23:06:25 - Carbon intensities (gCO2/kWh) fetched every 900 s at detected location ...
+2022-11-07 23:06:25 - Monitoring thread ended.
+"""
+FOUND = "The following components were found: "
+TWO_GPUS = FOUND + "GPU with device(s) NVIDIA A40, NVIDIA A40. CPU with device(s) Gold @ 2.10GHz."
+GPU = "Average power usage (W) for gpu: "
+CPU = "Average power usage (W) for cpu: "
+OUTPUT = """\
+2022-11-07 23:06:25 - CarbonTracker:
+Actual consumption for 1 epoch(s):
+\tTime:\t0:00:49
+\tEnergy:\t0.006674 kWh
+"""
+
+
+def table(*rows: dict[str, str], header: str = HEADER) -> str:
+    lines = [",".join(({**ROW, **row}).get(name, "") for name in header.split(",")) for row in rows]
+    return "\n".join([header, *lines, ""])
+
+
+def log(*messages: str, version: str = "2.3.0") -> str:
+    """A log of which each record comes a second after the one before."""
+    start = datetime(2024, 6, 1, 12)
+    records = [f"carbontracker version {version}", *messages] if version else messages
+    lines = (f"{start + timedelta(seconds=n)} - {text}" for n, text in enumerate(records))
+    return "\n".join([*lines, ""])
+
+
+def epoch(*powers: str, duration: str = "1:00:00.00") -> list[str]:
+    return ["Epoch 1:", f"Duration: {duration}", *powers]
+
+
+def parsed(folder: Path, files: dict[str, str]) -> pl.DataFrame:
+    paths = []
+    for number, (label, content) in enumerate(files.items()):
+        path = folder / str(number) / Path(label).name
+        path.parent.mkdir()
+        path.write_bytes(content.encode())
+        paths.append((label, path))
+    found = recorded.parse(paths)
+    assert found.schema == recorded.RUNS
+    return found
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Any:
+    """Rows of one file."""
+
+    def rows(content: str, label: str = "emissions.csv") -> list[dict[str, Any]]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return parsed(folder, {label: content}).to_dicts()
+
+    return rows
+
+
+def refused(read: Any, content: str, label: str = "emissions.csv") -> str:
+    with pytest.raises(InputError) as error:
+        read(content, label)
+    return str(error.value)
+
+
+# CodeCarbon
+
+
+def test_a_row_of_codecarbon_ends_at_its_time_which_is_paris(read: Any) -> None:
+    stopped = datetime(2025, 4, 18, 16, 55, 33, tzinfo=UTC)
+    (row,) = read(table({}))
+    assert list(row.values())[:7] == ["emissions.csv", 2, "codecarbon", "2.3.4", "r1", None, None]
+    assert row["stopped_at"] == stopped
+    assert row["started_at"] == stopped - timedelta(seconds=3600.5)
+    assert list(row.values())[9:] == [3600.5, 0.25, 0.1, 0.05, 0.4, None]
+
+
+def test_columns_are_taken_by_name_and_older_files_lack_some(read: Any) -> None:
+    header = "energy_consumed,run_id,timestamp,duration,emissions"
+    (row,) = read(table({}, header=header))
+    assert (row["energy_kwh"], row["duration_s"], row["run"]) == (0.4, 3600.5, "r1")
+    assert [row[name] for name in ("tool_version", "gpu_kwh", "cpu_kwh", "memory_kwh")] == [
+        None
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "hour", "minute"),
+    [
+        ("2025-04-18T18:55:33+02:00", 16, 55),
+        ("2025-04-18T18:55:33Z", 18, 55),
+        ("2025-04-18 18:55:33.000000", 16, 55),
+        ("2025-01-18T18:55:33", 17, 55),
+        # Paris had this hour twice: the earlier is taken, unless there is an offset
+        ("2025-10-26T02:30:33", 0, 30),
+        ("2025-10-26T02:30:33+01:00", 1, 30),
+        ("2025-10-26T03:00:33", 2, 0),
+        # the minute before the hour that Paris did not have, and the one after
+        ("2025-03-30T01:59:33", 0, 59),
+        ("2025-03-30T03:00:33", 1, 0),
+    ],
+)
+def test_times_are_paris_or_have_an_offset(read: Any, text: str, hour: int, minute: int) -> None:
+    (row,) = read(table({"timestamp": text}))
+    assert (row["stopped_at"].hour, row["stopped_at"].minute) == (hour, minute)
+
+
+def test_a_run_over_the_change_of_the_clocks_has_its_length(read: Any) -> None:
+    (row,) = read(table({"timestamp": "2025-10-26T03:30:00", "duration": "9000"}))
+    # 2.5 hours before 02:30Z, which is 02:00 by the clock of Paris, the first time
+    assert row["started_at"] == datetime(2025, 10, 26, 0, tzinfo=UTC)
+
+
+def test_a_pue_is_divided_out(read: Any) -> None:
+    with_pue, without, less = read(
+        table({"pue": "2.0"}, {"pue": "", "run_id": "r2"}, {"pue": "0", "run_id": "r3"})
+    )
+    energies = [with_pue[f"{name}_kwh"] for name in ("gpu", "cpu", "memory", "energy")]
+    assert energies == [0.125, 0.05, 0.025, 0.2]
+    assert without["energy_kwh"] == less["energy_kwh"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        # real: the counter of the processors wrapped
+        ({"cpu_energy": "-0.0705", "duration": "49"}, "negative energy"),
+        ({"energy_consumed": "-1"}, "negative energy"),
+        ({"energy_consumed": ""}, "no energy"),
+        ({"energy_consumed": "nan"}, "no energy"),
+        ({"energy_consumed": "inf"}, "no energy"),
+        ({"duration": "0"}, "energy without duration"),
+        ({"duration": "-5"}, "energy without duration"),
+        ({"duration": "-5", "energy_consumed": "0"}, "negative duration"),
+        ({"duration": "0", "energy_consumed": "0.0"}, None),
+        ({"gpu_energy": "nan", "ram_energy": ""}, None),
+    ],
+)
+def test_rows_that_cannot_be_used_say_why(
+    read: Any, changes: dict[str, str], reason: str | None
+) -> None:
+    (row,) = read(table(changes))
+    assert row["reason"] == reason
+
+
+def test_of_a_run_the_longest_state_counts(tmp_path: Path) -> None:
+    states = table(
+        {"duration": "10"}, {"duration": "30"}, {"duration": "20"}, {"run_id": "r2"}, {"run_id": ""}
+    )
+    backup = table({"duration": "30"}, {"run_id": "r3"}, {"run_id": ""})
+    found = parsed(tmp_path, {"emissions.csv": states, "emissions.csv.bak": backup})
+    earlier = "an earlier state of the same run"
+    assert found["reason"].to_list() == [earlier, earlier, earlier, *[None] * 5]
+    assert found["line"].to_list() == [2, 3, 4, 5, 6, 2, 3, 4]
+
+
+def test_a_run_whose_last_state_is_faulty_is_not_used(read: Any) -> None:
+    rows = read(table({"duration": "10"}, {"duration": "30", "cpu_energy": "-1"}))
+    assert [row["reason"] for row in rows] == [
+        "an earlier state of the same run",
+        "negative energy",
+    ]
+
+
+def test_tasks_are_parts_of_a_run(tmp_path: Path) -> None:
+    tasks = table({}, {}, header=f"task_name,{HEADER}")
+    found = parsed(tmp_path, {"emissions.csv": table({"duration": "10"}), "tasks.csv": tasks})
+    task = "a task of a run: the run's own row is used"
+    assert found["reason"].to_list() == [None, task, task]
+
+
+def test_headers_come_again_and_lines_may_be_empty(read: Any) -> None:
+    other = table({"run_id": "r2"}, header="run_id,energy_consumed,duration,timestamp")
+    rows = read(table({}) + "\n" + other)
+    assert [(row["line"], row["run"]) for row in rows] == [(2, "r1"), (5, "r2")]
+    assert read(HEADER) == []
+
+
+def test_compressed_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "1234567.csv.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + table({}).encode()))
+    assert recorded.parse([("a/1234567.csv.gz", path)])["job_id"].to_list() == [1_234_567]
+    assert recorded.parse([]).schema == recorded.RUNS
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (table({}, {"duration": "1h"}), "e.csv:3: the duration '1h' is not a number"),
+        (table({}, {"duration": ""}), "e.csv:3: cannot tell the duration of ''"),
+        (table({"duration": "1e12"}), "e.csv:2: cannot tell the duration of '1e12'"),
+        (table({"gpu_energy": "?"}), "e.csv:2: the gpu_energy '?' is not a number"),
+        (table({"pue": "one"}), "e.csv:2: the pue 'one' is not a number"),
+        (table({"timestamp": "yesterday"}), "e.csv:2: cannot tell the time of 'yesterday'"),
+        (table({"timestamp": "2025-04-18"}), "e.csv:2: cannot tell the time of '2025-04-18'"),
+        (table({"timestamp": ""}), "e.csv:2: cannot tell the time of ''"),
+        (
+            table({"timestamp": "2025-03-30T02:30:00"}),
+            "e.csv:2: Paris never had the time 2025-03-30T02:30:00; a time looks like",
+        ),
+        (table({}) + "a,b\n", "e.csv:3: 2 fields instead of 32"),
+        (table({"run_id": "x" * 200_000}), "e.csv:2: this is not CSV (field larger than"),
+        ("run_id,duration\n", "e.csv:1: this is of no tool that is known: run_id,duration"),
+        ("step 1\n", "e.csv:1: this is of no tool that is known: step 1; CodeCarbon's"),
+        (" \n", "e.csv:1: the file is empty"),
+        ("carbontracker version 1.1.6\n", "e.csv:1: no line has a time"),
+        (log(*epoch(GPU + "[1 x]")), "e.csv:4: the power '[1 x]' is not a number"),
+        (log(*epoch(GPU + "[1]", duration="1 h")), "e.csv:3: cannot tell the duration of '1 h'"),
+        (log(*epoch("Average power usage (W) for fan: 1")), "e.csv:4: fan is no component"),
+        (
+            OLD_LOG.replace("11-07 23:06:25 - Mon", "13-07 23:06:25 - Mon"),
+            "e.csv:10: cannot tell the time of '2022-13-07 23:06:25'",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(read: Any, content: str, told: str) -> None:
+    assert refused(read, content, "e.csv").startswith(told)
+
+
+# carbontracker
+
+
+def test_a_log_of_carbontracker_1(read: Any) -> None:
+    (row,) = read(OLD_LOG, "a/x_carbontracker.log")
+    gpu_kwh, cpu_kwh = 49.06 * 136.86084615 / 3.6e6, 49.06 * (83.9587086 + 87.1897426) / 3.6e6
+    label = "a/x_carbontracker.log"
+    assert list(row.values())[:7] == [label, 1, "carbontracker", "1.1.6", label, None, None]
+    assert row["started_at"] == datetime(2022, 11, 7, 22, 5, 6, tzinfo=UTC)
+    assert row["stopped_at"] == datetime(2022, 11, 7, 22, 6, 25, tzinfo=UTC)
+    assert row["duration_s"] == 49.06
+    assert row["gpu_kwh"] == pytest.approx(gpu_kwh, rel=1e-12)
+    assert row["cpu_kwh"] == pytest.approx(cpu_kwh, rel=1e-12)
+    assert row["energy_kwh"] == pytest.approx(gpu_kwh + cpu_kwh, rel=1e-12)
+    assert (row["memory_kwh"], row["reason"]) == (None, None)
+
+
+def test_carbontracker_2_writes_the_mean_over_devices(read: Any) -> None:
+    (row,) = read(log(TWO_GPUS, *epoch(GPU + "100.0", CPU + "50.0")))
+    assert (row["gpu_kwh"], row["cpu_kwh"]) == pytest.approx((0.2, 0.05))
+    (row,) = read(log(*epoch(GPU + "100.0")))
+    assert row["reason"] == "a mean power of an unknown number of devices"
+    (row,) = read(log(FOUND + "GPU with device(s) A40.", *epoch(GPU + "0.0195")))
+    assert (row["gpu_kwh"], row["reason"]) == (pytest.approx(0.0195e-3), None)
+
+
+def test_epochs_add_up_and_durations_are_written_in_many_ways(read: Any) -> None:
+    content = log(
+        *epoch(GPU + "[100. 1.e+02]", duration="1:02:03.5"),
+        *epoch(GPU + "[ 50.\n 50.]", duration="1 day, 2:03:04.5"),
+        *epoch(GPU + "[0. 0.]", duration="0:00:00.5"),
+    )
+    (row,) = read(content)
+    seconds = 3723.5, 86_400 + 7384.5, 0.5
+    assert row["duration_s"] == sum(seconds)
+    assert row["gpu_kwh"] == pytest.approx((200 * seconds[0] + 100 * seconds[1]) / 3.6e6)
+    assert (row["cpu_kwh"], row["energy_kwh"]) == (None, row["gpu_kwh"])
+
+
+def test_a_component_at_0_w_throughout_was_not_read(read: Any) -> None:
+    (row,) = read(log(TWO_GPUS, *epoch(GPU + "100.0", CPU + "0.0")))
+    assert (row["cpu_kwh"], row["energy_kwh"]) == (None, pytest.approx(0.2))
+    (row,) = read(log(*epoch(CPU + "0.0")))
+    assert (row["energy_kwh"], row["reason"]) == (None, "no energy")
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        (epoch(GPU + "nan"), "no power of an epoch"),
+        (epoch(GPU + "[100. nan]"), "no power of an epoch"),
+        (epoch(GPU + "None"), "no power of an epoch"),
+        (epoch(GPU + "[100."), "no power of an epoch"),
+        (epoch(GPU + "[]"), "no power of an epoch"),
+        (epoch(), "no power of an epoch"),
+        (epoch(GPU + "[1]", CPU + "[1]") + epoch(GPU + "[1]"), "no power of an epoch"),
+        ([*epoch(GPU + "[1]"), "Epoch 2:"], "no power of an epoch"),
+        (epoch(GPU + "[-1]"), "negative energy"),
+        (epoch(GPU + "[1]", duration="0:00:00.00"), None),
+        (epoch(GPU + "[1]", duration="-0:00:09.00"), "negative energy"),
+        (["Epoch 1:"], "no epoch was finished"),
+        ([FOUND], "no epoch was finished"),
+    ],
+)
+def test_logs_that_cannot_be_used_say_why(read: Any, messages: list[str], reason: str) -> None:
+    (row,) = read(log(*messages))
+    assert row["reason"] == reason
+    assert row["started_at"] == datetime(2024, 6, 1, 10, tzinfo=UTC)
+    assert row["stopped_at"] == datetime(2024, 6, 1, 10, 0, len(messages), tzinfo=UTC)
+
+
+def test_a_log_without_version_starts_with_its_first_line(read: Any) -> None:
+    (row,) = read("\n" + log("Monitoring thread started.", *epoch(GPU + "[1]"), version=""))
+    assert (row["line"], row["tool_version"], row["reason"]) == (2, None, None)
+    assert row["started_at"] == datetime(2024, 6, 1, 10, tzinfo=UTC)
+
+
+def test_a_log_may_hold_several_runs_which_stand_in_other_logs_too(tmp_path: Path) -> None:
+    first, second = OLD_LOG, log(*epoch(GPU + "[1]"), version="1.1.6")
+    found = parsed(tmp_path, {"a.log": first + second, "b.log": second})
+    assert found["run"].to_list() == ["a.log", "a.log:11", "b.log"]
+    assert found["reason"].to_list() == [None, None, "the same run is in another log"]
+    assert found["line"].to_list() == [1, 11, 1]
+
+
+def test_a_log_through_the_repeated_hour_ends_where_its_epochs_fit(read: Any) -> None:
+    def rows(start: str, end: str, duration: str) -> list[int]:
+        records = ["carbontracker version 1.1.6", *epoch(GPU + "[1]", duration=duration)]
+        times = [start, *[end] * 3]
+        lines = (f"2025-10-26 {at} - {told}" for at, told in zip(times, records, strict=True))
+        (row,) = read("\n".join(lines))
+        return [row["started_at"].hour, row["stopped_at"].hour]
+
+    assert rows("02:10:00", "02:50:00", "0:39:00.00") == [0, 0]
+    assert rows("01:50:00", "02:20:00", "1:29:00.00") == [23, 1]
+    assert rows("02:50:00", "02:10:00", "0:19:00.00") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x_output.log", OUTPUT, recorded.OUTPUT_LOG),
+        ("stdout.txt", "CarbonTracker:\nActual consumption for 1 epoch(s):\n", recorded.OUTPUT_LOG),
+        ("x_carbontracker_output.log", "", recorded.OUTPUT_LOG),
+        (
+            "x_carbontracker_err.log",
+            "2022-11-07 23:06:25,123 - MainThread - WARNING - Epoch duration is too short",
+            recorded.ERROR_LOG,
+        ),
+    ],
+)
+def test_other_files_of_carbontracker_are_told_apart(
+    read: Any, name: str, content: str, reason: str
+) -> None:
+    (row,) = read(content, f"1234567/{name}")
+    assert (row["reason"], row["line"], row["job_id"]) == (reason, 1, 1_234_567)
+    assert (row["started_at"], row["duration_s"], row["energy_kwh"]) == (None, None, None)
+    assert recorded.OUTPUT_LOG.endswith("include a PUE; the standard log is used")
+
+
+# Hints
+
+
+@pytest.mark.parametrize(
+    ("label", "fields", "job_id", "host"),
+    [
+        ("emissions.csv", {"experiment_id": "1234567"}, 1_234_567, None),
+        ("emissions.csv", {"experiment_id": "1234567.0"}, 1_234_567, None),
+        ("emissions.csv", {"project_name": "OAR_1234567"}, 1_234_567, None),
+        ("emissions.csv", {"project_name": "job-1234567"}, 1_234_567, None),
+        ("emissions.csv", {"project_name": "123", "experiment_id": "run"}, None, None),
+        ("7654321/e.csv", {"experiment_id": "1234567", "project_name": "5555"}, 1_234_567, None),
+        ("1234567/emissions.csv", {}, 1_234_567, None),
+        ("2025/oar-1234567/emissions.csv", {}, 1_234_567, None),
+        ("2025/emissions-1234567.csv", {}, 1_234_567, None),
+        ("oar-1234567.log", {}, 1_234_567, None),
+        ("1234567.csv", {}, 1_234_567, None),
+        ("12345678901234567890.csv", {}, None, None),
+        ("graffiti-3/emissions.csv", {}, None, "graffiti-3"),
+        ("graffiti-3.nancy.grid5000.fr/emissions.csv", {}, None, "graffiti-3"),
+        ("graffiti-3.emissions.csv", {}, None, "graffiti-3"),
+        ("graffiti-3.nancy.grid5000.fr.csv", {}, None, "graffiti-3"),
+        ("gros-12-emissions.csv", {}, None, "gros-12"),
+        ("gros-12x.csv", {}, None, None),
+        ("gros-2.nancy.grid5000.fr/seed-1/emissions.csv", {}, None, "gros-2"),
+        ("gros-2/gros-3/1234567/emissions.csv", {}, 1_234_567, "gros-3"),
+        ("run-1/job-2/oar-1234567/emissions-7.csv", {}, 1_234_567, None),
+    ],
+)
+def test_jobs_and_nodes_are_named_by_fields_and_paths(
+    read: Any, label: str, fields: dict[str, str], job_id: int | None, host: str | None
+) -> None:
+    (row,) = read(table(fields), label)
+    assert (row["job_id"], row["host"]) == (job_id, host)

@@ -1,0 +1,302 @@
+"""Which job each run of an energy tool was part of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from answers import NOON, node, nodes_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from footprint import recorded, tables
+from footprint.site.recorded import RUNS
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+START = datetime.fromtimestamp(NOON, UTC)
+LIMIT_W = 1000.0
+NODES = nodes_table(node("gros-1"), node("gros-2")).with_columns(max_plausible_power_w=LIMIT_W)
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def run(start: float = 0, stop: float = 60, **changes: Any) -> dict[str, Any]:
+    """A run of CodeCarbon from a minute to another: 1 Wh of GPUs, 2 of processors."""
+    return {
+        "source": "emissions.csv",
+        "line": 2,
+        "tool": "codecarbon",
+        "run": "r1",
+        "started_at": at(start),
+        "stopped_at": at(stop),
+        "duration_s": (stop - start) * 60.0,
+        "gpu_kwh": 0.001,
+        "cpu_kwh": 0.002,
+        "memory_kwh": 0.0005,
+        "energy_kwh": 0.0035,
+    } | changes
+
+
+def job(
+    job_id: int, *hosts: str, start: float | None = 0, stop: float | None = 60
+) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "started_at": None if start is None else at(start),
+        "stopped_at": None if stop is None else at(stop),
+        "hosts": hosts or ("gros-1",),
+    }
+
+
+def matched(
+    runs: list[dict[str, Any]], jobs: list[dict[str, Any]], nodes: pl.DataFrame = NODES
+) -> recorded.Matched:
+    job_rows = [{key: each[key] for key in ("job_id", "started_at", "stopped_at")} for each in jobs]
+    held = [{"job_id": each["job_id"], "node": host} for each in jobs for host in each["hosts"]]
+    found = recorded.match(
+        pl.DataFrame(runs, schema=RUNS),
+        pl.LazyFrame(job_rows, schema=tables.Jobs.create_empty().schema),
+        pl.LazyFrame(held, schema=tables.Allocations.create_empty().schema),
+        nodes.lazy(),
+    )
+    assert found.jobs.schema == recorded.JOBS
+    assert found.set_aside.schema == tables.SetAside.create_empty().schema
+    return found
+
+
+def outcome(each: dict[str, Any], *jobs: dict[str, Any]) -> int | str:
+    """The job of a run, or why there is none."""
+    found = matched([each], list(jobs))
+    if found.jobs.height:
+        assert found.set_aside.is_empty()
+        return int(found.jobs["job_id"].item())
+    return str(found.set_aside["reason"].item())
+
+
+# By the job that a run names
+
+
+def test_runs_of_a_job_are_summed() -> None:
+    found = matched(
+        [
+            run(0, 20, job_id=7),
+            run(30, 45, job_id=7, gpu_kwh=None, energy_kwh=0.0025),
+            run(0, 60, job_id=8),
+        ],
+        [job(8), job(7), job(9)],
+    )
+    assert found.set_aside.is_empty()
+    assert found.jobs.rows() == [
+        (7, "codecarbon", 2, 2100.0, None, 0.004, 0.001, 0.006),
+        (8, "codecarbon", 1, 3600.0, 0.001, 0.002, 0.0005, 0.0035),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "told"),
+    [
+        (0, 60, 7),
+        (-2, 62, 7),
+        (-2.01, 60, "not while its job ran"),
+        (0, 62.01, "not while its job ran"),
+        (90, 95, "not while its job ran"),
+    ],
+)
+def test_a_run_lies_within_two_minutes_of_its_job(start: float, stop: float, told: Any) -> None:
+    assert outcome(run(start, stop, job_id=7), job(7)) == told
+    expected = told if told == 7 else "no job held its host at the time"
+    assert outcome(run(start, stop, host="gros-1"), job(7)) == expected
+
+
+def test_a_job_that_runs_has_no_end_and_one_that_never_started_has_no_runs() -> None:
+    assert outcome(run(9000, 9060, job_id=7), job(7, stop=None)) == 7
+    assert outcome(run(9000, 9060, host="gros-1"), job(7, stop=None)) == 7
+    never = job(7, start=None, stop=None)
+    assert outcome(run(job_id=7), never) == "not while its job ran"
+    assert outcome(run(host="gros-1"), never) == "no job held its host at the time"
+
+
+def test_a_known_job_decides_whatever_held_the_host() -> None:
+    assert outcome(run(job_id=7, host="gros-1"), job(7, "gros-2"), job(8, "gros-1")) == 7
+    early = job(7, "gros-2", start=-90, stop=-30)
+    assert outcome(run(job_id=7, host="gros-1"), early, job(8)) == "not while its job ran"
+
+
+# By host and time
+
+
+@pytest.mark.parametrize(
+    ("hints", "told"),
+    [
+        ({"host": "gros-1"}, 7),
+        ({"host": "gros-2"}, "several jobs held its host at the time"),
+        ({"host": "gros-3"}, "no job held its host at the time"),
+        ({}, "neither a job nor a host is named"),
+        ({"job_id": 99}, "its job is not known"),
+        ({"job_id": 99, "host": "gros-1"}, 7),
+        ({"job_id": 99, "host": "gros-2"}, "several jobs held its host at the time"),
+        ({"job_id": 99, "host": "gros-3"}, "its job is not known"),
+    ],
+)
+def test_without_a_job_the_host_and_the_time_tell(hints: dict[str, Any], told: Any) -> None:
+    jobs = [job(7, "gros-1", "gros-2"), job(8, "gros-2"), job(9, "gros-1", start=30)]
+    assert outcome(run(**hints), *jobs) == told
+
+
+def test_jobs_over_several_days_are_found_on_each() -> None:
+    day = 24 * 60
+    jobs = [job(7, start=-3 * day, stop=3 * day), job(8, start=3 * day + 5, stop=4 * day)]
+    runs = [run(day * n, day * n + 60, host="gros-1", line=n + 10) for n in range(-3, 3)]
+    # it starts in the margin before its job, on the day before (12 h before noon is midnight)
+    runs.append(run(-day / 2 - 1, -day / 2 + 1, host="gros-2"))
+    found = matched(runs, [*jobs, job(9, "gros-2", start=-day / 2, stop=0)])
+    assert found.jobs.select("job_id", "n_runs").rows() == [(7, 6), (9, 1)]
+
+
+# What cannot be, and what counts twice
+
+
+def test_more_than_the_nodes_can_draw_cannot_be() -> None:
+    one, two = job(7), job(8, "gros-1", "gros-2")
+    told = "more power than the nodes can draw"
+    assert outcome(run(job_id=7, energy_kwh=0.999), one) == 7
+    assert outcome(run(job_id=7, energy_kwh=1.001), one) == told
+    assert outcome(run(job_id=8, energy_kwh=1.999), two) == 8
+    assert outcome(run(job_id=8, energy_kwh=2.001), two) == told
+
+
+def test_a_node_that_changed_could_draw_what_its_best_period_could() -> None:
+    later = NODES.with_columns(valid_from=pl.lit(START), max_plausible_power_w=pl.lit(3000.0))
+    nodes = pl.concat([NODES, later.select(NODES.columns)])
+    assert matched([run(job_id=7, energy_kwh=2.9)], [job(7)], nodes).jobs.height == 1
+    assert matched([run(job_id=7, energy_kwh=3.1)], [job(7)], nodes).jobs.is_empty()
+
+
+def test_what_a_node_without_description_can_draw_is_not_known() -> None:
+    assert outcome(run(job_id=7, energy_kwh=99.0), job(7, "gros-1", "grele-1")) == 7
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "tools", "reason"),
+    [
+        (10, 20, "codecarbon", "another tool recorded the same time"),
+        (-1, 61, "codecarbon", "another tool recorded the same time"),
+        (29, 45, "codecarbon", "another tool recorded the same time"),
+        (30, 45, "carbontracker+codecarbon", None),
+        (45, 50, "carbontracker+codecarbon", None),
+    ],
+)
+def test_of_two_tools_at_the_same_time_codecarbon_counts(
+    start: float, stop: float, tools: str, reason: str | None
+) -> None:
+    runs = [
+        run(0, 30, job_id=7),
+        run(5, 6, job_id=7),
+        run(start, stop, job_id=7, tool="carbontracker", source="a.log"),
+        run(start, stop, job_id=8, tool="carbontracker", source="b.log"),
+    ]
+    found = matched(runs, [job(7), job(8)])
+    assert found.jobs["tools"].to_list() == [tools, "carbontracker"]
+    assert found.set_aside["reason"].to_list() == ([reason] if reason else [])
+
+
+def test_a_run_that_is_set_aside_does_not_displace_another() -> None:
+    runs = [run(job_id=7, energy_kwh=50.0), run(job_id=7, tool="carbontracker", line=3)]
+    found = matched(runs, [job(7)])
+    assert found.jobs["tools"].to_list() == ["carbontracker"]
+    assert found.set_aside["reason"].to_list() == ["more power than the nodes can draw"]
+
+
+# Counts
+
+
+def test_what_is_not_used_is_counted_by_file_and_reason() -> None:
+    unread = {"source": "x.log", "line": 1, "tool": "carbontracker", "reason": "no energy"}
+    runs = [
+        run(job_id=99, line=7),
+        run(job_id=99, line=5),
+        run(line=3),
+        run(job_id=99, source="b.csv"),
+        run(job_id=7, reason="negative energy", cpu_kwh=-1.0),
+        unread,
+    ]
+    found = matched(runs, [job(7)])
+    assert found.jobs.is_empty()
+    assert found.set_aside.rows() == [
+        ("recorded", "b.csv", "its job is not known", 1, "line 2"),
+        ("recorded", "emissions.csv", "its job is not known", 2, "line 5"),
+        ("recorded", "emissions.csv", "negative energy", 1, "line 2"),
+        ("recorded", "emissions.csv", "neither a job nor a host is named", 1, "line 3"),
+        ("recorded", "x.log", "no energy", 1, "line 1"),
+    ]
+
+
+def test_no_runs_and_no_jobs_are_tables_without_rows() -> None:
+    found = matched([], [])
+    assert found.jobs.is_empty()
+    assert found.set_aside.is_empty()
+    assert outcome(run(host="gros-1")) == "no job held its host at the time"
+
+
+MINUTES = st.integers(-3000, 3000)
+HOSTS = st.sampled_from(["gros-1", "gros-2", "grele-1"])
+RUN = st.builds(
+    lambda start, length, energy, **changes: run(
+        start, start + length, energy_kwh=energy, **changes
+    ),
+    start=MINUTES,
+    length=st.integers(0, 2000),
+    energy=st.sampled_from([0.0, 0.0035, 40.0]),
+    tool=st.sampled_from(["codecarbon", "carbontracker"]),
+    source=st.sampled_from(["a", "b"]),
+    line=st.integers(1, 9),
+    job_id=st.none() | st.integers(0, 5),
+    host=st.none() | HOSTS,
+    reason=st.none() | st.just("no energy"),
+)
+JOB = st.builds(
+    lambda job_id, start, length, hosts: job(
+        job_id, *hosts, start=start, stop=None if length is None else start + length
+    ),
+    job_id=st.integers(0, 4),
+    start=MINUTES,
+    length=st.none() | st.integers(0, 4000),
+    hosts=st.sets(HOSTS, min_size=1),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(RUN, max_size=12), st.lists(JOB, max_size=5, unique_by=lambda each: each["job_id"]))
+def test_every_run_is_used_or_counted_once_and_by_the_rules(
+    runs: list[dict[str, Any]], jobs: list[dict[str, Any]]
+) -> None:
+    found = matched(runs, jobs)
+    assert found.jobs["n_runs"].sum() + found.set_aside["n_rows"].sum() == len(runs)
+
+    def inside(each: dict[str, Any], of: dict[str, Any]) -> bool:
+        margin, end = timedelta(minutes=2), of["stopped_at"]
+        begins = each["started_at"] >= of["started_at"] - margin
+        return bool(begins and (end is None or each["stopped_at"] <= end + margin))
+
+    expected: dict[int, int] = {}
+    by_id = {each["job_id"]: each for each in jobs}
+    for each in runs:
+        if each["reason"] is not None:
+            continue
+        if each["job_id"] in by_id:
+            candidates = [by_id[each["job_id"]]]
+        else:
+            candidates = [of for of in jobs if each["host"] in of["hosts"]]
+        candidates = [of for of in candidates if inside(each, of)]
+        if len(candidates) == 1:
+            job_id = candidates[0]["job_id"]
+            expected[job_id] = expected.get(job_id, 0) + 1
+    later = ("more power than the nodes can draw", "another tool recorded the same time")
+    n_later = found.set_aside.filter(pl.col("reason").is_in(later))["n_rows"].sum()
+    assert found.jobs["n_runs"].sum() + n_later == sum(expected.values())
+    assert all(n <= expected[job_id] for job_id, n in found.jobs[["job_id", "n_runs"]].iter_rows())

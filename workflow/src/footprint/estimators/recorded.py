@@ -1,0 +1,47 @@
+"""What a tool recorded while the job ran, as its user kept it (`footprint.recorded`)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from footprint.estimators.estimator import Estimator
+from footprint.estimators.facts import Facts
+from footprint.estimators.rates import AMOUNTS, KWH_PER_WH, PARTS, POWERS
+
+COMPARED_FRAC = 0.9
+"""A record of less of its job's time is not compared with the job's measured energy."""
+
+
+def as_recorded(facts: Facts) -> pl.LazyFrame:
+    """Energy of the jobs that have a record; other jobs have no row.
+
+    `covered_kwh` is null where the record is of less than 90 % of the job's time in the study, or
+    of a job that began before the study or went on after it.
+    """
+    duration_s, of_record_s = pl.col("duration_s"), pl.col("duration_s_recorded")
+    whole = (of_record_s >= COMPARED_FRAC * duration_s) & (
+        of_record_s * COMPARED_FRAC <= duration_s
+    )
+    jobs = facts.jobs.join(facts.recorded, on="job_id", suffix="_recorded")
+    powers = (
+        pl.when(pl.col(amount) > 0)
+        .then(pl.col(f"{part}_kwh") / pl.col(amount) * (1 / KWH_PER_WH))
+        .alias(POWERS[part])
+        for part, amount in AMOUNTS.items()
+    )
+    return jobs.with_columns(
+        *powers,
+        basis=pl.lit("recorded"),
+        covered_kwh=pl.when(whole).then(pl.col("energy_kwh") * pl.col("coverage_frac")),
+    ).select(*PARTS, "energy_kwh", "covered_kwh")
+
+
+ESTIMATORS = (
+    Estimator(
+        name="recorded",
+        version="1",
+        tool="CodeCarbon, carbontracker",
+        says="what the tool recorded in the job, where its user kept it",
+        estimate=as_recorded,
+    ),
+)
