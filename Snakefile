@@ -46,8 +46,10 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/devices.smk"
 include: "workflow/rules/energy.smk"
 include: "workflow/rules/estimates.smk"
+include: "workflow/rules/phases.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/phase_results.smk"
 include: "workflow/rules/validation.smk"
 
 
@@ -58,22 +60,32 @@ rule all:
         rules.estimate_energy.output,
         rules.compare_estimates.output,
         rules.build_levels.output,
+        rules.classify_runs.output,
+        rules.compare_phases.output,
         rules.plot_energy_by_class.output,
         rules.plot_levels.output,
         rules.plot_methods.output,
         rules.plot_ratios.output,
+        rules.plot_phases.output,
+        rules.plot_energy_per_run.output,
         rules.plot_node_week.output,
         rules.tabulate_energy_by_class.output,
         rules.tabulate_levels.output,
         rules.tabulate_methods.output,
         rules.tabulate_ratios.output,
         rules.tabulate_estimators.output,
+        rules.tabulate_phases.output,
         rules.tabulate_quality.output,
         collect(
             rules.download_series.output,
             series=STUDY.other_series,
             cluster=STUDY.clusters,
             month=STUDY.months,
+        ),
+        branch(
+            STUDY.simulated,
+            then=[rules.evaluate_phases.output, rules.tabulate_evaluation.output],
+            otherwise=[],
         ),
         branch(
             STUDY.checked,

@@ -1,6 +1,7 @@
 """Renew what the documentation repeats of the code: `make docs`.
 
-Writes docs/data-dictionary.md, docs/configuration.md and the graph of the rules in README.md.
+Writes docs/data-dictionary.md, docs/configuration.md, the rules in docs/phases.md and the graph of
+the rules of the workflow in README.md.
 """
 
 import os
@@ -15,6 +16,7 @@ from footprint import dictionary, schema, settings, tables
 
 ROOT = Path(__file__).parents[1]
 GRAPH = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.S)
+PHASE_RULES = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.S)
 
 
 def snakemake(folder: Path, *options: str) -> str:
@@ -63,11 +65,13 @@ def pages(folder: Path) -> dict[Path, str]:
     Args:
         folder: A folder of its own, where Snakemake leaves its files.
     """
-    readme = ROOT / "README.md"
+    readme, phases = ROOT / "README.md", ROOT / "docs/phases.md"
+    phase_rules = f"\n{dictionary.phase_rules()}\n\n"
     graph = rule_graph(snakemake(folder, "--rulegraph", "mermaid-js"))
     return {
         ROOT / "docs/data-dictionary.md": dictionary.data_dictionary(tables.TABLES),
         ROOT / "docs/configuration.md": dictionary.configuration(schema.read(settings.SCHEMA)),
+        phases: PHASE_RULES.sub(lambda _: phase_rules, phases.read_text(encoding="utf-8")),
         readme: GRAPH.sub(lambda _: graph, readme.read_text(encoding="utf-8"), count=1),
     }
 

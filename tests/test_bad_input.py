@@ -192,7 +192,7 @@ def test_a_job_in_two_papers(project: Project, tmp_path: Path, config: Config) -
     config["labels"] = {"files": ["mine.csv", "ours.csv"]}
     message = (
         r"mine\.csv:2: job 11 has two papers: 'enhancement' here and 'separation' at ours\.csv:2; "
-        r"a job has one paper: narrow one of the two rows"
+        r"a run has one paper: narrow one of the two rows"
     )
     ran = refused(project, tmp_path, config, message, "--cores", "1")
     stopped_at(ran, "match_labels", tmp_path)

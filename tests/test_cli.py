@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from footprint import cli, serve
+from footprint import cli, label_files, serve
 from footprint.errors import InputError
 from footprint.site.grid5000 import planning
 
@@ -78,6 +81,7 @@ def fails(
 def test_without_a_command_the_commands_are_listed() -> None:
     told = run()
     assert told.exit_code == 2
+    assert "labels" in told.output
     assert "plan" in told.output
     assert "serve" in told.output
 
@@ -166,6 +170,94 @@ def test_a_mistake_of_the_program_is_not_hidden(
     monkeypatch.setattr(sys, "argv", ["footprint", "plan"])
     with pytest.raises(KeyError, match="lost"):
         cli.main()
+
+
+# Labels
+
+
+@pytest.fixture
+def study(folder: Path) -> Path:
+    """A folder of two runs, one with 9 kWh and the other with 1, and no labels."""
+    started = datetime(2025, 3, 10, 8, tzinfo=UTC)
+    runs = pl.DataFrame(
+        {
+            "run_id": [1, 2],
+            "job_ids": [[1, 3], [2]],
+            "user": ["u-00000001", "u-00000002"],
+            "project": ["speech", "text"],
+            "started_at": [started, started],
+            "duration_s": [3600.0, 7200.0],
+            "gpu_hours": [1.0, 2.0],
+            "energy_kwh": [1.0, 9.0],
+            "kind": ["debug", "training_run"],
+            "rule": ["short", "plateau"],
+        }
+    ).with_columns(pl.lit(None, pl.String).alias(name) for name in ("paper", "role"))
+    jobs = pl.DataFrame({"job_id": [1, 2, 3], "user": ["amy", "bob", "amy"]}).with_columns(
+        name=pl.lit("n"), command=pl.lit("./run.sh"), array_id=pl.lit(None, pl.Int64)
+    )
+    said = ("paper", "kind", "role", "phase")
+    labelled = pl.DataFrame(
+        schema={"job_id": pl.Int64, **dict.fromkeys(said, pl.String)},
+    )
+    here = folder / "study"
+    tables = {
+        "results/phases/runs": runs,
+        "resources/nancy/jobs": jobs,
+        "resources/nancy/labelled": labelled,
+        "resources/nancy/run_of_job": pl.DataFrame({"job_id": [1, 2, 3], "run_id": [1, 2, 1]}),
+    }
+    for name, table in tables.items():
+        path = here / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(path)
+    return here
+
+
+def test_unlabelled_runs_are_listed_and_written_once(study: Path, folder: Path) -> None:
+    told = run("labels", "--directory", study)
+    assert told.exit_code == 0
+    lines = told.output.splitlines()
+    assert re.split(r"  +", lines[1].strip())[:5] == ["1", "2", "1", "bob", "n"]
+    assert "90 %" in lines[1]
+    assert lines[-1].startswith("2 runs that labels do not settle, 10.0 kWh measured")
+    narrowed = run("labels", "--directory", study, "--project", "speech", "--user", "amy")
+    assert "bob" not in narrowed.output
+
+    wanted = ["labels", "--directory", study, "--most", "1", "--write"]
+    told = run(*wanted, "drafts.yaml")
+    assert told.output.endswith(
+        "drafts.yaml: 1 drafts written, 0 of these runs were there already.\n"
+    )
+    before = (folder / "drafts.yaml").read_text()
+    assert [label.chain for label in label_files.read(["drafts.yaml"])] == [2]
+    told = run(*wanted, "drafts.yaml")
+    assert "0 drafts written, 1 of these runs were there already." in told.output
+    assert (folder / "drafts.yaml").read_text() == before
+
+
+def test_labels_of_what_is_not_there_are_refused(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = fails(monkeypatch, capsys, "labels")
+    assert told == (
+        "results/phases/runs.parquet: there is no such file yet; run the workflow first, or name "
+        "its folder with --directory"
+    )
+    here = ["labels", "--directory", str(study)]
+    told = fails(monkeypatch, capsys, *here, "--write", str(study / "results/drafts.yaml"))
+    assert "label files hold logins, and results/ is published" in told
+    assert "rows are written to YAML files only" in fails(
+        monkeypatch, capsys, *here, "--write", "drafts.csv"
+    )
+    told = fails(monkeypatch, capsys, *here, "--site", "lyon")
+    assert "resources/lyon/labelled.parquet: there is no such file yet" in told
+    (study / "resources/lyon").mkdir()
+    (study / "resources/lyon/labelled.parquet").touch()
+    told = fails(monkeypatch, capsys, *here)
+    assert told == "--site: there are several sites (lyon, nancy); choose one"
+    assert run(*here, "--site", "nancy").exit_code == 0
+    assert run(*here, "--most", "0").exit_code == 2
 
 
 # Serving

@@ -31,13 +31,28 @@ OF_EVERY_STUDY = {
     "tabulate_methods": 1,
     "tabulate_quality": 1,
     "tabulate_ratios": 1,
+    "merge_runs": 1,
+    "gather_evidence": 1,
+    "classify_runs": 1,
+    "compare_phases": 1,
+    "plot_phases": 1,
+    "plot_energy_per_run": 1,
+    "tabulate_phases": 1,
 }
 OF_THE_SIMULATED_SITE = {
     "download_truth": 1,
+    "evaluate_phases": 1,
+    "tabulate_evaluation": 1,
+}
+WHERE_TRUTH_IS_COMPARED = {
     "check_simulation": 1,
     "plot_simulation_check": 1,
     "tabulate_simulation_check": 1,
 }
+
+
+def by_cluster(n: int, *rules: str) -> dict[str, int]:
+    return dict.fromkeys(("measure_node_power", "measure_power_levels", *rules), n)
 
 
 def by_month(n: int, *rules: str) -> dict[str, int]:
@@ -65,7 +80,8 @@ def test_a_simulated_study_has_a_job_for_each_cluster_and_month(
     config = small_study(project)
     config["study"] |= {"start": "2024-12-15", "end": "2025-03-01"}
     said = project.run(configure(tmp_path, **config), "-n").said
-    assert job_counts(said) == OF_EVERY_STUDY | OF_THE_SIMULATED_SITE | by_month(9)
+    of_the_site = OF_EVERY_STUDY | OF_THE_SIMULATED_SITE | WHERE_TRUTH_IS_COMPARED
+    assert job_counts(said) == of_the_site | by_month(9) | by_cluster(3)
     months = ("2024-12", "2025-01", "2025-02")  # the end is excluded: no March
     expected = {(cluster, month) for cluster in ("graffiti", "gres", "gruss") for month in months}
     for rule in ("download_power", "integrate_energy"):
@@ -80,23 +96,27 @@ def test_other_gates_are_not_compared_with_the_truth_of_reserved_shares(
     config = small_study(project, integration={"gate": "binary"})
     config["study"]["clusters"] = ["gruss"]
     planned = project.planned(configure(tmp_path, **config))
-    assert planned == OF_EVERY_STUDY | by_month(2)
+    of_the_site = OF_EVERY_STUDY | OF_THE_SIMULATED_SITE
+    assert planned == of_the_site | by_month(2) | by_cluster(1)
 
 
 def test_two_part_needs_the_power_of_idle_nodes(project: Project, tmp_path: Path) -> None:
     config = small_study(project, integration={"gate": "two_part"})
     planned = project.planned(configure(tmp_path, **config))
-    assert planned == OF_EVERY_STUDY | by_month(6) | {"measure_node_power": 3}
+    of_the_site = OF_EVERY_STUDY | OF_THE_SIMULATED_SITE
+    assert planned == of_the_site | by_month(6) | by_cluster(3)
 
 
 def test_series_of_devices_are_integrated_by_cluster(project: Project, tmp_path: Path) -> None:
     devices = ["prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1"]
     config = small_study(project, download={"devices": devices}, integration={"gate": "binary"})
     planned = project.planned(configure(tmp_path, **config))
-    by_cluster = {"build_gpu_gates": 1, "integrate_gpu_power": 3, "integrate_cpu_series": 3}
-    assert planned == OF_EVERY_STUDY | by_cluster | by_month(
+    of_clusters = by_cluster(3, "integrate_gpu_power", "integrate_cpu_series")
+    of_months = by_month(
         6, "download_power", "integrate_energy", "download_devices", "download_series"
     )
+    of_the_site = OF_EVERY_STUDY | OF_THE_SIMULATED_SITE | {"build_gpu_gates": 1}
+    assert planned == of_the_site | of_clusters | of_months
 
 
 @pytest.fixture
@@ -120,7 +140,7 @@ def test_exports_are_converted_and_have_no_truth(
     project: Project, tmp_path: Path, exports: dict[str, Any]
 ) -> None:
     said = project.run(configure(tmp_path, **exports), "-n").said
-    assert job_counts(said) == OF_EVERY_STUDY | by_month(2) | {"convert_power": 1}
+    assert job_counts(said) == OF_EVERY_STUDY | by_month(2) | by_cluster(2) | {"convert_power": 1}
     assert wildcards(said, "integrate_energy") == {("gros", "2025-03"), ("gruss", "2025-03")}
     # every file is an input of the rules that read it, so that a new one makes them run again
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
@@ -138,7 +158,7 @@ def test_records_of_tools_are_matched_with_jobs(
     path.parent.mkdir(parents=True)
     path.write_text("timestamp,run_id,duration,energy_consumed\n")
     said = project.run(configure(tmp_path, **exports), "-n").said
-    others = by_month(2) | {"convert_power": 1}
+    others = by_month(2) | by_cluster(2) | {"convert_power": 1}
     assert job_counts(said) == OF_EVERY_STUDY | others | {"match_recorded": 1}
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
     assert inputs["match_recorded"].startswith("exports/recorded/11/emissions.csv")

@@ -287,7 +287,9 @@ def test_the_tree_of_results_is_what_a_run_leaves(folder: Path) -> None:
     assert len(results) > 20
     assert "report: results/report.html" in text_of(ROOT / "profiles/default/profile.yaml")
     files = [each for each in tree if not each.endswith("/")]
-    several = ("tables/", "months/", "gpu_power/", "cpu_series/")
+    several = (
+        *("tables/", "months/", "gpu_power/", "cpu_series/", "power_levels/", "node_power/"),
+    )
     whole_folders = [each for each in tree if each.endswith(several)]
     assert [each for each in files if not any(fnmatch(name, each) for name in results)] == []
     patterns = [*files, *(f"{each}*" for each in whole_folders)]

@@ -29,6 +29,7 @@ SERIES = ["prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1"]
 USERNAME, PASSWORD = "somebody", "correct horse battery staple"
 ENERGY = ["results/energy/jobs.parquet", "results/levels.parquet"]
 ENERGY += ["results/estimates/ratios.parquet"]
+EVERYTHING = [*ENERGY, "results/phases/ratio.parquet"]
 CLUSTERS, MONTHS = ("graffiti", "gres", "gruss"), ("2025-03", "2025-04")
 OTHER_SERIES = [
     f"resources/nancy/series/prom_node_load1/{cluster}/{month}.parquet"
@@ -96,7 +97,7 @@ def test_the_api_gives_what_the_simulated_source_gives(
     """With all that a source may have: series of devices, states, a password."""
     both = {"download": {"devices": SERIES}, "integration": {"gate": "two_part"}}
     truth = configure(tmp_path / "simulated", **(simulated | both))
-    project.run(truth, "--cores", "2", *ENERGY, *OTHER_SERIES)
+    project.run(truth, "--cores", "2", *EVERYTHING, *OTHER_SERIES)
     loaded = settings.load(simulated)
     folder = tmp_path / "study"
     with serve.running(loaded, username=USERNAME, password=PASSWORD, log_requests=True) as server:
@@ -149,6 +150,7 @@ def logs(folder: Path, rule: str) -> str:
 # Not all well
 
 
+@pytest.mark.slow
 def test_faults_change_nothing(
     project: Project,
     simulated: dict[str, Any],

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import labels
+from footprint import label_files, labels
 from footprint.errors import InputError
 from footprint.labels import Label
 
@@ -68,8 +68,8 @@ def test_both_formats_of_the_documentation_say_the_same(tmp_path: Path) -> None:
         re.findall(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", DOCS.read_text(), re.S)
     )
     yaml, csv = (read(tmp_path, examples[form], f"l.{form}") for form in ("yaml", "csv"))
-    assert [label.where for label in yaml] == [f"{tmp_path}/l.yaml:{n}" for n in (2, 9, 16)]
-    assert [label.where for label in csv] == [f"{tmp_path}/l.csv:{n}" for n in (2, 3, 4)]
+    assert [label.where for label in yaml] == [f"{tmp_path}/l.yaml:{n}" for n in (2, 9, 16, 21)]
+    assert [label.where for label in csv] == [f"{tmp_path}/l.csv:{n}" for n in (2, 3, 4, 5)]
     assert yaml[0] == Label(
         where=f"{tmp_path}/l.yaml:2",
         array=2041586,
@@ -81,6 +81,9 @@ def test_both_formats_of_the_documentation_say_the_same(tmp_path: Path) -> None:
     assert yaml[1].start == datetime(2025, 3, 1, tzinfo=UTC)
     assert yaml[1].end == datetime(2025, 4, 1, tzinfo=UTC)
     assert yaml[2].jobs == (2049001, 2049002, 2049010)
+    assert yaml[3] == Label(
+        where=f"{tmp_path}/l.yaml:21", chain=2041990, kind="training_run", role="other"
+    )
     for one, other in zip(yaml, csv, strict=True):
         assert {**vars(one), "where": ""} == {**vars(other), "where": ""}
 
@@ -135,6 +138,9 @@ def test_csv_lines_count_line_breaks_in_cells_and_blank_rows(tmp_path: Path) -> 
         ("- {jobs: 1, array: 2, paper: p}", r"two ways, by jobs and array; write a row each"),
         ("- {jobs: 1, job_id: 2, paper: p}", r"two ways, by job_id and jobs"),
         ("- {jobs: 1, from: 2025-01-01, paper: p}", r"two ways, by jobs and from"),
+        ("- {array: 1, chain: 2, paper: p}", r"two ways, by array and chain"),
+        ("- {chain: x, paper: p}", r":1: job id 'x' is not a number"),
+        ("- {chain: [1, 2], paper: p}", r"chain is one value, not a list"),
         ("- {name: x*, paper: p}", r"name without user .* other people's jobs; add user"),
         ("- {user: amy, paper: p}", r"user alone selects every job"),
         ("- {user: amy, from: soon, paper: p}", r"from 'soon' is not a day"),
@@ -204,7 +210,7 @@ def test_periods_bound_the_start_and_exclude_their_end(jobs: pl.LazyFrame) -> No
     st.text(alphabet="ab!-.^[]", max_size=5),
 )
 def test_patterns_match_as_in_a_shell(pattern: str, text: str) -> None:
-    ours = pl.Series([text]).str.contains(labels._regex(pattern)).item()
+    ours = pl.Series([text]).str.contains(label_files.regex(pattern)).item()
     assert ours == fnmatchcase(text, pattern)
 
 

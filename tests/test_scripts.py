@@ -72,7 +72,7 @@ class Chain:
             output=self.paths("jobs", "allocations", "states", "set_aside"),
             params=self.source | self.window,
         )
-        self.run("download_truth", output=self.paths("truth"), params=self.source)
+        self.run("download_truth", output=self.paths("truth", "kinds"), params=self.source)
         for cluster in CLUSTERS:
             for month in MONTHS:
                 self.run(
@@ -176,6 +176,7 @@ def day(text: str) -> datetime:
         ("states", tables.States),
         ("set_aside", tables.SetAside),
         ("truth", tables.Truth),
+        ("kinds", tables.TrueKinds),
         ("power-grele-2025-03", tables.Power),
         ("power-gres-2025-03", tables.Power),
         ("quality-grele-2025-04", tables.Quality),

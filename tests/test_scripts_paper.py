@@ -74,10 +74,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def build_levels(run: Run, results: dict[str, str], folder: Path, **levels: object) -> str:
     labels = folder / "labels.csv"
     labels.write_text("jobs,paper\n1 2 3 4 5 6 7 8,enhancement-2025\n999999,enhancement-2025\n")
+    alone = pl.scan_parquet(results["jobs"]).select("job_id", run_id="job_id")
+    single = alone.with_columns(merged_by=pl.lit("single"))
+    tables.write(tables.RunOfJob, single, folder / "run_of_job.parquet")
     log = run(
         "match_labels",
-        input={"jobs": results["jobs"], "labels": [str(labels)]},
-        output={"papers": folder / "papers.parquet"},
+        input={
+            "jobs": results["jobs"],
+            "run_of_job": str(folder / "run_of_job.parquet"),
+            "labels": [str(labels)],
+        },
+        output={name: folder / f"{name}.parquet" for name in ("papers", "labelled")},
         params={},
     )
     chosen = {"projects": "all", "users": ["login1"], "papers": "all", "redistribution": "energy"}
@@ -211,7 +218,7 @@ def test_a_table_goes_to_the_path_of_its_name(tmp_path: Path) -> None:
 def test_every_rule_of_the_paper_has_its_script() -> None:
     rules = (WORKFLOW / "rules" / "paper.smk").read_text()
     names = re.findall(r"^rule (\w+):", rules, re.M)
-    assert len(names) == 10
+    assert len(names) == 9
     for name in names:
         assert f'"../scripts/{name}.py"' in rules
         assert f'"<logs>/{name}.log"' in rules

@@ -92,6 +92,7 @@ def test_smallest_configuration_is_completed() -> None:
         "labels": {"files": []},
         "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
         "privacy": {"key": None, "minimum_group": 3},
+        "phases": {"runs": {"gap_h": 48, "arrays": "lines"}, "thresholds": {}, "tokens": {}},
         "validation": {
             "directory": None,
             "repository": "https://github.com/vladostp/"

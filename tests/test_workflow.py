@@ -28,8 +28,10 @@ MONTHS = ("2025-03", "2025-04")
 FINE, COARSE, UNMEASURED = "graffiti", "gruss", "gres"
 ENERGY = ("jobs", "job_nodes", "nodes", "quality", "set_aside")
 FIGURES = ("energy_by_class", "levels", "methods", "node_week", "ratios", "simulation_check")
+FIGURES += ("energy_per_run", "phases")
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
-TABLES += ("estimators", "methods", "ratios")
+TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
+PHASES = ("evidence", "evaluation", "jobs", "ratio", "runs")
 
 
 class Study:
@@ -95,6 +97,12 @@ def test_every_output_exists(done: Study) -> None:
         for month in MONTHS
         for what in ("jobs", "classes")
     }
+    expected |= {f"phases/{name}.parquet" for name in PHASES}
+    expected |= {
+        f"{folder}/{cluster}.parquet"
+        for folder in ("phases/power_levels", "energy/node_power")
+        for cluster in (FINE, COARSE, UNMEASURED)
+    }
     expected |= {f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "svg", "png")}
     expected |= {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "html", "tex")}
     assert set(made) == expected
@@ -113,9 +121,11 @@ def test_every_table_is_what_its_schema_says(done: Study) -> None:
             assert schema.is_valid(pl.read_parquet(each)), each
             checked.append(name)
     assert {name: checked.count(name) for name in checked if checked.count(name) > 1} == {
-        "power": 6
+        "power": 6,
+        "node_power": 3,
+        "power_levels": 3,
     }
-    asked_for = {"node_power", "device_power", "device_series", "gpu_power", "cpu_series"}
+    asked_for = {"device_power", "device_series", "gpu_power", "cpu_series"}
     assert set(tables.TABLES) - set(checked) <= asked_for | {"recorded", "validation_runs"}
 
 
@@ -147,6 +157,7 @@ def test_a_second_run_does_nothing(project: Project, done: Study) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+@pytest.mark.slow
 def test_results_are_the_same_bytes_with_one_core(project: Project, done: Study) -> None:
     folder = configure(project.folder.parent / "one", **small_study(project))
     project.run(folder, "--cores", "1")
@@ -364,7 +375,11 @@ def n_readings_outside(saved: Path) -> int:
 # Edits: these tests change the project and put it back
 
 
-ENERGY_ON = {
+RATIO_ON = {"compare_phases": 1, "plot_phases": 1, "tabulate_phases": 1}
+RUNS_ON = {"classify_runs": 1, "plot_energy_per_run": 1} | RATIO_ON
+EVIDENCE_ON = {"gather_evidence": 1, "evaluate_phases": 1, "tabulate_evaluation": 1} | RUNS_ON
+LEVELS_OF_POWER_ON = {"measure_power_levels": 3}
+ENERGY_ON = EVIDENCE_ON | {
     "gather_energy": 1,
     "check_simulation": 1,
     "estimate_energy": 1,
@@ -384,7 +399,7 @@ ENERGY_ON = {
     "tabulate_ratios": 1,
     "tabulate_simulation_check": 1,
 }
-LEVELS_ON = dict.fromkeys(
+LEVELS_ON = RATIO_ON | dict.fromkeys(
     ("build_levels", "plot_levels", "plot_methods", "tabulate_levels", "tabulate_methods"), 1
 )
 
@@ -396,12 +411,17 @@ LEVELS_ON = dict.fromkeys(
         ("workflow/src/footprint/summary.py", {}),
         (
             "workflow/src/footprint/labels.py",
-            {"match_labels": 1} | LEVELS_ON,
+            {"match_labels": 1} | LEVELS_ON | RUNS_ON,
         ),
-        ("workflow/src/footprint/quantisation.py", {"integrate_energy": 6} | ENERGY_ON),
+        (
+            "workflow/src/footprint/quantisation.py",
+            {"integrate_energy": 6} | LEVELS_OF_POWER_ON | ENERGY_ON,
+        ),
         (
             "workflow/src/footprint/cleaning.py",
-            {"download_power": 6, "integrate_energy": 6} | ENERGY_ON,
+            {"download_power": 6, "measure_node_power": 3, "integrate_energy": 6}
+            | LEVELS_OF_POWER_ON
+            | ENERGY_ON,
         ),
         ("workflow/scripts/plot_node_week.py", {"plot_node_week": 1}),
     ],

@@ -3,7 +3,7 @@
     nodes       resources/<site>/nodes.parquet
     jobs        resources/<site>/{jobs,allocations,states}.parquet
     power       resources/<site>/power/<metric>/{cluster}/{month}.parquet
-    truth       resources/<site>/truth.parquet                  (simulated site only)
+    truth       resources/<site>/{truth,true_kinds}.parquet     (simulated site only)
 
 Files that the source could not use, and why, are counted in the `set_aside` tables beside them.
 Answers of services are kept in resources/<site>/answers, which is no rule's output: Snakemake deletes
@@ -115,9 +115,10 @@ rule download_power:
 
 
 rule download_truth:
-    """Exact energy of each job of the simulated site."""
+    """Exact energy of each job of the simulated site, and what each truly was."""
     output:
         truth="<resources>/<site>/truth.parquet",
+        kinds="<resources>/<site>/true_kinds.parquet",
     log:
         "<logs>/download_truth.log",
     benchmark:

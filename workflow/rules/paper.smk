@@ -2,7 +2,6 @@
 
 REQUIRED INPUTS: jobs and power of the download stage, all outputs of the energy stage
 OUTPUTS:
-    papers      resources/<site>/papers.parquet     which job is whose paper's: not for publication
     levels      results/levels.parquet
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{name}.{csv,html,tex}
@@ -15,24 +14,6 @@ report: "../report/workflow.rst"
 
 
 PROVENANCE = provenance.describe(STUDY.config)
-
-
-rule match_labels:
-    """Paper of each job that the labels give one."""
-    input:
-        jobs=rules.download_jobs.output.jobs,
-        labels=STUDY.config["labels"]["files"],
-    output:
-        papers="<resources>/<site>/papers.parquet",
-    log:
-        "<logs>/match_labels.log",
-    benchmark:
-        "<benchmarks>/match_labels.jsonl"
-    priority: 1  # contradicting labels are found before long work
-    conda:
-        "../../envs/footprint.yaml"
-    script:
-        "../scripts/match_labels.py"
 
 
 rule build_levels:
@@ -69,7 +50,7 @@ rule plot_energy_by_class:
             "<results>/figures/energy_by_class.svg",
             caption="../report/energy_by_class.rst",
             category="1 Site",
-            labels={"shows": "energy by class and cluster", "as": "figure"},
+            labels={"shows": "energy by class and cluster, figure"},
         ),
         pdf="<results>/figures/energy_by_class.pdf",
         png="<results>/figures/energy_by_class.png",
@@ -95,7 +76,7 @@ rule tabulate_energy_by_class:
             "<results>/tables/energy_by_class.html",
             caption="../report/energy_by_class_table.rst",
             category="1 Site",
-            labels={"shows": "energy by class and cluster", "as": "table"},
+            labels={"shows": "energy by class and cluster, table"},
         ),
         csv="<results>/tables/energy_by_class.csv",
         tex="<results>/tables/energy_by_class.tex",
@@ -122,7 +103,7 @@ rule plot_node_week:
             "<results>/figures/node_week.svg",
             caption="../report/node_week.rst",
             category="1 Site",
-            labels={"shows": "a week of a node", "as": "figure"},
+            labels={"shows": "a week of a node, figure"},
         ),
         pdf="<results>/figures/node_week.pdf",
         png="<results>/figures/node_week.png",
@@ -148,7 +129,7 @@ rule plot_levels:
             "<results>/figures/levels.svg",
             caption="../report/levels.rst",
             category="2 Levels",
-            labels={"shows": "energy by level", "as": "figure"},
+            labels={"shows": "energy by level, figure"},
         ),
         pdf="<results>/figures/levels.pdf",
         png="<results>/figures/levels.png",
@@ -173,7 +154,7 @@ rule tabulate_levels:
             "<results>/tables/levels.html",
             caption="../report/levels_table.rst",
             category="2 Levels",
-            labels={"shows": "energy by level", "as": "table"},
+            labels={"shows": "energy by level, table"},
         ),
         csv="<results>/tables/levels.csv",
         tex="<results>/tables/levels.tex",
@@ -200,8 +181,8 @@ rule tabulate_quality:
         html=report(
             "<results>/tables/quality.html",
             caption="../report/quality_table.rst",
-            category="4 Quality",
-            labels={"shows": "power readings", "as": "table"},
+            category="5 Quality",
+            labels={"shows": "power readings, table"},
         ),
         csv="<results>/tables/quality.csv",
         tex="<results>/tables/quality.tex",
@@ -229,8 +210,8 @@ rule plot_simulation_check:
         svg=report(
             "<results>/figures/simulation_check.svg",
             caption="../report/simulation_check.rst",
-            category="4 Quality",
-            labels={"shows": "measured against true energy", "as": "figure"},
+            category="5 Quality",
+            labels={"shows": "measured against true energy, figure"},
         ),
         pdf="<results>/figures/simulation_check.pdf",
         png="<results>/figures/simulation_check.png",
@@ -256,8 +237,8 @@ rule tabulate_simulation_check:
         html=report(
             "<results>/tables/simulation_check.html",
             caption="../report/simulation_check_table.rst",
-            category="4 Quality",
-            labels={"shows": "measured against true energy", "as": "table"},
+            category="5 Quality",
+            labels={"shows": "measured against true energy, table"},
         ),
         csv="<results>/tables/simulation_check.csv",
         tex="<results>/tables/simulation_check.tex",

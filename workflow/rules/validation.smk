@@ -58,8 +58,8 @@ rule plot_validation:
         svg=report(
             "<results>/figures/validation.svg",
             caption="../report/validation.rst",
-            category="5 Validation",
-            labels={"shows": "all methods against a wattmetre", "as": "figure"},
+            category="6 Validation",
+            labels={"shows": "all methods against a wattmetre, figure"},
         ),
         pdf="<results>/figures/validation.pdf",
         png="<results>/figures/validation.png",
@@ -83,8 +83,8 @@ rule tabulate_validation:
         html=report(
             "<results>/tables/validation.html",
             caption="../report/validation_table.rst",
-            category="5 Validation",
-            labels={"shows": "all methods against a wattmetre", "as": "table"},
+            category="6 Validation",
+            labels={"shows": "all methods against a wattmetre, table"},
         ),
         csv="<results>/tables/validation.csv",
         tex="<results>/tables/validation.tex",

@@ -74,6 +74,33 @@ def serve(
     server.run(config, port=port, username=username, password=password, faults=wrong)
 
 
+@app.command()
+def labels(
+    directory: Directory = Path(),
+    site: Annotated[str | None, typer.Option(help="Site, where the study has several.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Only runs labelled with this paper.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only runs of this login.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="How many runs.")] = 20,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append a draft for each to this YAML label file."),
+    ] = None,
+) -> None:
+    """List the runs that labels do not settle, those with the most energy first."""
+    from footprint.phases import unlabelled
+
+    study = unlabelled.read(directory, site=site)
+    chosen = {"user": user, "project": project, "paper": paper}
+    rows = unlabelled.ranked(study.runs, study.labelled, study.jobs, **chosen).collect()
+    told = unlabelled.listing(rows, most=most)
+    if write is not None:
+        first = rows.head(most)
+        n = unlabelled.write(first, write, study, published=directory / "results")
+        told += f"\n{write}: {n} drafts written, {len(first) - n} of these runs were there already."
+    print(told)
+
+
 def _files(configfile: list[Path]) -> list[Path]:
     """The configuration files of a command: config.yaml, where there is one, goes first."""
     here = Path("config.yaml")

@@ -1,7 +1,8 @@
 """The reference pages of the documentation, made from what the code itself declares.
 
 `data_dictionary` renders the tables of `footprint.tables`, `configuration` the schema of the
-configuration. `make docs` writes them to docs/, and a test fails when they are not up to date.
+configuration, `phase_rules` the rules that tell what a run was. `make docs` writes them to docs/,
+and a test fails when they are not up to date.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import dataframely as dy
 
+from footprint.phases.rules import RULES, Thresholds
+from footprint.phases.words import Tokens
 from footprint.schema import below
 
 LINE = 100
@@ -202,3 +207,42 @@ def _grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     cells = ([" ".join(each.split()).replace("|", r"\|") for each in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def phase_rules() -> str:
+    """Rules, thresholds and words of the phases, as tables in Markdown."""
+    rules = [
+        (f"`{rule.name}`", f"`{rule.kind}`" if rule.kind else "null", rule.confidence, rule.why)
+        for rule in RULES
+    ]
+    told = _attributes(Thresholds)
+    thresholds = [
+        (f"`{field.name}`", f"{field.default:g}", told[field.name]) for field in fields(Thresholds)
+    ]
+    known = Tokens()
+    words = [(f"`{name}`", ", ".join(vars(known)[name])) for name in vars(known)]
+    return "\n".join(
+        [
+            *_table(("rule", "kind", "confidence", "applies where"), rules),
+            "",
+            *_table(("threshold", "default", "meaning"), thresholds),
+            "",
+            *_table(("words", "default"), words),
+        ]
+    )
+
+
+def _attributes(cls: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of each attribute."""
+    text = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.M | re.S)
+    return {name: " ".join(told.split()) for name, told in found}
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    line = "| {} |".format
+    return [
+        line(" | ".join(header)),
+        line(" | ".join("---" for _ in header)),
+        *(line(" | ".join(map(str, row))) for row in rows),
+    ]

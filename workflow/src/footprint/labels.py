@@ -1,96 +1,110 @@
 """What people say about their jobs: the files of `labels.files` (docs/labels.md has the format).
 
-Reading (`read`) knows nothing of jobs, matching (`match`) nothing of files; every label keeps the
-file and line that it came from, so that each complaint can name them.
+`read` knows nothing of jobs, `match` nothing of files. A label may select any job of a run; what it
+says holds for all of them, since a run is one thing.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_
-from pathlib import Path
 
 import polars as pl
-import yaml
 
 from footprint.errors import InputError
+from footprint.label_files import (
+    ALLOWED,
+    KINDS,
+    PHASES,
+    ROLES,
+    SELECTORS,
+    STATEMENTS,
+    Label,
+    read,
+    regex,
+)
+
+__all__ = [
+    "ALLOWED",
+    "KINDS",
+    "PHASES",
+    "ROLES",
+    "SELECTORS",
+    "STATEMENTS",
+    "Label",
+    "match",
+    "papers",
+    "read",
+    "said",
+    "table",
+]
 
 LOG = logging.getLogger(__name__)
-
-KINDS = (
-    "interactive",
-    "debug",
-    "idle_hold",
-    "preprocessing",
-    "training_run",
-    "inference_run",
-    "unknown",
-)
-ROLES = ("reported", "other")
-PHASES = ("training", "inference", "development")
-
-STATEMENTS = ("paper", "kind", "role", "phase")
-SELECTORS = ("jobs", "job_id", "array", "user", "name", "command", "from", "to")
-ALLOWED = {"kind": KINDS, "role": ROLES, "phase": PHASES}
 
 MATCHED = {"label": pl.Int64(), "job_id": pl.Int64()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Label:
-    """One row of a label file: which jobs it selects, and what it says about them.
-
-    Jobs are selected in one of three ways: by `jobs`, by `array`, or by `user` with at least one
-    of `name`, `command` (patterns), `start` and `end` (of the job's start; `end` excluded).
-    """
-
-    where: str
-    jobs: tuple[int, ...] = ()
-    array: int | None = None
-    user: str | None = None
-    name: str | None = None
-    command: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    paper: str | None = None
-    kind: str | None = None
-    role: str | None = None
-    phase: str | None = None
-
-
-def read(files: Sequence[str | Path]) -> list[Label]:
-    """Labels of every file, in the order of the files and of their rows.
-
-    Raises:
-        InputError: At `file:line`: a file that cannot be read, an unknown column, a value that is
-            not allowed, a row that selects nothing or says nothing.
-    """
-    return [
-        _label(row, where=where) for file in files for where, row in _rows(Path(file), str(file))
-    ]
-
-
-def papers(labels: Sequence[Label], jobs: pl.LazyFrame) -> pl.LazyFrame:
+def papers(
+    labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame | None = None
+) -> pl.LazyFrame:
     """Paper of each job that a label gives one: `job_id`, `paper`, sorted by job.
 
-    `jobs` is `tables.Jobs`. Raises `InputError` naming both rows for a job in two papers; warns of
-    labels that match nothing.
+    Args:
+        labels: Labels.
+        jobs: `tables.Jobs`.
+        run_of_job: `tables.RunOfJob`: a paper of one job is that of its run. None: of the job.
+
+    Raises:
+        InputError: A job or a run in two papers; the message names both rows.
     """
-    return said(labels, match(labels, jobs), statement="paper")
+    matched = match(labels, jobs, run_of_job)
+    return said(labels, matched, statement="paper", run_of_job=run_of_job)
 
 
-def match(labels: Sequence[Label], jobs: pl.LazyFrame) -> pl.DataFrame:
+def table(labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> pl.LazyFrame:
+    """Everything that labels say: `tables.Labelled`, a row for each job of the runs they select.
+
+    Args:
+        labels: Labels.
+        jobs: `tables.Jobs`.
+        run_of_job: `tables.RunOfJob`.
+
+    Raises:
+        InputError: Two labels contradict each other about a run; the message names both rows.
+    """
+    matched = match(labels, jobs, run_of_job)
+    every = [
+        said(labels, matched, statement=name, run_of_job=run_of_job).collect()
+        for name in STATEMENTS
+    ]
+    rows = pl.concat([each.select("job_id") for each in every]).unique().sort("job_id")
+    for each in every:
+        rows = rows.join(each, on="job_id", how="left", maintain_order="left")
+    return rows.with_columns(
+        pl.col(name).cast(pl.Enum(values)) for name, values in ALLOWED.items()
+    ).lazy()
+
+
+def match(
+    labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame | None = None
+) -> pl.DataFrame:
     """Which label selects which job: `label` (its place in `labels`) and `job_id`, sorted.
 
-    A label without a job is a warning that names its file and line, as is a job id or an array
-    that is not among `jobs` (`tables.Jobs`): a typing mistake must not shrink a paper unnoticed.
+    A label without a job is a warning that names its file and line, as is a job id, an array or a
+    chain that is not among `jobs`: a typing mistake must not shrink a paper unnoticed.
+
+    Args:
+        labels: Labels.
+        jobs: `tables.Jobs`.
+        run_of_job: `tables.RunOfJob`, which labels by `chain` need.
+
+    Raises:
+        ValueError: A label by `chain`, and no runs.
     """
+    if run_of_job is None and any(label.chain is not None for label in labels):
+        raise ValueError("labels by `chain` need the run of each job")
     facts = jobs.select(
         "job_id",
         "array_id",
@@ -102,56 +116,92 @@ def match(labels: Sequence[Label], jobs: pl.LazyFrame) -> pl.DataFrame:
     by_id = pl.DataFrame(
         [(i, job) for i, label in enumerate(labels) for job in label.jobs], MATCHED, orient="row"
     )
-    by_array = pl.DataFrame(
-        [(i, label.array) for i, label in enumerate(labels) if label.array is not None],
-        {"label": pl.Int64(), "array_id": pl.Int64()},
-        orient="row",
-    )
+    named = by_id.join(facts, on="job_id", how="semi")
+    arrays = _numbers(labels, "array").join(facts, left_on="number", right_on="array_id")
     patterns = [
         facts.filter(_selected(label)).select(pl.lit(i, pl.Int64).alias("label"), "job_id")
         for i, label in enumerate(labels)
         if label.user is not None
     ]
-    named = by_id.join(facts, on="job_id", how="semi")
-    matched = pl.concat(
-        [named, by_array.join(facts, on="array_id").select("label", "job_id"), *patterns]
-    )
+    rows = [named, arrays.select("label", "job_id"), *patterns]
+    if run_of_job is not None:
+        runs = run_of_job.select("job_id", "run_id").collect().join(facts, on="job_id", how="semi")
+        chains = _numbers(labels, "chain").join(runs, left_on="number", right_on="job_id")
+        rows.append(chains.join(runs, on="run_id").select("label", "job_id"))
+    matched = pl.concat(rows)
     _warn_of_absent(labels, by_id.join(named, on=["label", "job_id"], how="anti"), matched)
     return matched.unique().sort("label", "job_id")
 
 
-def said(labels: Sequence[Label], matched: pl.DataFrame, *, statement: str) -> pl.LazyFrame:
+def said(
+    labels: Sequence[Label],
+    matched: pl.DataFrame,
+    *,
+    statement: str,
+    run_of_job: pl.LazyFrame | None = None,
+) -> pl.LazyFrame:
     """What labels say of each job: `job_id` and the column `statement`, sorted by job.
 
     Args:
         labels: Labels.
         matched: The result of `match` for them.
         statement: `paper`, `kind`, `role` or `phase`.
+        run_of_job: `tables.RunOfJob`: what is said of a job holds for all of its run. None: for
+            the job alone.
 
     Raises:
-        InputError: Two labels contradict each other about a job: the message names both rows.
+        InputError: Two labels contradict each other about a job or a run: the message names both
+            rows.
     """
     says = pl.DataFrame(
         [(i, getattr(label, statement)) for i, label in enumerate(labels)],
         {"label": pl.Int64(), statement: pl.String()},
         orient="row",
     ).drop_nulls()
-    rows = matched.join(says, on="label").sort("job_id", "label")
-    first = rows.unique("job_id", keep="first", maintain_order=True)
-    against = rows.join(first, on="job_id", suffix="_first").filter(
+    runs = (
+        matched.select("job_id", run_id="job_id").unique()
+        if run_of_job is None
+        else run_of_job.select("job_id", "run_id").collect()
+    )
+    rows = matched.join(says, on="label").join(runs, on="job_id").sort("run_id", "job_id", "label")
+    first = rows.unique("run_id", keep="first", maintain_order=True)
+    against = rows.join(first, on="run_id", suffix="_first", maintain_order="left").filter(
         pl.col(statement) != pl.col(f"{statement}_first")
     )
     if not against.is_empty():
-        clash = against.row(0, named=True)
-        others = against["job_id"].n_unique() - 1
-        raise InputError(
-            f"job {clash['job_id']} has two {statement}s: {clash[f'{statement}_first']!r} here and "
-            f"{clash[statement]!r} at {labels[clash['label']].where}"
-            + (f" (so have {others} more jobs)" if others else ""),
-            where=labels[clash["label_first"]].where,
-            do=f"a job has one {statement}: narrow one of the two rows",
-        )
-    return first.select("job_id", statement).lazy()
+        raise _contradiction(labels, against, statement, of="job" if run_of_job is None else "run")
+    return (
+        first.select("run_id", statement)
+        .join(runs, on="run_id")
+        .select("job_id", statement)
+        .sort("job_id")
+        .lazy()
+    )
+
+
+def _contradiction(
+    labels: Sequence[Label], against: pl.DataFrame, statement: str, *, of: str
+) -> InputError:
+    clash = against.row(0, named=True)
+    others = against["run_id"].n_unique() - 1
+    one, other = clash["job_id_first"], clash["job_id"]
+    what = f"job {one}" if one == other else f"the run of jobs {one} and {other}"
+    return InputError(
+        f"{what} has two {statement}s: {clash[f'{statement}_first']!r} here and "
+        f"{clash[statement]!r} at {labels[clash['label']].where}"
+        + (f" (so have {others} more {of}s)" if others else ""),
+        where=labels[clash["label_first"]].where,
+        do=f"a {of} has one {statement}: narrow one of the two rows",
+    )
+
+
+def _numbers(labels: Sequence[Label], selector: str) -> pl.DataFrame:
+    """The `number` that each label gives for a selector, where it gives one."""
+    return pl.DataFrame(
+        [(i, getattr(label, selector)) for i, label in enumerate(labels)],
+        {"label": pl.Int64(), "number": pl.Int64()},
+        orient="row",
+    ).drop_nulls()
 
 
 def _warn_of_absent(labels: Sequence[Label], absent: pl.DataFrame, matched: pl.DataFrame) -> None:
@@ -176,226 +226,9 @@ def _selected(label: Label) -> pl.Expr:
     conditions = [pl.col("user") == label.user]
     for column, pattern in (("name", label.name), ("command", label.command)):
         if pattern is not None:
-            conditions.append(pl.col(column).str.contains(_regex(pattern)))
+            conditions.append(pl.col(column).str.contains(regex(pattern)))
     if label.start is not None:
         conditions.append(pl.col("at") >= label.start)
     if label.end is not None:
         conditions.append(pl.col("at") < label.end)
     return reduce(and_, conditions)
-
-
-def _regex(pattern: str) -> str:
-    """A shell pattern as a regular expression: `*` any text, `?` a character, `[ab]` one of them.
-
-    (`fnmatch.translate` writes groups that Polars' engine does not know.)
-    """
-    parts, i = [], 0
-    while i < len(pattern):
-        negated = pattern.startswith("[!", i)
-        close = pattern.find("]", i + 2 + negated) if pattern[i] == "[" else -1
-        if close > 0:
-            body = pattern[i + 1 + negated : close]
-            escaped = "".join(f"\\{c}" if c in "\\[]^&~" else c for c in body)
-            parts.append(f"[{'^' if negated else ''}{escaped}]")
-            i = close + 1
-            continue
-        parts.append({"*": ".*", "?": "."}.get(pattern[i]) or pl.escape_regex(pattern[i]))
-        i += 1
-    return rf"(?s)\A{''.join(parts)}\z"
-
-
-# Files: rows of text, whatever the format; null and blank cells are left out.
-
-
-def _rows(path: Path, shown: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"the label file cannot be read ({error.strerror})", where=shown, do="see labels.files"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is not UTF-8", where=shown, do="save the file as UTF-8"
-        ) from None
-    readers = {".yaml": _yaml_rows, ".yml": _yaml_rows, ".csv": _csv_rows}
-    if path.suffix.lower() not in readers:
-        raise InputError("a label file ends in .yaml, .yml or .csv", where=shown, do="rename it")
-    return readers[path.suffix.lower()](text, shown)
-
-
-def _csv_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    after = 0
-    try:
-        columns = [column.strip() for column in next(lines, [])]
-        _check_columns(columns, where=f"{file}:1")
-        after = lines.line_num
-        for cells in lines:
-            where, after = f"{file}:{after + 1}", lines.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"{len(cells)} cells under {len(columns)} columns",
-                    where=where,
-                    do="quote cells that hold commas",
-                )
-            row = {c: v.strip() for c, v in zip(columns, cells, strict=True) if v.strip()}
-            yield where, {c: v.split() if c == "jobs" else [v] for c, v in row.items()}
-    except csv.Error as error:
-        raise InputError(f"not CSV ({error})", where=f"{file}:{after + 1}") from None
-
-
-def _yaml_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"not YAML ({error.problem})", where=f"{file}:{line}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"not YAML ({error})", where=file) from None
-    if root is None:
-        return
-    if not isinstance(root, yaml.SequenceNode):
-        raise InputError(
-            "a label file is a list of rows",
-            where=f"{file}:{root.start_mark.line + 1}",
-            do="begin each row with `- `",
-        )
-    for node in root.value:
-        where = f"{file}:{node.start_mark.line + 1}"
-        if not isinstance(node, yaml.MappingNode):
-            raise InputError("a row is `column: value` lines", where=where, do="see docs/labels.md")
-        _check_columns([key.value for key, _ in node.value], where=where)
-        cells = {key.value: _texts(value, file) for key, value in node.value}
-        yield where, {column: texts for column, texts in cells.items() if texts}
-
-
-def _texts(node: yaml.Node, file: str) -> list[str]:
-    """Text of a cell as it was typed: `user: no` and `name: 1e3` are what they look like."""
-    if isinstance(node, yaml.ScalarNode):
-        empty = node.tag == "tag:yaml.org,2002:null" or not node.value.strip()
-        return [] if empty else [node.value.strip()]
-    if isinstance(node, yaml.SequenceNode):
-        return [text for item in node.value for text in _texts(item, file)]
-    raise InputError("a value is text or a list", where=f"{file}:{node.start_mark.line + 1}")
-
-
-def _check_columns(columns: Sequence[object], *, where: str) -> None:
-    known = (*SELECTORS, *STATEMENTS)
-    for column in columns:
-        if column not in known:
-            raise InputError(
-                f"unknown column {column!r}", where=where, do=f"columns are {', '.join(known)}"
-            )
-        if columns.count(column) > 1:
-            raise InputError(f"column {column!r} stands twice", where=where, do="keep one")
-
-
-# Rows of text to labels.
-
-
-def _label(row: Mapping[str, list[str]], *, where: str) -> Label:
-    for column, texts in row.items():
-        if len(texts) > 1 and column != "jobs":
-            raise InputError(
-                f"{column} is one value, not a list", where=where, do="write a row each"
-            )
-    one = {column: texts[0] for column, texts in row.items()}
-    _check_selection(set(one), where=where)
-    if not any(column in one for column in STATEMENTS):
-        raise InputError(
-            "this row says nothing about its jobs", where=where, do=f"say {', '.join(STATEMENTS)}"
-        )
-    for column, allowed in ALLOWED.items():
-        if column in one and one[column] not in allowed:
-            raise InputError(
-                f"{column} {one[column]!r} is not known",
-                where=where,
-                do=f"use {', '.join(allowed)}",
-            )
-    for column in ("name", "command"):
-        if column in one:
-            _check_pattern(one[column], column, where=where)
-    start, end = (_instant(one.get(column), column, where=where) for column in ("from", "to"))
-    if start is not None and end is not None and end <= start:
-        raise InputError(
-            f"the period ends ({one['to']}) before it starts ({one['from']})",
-            where=where,
-            do="`to` is excluded: the day after the last one",
-        )
-    jobs = [*row.get("jobs", []), *row.get("job_id", [])]
-    return Label(
-        where=where,
-        jobs=tuple(dict.fromkeys(_number(job, "job id", where=where) for job in jobs)),
-        array=_number(one["array"], "array id", where=where) if "array" in one else None,
-        start=start,
-        end=end,
-        **{c: one.get(c) for c in ("user", "name", "command", *STATEMENTS)},
-    )
-
-
-def _check_selection(columns: set[str], *, where: str) -> None:
-    """One way of selecting jobs, and a whole one."""
-    refined = columns & {"name", "command", "from", "to"}
-    by_id, by_array = columns & {"jobs", "job_id"}, columns & {"array"}
-    by_user = columns & {"user"} | refined
-    ways = [sorted(way) for way in (by_id, by_array, by_user) if way]
-    if not ways:
-        raise InputError(
-            "this row selects no job",
-            where=where,
-            do="give jobs, array, or user with name, command, from or to",
-        )
-    if len(ways) > 1 or len(by_id) > 1:
-        both = " and ".join(ways[0] if len(ways) == 1 else [way[0] for way in ways])
-        raise InputError(
-            f"this row selects jobs in two ways, by {both}", where=where, do="write a row each"
-        )
-    if by_user and "user" not in columns:
-        raise InputError(
-            f"{' and '.join(sorted(refined))} without user would select other people's jobs",
-            where=where,
-            do="add user",
-        )
-    if by_user and not refined:
-        raise InputError(
-            "user alone selects every job of theirs",
-            where=where,
-            do="add name, command, from or to",
-        )
-
-
-def _check_pattern(pattern: str, column: str, *, where: str) -> None:
-    try:
-        pl.Series([""]).str.contains(_regex(pattern))
-    except pl.exceptions.ComputeError:
-        raise InputError(
-            f"{column} {pattern!r} is not a pattern",
-            where=where,
-            do="mend its [...]; * is any text, ? one character",
-        ) from None
-
-
-def _number(text: str, what: str, *, where: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise InputError(f"{what} {text!r} is not a number", where=where, do="write as in 2041586")
-    return int(text)
-
-
-def _instant(text: str | None, column: str, *, where: str) -> datetime | None:
-    """A UTC day as its start, or a timestamp; without an offset, it is UTC."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(
-            f"{column} {text!r} is not a day or a timestamp",
-            where=where,
-            do="write 2025-03-10 or 2025-03-10T08:00:00Z",
-        ) from None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return instant.astimezone(UTC)

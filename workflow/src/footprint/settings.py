@@ -91,6 +91,7 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     _check_powers(config["integration"])
     _check_labels(config["labels"])
     _check_estimators(config["estimators"])
+    _check_thresholds(config["phases"]["thresholds"])
     for section, key in (("source", "recorded"), ("validation", "directory")):
         _check_folder(config[section], key, where=f"{section}.{key}")
     if config["privacy"]["key"] is not None:
@@ -233,6 +234,13 @@ def _check_estimators(names: Sequence[str] | str) -> None:
         from footprint.estimators import registry
 
         registry.chosen(list(names))
+
+
+def _check_thresholds(thresholds: Mapping[str, float]) -> None:
+    if thresholds:
+        from footprint.phases.rules import Thresholds
+
+        Thresholds.from_config(thresholds)
 
 
 def _check_folder(section: dict[str, Any], key: str, *, where: str) -> None:

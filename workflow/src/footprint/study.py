@@ -115,6 +115,11 @@ class Study:
         return None if folder is None else str(folder)
 
     @property
+    def phases(self) -> dict[str, Any]:
+        """How jobs become runs, and runs get their kinds."""
+        return dict(self.config["phases"])
+
+    @property
     def has_records(self) -> bool:
         """Whether jobs left records of tools."""
         return bool(self.files.recorded)

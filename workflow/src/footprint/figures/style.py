@@ -64,6 +64,13 @@ METHODS: Final[Mapping[str, str]] = {
     "codecarbon": "#e08214",
 }
 
+PHASES: Final[Mapping[str, str]] = {
+    "training": "#3b2a78",
+    "inference": "#f2c14e",
+    "development": "#2f8f83",
+    "unknown": "#ffffff",
+}
+
 FULL_COVERAGE: Final = 0.95
 """Coverage below it is marked on the mark itself."""
 

@@ -1,0 +1,233 @@
+"""Labels and runs: what is said of a job holds for all of its run."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from stand_in import run_script
+
+from footprint import label_files, labels, tables
+from footprint.errors import InputError
+from footprint.labels import Label
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+T0 = datetime(2025, 3, 10, 8, tzinfo=UTC)
+# Jobs 1, 2 and 4 are one run, and so are 5 and 6; 3 is alone.
+RUN_OF_JOB = {1: 1, 2: 1, 3: 3, 4: 1, 5: 5, 6: 5}
+
+
+@pytest.fixture
+def jobs() -> pl.LazyFrame:
+    owners = [(1, "amy"), (2, "amy"), (3, "amy"), (4, "amy"), (5, "bob"), (6, "bob")]
+    return pl.LazyFrame(owners, {"job_id": pl.Int64, "user": pl.String}, orient="row").with_columns(
+        array_id=pl.when(pl.col("job_id") == 6).then(6),
+        name=pl.lit("n"),
+        command=pl.format("run {}", "job_id"),
+        started_at=pl.lit(T0),
+        submitted_at=pl.lit(T0),
+    )
+
+
+@pytest.fixture
+def run_of_job() -> pl.LazyFrame:
+    rows = list(RUN_OF_JOB.items())
+    return pl.LazyFrame(rows, {"job_id": pl.Int64, "run_id": pl.Int64}, orient="row").with_columns(
+        merged_by=pl.lit("chain")
+    )
+
+
+def of(where: str, **label: Any) -> Label:
+    return Label(where=where, **label)
+
+
+@pytest.mark.parametrize("one", [1, 2, 4])
+def test_a_chain_is_selected_by_any_of_its_jobs(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, one: int
+) -> None:
+    found = labels.match([of("f:1", chain=one, paper="p")], jobs, run_of_job)
+    assert found.rows() == [(0, 1), (0, 2), (0, 4)]
+
+
+def test_the_other_ways_select_what_they_did(jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> None:
+    rows = [
+        of("f:1", jobs=(2,), paper="p"),
+        of("f:2", array=6, kind="debug"),
+        of("f:3", user="amy", command="run [34]", role="other"),
+    ]
+    expected = [(0, 2), (1, 6), (2, 3), (2, 4)]
+    assert labels.match(rows, jobs, run_of_job).rows() == expected
+    assert labels.match(rows, jobs).rows() == expected
+
+
+def test_chains_need_the_runs(jobs: pl.LazyFrame) -> None:
+    with pytest.raises(ValueError, match="need the run of each job"):
+        labels.match([of("f:1", chain=1, paper="p")], jobs)
+
+
+def test_a_chain_that_is_not_there_is_warned_of(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = labels.match([of("f:1", chain=99, paper="p")], jobs, run_of_job)
+    assert found.is_empty()
+    assert caplog.messages == [
+        "f:1: this label matches no job of the study",
+        "1 of 1 labels match no job of the study",
+    ]
+
+
+def test_what_is_said_of_a_job_holds_for_its_run(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
+) -> None:
+    rows = [
+        of("f:1", jobs=(2,), kind="training_run"),
+        of("f:2", chain=4, role="reported"),
+        of("f:3", array=6, paper="p"),
+        of("f:4", user="amy", command="run 1", paper="q", phase="training"),
+    ]
+    found = tables.conform(tables.Labelled, labels.table(rows, jobs, run_of_job))
+    assert found.rows() == [
+        (1, "q", "training_run", "reported", "training"),
+        (2, "q", "training_run", "reported", "training"),
+        (4, "q", "training_run", "reported", "training"),
+        (5, "p", None, None, None),
+        (6, "p", None, None, None),
+    ]
+    papers = labels.papers(rows, jobs, run_of_job).collect()
+    assert papers.rows() == [(1, "q"), (2, "q"), (4, "q"), (5, "p"), (6, "p")]
+    assert labels.papers(rows[2:], jobs).collect().rows() == [(1, "q"), (6, "p")]
+
+
+def test_without_labels_nothing_is_said(jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> None:
+    assert tables.conform(tables.Labelled, labels.table([], jobs, run_of_job)).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("statement", "one", "other"),
+    [
+        ("paper", "a", "b"),
+        ("kind", "debug", "training_run"),
+        ("role", "reported", "other"),
+        ("phase", "training", "development"),
+    ],
+)
+def test_two_statements_about_one_run_name_both_rows(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, statement: str, one: str, other: str
+) -> None:
+    rows = [
+        of("one.yaml:3", jobs=(4,), **{statement: one}),
+        of("two.csv:7", jobs=(2, 3), **{statement: other}),
+        of("two.csv:8", jobs=(5,), **{statement: one}),
+        of("two.csv:9", jobs=(6,), **{statement: other}),
+    ]
+    with pytest.raises(
+        InputError,
+        match=rf"^two\.csv:7: the run of jobs 2 and 4 has two {statement}s: '{other}' here and "
+        rf"'{one}' at one\.yaml:3 \(so have 1 more runs\); a run has one {statement}: narrow",
+    ):
+        labels.table(rows, jobs, run_of_job)
+    # Of jobs taken one by one, nothing is said twice.
+    assert labels.said(rows, labels.match(rows, jobs), statement=statement).collect().height == 5
+
+
+def test_two_statements_about_one_job_name_the_job(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
+) -> None:
+    rows = [of("f:1", chain=1, kind="debug"), of("f:2", jobs=(1,), kind="unknown")]
+    with pytest.raises(InputError, match=r"^f:1: job 1 has two kinds: 'debug' here .* at f:2;"):
+        labels.table(rows, jobs, run_of_job)
+
+
+def test_the_script_writes_both_tables(
+    jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, tmp_path: Path
+) -> None:
+    jobs.sink_parquet(tmp_path / "jobs.parquet")
+    run_of_job.sink_parquet(tmp_path / "run_of_job.parquet")
+    written = tmp_path / "labels.csv"
+    written.write_text("chain,jobs,paper,kind\n2,,p,\n,3,,debug\n")
+    log = run_script(
+        "match_labels",
+        logs=tmp_path,
+        input={
+            "jobs": str(tmp_path / "jobs.parquet"),
+            "run_of_job": str(tmp_path / "run_of_job.parquet"),
+            "labels": [str(written)],
+        },
+        output={name: tmp_path / f"{name}.parquet" for name in ("papers", "labelled")},
+    )
+    assert log == ""
+    papers = pl.read_parquet(tmp_path / "papers.parquet")
+    assert_frame_equal(papers, pl.DataFrame({"job_id": [1, 2, 4], "paper": ["p"] * 3}))
+    labelled = pl.read_parquet(tmp_path / "labelled.parquet")
+    assert tables.Labelled.is_valid(labelled)
+    assert labelled.select("job_id", "paper", "kind").rows() == [
+        (1, "p", None),
+        (2, "p", None),
+        (3, None, "debug"),
+        (4, "p", None),
+    ]
+
+
+# Extending a label file
+
+
+ROWS = "\n# a job\n- chain: 1\n  kind: debug\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, ROWS),
+        ("", ROWS),
+        ("# nothing yet", "# nothing yet\n" + ROWS),
+        ("- {jobs: 2, paper: p}\n", "- {jobs: 2, paper: p}\n" + ROWS),
+        (
+            "  - jobs: 2\n    paper: p",
+            "  - jobs: 2\n    paper: p\n\n  # a job\n  - chain: 1\n    kind: debug\n",
+        ),
+    ],
+)
+def test_rows_go_behind_those_that_are_there(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    path = tmp_path / "new" / "labels.yaml"
+    if before is not None:
+        path.parent.mkdir()
+        path.write_text(before)
+    label_files.extend(path, ROWS)
+    assert path.read_text() == after
+    assert labels.read([path])[-1].chain == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("[{jobs: 2, paper: p}]\n", r"rows cannot be written behind those that are there; begin"),
+        ("- {jobs: 2, paper: p}\n...\n", r"rows cannot be written behind"),
+        ("- {jobs: 2}\n", r"l\.yaml:1: this row says nothing about its jobs"),
+        ("jobs: 2\n", r"l\.yaml:1: a label file is a list of rows"),
+    ],
+)
+def test_a_file_that_cannot_be_extended_is_left_alone(
+    tmp_path: Path, before: str, message: str
+) -> None:
+    path = tmp_path / "l.yaml"
+    path.write_text(before)
+    with pytest.raises(InputError, match=message):
+        label_files.extend(path, ROWS)
+    assert path.read_text() == before
+
+
+def test_only_yaml_files_in_folders_that_can_be_written_are_extended(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"l\.csv: rows are written to YAML files only"):
+        label_files.extend(tmp_path / "l.csv", ROWS)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be written \(.+\); name another"):
+        label_files.extend(tmp_path / "file" / "l.yaml", ROWS)

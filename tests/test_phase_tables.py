@@ -1,0 +1,183 @@
+"""Readers' tables of the phases: their numbers, their order, and that each format is whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from estimating import of_schema
+from test_estimate_tables import cell, headers
+from test_report_tables import Page, written
+
+from footprint import phase_tables, report_tables, tables
+from footprint.phases.ratios import DEFINITION
+from footprint.report_tables import ReaderTable
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row of `tables.PhaseRatio`: R is 5, and 7 with all that is unknown."""
+    usual = {"scope": scope, "name": name, "n_runs": 40, "n_labelled": 3, "role_basis": "label"}
+    usual |= {"energy_kwh": 81.0, "training_kwh": 10.0, "inference_kwh": 1.0}
+    usual |= {"development_kwh": 50.0, "unknown_kwh": 20.0, "idle_kwh": 8.5, "ratio": 5.0}
+    usual |= {"unmeasured_gpu_h": 0.0}
+    usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
+    return usual | {"baseline_ratio": 0.7} | changes
+
+
+def bare(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row without any reported training."""
+    unknown = ("training_kwh", "inference_kwh", "ratio", "ratio_low", "ratio_high", "role_basis")
+    nothing = dict.fromkeys((*unknown, "ratio_all_unknown", "baseline_ratio", "idle_kwh"))
+    return ratio(name, scope, **(nothing | {"n_labelled": 0} | changes))
+
+
+def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
+    return tables.conform(tables.PhaseRatio, of_schema(tables.PhaseRatio, *rows))
+
+
+def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
+    columns = ["method", "truth", "kind", "n_jobs", "energy_kwh"]
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    return tables.conform(tables.PhaseEvaluation, of_schema(tables.PhaseEvaluation, *named))
+
+
+EVALUATION = (
+    ("rules", "training_run", "training_run", 6, 80.0),
+    ("rules", "training_run", "unknown", 2, 10.0),
+    ("rules", "training_run", "inference_run", 2, 10.0),
+    ("rules", "debug", "debug", 81, 1.5),
+    ("rules", "debug", "training_run", 9, 0.5),
+    ("baseline", "training_run", "training_run", 5, 20.0),
+    ("baseline", "training_run", "debug", 5, 80.0),
+    ("baseline", "debug", "debug", 90, 2.0),
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, ReaderTable]:
+    rows = [
+        ratio("enhancement", unmeasured_gpu_h=70.0),
+        bare("parsing", energy_kwh=700.0),
+        ratio("q", "project"),
+    ]
+    return {
+        "phases": phase_tables.phases_table(ratio_frame(*rows)),
+        "evaluation": phase_tables.evaluation_table(evaluation_frame(*EVALUATION)),
+    }
+
+
+NAMES = ["phases", "evaluation"]
+
+
+class TestPhases:
+    def test_the_numbers_of_a_paper(self, made: dict[str, ReaderTable]) -> None:
+        table = made["phases"]
+        assert headers(table) == [
+            *("Name", "Runs", "Labelled", "Reported"),
+            *("Energy (kWh)", "Training (kWh)", "Inference (kWh)", "Development (kWh)"),
+            *("Unknown (kWh)", "Idle in holds (kWh)", "Not measured (GPU h)"),
+            *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
+        ]
+        row = table.rows.row(by_predicate=pl.col("name") == "enhancement", named=True)
+        values = [row[column.name] for column in table.columns]
+        assert values[:4] == ["enhancement", 40, 3, "label"]
+        assert values[4:11] == [81.0, 10.0, 1.0, 50.0, 20.0, 8.5, 70.0]
+        assert values[11:] == [5.0, 2.0, 6.0, 7.0, 0.7]
+
+    def test_papers_before_projects_and_the_largest_first(
+        self, made: dict[str, ReaderTable]
+    ) -> None:
+        rows = made["phases"].rows
+        assert rows["name"].to_list() == ["parsing", "enhancement", "q"]
+        assert rows["group"].to_list() == ["Papers", "Papers", "Projects"]
+
+    def test_what_is_unknown_is_a_dash(self, made: dict[str, ReaderTable], tmp_path: Path) -> None:
+        page = Page(written(made["phases"], tmp_path)["html"])
+        (row,) = (row for row in page.rows if row[:1] == ["parsing"])
+        unknown = report_tables.UNKNOWN
+        assert row[3] == unknown
+        assert row[11:] == [unknown] * 5
+
+    def test_the_note_has_the_definition(self, made: dict[str, ReaderTable]) -> None:
+        assert made["phases"].note.startswith(DEFINITION)
+        assert "E_development / E_best_training" in DEFINITION
+
+
+class TestEvaluation:
+    def test_energy_and_jobs_of_each_method(self, made: dict[str, ReaderTable]) -> None:
+        rows = made["evaluation"].rows
+        assert rows["group"].unique(maintain_order=True).to_list() == [
+            "Rules, by energy",
+            "Rules, by number of jobs",
+            "Exit-state rule, by energy",
+            "Exit-state rule, by number of jobs",
+        ]
+        assert rows["truth"].to_list() == ["debug", "training", "all"] * 4
+        assert rows["is_total"].to_list() == [False, False, True] * 4
+
+    def test_recall_and_accuracy_by_hand(self, made: dict[str, ReaderTable]) -> None:
+        right = made["evaluation"].rows["right_frac"].to_list()
+        rules = [1.5 / 2.0, 0.8, 81.5 / 102.0, 0.9, 0.6, 87 / 100]
+        baseline = [1.0, 0.2, 22.0 / 102.0, 1.0, 0.5, 95 / 100]
+        assert right == pytest.approx(rules + baseline, rel=1e-12)
+
+    def test_the_columns_part_each_row(self, made: dict[str, ReaderTable]) -> None:
+        rows = made["evaluation"].rows
+        training = rows.row(1, named=True)
+        found = {name: training[name] for name in tables.KINDS if training[name]}
+        assert found == pytest.approx(
+            {"training_run": 0.8, "inference_run": 0.1, "unknown": 0.1}, rel=1e-12
+        )
+        assert (training["n_jobs"], training["energy_kwh"]) == (10, 100.0)
+        sums = rows.select(pl.sum_horizontal(tables.KINDS)).to_series().to_list()
+        assert sums == pytest.approx([1.0] * 12, rel=1e-12)
+
+    def test_a_kind_without_energy_has_no_recall_by_energy(self) -> None:
+        table = phase_tables.evaluation_table(evaluation_frame(("rules", "debug", "debug", 3, 0.0)))
+        assert table.rows["right_frac"].to_list() == [None, None, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_format_tells_the_same(
+    made: dict[str, ReaderTable], tmp_path: Path, name: str
+) -> None:
+    table = made[name]
+    text = written(table, tmp_path)
+    back = pl.read_csv(text["csv"].encode())
+    assert back.height == len(table.rows) > 1
+    assert back.columns == ["group", *headers(table), "Source"]
+    page = Page(text["html"])
+    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + back.height
+    assert page.loaded == []
+    printed = [column for column in table.columns if column.printed]
+    lines = [
+        line
+        for line in text["tex"].splitlines()
+        if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+    assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
+    assert text["tex"].isascii()
+    assert not re.findall(r"(?<!\\)[%#_^]", text["tex"])
+
+
+def test_tables_of_nothing_are_written(tmp_path: Path) -> None:
+    for table in (
+        phase_tables.phases_table(ratio_frame()),
+        phase_tables.evaluation_table(evaluation_frame()),
+    ):
+        text = written(table, tmp_path)
+        assert len(text["csv"].splitlines()) == 1
+        assert table.title in text["html"]
+        assert r"\end{table}" in text["tex"]
+
+
+def test_a_study_without_labels_has_a_table(tmp_path: Path) -> None:
+    table = phase_tables.phases_table(ratio_frame(bare("p")))
+    assert cell(table, "p", "ratio") is None
+    assert cell(table, "p", "development_kwh") == 50.0
+    assert written(table, tmp_path)["csv"].count("Papers") == 1

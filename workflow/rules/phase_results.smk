@@ -1,0 +1,154 @@
+"""What development cost beside training, and what readers see of it.
+
+REQUIRED INPUTS: runs and their evidence, levels
+OUTPUTS:
+    ratio       results/phases/ratio.parquet                    development beside training
+    evaluation  results/phases/evaluation.parquet               against the truth (simulated site)
+    figures     results/figures/{phases,energy_per_run}.{pdf,svg,png}
+    tables      results/tables/{phases,evaluation}.{csv,html,tex}
+"""
+
+
+rule compare_phases:
+    """What development cost beside the training of the reported model, and how sure that is."""
+    input:
+        runs=rules.classify_runs.output.runs,
+        evidence=rules.gather_evidence.output.evidence,
+        labelled=rules.match_labels.output.labelled,
+        levels=rules.build_levels.output.levels,
+    output:
+        ratio="<results>/phases/ratio.parquet",
+    log:
+        "<logs>/compare_phases.log",
+    benchmark:
+        "<benchmarks>/compare_phases.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        thresholds=STUDY.phases["thresholds"],
+        papers=STUDY.config["levels"]["papers"],
+    script:
+        "../scripts/compare_phases.py"
+
+
+rule evaluate_phases:
+    """Kinds found against true kinds, on the simulated site."""
+    input:
+        evidence=rules.gather_evidence.output.evidence,
+        run_of_job=rules.merge_runs.output.run_of_job,
+        job_energy=rules.gather_energy.output.jobs,
+        truth=rules.download_truth.output.kinds,
+    output:
+        evaluation="<results>/phases/evaluation.parquet",
+    log:
+        "<logs>/evaluate_phases.log",
+    benchmark:
+        "<benchmarks>/evaluate_phases.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        thresholds=STUDY.phases["thresholds"],
+    script:
+        "../scripts/evaluate_phases.py"
+
+
+rule plot_phases:
+    """Training, inference and development of each paper and project, as shares."""
+    input:
+        ratio=rules.compare_phases.output.ratio,
+    output:
+        svg=report(
+            "<results>/figures/phases.svg",
+            caption="../report/phases.rst",
+            category="4 Phases",
+            labels={"shows": "phases of papers and projects, figure"},
+        ),
+        pdf="<results>/figures/phases.pdf",
+        png="<results>/figures/phases.png",
+    log:
+        "<logs>/plot_phases.log",
+    benchmark:
+        "<benchmarks>/plot_phases.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_phases.py"
+
+
+rule tabulate_phases:
+    """The same in numbers, with R, its range and its bounds."""
+    input:
+        ratio=rules.compare_phases.output.ratio,
+    output:
+        html=report(
+            "<results>/tables/phases.html",
+            caption="../report/phases_table.rst",
+            category="4 Phases",
+            labels={"shows": "phases of papers and projects, table"},
+        ),
+        csv="<results>/tables/phases.csv",
+        tex="<results>/tables/phases.tex",
+    log:
+        "<logs>/tabulate_phases.log",
+    benchmark:
+        "<benchmarks>/tabulate_phases.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_phases.py"
+
+
+rule plot_energy_per_run:
+    """Energy per run against frequency of runs: schematic and data."""
+    input:
+        runs=rules.classify_runs.output.runs,
+    output:
+        svg=report(
+            "<results>/figures/energy_per_run.svg",
+            caption="../report/energy_per_run.rst",
+            category="4 Phases",
+            labels={"shows": "energy per run and runs per week, figure"},
+        ),
+        pdf="<results>/figures/energy_per_run.pdf",
+        png="<results>/figures/energy_per_run.png",
+    log:
+        "<logs>/plot_energy_per_run.log",
+    benchmark:
+        "<benchmarks>/plot_energy_per_run.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        start=STUDY.start,
+        end=STUDY.end,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_energy_per_run.py"
+
+
+rule tabulate_evaluation:
+    """Kinds found against true kinds, by energy and by count."""
+    input:
+        evaluation=rules.evaluate_phases.output.evaluation,
+    output:
+        html=report(
+            "<results>/tables/evaluation.html",
+            caption="../report/evaluation_table.rst",
+            category="4 Phases",
+            labels={"shows": "kinds found against true kinds, table"},
+        ),
+        csv="<results>/tables/evaluation.csv",
+        tex="<results>/tables/evaluation.tex",
+    log:
+        "<logs>/tabulate_evaluation.log",
+    benchmark:
+        "<benchmarks>/tabulate_evaluation.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_evaluation.py"
