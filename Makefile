@@ -3,7 +3,7 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
-.PHONY: results test slow check docs lock
+.PHONY: results test slow check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/
 	$(uv) run snakemake --cores 8
@@ -23,6 +23,9 @@ check: $(own_uv)  ## format, lint and types
 
 docs: $(own_uv)  ## renews the generated pages of docs/ and the graph in README.md
 	$(uv) run python docs/renew.py
+
+gallery: results  ## docs/gallery.md and its pictures, from the results
+	$(uv) run python docs/gallery.py results
 
 lock: $(own_uv)  ## renews every pin: uv.toml, envs/requirements.lock, envs/footprint.yaml, uv below
 	$(uv) run --no-project --with packaging python envs/renew.py

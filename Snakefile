@@ -50,6 +50,9 @@ include: "workflow/rules/phases.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/phase_results.smk"
+include: "workflow/rules/background.smk"
+include: "workflow/rules/summary.smk"
+include: "workflow/rules/private.smk"
 include: "workflow/rules/validation.smk"
 
 
@@ -62,13 +65,24 @@ rule all:
         rules.build_levels.output,
         rules.classify_runs.output,
         rules.compare_phases.output,
+        rules.estimate_carbon.output,
+        rules.write_summary.output,
         rules.plot_energy_by_class.output,
+        rules.plot_energy_over_time.output,
+        rules.plot_concentration.output,
+        rules.plot_models.output,
+        rules.plot_active_users.output,
+        rules.plot_site_map.output,
         rules.plot_levels.output,
         rules.plot_methods.output,
         rules.plot_ratios.output,
         rules.plot_phases.output,
         rules.plot_energy_per_run.output,
+        rules.plot_paper_runs.output,
         rules.plot_node_week.output,
+        rules.tabulate_study.output,
+        rules.tabulate_hardware.output,
+        rules.tabulate_carbon.output,
         rules.tabulate_energy_by_class.output,
         rules.tabulate_levels.output,
         rules.tabulate_methods.output,
@@ -87,6 +101,7 @@ rule all:
             then=[rules.evaluate_phases.output, rules.tabulate_evaluation.output],
             otherwise=[],
         ),
+        branch(STUDY.reveal, then=rules.reveal_names.output, otherwise=[]),
         branch(
             STUDY.checked,
             then=[

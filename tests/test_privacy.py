@@ -133,3 +133,9 @@ def test_a_key_among_the_results_is_refused(
     hidden.write_text(KEY.decode())
     with pytest.raises(InputError, match="inside results/"):
         privacy.load_key("results/private/../private/privacy.key", simulated=False)
+
+
+def test_keys_and_real_names_stay_out_of_the_repository() -> None:
+    ignored = (Path(__file__).parents[1] / ".gitignore").read_text().splitlines()
+    assert {"*.key", "/private/", "/resources/"} <= set(ignored)
+    assert "> privacy.key" in privacy.HOW_TO_MAKE_A_KEY  # what the advice makes is ignored

@@ -20,6 +20,7 @@ from footprint.site.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = settings.SCHEMA
+FACTORS = yaml.safe_load(SCHEMA.read_text())["properties"]["carbon"]["properties"]["factors"]
 STUDY = {"site": "nancy", "start": date(2025, 3, 3), "end": date(2025, 4, 28)}
 
 
@@ -91,7 +92,10 @@ def test_smallest_configuration_is_completed() -> None:
         "pue": 1,
         "labels": {"files": []},
         "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
-        "privacy": {"key": None, "minimum_group": 3},
+        "privacy": {"key": None, "minimum_group": 3, "reveal": False},
+        "carbon": {"factors": FACTORS["default"], "eco2mix": None, "embodied": None},
+        "usage": {"history": None, "statistics": None, "every": "year"},
+        "epoch": {"file": None, "url": None},
         "phases": {"runs": {"gap_h": 48, "arrays": "lines"}, "thresholds": {}, "tokens": {}},
         "validation": {
             "directory": None,
@@ -141,7 +145,7 @@ def test_days_may_be_dates_or_texts(start: date | str) -> None:
         (
             "privacy.zzz",
             1,
-            "privacy.zzz: unknown key; the keys there are key, minimum_group",
+            "privacy.zzz: unknown key; the keys there are key, minimum_group, reveal",
         ),
         (
             "integration.calibration.gros.slop",
@@ -254,6 +258,19 @@ def test_days_may_be_dates_or_texts(start: date | str) -> None:
             "labels.files",
             ["no/such.yaml"],
             "labels.files: there is no file no/such.yaml; mend the path",
+        ),
+        ("epoch.file", "no/such.csv", "epoch.file: there is no file no/such.csv; mend the path"),
+        ("usage.history", "no/such", "usage.history: there is no file no/such; mend the path"),
+        ("carbon.eco2mix", "x.csv", "carbon.eco2mix: there is no file x.csv; mend the path"),
+        (
+            "carbon.factors",
+            [{"name": "eco2mix", "convention": "direct", "g_per_kwh": 1, "source": "x"}],
+            "carbon.factors: the name `eco2mix` is taken; give each factor its own",
+        ),
+        (
+            "carbon.factors",
+            [{"name": "a", "convention": "direct", "g_per_kwh": 1, "source": "x"}] * 2,
+            "carbon.factors: the name `a` is taken; give each factor its own",
         ),
         ("levels.users", ["u-1", "u-1"], "levels.users: `u-1` stands there twice"),
         ("levels.redistribution", "user", "did you mean `users`?"),

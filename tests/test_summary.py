@@ -76,6 +76,49 @@ def test_errors_and_intervals_are_told_by_sensor(results: Path) -> None:
     )
 
 
+RATIOS = [
+    {
+        "scope": scope,
+        "name": name,
+        "n_runs": 40,
+        "n_labelled": 30,
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+    }
+    for scope, name, ratio, low, high in [
+        ("project", "speech", 1.0, 1.0, 1.0),
+        ("paper", "singing", 22.74, 4.0, 25.0),
+        ("paper", "dancing", 3.0, 3.01, 2.99),
+        ("paper", "open", 3.0, 1.0, None),
+        ("paper", "unlabelled", None, None, None),
+    ]
+]
+
+
+def test_what_development_cost_stands_below_the_levels(results: Path) -> None:
+    write(results, "phases/ratio.parquet", RATIOS)
+    lines = summary.text(results, checked=False).splitlines()
+    start = lines.index("development over training of the reported model (R)")
+    assert [line.split("R ")[1] for line in lines[start + 1 : start + 5]] == [
+        "3.0; 30 of 40 runs labelled",
+        "3.0 (1.0 to no end); 30 of 40 runs labelled",
+        "22.7 (4.0 to 25.0); 30 of 40 runs labelled",
+        "unknown; 30 of 40 runs labelled",
+    ]
+    assert "speech" not in "".join(lines[start:])
+    write(results, "phases/ratio.parquet", RATIOS[:1])
+    assert "(R)" not in summary.text(results, checked=False)
+
+
+def test_it_says_where_to_read_on(results: Path) -> None:
+    assert "In words" not in summary.text(results, checked=False)
+    (results / "summary.md").write_text("# In words")
+    assert summary.text(results, checked=False).splitlines()[-2] == (
+        f"In words: {results}/summary.md"
+    )
+
+
 def test_an_earlier_comparison_is_not_shown(results: Path) -> None:
     assert "true energy" not in summary.text(results, checked=False)
     assert "site     nancy" in summary.text(results, checked=False)

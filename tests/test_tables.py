@@ -144,13 +144,21 @@ def test_a_node_names_every_core_and_its_gpu() -> None:
         conform(core_gpus=[None])
 
 
-UNITS = {"_kwh": "kWh", "_s": "s", "_w": "W", "_bytes": "B", "_h": "h", "_hours": "h"}
+UNITS = {
+    "g_per_kwh": "g/kWh",
+    "_kwh": "kWh",
+    "_s": "s",
+    "_w": "W",
+    "_bytes": "B",
+    "_h": "h",
+    "_hours": "h",
+}
 
 
 @pytest.mark.parametrize("name", sorted(tables.TABLES))
 def test_every_column_says_what_it_is_and_in_which_unit(name: str) -> None:
     schema, path = tables.TABLES[name]
-    assert re.fullmatch(r"(resources|results)/.+\.parquet", path)
+    assert re.fullmatch(r"(resources|results|private)/.+\.parquet", path)
     assert schema.__doc__
     assert schema.__doc__.split("\n")[0].endswith(".")
     for column, kind in schema.columns().items():

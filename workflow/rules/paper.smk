@@ -67,6 +67,34 @@ rule plot_energy_by_class:
         "../scripts/plot_energy_by_class.py"
 
 
+rule plot_energy_over_time:
+    """Where the energy and the time of the nodes went, by day, week or month."""
+    input:
+        node_energy=rules.gather_energy.output.nodes,
+    output:
+        svg=report(
+            "<results>/figures/energy_over_time.svg",
+            caption="../report/energy_over_time.rst",
+            category="1 Site",
+            labels={"shows": "energy by class over time, figure"},
+        ),
+        pdf="<results>/figures/energy_over_time.pdf",
+        png="<results>/figures/energy_over_time.png",
+    log:
+        "<logs>/plot_energy_over_time.log",
+    benchmark:
+        "<benchmarks>/plot_energy_over_time.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        start=STUDY.start,
+        end=STUDY.end,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_energy_over_time.py"
+
+
 rule tabulate_energy_by_class:
     """Energy of each cluster by what its nodes were doing."""
     input:

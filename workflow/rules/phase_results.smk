@@ -4,7 +4,7 @@ REQUIRED INPUTS: runs and their evidence, levels
 OUTPUTS:
     ratio       results/phases/ratio.parquet                    development beside training
     evaluation  results/phases/evaluation.parquet               against the truth (simulated site)
-    figures     results/figures/{phases,energy_per_run}.{pdf,svg,png}
+    figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{phases,evaluation}.{csv,html,tex}
 """
 
@@ -127,6 +127,62 @@ rule plot_energy_per_run:
         provenance=PROVENANCE,
     script:
         "../scripts/plot_energy_per_run.py"
+
+
+rule plot_paper_runs:
+    """Runs of each paper over time, by phase, and the energy that they add up to."""
+    input:
+        runs=rules.classify_runs.output.runs,
+        labelled=rules.match_labels.output.labelled,
+        levels=rules.build_levels.output.levels,
+    output:
+        svg=report(
+            "<results>/figures/paper_runs.svg",
+            caption="../report/paper_runs.rst",
+            category="4 Phases",
+            labels={"shows": "runs of papers over time, figure"},
+        ),
+        pdf="<results>/figures/paper_runs.pdf",
+        png="<results>/figures/paper_runs.png",
+    log:
+        "<logs>/plot_paper_runs.log",
+    benchmark:
+        "<benchmarks>/plot_paper_runs.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        start=STUDY.start,
+        end=STUDY.end,
+        papers=STUDY.config["levels"]["papers"],
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_paper_runs.py"
+
+
+rule plot_concentration:
+    """How much of the energy how few of the jobs, and of the runs, took."""
+    input:
+        job_energy=rules.gather_energy.output.jobs,
+        runs=rules.classify_runs.output.runs,
+    output:
+        svg=report(
+            "<results>/figures/concentration.svg",
+            caption="../report/concentration.rst",
+            category="1 Site",
+            labels={"shows": "share of energy by share of jobs, figure"},
+        ),
+        pdf="<results>/figures/concentration.pdf",
+        png="<results>/figures/concentration.png",
+    log:
+        "<logs>/plot_concentration.log",
+    benchmark:
+        "<benchmarks>/plot_concentration.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/plot_concentration.py"
 
 
 rule tabulate_evaluation:

@@ -92,8 +92,14 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     _check_labels(config["labels"])
     _check_estimators(config["estimators"])
     _check_thresholds(config["phases"]["thresholds"])
+    _check_factors(config["carbon"]["factors"])
     for section, key in (("source", "recorded"), ("validation", "directory")):
         _check_folder(config[section], key, where=f"{section}.{key}")
+    for section, key in (
+        *(("epoch", "file"), ("carbon", "eco2mix")),
+        *(("usage", "history"), ("usage", "statistics")),
+    ):
+        _check_file(config[section], key, where=f"{section}.{key}", folder=key == "history")
     if config["privacy"]["key"] is not None:
         config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
     return config
@@ -241,6 +247,23 @@ def _check_thresholds(thresholds: Mapping[str, float]) -> None:
         from footprint.phases.rules import Thresholds
 
         Thresholds.from_config(thresholds)
+
+
+def _check_factors(factors: Sequence[Mapping[str, Any]]) -> None:
+    names = [factor["name"] for factor in factors]
+    # rows of the table that no factor makes have names as well
+    taken = [name for name in names if names.count(name) > 1 or name in ("eco2mix", "embodied")]
+    if taken:
+        where, do = "carbon.factors", "give each factor its own"
+        raise InputError(f"the name `{taken[0]}` is taken", where=where, do=do)
+
+
+def _check_file(section: dict[str, Any], key: str, *, where: str, folder: bool) -> None:
+    if section[key] is not None:
+        path = Path(section[key]).expanduser()
+        if not (path.is_file() or (folder and path.is_dir())):
+            raise InputError(f"there is no file {section[key]}", where=where, do="mend the path")
+        section[key] = str(path)
 
 
 def _check_folder(section: dict[str, Any], key: str, *, where: str) -> None:

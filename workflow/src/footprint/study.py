@@ -131,8 +131,13 @@ class Study:
 
     @property
     def privacy(self) -> dict[str, Any]:
-        """How people are concealed."""
-        return dict(self.config["privacy"])
+        """How people are concealed in what is published."""
+        return {name: self.config["privacy"][name] for name in ("key", "minimum_group")}
+
+    @property
+    def reveal(self) -> bool:
+        """Whether real names are written to `private/`."""
+        return bool(self.config["privacy"]["reveal"])
 
     @property
     def simulated(self) -> bool:

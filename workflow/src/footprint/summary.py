@@ -11,7 +11,7 @@ LEVELS = ("site", "offset", "project", "paper")
 
 
 def text(results: str | Path, *, checked: bool) -> str:
-    """Energy by level, coverage, and where to look; what was not made is left out.
+    """Energy by level, coverage, R of the papers, and where to look; what was not made is left out.
 
     Args:
         results: Folder of the results.
@@ -22,14 +22,16 @@ def text(results: str | Path, *, checked: bool) -> str:
     lines = []
     if (folder / "levels.parquet").exists():
         lines += ["", *_levels(pl.read_parquet(folder / "levels.parquet"))]
+    ratio = folder / "phases" / "ratio.parquet"
+    if ratio.exists():
+        lines += _ratios(pl.read_parquet(ratio))
     check = folder / "energy" / "simulation_check.parquet"
     if checked and check.exists():
         lines += ["", *_simulation(pl.read_parquet(check))]
     if lines:
-        lines += [
-            "",
-            f"Figures and tables: {folder}/figures, {folder}/tables; {folder}/report.html",
-        ]
+        in_words = f"{folder}/summary.md"
+        lines += ["", *([f"In words: {in_words}"] if Path(in_words).exists() else [])]
+        lines += [f"Figures and tables: {folder}/figures, {folder}/tables; {folder}/report.html"]
     return "\n".join(lines)
 
 
@@ -41,6 +43,30 @@ def _levels(levels: pl.DataFrame) -> list[str]:
         f"{_percent(row['coverage_frac']):>10}"
         for row in shown.iter_rows(named=True)
     ]
+
+
+def _ratios(ratio: pl.DataFrame) -> list[str]:
+    """R of each paper with its range over the thresholds; nothing where there are no papers."""
+    papers = ratio.filter(pl.col("scope") == "paper").sort("name")
+    lines = [
+        f"  {row['name'][:33]:<34}R {_times(row['ratio'])}{_range(row)}; "
+        f"{row['n_labelled']} of {row['n_runs']} runs labelled"
+        for row in papers.iter_rows(named=True)
+    ]
+    head = "development over training of the reported model (R)"
+    return ["", head, *lines] if lines else []
+
+
+def _range(row: dict[str, Any]) -> str:
+    if row["ratio_low"] is None:
+        return ""
+    low = _times(row["ratio_low"])
+    high = "no end" if row["ratio_high"] is None else _times(row["ratio_high"])
+    return "" if low == high == _times(row["ratio"]) else f" ({low} to {high})"
+
+
+def _times(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.1f}".replace(",", " ")
 
 
 def _simulation(check: pl.DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from footprint.figures import style
 from footprint.summation import known_sum, total
@@ -156,7 +156,8 @@ def _energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
     )
     # Room for the label of the longest bar.
     axes.set_xlim(0, (largest or 1.0) / in_kwh * 1.45)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    # Where nothing was measured, an axis would give a scale to no energy.
+    axes.xaxis.set_major_locator(MaxNLocator(5) if largest else NullLocator())
     axes.set_xlabel(f"Energy ({unit}) of each cluster × its nodes")
 
 

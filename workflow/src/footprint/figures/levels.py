@@ -73,25 +73,24 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         provenance: The foot line.
     """
     levels = levels.filter(pl.col("method") == METHOD)
-    lines = _lines(levels)
+    known = levels.filter(pl.col("energy_kwh") > 0)["energy_kwh"]
+    lines = [] if known.is_empty() else _lines(levels)
     drawn = style.figure(
         width_mm=style.TEXT_MM,
-        height_mm=34 + ROW_MM * len(lines),
+        height_mm=34 + ROW_MM * max(len(lines), 4),
         title=message(levels),
         provenance=provenance,
     )
+    if not lines:
+        why = "No job of the study ran on a node with power readings."
+        style.empty(drawn.add_subplot(), why)
+        return drawn
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["marks", "numbers"]],
-        height_ratios=[1, max(len(lines), 1)],
+        height_ratios=[1, len(lines)],
         width_ratios=[1.1, 1],
     )
     marks, numbers = panels["marks"], panels["numbers"]
-    known = levels.filter(pl.col("energy_kwh") > 0)["energy_kwh"]
-    if known.is_empty():
-        style.empty(marks, "No job of the study ran on a node with power readings.")
-        numbers.set_axis_off()
-        panels["key"].set_axis_off()
-        return drawn
     with_offset = levels["energy_kwh"] + levels["offset_kwh"]
     largest = max(
         float(ends.max())  # type: ignore[arg-type]

@@ -308,7 +308,7 @@ def _power(axes: Axes, binned: pl.DataFrame) -> None:
     axes.fill_between(at, job_w, power_w, step="post", color=style.CLASSES["idle"], lw=0)
     axes.step(at, power_w, where="post", color=style.INK, lw=0.8)
     axes.set_ylim(0, max(float(np.nanmax(power_w, initial=1.0)) * 1.05, 1.0))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda watts, _: style.count(round(watts))))
     axes.set_ylabel("Power (W)")
 

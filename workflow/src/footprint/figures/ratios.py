@@ -30,13 +30,18 @@ def message(ratios: pl.DataFrame) -> str:
     of_all = _of_models(ratios).filter(pl.col("group") == "all").drop_nulls("ratio_p50")
     rows = {row["method_name"]: row for row in of_all.iter_rows(named=True)}
     told = [
-        f"{FOUR_METHODS[name]} {rows[name]['ratio_p25']:.2f} to {rows[name]['ratio_p75']:.2f}"
+        f"{FOUR_METHODS[name]} {_span(rows[name]['ratio_p25'], rows[name]['ratio_p75'])}"
         for name in MODELS
         if name in rows
     ]
     if not told:
         return "No job was measured well enough to compare estimates with"
     return f"Times the measured energy, for the middle half of the jobs: {', '.join(told)}"
+
+
+def _span(low: float, high: float) -> str:
+    """Both ends, as in `0.12 to 0.29`; one number where they are the same."""
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (low, high)))
 
 
 def _of_models(ratios: pl.DataFrame) -> pl.DataFrame:

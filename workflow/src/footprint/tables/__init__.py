@@ -13,6 +13,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from footprint.tables.carbon import Carbon
 from footprint.tables.energy import (
     NODE_CLASSES,
     OFFSET_CLASSES,
@@ -34,6 +35,7 @@ from footprint.tables.estimates import (
     Recorded,
     ValidationRuns,
 )
+from footprint.tables.models import NotableModels
 from footprint.tables.phases import (
     KINDS,
     PHASES,
@@ -57,6 +59,8 @@ from footprint.tables.raw import (
     SetAside,
     States,
 )
+from footprint.tables.revealed import Logins
+from footprint.tables.usage import ActiveUsers
 
 __all__ = [
     "KINDS",
@@ -65,7 +69,9 @@ __all__ = [
     "PHASES",
     "ROLES",
     "TABLES",
+    "ActiveUsers",
     "Allocations",
+    "Carbon",
     "CpuSeries",
     "DevicePower",
     "DeviceSeries",
@@ -78,9 +84,11 @@ __all__ = [
     "Jobs",
     "Labelled",
     "Levels",
+    "Logins",
     "NodeEnergy",
     "NodePower",
     "Nodes",
+    "NotableModels",
     "PhaseEvaluation",
     "PhaseOfJob",
     "PhaseRatio",
@@ -131,6 +139,10 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "phase_evaluation": (PhaseEvaluation, "results/phases/evaluation.parquet"),
     "levels": (Levels, "results/levels.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
+    "carbon": (Carbon, "results/carbon.parquet"),
+    "active_users": (ActiveUsers, "results/active_users.parquet"),
+    "notable_models": (NotableModels, "results/notable_models.parquet"),
+    "logins": (Logins, "private/logins.parquet"),
     "validation_runs": (ValidationRuns, "results/validation/runs.parquet"),
 }
 

@@ -1,0 +1,359 @@
+"""Figures of time and of concentration: what they say and draw, and that they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import paper_frames
+import polars as pl
+import pytest
+from figure_checks import assert_legible, title, words
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from paper_frames import PROVENANCE, START
+from test_estimate_figures import panel
+
+from footprint import levels, tables
+from footprint.figures import concentration, energy_over_time, paper_runs, style, time_axis
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+FIGURES = ["paper_runs", "energy_over_time", "concentration"]
+DAYS = [2, 56, 365]
+Run = tuple[str, float, float | None, str, float | None]
+
+
+def end(days: int) -> datetime:
+    return START + timedelta(days=days)
+
+
+def runs_frame(*rows: Run, basis: str = "label") -> pl.DataFrame:
+    """Runs of papers: paper, first and last day since the start, phase, energy."""
+    return pl.DataFrame(
+        [
+            {
+                "paper": paper,
+                "run_id": place,
+                "started_at": START + timedelta(days=first),
+                "stopped_at": None if last is None else START + timedelta(days=last),
+                "phase": phase,
+                "role_basis": basis if phase == "training" else None,
+                "energy_kwh": energy_kwh,
+            }
+            for place, (paper, first, last, phase, energy_kwh) in enumerate(rows)
+        ],
+        schema={
+            "paper": pl.String,
+            "run_id": pl.Int64,
+            "started_at": pl.Datetime("us", "UTC"),
+            "stopped_at": pl.Datetime("us", "UTC"),
+            "phase": pl.String,
+            "role_basis": pl.String,
+            "energy_kwh": pl.Float64,
+        },
+    )
+
+
+ONE: list[Run] = [
+    ("speech", 0.5, 0.75, "development", 30.0),
+    ("speech", 0.5, 1.0, "training", 10.0),
+    ("speech", 1.25, 1.5, "development", None),
+    ("speech", 1.5, None, "development", 60.0),
+    ("speech", -3.0, 0.1, "inference", 0.0),
+]
+
+
+def many(days: int, papers: int = 8, each: int = 20) -> list[Run]:
+    phases = (*["development"] * 7, "training", "inference", "unknown")
+    return [
+        (
+            f"a-paper-with-a-rather-long-title-{paper}",
+            days * run / each,
+            days * (run + 0.4) / each,
+            phases[run % 10],
+            None if run % 11 == 5 else 10.0 ** (run % 6 - 3) * (9 - paper),
+        )
+        for paper in range(papers)
+        for run in range(each)
+    ]
+
+
+def drawn_runs(*rows: Run, days: int = 2, basis: str = "label") -> Figure:
+    frame = runs_frame(*rows, basis=basis)
+    return paper_runs.plot(frame, start=START, end=end(days), provenance=PROVENANCE)
+
+
+def nodes_frame(days: int) -> pl.DataFrame:
+    """Node a-1: 6 kWh in jobs, 3 idle, 1 standby a day; b-1 is not measured."""
+    rows: list[tuple[str, date, str, float | None, float]] = [
+        row
+        for day in (START.date() + timedelta(days=place) for place in range(days))
+        for row in (
+            ("a-1", day, "job", 6.0, 12.0),
+            ("a-1", day, "idle", 3.0, 6.0),
+            ("a-1", day, "standby", 1.0, 6.0),
+            ("b-1", day, "no_data", None, 24.0),
+        )
+    ]
+    return paper_frames.node_energy_frame(rows)
+
+
+def drawn_time(node_energy: pl.DataFrame, days: int) -> Figure:
+    return energy_over_time.plot(
+        node_energy, site="nancy", start=START, end=end(days), provenance=PROVENANCE
+    )
+
+
+def drawn_concentration(jobs: list[tuple[float, float | None]], runs: list[float | None]) -> Figure:
+    """Of jobs by hours and energy, and runs by energy."""
+    schema = {"duration_s": pl.Float64, "energy_kwh": pl.Float64}
+    held = pl.DataFrame([(3600 * hours, kwh) for hours, kwh in jobs], schema, orient="row")
+    ran = pl.DataFrame([(3600.0, kwh) for kwh in runs], schema, orient="row")
+    return concentration.plot(held.with_columns(gpu_hours=pl.lit(1.0)), ran, provenance=PROVENANCE)
+
+
+SPREAD: list[tuple[float, float | None]] = [
+    (1.35**i / 30, None if i % 9 == 4 else 1.5**i / 100) for i in range(30)
+]
+
+
+def a_figure(name: str, days: int) -> Figure:
+    if name == "paper_runs":
+        # one column, and two with a gap
+        return drawn_runs(*many(days, papers=5 if days == 365 else 2), days=days)
+    if name == "energy_over_time":
+        return drawn_time(nodes_frame(days), days)
+    return drawn_concentration(SPREAD, [kwh for _, kwh in SPREAD[::2]])
+
+
+@pytest.mark.parametrize("days", DAYS)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_text_can_be_read(name: str, days: int) -> None:
+    figure = a_figure(name, days)
+    assert_legible(figure)
+    assert "simulated site" in figure.get_supxlabel()
+    assert figure.get_figwidth() * 25.4 == pytest.approx(style.TEXT_MM, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["svg", "png"])
+def test_the_same_data_give_the_same_file(tmp_path: Path, form: str) -> None:
+    # style.save is tested for each form, and PDFs take long
+    again: tuple[Callable[[], Figure], ...] = (
+        lambda: drawn_runs(*ONE),
+        lambda: drawn_time(nodes_frame(2), 2),
+        lambda: drawn_concentration(SPREAD, [1.0, 2.0]),
+    )
+    for draw in again:
+        for copy in ("one", "two"):
+            style.save(draw(), [tmp_path / f"{copy}.{form}"])
+        one, two = ((tmp_path / f"{copy}.{form}").read_bytes() for copy in ("one", "two"))
+        assert one == two
+        assert len(one) > 4000
+
+
+class TestTimeAxis:
+    def test_two_days_are_told_in_hours(self) -> None:
+        found = time_axis.ticks(START, end(2), width_mm=60)
+        assert list(found.values()) == [
+            *("00:00\n3 Mar 2025", "12:00", "00:00\n4 Mar 2025", "12:00", "00:00\n5 Mar 2025"),
+        ]
+
+    def test_weeks_begin_on_mondays_and_only_the_first_has_the_year(self) -> None:
+        found = time_axis.ticks(START + timedelta(days=1), end(28), width_mm=80)
+        assert list(found.values()) == ["10 Mar\n2025", "17 Mar", "24 Mar", "31 Mar"]
+
+    def test_a_year_is_told_in_months_and_a_new_year_is_said(self) -> None:
+        found = time_axis.ticks(START, end(365), width_mm=50)
+        assert list(found.values()) == ["Apr\n2025", "Jul", "Oct", "Jan\n2026"]
+
+    def test_ten_years_are_told_in_years(self) -> None:
+        found = time_axis.ticks(START, end(3652), width_mm=60)
+        assert list(found.values()) == ["2026", "2028", "2030", "2032", "2034"]
+
+
+class TestPaperRuns:
+    def test_energy_is_added_where_runs_end(self) -> None:
+        found = paper_runs.cumulated(runs_frame(*ONE), start=START, end=end(2))
+        hours = [(moment - START) / timedelta(hours=1) for moment in found["moment"]]
+        assert hours == pytest.approx([0.0, 2.4, 18.0, 24.0, 48.0])
+        # the last goes on after the study; what was not measured adds nothing
+        assert found["energy_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
+        assert found["training"].to_list() == [0.0, 0.0, 0.0, 10.0, 10.0]
+        assert found["development"].to_list() == [0.0, 0.0, 30.0, 30.0, 90.0]
+
+    def test_the_title_says_how_little_was_training(self) -> None:
+        text = "speech took 100 kWh in 5 runs; training of the reported model was 10 % of it"
+        assert title(drawn_runs(*ONE)) == text
+        guessed = title(drawn_runs(*ONE, basis="assumed"))
+        assert guessed.endswith("; the largest training was 10 % of it")
+        other: Run = ("vision", 0.0, 1.0, "training", 1.0)
+        more: Run = ("vision", 0.0, 1.0, "development", 1.0)
+        assert title(drawn_runs(*ONE, other, more)) == (
+            "Training of the reported model took 10 % to 50 % of the energy of 2 papers"
+        )
+        assert title(drawn_runs(ONE[0])) == "speech took 30.0 kWh in 1 run"
+
+    def test_each_run_has_a_mark_of_its_phase_at_its_energy(self) -> None:
+        figure = drawn_runs(*ONE)
+        axes = panel(figure, "runs0")
+        points = {
+            to_hex(line.get_markerfacecolor()): np.asarray(line.get_ydata()).tolist()
+            for line in axes.lines
+        }
+        assert points == {
+            style.PHASES["development"]: [30.0, 60.0],
+            style.PHASES["training"]: [10.0],
+            # 0 kWh stands at the foot: 10 kWh is the least above it
+            style.PHASES["inference"]: [10.0],
+        }
+        assert axes.get_yscale() == "log"
+        assert [patch.get_hatch() is not None for patch in axes.patches] == [True]
+        assert "speech: 5 runs, 1 not measured" in words(figure)
+        assert "100 kWh" in words(figure)
+        assert_legible(figure)
+
+    def test_of_many_papers_six_are_drawn_and_the_rest_is_said(self) -> None:
+        small: Run = (levels.SMALL_GROUPS, 0.0, 1.0, "development", 7.0)
+        bare: Run = ("nothing", 0.0, 1.0, "development", None)
+        figure = drawn_runs(*many(2), small, bare)
+        text = words(figure)
+        shown = [f"long-title-{paper}" in text for paper in range(8)]
+        assert shown == [True] * 6 + [False] * 2
+        assert len([axes for axes in figure.axes if str(axes.get_label()).startswith("sum")]) == 6
+        assert "Not drawn: 2 more papers with less energy" in text
+        assert "papers of small groups (7.00 kWh together), 1 paper without any" in text
+        assert_legible(figure)
+
+    def test_many_runs_are_an_image_in_the_file(self, tmp_path: Path) -> None:
+        figure = drawn_runs(*many(365, papers=1, each=2000), days=365)
+        style.save(figure, [tmp_path / "many.svg"])
+        text = (tmp_path / "many.svg").read_text()
+        assert text.count("<image") >= 1
+        assert len(text) < 600_000
+
+    def test_a_thinned_line_ends_where_the_whole_does(self) -> None:
+        course = paper_runs.cumulated(runs_frame(*many(56, 1, 2000)), start=START, end=end(56))
+        thin = paper_runs.thinned(course)
+        assert len(thin) <= paper_runs.MOST_STEPS + 2
+        assert (thin.row(0), thin.row(-1)) == (course.row(0), course.row(-1))
+
+    def test_without_measurement_the_panel_says_so(self) -> None:
+        bare: Run = ("speech", 0.0, 1.0, "training", None)
+        for figure in (drawn_runs(), drawn_runs(bare)):
+            assert title(figure) == "No energy of a paper's runs was measured"
+            assert "No run of a paper that the levels show was measured" in words(figure)
+            assert_legible(figure)
+
+    def test_only_papers_of_the_levels_are_drawn(self) -> None:
+        runs = pl.LazyFrame(
+            {
+                "run_id": [1, 2, 3, 4],
+                "project": ["p"] * 4,
+                "kind": ["debug", "debug", "debug", None],
+                "started_at": [START] * 4,
+                "stopped_at": [end(1)] * 4,
+                "phase": ["development"] * 3 + [None],
+                "role_basis": pl.Series([None] * 4, dtype=pl.String),
+                "energy_kwh": [1.0, 2.0, 4.0, 8.0],
+            }
+        )
+        papers = pl.LazyFrame({"run_id": [1, 2, 4], "paper": ["shown", "hidden", "shown"]})
+        rows = [("paper", "shown", "bmc"), ("project", "p", "bmc")]
+        shown = pl.LazyFrame(rows, ["level", "name", "method"], orient="row")
+        found = paper_runs.of_papers(runs, papers, levels=shown, papers_wanted=["shown"])
+        assert found.select("paper", "run_id", "energy_kwh").rows() == [("shown", 1, 1.0)]
+
+
+class TestEnergyOverTime:
+    @pytest.mark.parametrize(("days", "step"), [(2, "1d"), (92, "1d"), (93, "1w"), (1100, "1mo")])
+    def test_the_length_of_the_study_chooses_the_bars(self, days: int, step: str) -> None:
+        assert energy_over_time.period(START, end(days)) == step
+
+    def test_a_cut_week_is_as_high_as_a_whole_one(self) -> None:
+        # Tuesday 4 March to Saturday 14 June 2025: 6 days, 13 weeks, 6 days
+        start, stop = START + timedelta(days=1), datetime(2025, 6, 15, tzinfo=UTC)
+        nodes = nodes_frame(104).filter(pl.col("day") >= start.date())
+        found = energy_over_time.by_period(nodes, start=start, end=stop)
+        jobs = found.filter(pl.col("class") == "job")
+        days = (jobs["ends_at"] - jobs["begins_at"]).dt.total_days().to_list()
+        assert days == [6, *[7] * 13, 6]
+        assert jobs["is_whole"].to_list() == [False, *[True] * 13, False]
+        per_day = [kwh / n for kwh, n in zip(jobs["energy_kwh"], days, strict=True)]
+        assert per_day == pytest.approx([6.0] * 15)
+        assert set(found["measured_frac"]) == {0.5}
+        unmeasured = found.filter(pl.col("class") == "no_data")
+        assert unmeasured["energy_kwh"].null_count() == 15
+        assert unmeasured["node_h"].to_list() == pytest.approx([24.0 * n for n in days])
+
+    def test_the_title_says_the_offset(self) -> None:
+        # 4 of 10 kWh every day
+        figure = drawn_time(nodes_frame(2), 2)
+        assert title(figure) == "Hardware without a job took 40 % of each day's energy at Nancy"
+        once = drawn_time(nodes_frame(1), 1)
+        assert title(once) == "Hardware without a job took 40 % of the energy at Nancy"
+
+    def test_bars_add_up_and_what_is_not_measured_is_hatched(self) -> None:
+        figure = drawn_time(nodes_frame(2), 2)
+        bars = panel(figure, "energy").patches
+        assert sum(bar.get_height() for bar in bars) == pytest.approx(20.0)  # type: ignore[attr-defined]
+        time = panel(figure, "time").patches
+        hatched = [bar.get_height() for bar in time if bar.get_hatch()]  # type: ignore[attr-defined]
+        assert hatched == pytest.approx([50.0, 50.0])
+        assert len(panel(figure, "energy").lines) == 2
+        assert "under 95 % of the node time measured" in words(figure)
+        measured = nodes_frame(2).filter(pl.col("node") == "a-1")
+        assert "under 95" not in words(drawn_time(measured, 2))
+
+    def test_without_measurement_the_panels_say_so(self) -> None:
+        bare = drawn_time(nodes_frame(2).filter(pl.col("node") == "b-1"), 2)
+        assert title(bare) == "No energy was measured at Nancy"
+        assert "No node of the study has power readings" in words(bare)
+        empty = drawn_time(nodes_frame(2).clear(), 2)
+        assert "The study has no node" in words(empty)
+        assert_legible(bare)
+        assert_legible(empty)
+
+
+class TestConcentration:
+    JOBS: tuple[tuple[float, float | None], ...] = (
+        *((0.1, 0.25),) * 4,
+        (2.0, 3.0),
+        (30.0, 6.0),
+        (30.0, None),
+    )
+
+    def test_the_title_says_how_few_took_half(self) -> None:
+        figure = drawn_concentration(list(self.JOBS), [7.0, 3.0])
+        # 6 of 10 kWh by one of six measured jobs; 4 of 7 jobs took 6 minutes
+        assert title(figure) == (
+            "Half of the energy went into 17 % of the jobs (1 of 6); jobs under 10 min were "
+            "57 % of the jobs and 10 % of the energy"
+        )
+        assert_legible(figure)
+
+    def test_curves_and_bars(self) -> None:
+        figure = drawn_concentration(list(self.JOBS), [7.0, 3.0])
+        curves = panel(figure, "curves")
+        (runs,) = (line for line in curves.lines if line.get_color() == style.SEQUENCE[1])
+        assert np.asarray(runs.get_ydata()).tolist() == pytest.approx([0.0, 30.0, 100.0])
+        # runs: (-1 x 3 + 1 x 7) / (2 x 10)
+        assert "2 runs: Gini 0.20" in words(figure)
+        assert {"57 % (4)", "60 % (6.00 kWh)"} < set(words(figure).split("\n"))
+        hatched = [bar for bar in panel(figure, "durations").patches if bar.get_hatch()]
+        widths = sum(bar.get_width() for bar in hatched)  # type: ignore[attr-defined]
+        assert widths == pytest.approx(100 / 7)
+        assert "jobs not measured" in words(figure)
+
+    def test_without_measurement_the_panel_says_so(self) -> None:
+        for jobs in ([], [(1.0, None)], [(0.0, 0.0)]):
+            figure = drawn_concentration(jobs, [])  # type: ignore[arg-type]
+            assert title(figure) == "No energy of a job was measured"
+            assert "No job of the study ran on a node with power readings" in words(figure)
+            assert_legible(figure)
+
+    def test_schemas_have_the_columns(self) -> None:
+        for schema in (tables.JobEnergy, tables.Runs):
+            assert {"duration_s", "energy_kwh", "gpu_hours"} <= set(schema.column_names())

@@ -1,0 +1,145 @@
+"""Reading eCO2mix, and what electricity emitted on average over an interval."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from footprint import eco2mix
+from footprint.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+HEADER = "Périmètre\tNature\tDate\tHeures\tConsommation\tTaux de Co2\tEch. comm. Italie\t"
+DISCLAIMER = "RTE ne pourra être tenu responsable de l'usage de ces données."
+
+
+def write(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
+    lines = [f"France\tDonnées définitives\t{d}\t{t}\t50000\t{g}\t-10\t" for d, t, g in rows]
+    path = folder / "eCO2mix_RTE_Annuel-Definitif_2025.xls"
+    path.write_bytes(("\r\n".join([HEADER, *lines, DISCLAIMER]) + "\r\n").encode("latin-1"))
+    return path
+
+
+def test_half_hours_are_in_paris_time_and_what_is_no_number_is_left_out(tmp_path: Path) -> None:
+    rows = [
+        ("2025-01-10", "00:00", "20"),
+        ("2025-01-10", "00:15", ""),
+        ("2025-01-10", "00:30", "ND"),
+        ("2025-07-10", "12:00", "31"),
+    ]
+    found = eco2mix.read(write(tmp_path, rows))
+    assert found.schema == {"timestamp": pl.Datetime("us", "UTC"), "g_per_kwh": pl.Float64}
+    assert found.rows() == [
+        (datetime(2025, 1, 9, 23, tzinfo=UTC), 20.0),
+        (datetime(2025, 7, 10, 10, tzinfo=UTC), 31.0),
+    ]
+
+
+def test_days_may_be_written_the_french_way(tmp_path: Path) -> None:
+    found = eco2mix.read(write(tmp_path, [("03/02/2025", "01:00", "17,5")]))
+    assert found.rows() == [(datetime(2025, 2, 3, 0, tzinfo=UTC), 17.5)]
+
+
+def test_the_hour_that_comes_twice_and_the_one_that_never_comes(tmp_path: Path) -> None:
+    rows = [
+        ("2025-03-30", "01:30", "10"),
+        ("2025-03-30", "02:00", "11"),  # never: clocks go from 2 to 3
+        ("2025-03-30", "03:00", "12"),
+        ("2025-10-26", "02:00", "20"),
+        ("2025-10-26", "02:00", "21"),
+        ("2025-10-26", "02:30", "22"),
+    ]
+    found = eco2mix.read(write(tmp_path, rows))
+    assert found.rows() == [
+        (datetime(2025, 3, 30, 0, 30, tzinfo=UTC), 10.0),
+        (datetime(2025, 3, 30, 1, tzinfo=UTC), 12.0),
+        (datetime(2025, 10, 26, 0, tzinfo=UTC), 20.0),
+        (datetime(2025, 10, 26, 0, 30, tzinfo=UTC), 22.0),
+        (datetime(2025, 10, 26, 1, tzinfo=UTC), 21.0),
+    ]
+
+
+def test_the_open_data_platform_writes_it_with_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "eco2mix-national.csv"
+    path.write_text(
+        "\ufeffPérimètre;Nature;Date;Heure;Taux de CO2 (g/kWh)\n"
+        'France;"Données définitives";2025-01-10;00:30;24\n',
+        encoding="utf-8",
+    )
+    assert eco2mix.read(path).rows() == [(datetime(2025, 1, 9, 23, 30, tzinfo=UTC), 24.0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2"),
+        (b"Date\tHeures\tConsommation\n2025-01-01\t00:00\t5\n", "no columns"),
+        (b"", "no columns"),
+        (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date"),
+    ],
+)
+def test_another_file_is_refused_in_one_line(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "other.xls"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=what) as raised:
+        eco2mix.read(path)
+    assert "unpack the ZIP" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.xls: there is no such file"):
+        eco2mix.read(tmp_path / "none.xls")
+
+
+START = datetime(2025, 3, 3, tzinfo=UTC)
+
+
+def series(*values: tuple[float, float]) -> pl.DataFrame:
+    """Intensity from pairs of hours after the start and grams."""
+    return pl.DataFrame(
+        {
+            "timestamp": [START + timedelta(hours=hour) for hour, _ in values],
+            "g_per_kwh": [grams for _, grams in values],
+        },
+        schema={"timestamp": pl.Datetime("us", "UTC"), "g_per_kwh": pl.Float64},
+    )
+
+
+def interval(low_h: float, high_h: float) -> pl.DataFrame:
+    ends = {"started_at": START + timedelta(hours=low_h), "stopped_at": START}
+    ends["stopped_at"] += timedelta(hours=high_h)
+    return pl.DataFrame([ends], schema=dict.fromkeys(ends, pl.Datetime("us", "UTC")))
+
+
+@pytest.mark.parametrize(
+    ("low_h", "high_h", "mean", "known"),
+    [
+        (0.0, 1.0, 20.0, 1.0),
+        (0.5, 2.0, (0.5 * 20 + 40) / 1.5, 1.0),
+        # 40 holds from 1 h for two hours, then nothing is known until 10 h
+        (1.0, 5.0, 40.0, 0.5),
+        (4.0, 9.0, None, 0.0),
+        # the last value holds for half an hour
+        (10.0, 11.0, 60.0, 0.5),
+        (-3.0, 0.5, 20.0, 0.5 / 3.5),
+        (1.0, 1.0, None, None),
+    ],
+)
+def test_means_are_over_what_is_known(
+    low_h: float, high_h: float, mean: float | None, known: float | None
+) -> None:
+    found = eco2mix.mean_over(interval(low_h, high_h), series((0, 20), (1, 40), (10, 60)))
+    (row,) = found.select("g_per_kwh", "known_frac").rows()
+    assert row == (
+        None if mean is None else pytest.approx(mean),
+        None if known is None else pytest.approx(known),
+    )
+
+
+def test_an_end_that_is_not_known_has_no_mean() -> None:
+    open_end = interval(0, 1).with_columns(stopped_at=pl.lit(None, pl.Datetime("us", "UTC")))
+    found = eco2mix.mean_over(open_end, series((0, 20), (1, 40)))
+    assert found.select("g_per_kwh", "known_frac").rows() == [(None, None)]

@@ -1,0 +1,108 @@
+"""Scripts of the figures of time and of concentration, run as their rules run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import paper_frames
+import polars as pl
+import pytest
+from paper_frames import PROVENANCE, START
+
+from footprint import tables
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Run = Callable[..., str]
+DATES = {"start": "2025-03-03", "end": "2025-03-17"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Parquet files of a made-up study, by name."""
+    folder = tmp_path_factory.mktemp("results")
+    study = paper_frames.study()
+    jobs = study.job_energy
+    runs = jobs.select(
+        run_id="job_id",
+        job_ids=pl.concat_list("job_id"),
+        merged_by=pl.lit("single"),
+        user="user",
+        project="project",
+        started_at="started_at",
+        stopped_at="stopped_at",
+        duration_s="duration_s",
+        gpu_hours="gpu_hours",
+        energy_kwh="energy_kwh",
+        idle_kwh=pl.lit(None, pl.Float64),
+        kind=pl.lit("training_run"),
+        role=pl.lit(None, pl.String),
+        role_basis=pl.lit(None, pl.String),
+        phase=pl.lit("development"),
+        rule=pl.lit("trains"),
+        evidence=pl.lit("{}"),
+        confidence=pl.lit(0.95),
+        rule_set=pl.lit("1"),
+    )
+    labelled = jobs.select(
+        "job_id",
+        paper=pl.when(pl.col("job_id") % 2 == 0).then(pl.lit("enhancement-2025")),
+        kind=pl.lit(None, pl.String),
+        role=pl.lit(None, pl.String),
+        phase=pl.lit(None, pl.String),
+    )
+    levels = pl.DataFrame(
+        [("paper", "enhancement-2025", "bmc")], ["level", "name", "method"], orient="row"
+    )
+    frames = {
+        "job_energy": jobs,
+        "node_energy": study.node_energy,
+        "runs": tables.conform(tables.Runs, runs),
+        "labelled": tables.conform(tables.Labelled, labelled),
+        "levels": levels,
+    }
+    paths = {name: str(folder / f"{name}.parquet") for name in frames}
+    for name, frame in frames.items():
+        frame.write_parquet(paths[name])
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("rule", "inputs", "params", "said"),
+    [
+        ("plot_energy_over_time", ["node_energy"], DATES | {"site": "nancy"}, "each day's"),
+        ("plot_concentration", ["job_energy", "runs"], {}, "Half of the energy"),
+        (
+            "plot_paper_runs",
+            ["runs", "labelled", "levels"],
+            DATES | {"papers": "all"},
+            "enhancement-2025 took",
+        ),
+    ],
+)
+def test_a_figure_is_written(
+    run: Run,
+    results: dict[str, str],
+    tmp_path: Path,
+    rule: str,
+    inputs: list[str],
+    params: dict[str, str],
+    said: str,
+) -> None:
+    paths = {form: tmp_path / f"figure.{form}" for form in ("svg", "pdf", "png")}
+    log = run(
+        rule,
+        input={name: results[name] for name in inputs},
+        output=paths,
+        params=params | {"provenance": PROVENANCE},
+    )
+    assert log == ""
+    for path in paths.values():
+        assert path.stat().st_size > 1000
+    assert said in (tmp_path / "figure.svg").read_text()
+
+
+def test_the_study_is_as_long_as_the_dates_say() -> None:
+    assert (START + timedelta(days=14)).date().isoformat() == DATES["end"]

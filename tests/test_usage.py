@@ -1,0 +1,231 @@
+"""Active users: who counts in which window, what is not known, and files that cannot be used."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+
+from footprint import sites, usage
+from footprint.errors import InputError
+from footprint.tables.usage import ActiveUsers
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+TIME = pl.Datetime("us", "UTC")
+
+
+def at(year: int, month: int = 1, day: int = 1) -> datetime:
+    return datetime(year, month, day, tzinfo=UTC)
+
+
+def jobs(*rows: tuple[str | None, datetime | None, datetime | None]) -> pl.DataFrame:
+    schema: dict[str, Any] = {"user": pl.String, "started_at": TIME, "stopped_at": TIME}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def known(*spans: tuple[datetime, datetime]) -> pl.DataFrame:
+    return pl.DataFrame(spans, schema={"since": TIME, "until": TIME}, orient="row")
+
+
+def counted(
+    rows: pl.DataFrame,
+    *spans: tuple[datetime, datetime],
+    every: Literal["month", "year"] = "year",
+) -> list[tuple[datetime, int, bool]]:
+    found = usage.count(rows, known=known(*spans), every=every, basis="history")
+    return found.select("until", "n_users", "is_partial").rows()
+
+
+def test_users_are_counted_once_in_each_window() -> None:
+    rows = jobs(
+        ("ash", at(2020, 2), at(2020, 2, 2)),
+        ("ash", at(2020, 9), at(2020, 9, 2)),
+        ("elm", at(2020, 5), at(2020, 5, 2)),
+        ("elm", at(2021, 5), at(2021, 5, 2)),
+        ("oak", at(2021, 5), at(2021, 5, 2)),
+        ("fir", at(2021, 12, 30), at(2022, 1, 3)),
+    )
+    # 2020: ash, elm; 2021: elm, oak, fir; the year to July 2022: fir, whose job began before 2022
+    assert counted(rows, (at(2020), at(2022, 7))) == [
+        (at(2021), 2, False),
+        (at(2022), 3, False),
+        (at(2022, 7), 1, False),
+    ]
+
+
+def test_bounds_of_a_window() -> None:
+    rows = jobs(
+        ("ends as it begins", at(2020, 12), at(2021)),
+        ("begins as it begins", at(2021), at(2021)),
+        ("begins as it ends", at(2022), at(2022, 1, 2)),
+        ("holds all of it", at(2020, 6), at(2022, 2)),
+        ("has no known end", at(2021, 3), None),
+        ("never started", None, None),
+        (None, at(2021, 3), at(2021, 4)),
+    )
+    windows = {until: n for until, n, _ in counted(rows, (at(2020), at(2023)))}
+    assert windows[at(2022)] == 3
+
+
+def test_windows_that_are_known_in_part_are_marked() -> None:
+    rows = jobs(("ash", at(2020, 7), at(2022, 3)))
+    spans = ((at(2020, 7), at(2020, 12)), (at(2021, 1), at(2022, 3)))
+    found = usage.count(rows, known=known(*spans), every="year", basis="history")
+    assert found["is_partial"].to_list() == [True, False, False]
+    assert found["known_frac"].to_list() == pytest.approx([153 / 366, 1, 1])
+    # less than a week missing: as good as whole
+    assert not counted(rows, (at(2020, 1, 4), at(2021)))[0][2]
+
+
+def test_a_study_of_eight_weeks_is_one_lower_bound() -> None:
+    rows = jobs(*((user, at(2025, 3, 5), at(2025, 3, 6)) for user in ("ash", "elm", "oak")))
+    found = usage.table(
+        rows.lazy().with_columns(command=pl.lit("secret")),
+        start=at(2025, 3, 3),
+        end=at(2025, 4, 28),
+        history=None,
+        statistics=None,
+        minimum_group=3,
+    )
+    assert ActiveUsers.is_valid(found)
+    row = found.row(0, named=True)
+    assert len(found) == 1
+    assert (row["basis"], row["n_users"], row["is_partial"]) == ("jobs", 3, True)
+    assert row["since"] == at(2024, 4, 28)
+    assert row["known_frac"] == pytest.approx(56 / 365)
+
+
+def test_few_users_are_not_counted_out() -> None:
+    rows = jobs(("ash", at(2020, 2), at(2020, 3)), ("elm", at(2020, 2), at(2020, 3)))
+    found = usage.count(rows, known=known((at(2020), at(2021))), every="year", basis="jobs")
+    shown = usage.conceal(found, minimum_group=3).row(0, named=True)
+    assert (shown["n_users"], shown["fewer_than"]) == (None, 3)
+    shown = usage.conceal(found, minimum_group=2).row(0, named=True)
+    assert (shown["n_users"], shown["fewer_than"]) == (2, None)
+
+
+def test_windows_end_with_months_and_years_and_where_jobs_end() -> None:
+    spans = known((at(2020, 11, 5), at(2021, 2, 1)))
+    assert usage.window_ends(spans, every="year") == [at(2021), at(2021, 2)]
+    assert usage.window_ends(spans, every="month") == [at(2020, 12), at(2021), at(2021, 2)]
+
+
+def test_nothing_known_is_no_window() -> None:
+    assert usage.count(jobs(), known=known(), every="year", basis="history").is_empty()
+
+
+def test_a_long_silence_is_a_hole() -> None:
+    rows = jobs(
+        ("ash", at(2020, 1, 1), at(2020, 3, 1)),
+        ("elm", at(2020, 1, 2), at(2020, 1, 3)),
+        ("elm", at(2020, 4, 1), at(2020, 4, 2)),  # 31 days after the last end
+        ("elm", at(2020, 5, 4), at(2020, 5, 5)),  # 32 days
+        ("elm", None, None),
+    )
+    spans = usage.known_spans(rows).rows()
+    assert spans == [(at(2020, 1, 1), at(2020, 4, 2)), (at(2020, 5, 4), at(2020, 5, 5))]
+
+
+def write_history(folder: Path) -> Path:
+    folder.mkdir()
+    start = int(at(2020, 3).timestamp())
+    ran = {"started_at": start, "stopped_at": start + 9}
+    listed = [
+        {"uid": 1, "user": "ash", "state": "terminated", **ran},
+        {"uid": 2, "user": "elm", "state": "waiting", "started_at": 0},
+        {"uid": 3, "user": "oak", "state": "running", "started_at": start},
+    ]
+    (folder / "page-0.json").write_text(json.dumps({"items": listed}))
+    told = {"Job_Id": "4", "owner": "fir", "state": "Error", "startTime": start, "stopTime": start}
+    (folder / "old.json").write_text(json.dumps({"4": told | {"assigned_resources": [7]}}))
+    jobs(("yew", at(2020, 3), at(2020, 4))).write_parquet(folder / "more.parquet")
+    return folder
+
+
+def test_a_history_in_all_formats(tmp_path: Path) -> None:
+    folder = write_history(tmp_path / "history")
+    found = usage.read_history(folder).filter(pl.col("started_at").is_not_null())
+    assert sorted(found["user"]) == ["ash", "fir", "oak", "yew"]
+    assert found["started_at"].unique().to_list() == [at(2020, 3)]
+    one = usage.read_history(folder / "page-0.json")
+    assert sorted(one["user"]) == ["ash", "elm", "oak"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"items": []}', "no job that started; save"),
+        ('{"items": [{"id": 5, "owner": "ash", "state": "Terminated"}]}', "job 5 has no times"),
+        ('{"items": [{"id": 5}]}', "no description of a job"),
+        ("{", "breaks off"),
+    ],
+)
+def test_histories_that_cannot_be_used(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        usage.read_history(path)
+
+
+def test_a_history_that_is_not_there_or_lacks_a_column(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file or folder; correct usage\.history"):
+        usage.read_history(tmp_path / "none.json")
+    jobs().drop("user").write_parquet(tmp_path / "jobs.parquet")
+    with pytest.raises(InputError, match="no column user"):
+        usage.read_history(tmp_path / "jobs.parquet")
+
+
+def test_statistics(tmp_path: Path) -> None:
+    path = tmp_path / "platform.csv"
+    path.write_text("year,active_users,source\n2021,612,annual report\n2020,580,\n")
+    found = usage.read_statistics(path)
+    assert found.select("until", "n_users", "source").rows() == [
+        (at(2021), 580, None),
+        (at(2022), 612, "annual report"),
+    ]
+    assert found["known_frac"].to_list() == [None, None]
+    both = usage.table(
+        jobs().lazy(),
+        start=at(2025),
+        end=at(2026),
+        history=write_history(tmp_path / "history"),
+        statistics=path,
+        minimum_group=3,
+    )
+    assert both["basis"].to_list() == ["history", "statistics", "statistics"]
+    assert ActiveUsers.is_valid(both)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", ":1: the columns are none; write"),
+        ("year\n2020\n", ":1: the columns are year; write"),
+        ("year,active_users,who\n", ":1: the columns are year, active_users, who"),
+        ("year,active_users\n", "no year"),
+        ("year,active_users\n2020,many\n", ":2: active_users is 'many', not a whole number"),
+        ("year,active_users\n20,5\n", ":2: year is '20'"),
+        ("year,active_users\n2020\n", ":2: active_users is ''"),
+        ("year,active_users\n2020,5\n2020,6\n", ":3: a second line for 2020; keep one"),
+    ],
+)
+def test_statistics_that_cannot_be_used(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "platform.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        usage.read_statistics(path)
+
+
+def test_sites_have_places_and_sources() -> None:
+    known_sites = sites.known()
+    assert known_sites["site"].is_unique().all()
+    assert known_sites.null_count().sum_horizontal().item() == 0
+    # all inside the sketch's corner points, so that each is drawn on land or close to it
+    for name in ("latitude_deg", "longitude_deg"):
+        low, high = sites.outline()[name].min(), sites.outline()[name].max()
+        assert known_sites[name].is_between(pl.lit(low), pl.lit(high)).all()
+    assert sites.town("sophia") == "Sophia Antipolis"
+    assert sites.town("mars") == "mars"

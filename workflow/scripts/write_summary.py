@@ -1,0 +1,23 @@
+"""Write the study's conclusions, what they leave out, and the sentence for an appendix."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from footprint import conclusions, logs, windows
+
+logs.to_file(snakemake.log[0])
+
+start, end = windows.window(snakemake.params.start, snakemake.params.end)
+names = ("levels", "node_energy", "ratio", "carbon")
+text = conclusions.text(
+    *(pl.read_parquet(snakemake.input[name]) for name in names),
+    site=snakemake.params.site,
+    days=(end - start) / timedelta(days=1),
+    simulated=snakemake.params.simulated,
+    pue=snakemake.params.pue,
+    factors=snakemake.params.factors,
+    provenance=snakemake.params.provenance,
+)
+Path(snakemake.output.summary).write_text(text, encoding="utf-8")

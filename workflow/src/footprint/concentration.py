@@ -1,0 +1,141 @@
+"""How unevenly energy is spread over jobs, or over runs: a few take most of it.
+
+Curve: Lorenz, *Methods of measuring the concentration of wealth*, Publications of the American
+Statistical Association 9 (1905) 209-219. Index: Gini, *Variabilita e mutabilita* (1912), in the
+form for sorted values of Damgaard and Weiner, Ecology 81 (2000) 1139-1142, without their
+correction for few values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from footprint.summation import known_sum, total
+
+SHORT_S: Final = 600.0
+"""Jobs under 10 minutes: too short for a training, as in the rule of phases for `debug`."""
+
+DURATIONS: Final[Mapping[str, float]] = {
+    "under 10 min": SHORT_S,
+    "10 min to 1 h": 3600.0,
+    "1 to 6 h": 6 * 3600.0,
+    "6 h to 1 day": 86400.0,
+    "1 to 3 days": 3 * 86400.0,
+    "over 3 days": float("inf"),
+}
+"""Classes of duration by their upper ends, which belong to the next class."""
+
+
+def lorenz(energies_kwh: pl.Series) -> pl.DataFrame:
+    """Lorenz curve: energy of the smallest jobs together, by their part of all jobs.
+
+    Point i of n is (i / n, sum of the i smallest energies / sum of all); the first is (0, 0). Jobs
+    of equal energy give the diagonal.
+
+    Args:
+        energies_kwh: Energies of jobs or of runs; nulls (not measured) are left out.
+
+    Returns:
+        `item_frac`, `energy_frac`; no row where no energy is known or all are 0.
+    """
+    sums = energies_kwh.drop_nulls().sort().cum_sum()
+    if sums.is_empty() or not sums[-1]:
+        return pl.DataFrame(schema={"item_frac": pl.Float64, "energy_frac": pl.Float64})
+    items = pl.int_range(0, len(sums) + 1, eager=True)
+    return pl.DataFrame(
+        {
+            "item_frac": items / len(sums),
+            "energy_frac": pl.concat([pl.Series([0.0]), sums / sums[-1]]),
+        }
+    )
+
+
+def gini(energies_kwh: pl.Series) -> float | None:
+    """Gini index: 0 where all energies are the same, near 1 where one job has all.
+
+    G = sum over i of (2 i - n - 1) x_i / (n sum of x), with x ascending and i from 1. The largest
+    value of n jobs is 1 - 1/n.
+
+    Args:
+        energies_kwh: As in `lorenz`; null where that has no row.
+    """
+    known = energies_kwh.drop_nulls().sort()
+    whole = known.to_frame("kwh").select(total(pl.col("kwh"))).item()
+    if not whole:
+        return None
+    rank = 2 * pl.int_range(1, len(known) + 1, eager=True) - len(known) - 1
+    weighted = (rank * known).to_frame("kwh").select(total(pl.col("kwh"))).item()
+    return float(weighted / (len(known) * whole))
+
+
+def fewest(energies_kwh: pl.Series, *, energy_frac: float = 0.5) -> int:
+    """How many of the largest jobs together have at least this part of the energy.
+
+    Args:
+        energies_kwh: As in `lorenz`; 0 where that has no row.
+        energy_frac: Part of the energy, over 0 and up to 1.
+    """
+    curve = lorenz(energies_kwh)
+    if curve.is_empty():
+        return 0
+    # the n - k smallest leave that part to the k largest; 1e-12 is for rounding in the sums
+    smallest = curve.filter(pl.col("energy_frac") <= 1 - energy_frac + 1e-12)
+    return len(curve) - len(smallest)
+
+
+def by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
+    """Jobs and their energy by how long they held their nodes.
+
+    Jobs that held nothing are left out. A job that began before the study or ended after it counts
+    with its time inside.
+
+    Args:
+        jobs: `tables.JobEnergy`, or any table with its `duration_s`, `energy_kwh`, `gpu_hours`.
+
+    Returns:
+        A row for each of `DURATIONS`, in their order: `duration`, `n_jobs`, `n_measured`,
+        `energy_kwh` (null: nothing was measured), `job_frac`, `measured_frac` (both of all jobs),
+        `energy_frac` (of the measured energy), `gpu_hour_frac` (of the GPU hours, measured or
+        not); parts of nothing are null.
+    """
+    names = list(DURATIONS)
+    labels = pl.Enum(names)
+    of_job = pl.coalesce(
+        pl.when(pl.col("duration_s") < end).then(pl.lit(name, labels))
+        for name, end in DURATIONS.items()
+    )
+    energy, measured = pl.col("energy_kwh"), pl.col("n_measured")
+    found = (
+        jobs.filter(pl.col("duration_s") > 0)
+        .group_by(of_job.alias("duration"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_jobs"),
+            energy.count().cast(pl.Int64).alias("n_measured"),
+            known_sum(energy),
+            total(pl.col("gpu_hours")),
+        )
+    )
+    return (
+        pl.LazyFrame({"duration": pl.Series(names, dtype=labels)})
+        .join(found, on="duration", how="left")
+        .with_columns(pl.col("n_jobs", "n_measured").fill_null(0), pl.col("gpu_hours").fill_null(0))
+        .with_columns(
+            _part(pl.col("n_jobs"), pl.col("n_jobs").sum()).alias("job_frac"),
+            _part(measured, pl.col("n_jobs").sum()).alias("measured_frac"),
+            # a class without jobs has no energy, one without measurement an unknown one
+            _part(pl.when(pl.col("n_jobs") == 0).then(0.0).otherwise(energy), total(energy)).alias(
+                "energy_frac"
+            ),
+            _part(pl.col("gpu_hours"), total(pl.col("gpu_hours"))).alias("gpu_hour_frac"),
+        )
+        .drop("gpu_hours")
+        .sort("duration")
+        .collect()
+    )
+
+
+def _part(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    return pl.when(whole > 0).then(part / whole)

@@ -1,0 +1,153 @@
+"""How much of the energy how few of the jobs took."""
+
+from __future__ import annotations
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from footprint import concentration
+from footprint.figures import style
+
+MOST_POINTS = 400
+"""Of a curve; a million jobs would make a file of a hundred megabytes."""
+
+COLOURS = {"jobs": style.INK, "runs": style.SEQUENCE[1]}
+JOBS, ENERGY = style.SEQUENCE[4], style.INK
+
+
+def message(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
+    """What the figure shows, in a sentence.
+
+    Args:
+        durations: Result of `concentration.by_duration`.
+        jobs_kwh: Energies of the jobs.
+    """
+    largest = concentration.fewest(jobs_kwh)
+    if not largest:
+        return "No energy of a job was measured"
+    known = jobs_kwh.count()
+    text = (
+        f"Half of the energy went into {style.percent(largest / known)} of the jobs "
+        f"({style.count(largest)} of {style.count(known)})"
+    )
+    short = durations.row(0, named=True)
+    if short["n_jobs"] and short["energy_frac"] is not None:
+        text += (
+            f"; jobs under 10 min were {style.percent(short['job_frac'])} of the jobs "
+            f"and {style.percent(short['energy_frac'])} of the energy"
+        )
+    return text
+
+
+@style.styled
+def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
+    """Left, Lorenz curves of jobs and of runs; right, jobs and energy by duration.
+
+    Args:
+        jobs: `tables.JobEnergy`.
+        runs: `tables.Runs`.
+        provenance: The foot line.
+    """
+    held = jobs.filter(pl.col("duration_s") > 0)
+    durations = concentration.by_duration(held.lazy())
+    title = message(durations, held["energy_kwh"])
+    drawn = style.figure(width_mm=style.TEXT_MM, height_mm=92, title=title, provenance=provenance)
+    if not concentration.fewest(held["energy_kwh"]):
+        style.empty(drawn.add_subplot(), "No job of the study ran on a node with power readings.")
+        return drawn
+    panels = drawn.subplot_mosaic(
+        [["curves", "key"], ["curves", "durations"]],
+        height_ratios=[1, 6],
+        width_ratios=[1, 1.25],
+    )
+    ran = runs.filter(pl.col("duration_s") > 0)
+    _curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
+    key = [Patch(color=JOBS, label="jobs"), Patch(color=ENERGY, label="energy")]
+    if durations["n_jobs"].sum() > durations["n_measured"].sum():
+        key.insert(1, Patch(label="jobs not measured", **style.HATCH))
+    style.key(panels["key"], key, columns=3)
+    _durations(panels["durations"], durations)
+    return drawn
+
+
+def thinned(curve: pl.DataFrame) -> pl.DataFrame:
+    """Points enough to draw a Lorenz curve: evenly by jobs and, where it is steep, by energy."""
+    if len(curve) <= MOST_POINTS:
+        return curve
+    step = 2 / MOST_POINTS
+    x, y = ((pl.col(name) / step).floor() for name in curve.columns)
+    last = pl.int_range(pl.len()) == pl.len() - 1
+    # the first point of each step, by jobs or by energy
+    kept = (x != x.shift(1)) | (y != y.shift(1)) | last
+    return curve.filter(kept.fill_null(True))
+
+
+def _curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
+    axes.plot([0, 100], [0, 100], color=style.FAINT, zorder=1)
+    axes.text(30, 32, "all the same", color=style.GREY, fontsize=7, rotation=45, ha="center")
+    lines = []
+    for name, kwh in energies_kwh.items():
+        curve = thinned(concentration.lorenz(kwh))
+        if curve.is_empty():
+            continue
+        axes.plot(
+            100 * curve["item_frac"],
+            100 * curve["energy_frac"],
+            color=COLOURS[name],
+            lw=1.4,
+            ls="-" if name == "jobs" else (0, (4, 1.5)),
+        )
+        index = style.number(concentration.gini(kwh) or 0.0, digits=2)
+        lines.append((f"{style.count(kwh.count())} {name}: Gini {index}", COLOURS[name]))
+    for place, (text, colour) in enumerate(lines):
+        axes.text(4, 94 - 8 * place, text, color=colour, va="center", fontsize=8)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.set_aspect("equal")
+    axes.set_xticks(range(0, 101, 25))
+    axes.set_yticks(range(0, 101, 25))
+    axes.grid(color=style.FAINT, lw=0.5)
+    axes.set_xlabel("Smallest jobs or runs (% of those measured)")
+    axes.set_ylabel("Their energy (%)")
+
+
+def _durations(axes: Axes, durations: pl.DataFrame) -> None:
+    """Two bars a class: its part of the jobs, and of the measured energy."""
+    widest = 1.0
+    for place, row in enumerate(durations.iter_rows(named=True)):
+        jobs, measured = 100 * row["job_frac"], 100 * row["measured_frac"]
+        axes.barh(place - 0.2, measured, height=0.36, color=JOBS)
+        axes.barh(place - 0.2, jobs - measured, left=measured, height=0.36, **style.HATCH)
+        energy = row["energy_frac"]
+        axes.barh(place + 0.2, 100 * (energy or 0.0), height=0.36, color=ENERGY)
+        for shift, value, text in (
+            (-0.2, jobs, f"{style.percent(row['job_frac'])} ({style.count(row['n_jobs'])})"),
+            (0.2, 100 * (energy or 0.0), _energy(row)),
+        ):
+            axes.annotate(
+                text,
+                (value, place + shift),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+            widest = max(widest, value)
+    axes.set_yticks(range(len(durations)), durations["duration"].to_list())
+    axes.set_ylim(len(durations) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    # Room for the label of the longest bar.
+    axes.set_xlim(0, 1.4 * widest)
+    axes.set_xticks([tick for tick in range(0, 101, 20) if tick <= 1.4 * widest])
+    axes.set_xlabel("Part of all jobs, and of the measured energy (%)")
+
+
+def _energy(row: dict[str, float | None]) -> str:
+    if not row["n_jobs"]:
+        return f"0{style.THIN_SPACE}%"
+    if row["energy_frac"] is None:
+        return "not measured"
+    return f"{style.percent(row['energy_frac'])} ({style.energy(row['energy_kwh'])})"

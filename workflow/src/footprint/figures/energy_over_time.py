@@ -1,0 +1,227 @@
+"""Where a site's energy went over time: jobs, and what was on beside them, day by day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from footprint.figures import style, time_axis
+from footprint.summation import known_sum, total
+from footprint.tables import NODE_CLASSES, OFFSET_CLASSES
+
+MOST_DAYS = 92
+"""Of a study that is drawn by day; a bar of more days than that is under 2 mm wide."""
+MOST_WEEKS = 157
+"""Of a study that is drawn by week; a longer one is drawn by month."""
+
+NAMES = {"1d": "day", "1w": "week", "1mo": "month"}
+PANEL_MM = 158.0
+"""Width of a panel, without its labels."""
+GAP_MM = 0.25
+"""Between bars, and at most a twentieth of one."""
+
+
+def period(start: datetime, end: datetime) -> str:
+    """Length of a bar for a study from `start` to `end`: `1d`, `1w` or `1mo`."""
+    days = (end - start) / timedelta(days=1)
+    if days <= MOST_DAYS:
+        return "1d"
+    return "1w" if days <= 7 * MOST_WEEKS else "1mo"
+
+
+def by_period(node_energy: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """Energy and node time by period and class.
+
+    Args:
+        node_energy: `tables.NodeEnergy`.
+        start: First moment of the study.
+        end: Moment at which it is over.
+
+    Returns:
+        `begins_at`, `ends_at` (of the part inside the study), `is_whole` (all of it is inside),
+        `class`, `energy_kwh` (null for no_data), `node_h`, `measured_frac` (part of the period's
+        node time with measurement), sorted by period and class. Weeks begin on Mondays.
+    """
+    step = period(start, end)
+    moment = pl.col("day").cast(pl.Datetime("us", "UTC")).dt.truncate(step)
+    following = pl.col("whole_from").dt.offset_by(step)
+    known = pl.col("class") != "no_data"
+    rows = node_energy.lazy().with_columns(moment.alias("whole_from"))
+    measured = rows.group_by("whole_from").agg(
+        (total(pl.col("duration_s").filter(known)) / total(pl.col("duration_s"))).alias(
+            "measured_frac"
+        )
+    )
+    first, last = (pl.lit(each, pl.Datetime("us", "UTC")) for each in (start, end))
+    return (
+        rows.group_by("whole_from", "class")
+        .agg(known_sum(pl.col("energy_kwh")), (total(pl.col("duration_s")) / 3600).alias("node_h"))
+        .join(measured, on="whole_from")
+        .select(
+            pl.max_horizontal("whole_from", first).alias("begins_at"),
+            pl.min_horizontal(following, last).alias("ends_at"),
+            ((pl.col("whole_from") >= first) & (following <= last)).alias("is_whole"),
+            "class",
+            "energy_kwh",
+            "node_h",
+            "measured_frac",
+        )
+        .sort("begins_at", "class")
+        .collect()
+    )
+
+
+def message(periods: pl.DataFrame, *, site: str, step: str) -> str:
+    """What the figure shows, in a sentence, from the result of `by_period`."""
+    energy, of_class = pl.col("energy_kwh"), pl.col("class").cast(pl.String)
+    sums = (
+        periods.group_by("begins_at", "is_whole")
+        .agg(
+            total(energy).alias("energy"),
+            total(energy.filter(of_class.is_in(OFFSET_CLASSES))).alias("offset"),
+        )
+        .filter(pl.col("energy") > 0)
+        .sort("begins_at")
+    )
+    if sums.is_empty():
+        return f"No energy was measured at {site.title()}"
+    whole = sums.filter("is_whole")
+    parts = (sums if whole.is_empty() else whole).select(pl.col("offset") / pl.col("energy"))
+    low, high = (style.percent(value) for value in (parts["offset"].min(), parts["offset"].max()))  # type: ignore[arg-type]
+    told = low if low == high else f"{low} to {high}"
+    each = "the" if len(parts) == 1 else f"each {NAMES[step]}'s"
+    return f"Hardware without a job took {told} of {each} energy at {site.title()}"
+
+
+@style.styled
+def plot(
+    node_energy: pl.DataFrame, *, site: str, start: datetime, end: datetime, provenance: str
+) -> Figure:
+    """Stacked bars by class: energy per day above, node time in per cent below.
+
+    A bar is as wide as its period and as high as the energy per day, so that a period that the
+    study cuts is not low for being short.
+
+    Args:
+        node_energy: `tables.NodeEnergy`.
+        site: Name of the site.
+        start: First moment of the study.
+        end: Moment at which it is over.
+        provenance: The foot line.
+    """
+    periods = by_period(node_energy, start=start, end=end)
+    step = period(start, end)
+    drawn = style.figure(
+        width_mm=style.TEXT_MM,
+        height_mm=104,
+        title=message(periods, site=site, step=step),
+        provenance=provenance,
+    )
+    panels = drawn.subplot_mosaic([["key"], ["energy"], ["time"]], height_ratios=[0.8, 5, 2.4])
+    if periods.is_empty():
+        panels["key"].set_axis_off()
+        panels["time"].set_axis_off()
+        style.empty(panels["energy"], "The study has no node.")
+        return drawn
+    present = [name for name in NODE_CLASSES if name in periods["class"].to_list()]
+    style.key(panels["key"], [*(_patch(name) for name in present), *_marks(periods)], columns=5)
+    _energies(panels["energy"], periods, step)
+    _times(panels["time"], periods)
+    for axes in (panels["energy"], panels["time"]):
+        time_axis.apply(axes, start, end, width_mm=PANEL_MM)
+    panels["energy"].tick_params(axis="x", labelbottom=False)
+    return drawn
+
+
+def _patch(name: str) -> Patch:
+    if name == "no_data":
+        return Patch(label=style.CLASS_NAMES[name], **style.HATCH)
+    return Patch(color=style.CLASSES[name], label=style.CLASS_NAMES[name])
+
+
+def _partly(periods: pl.DataFrame) -> pl.DataFrame:
+    """Periods with energy of which too little was measured."""
+    return (
+        periods.group_by("begins_at", "ends_at", "measured_frac")
+        .agg(known_sum(pl.col("energy_kwh")))
+        .filter(pl.col("energy_kwh").is_not_null(), pl.col("measured_frac") < style.FULL_COVERAGE)
+        .sort("begins_at")
+    )
+
+
+def _marks(periods: pl.DataFrame) -> list[Line2D]:
+    if _partly(periods).is_empty():
+        return []
+    text = f"under {style.percent(style.FULL_COVERAGE)} of the node time measured"
+    return [Line2D([], [], label=text, **_MARK)]
+
+
+_MARK: dict[str, Any] = {
+    "marker": "v",
+    "markersize": 2.5,
+    "markerfacecolor": "white",
+    "markeredgecolor": style.ACCENT,
+    "markeredgewidth": 0.6,
+    "linestyle": "none",
+}
+
+
+def _days() -> pl.Expr:
+    return (pl.col("ends_at") - pl.col("begins_at")).dt.total_seconds() / 86400
+
+
+def _bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> dict[datetime, float]:
+    """Stacked bars of `value`, classes from below to above; gives the height of each bar."""
+    rows = periods.with_columns(value.fill_null(0.0).alias("value"), _days().alias("days"))
+    bottom = dict.fromkeys(rows["begins_at"].unique().sort().to_list(), 0.0)
+    length = (rows["ends_at"].max() - rows["begins_at"].min()) / timedelta(days=1)  # type: ignore[operator]
+    gap = GAP_MM / PANEL_MM * float(length)
+    for name in NODE_CLASSES:
+        own = rows.filter(pl.col("class") == name, pl.col("value") > 0)
+        begins, heights = own["begins_at"].to_list(), own["value"].to_list()
+        look = style.HATCH if name == "no_data" else {"color": style.CLASSES[name]}
+        axes.bar(
+            [date2num(moment) for moment in begins],
+            heights,
+            width=[max(days - gap, 0.95 * days) for days in own["days"]],
+            bottom=[bottom[moment] for moment in begins],
+            align="edge",
+            **look,
+        )
+        for moment, height in zip(begins, heights, strict=True):
+            bottom[moment] += height
+    return bottom
+
+
+def _energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
+    per_day = periods.with_columns((pl.col("energy_kwh") / _days()).alias("kwh"))
+    sums = per_day.group_by("begins_at").agg(total(pl.col("kwh")))
+    largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
+    unit, in_kwh = style.energy_unit(largest)
+    heights = _bars(axes, per_day, pl.col("kwh") / in_kwh)
+    for row in _partly(periods).iter_rows(named=True):
+        middle = row["begins_at"] + (row["ends_at"] - row["begins_at"]) / 2
+        top = heights[row["begins_at"]] + 0.03 * largest / in_kwh
+        axes.plot(date2num(middle), top, **_MARK)
+    axes.set_ylim(0, 1.08 * (largest / in_kwh or 1.0))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    mean = "" if step == "1d" else f",\nmean of the {NAMES[step]}"
+    axes.set_ylabel(f"Energy per day ({unit}){mean}")
+    if not largest:
+        style.empty(axes, "No node of the study has power readings.")
+
+
+def _times(axes: Axes, periods: pl.DataFrame) -> None:
+    whole = pl.col("node_h").sum().over("begins_at")
+    _bars(axes, periods, 100 * pl.col("node_h") / whole)
+    axes.set_ylim(0, 100)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylabel("Node time (%)")

@@ -1,0 +1,222 @@
+"""Notable AI models: what their training took, and when they were published.
+
+`notable_models.csv` beside this module has some well-known ones, with the source of each number.
+Where a study names a file or an address of Epoch AI's list (CC BY, https://epoch.ai/data), all
+models of it are taken instead. The numbers are estimates: the list's authors expect most to be
+right within a factor of 2, and within 5 where the makers of a model say little (Our World in Data,
+note on "Computation used to train notable artificial intelligence systems").
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from footprint import __version__
+from footprint.errors import InputError
+
+OWN_TABLE = Path(__file__).parent / "notable_models.csv"
+OWN = "public papers and estimates of Epoch AI"
+EPOCH = "Epoch AI"
+
+COLUMNS = {
+    "model": "Model",
+    "published_on": "Publication date",
+    "training_flop": "Training compute (FLOP)",
+    "domain": "Domain",
+}
+"""Columns that are read of Epoch AI's list, by the names that it gives them (2024 to 2026)."""
+
+DATE_ENDINGS = ("", "-01", "-01-01")
+"""What makes a day of a date as it may be written: a month or a year alone is its first day."""
+
+DEEP_LEARNING = date(2010, 1, 1)
+LARGE_SCALE = date(2015, 9, 1)
+
+DOUBLING_MONTHS = {"before deep learning": 21.3, "deep learning": 5.7, "large scale": 9.9}
+"""Sevilla et al. 2022, "Compute Trends Across Three Eras of Machine Learning", arXiv:2202.05924,
+table 2: from 1952 to 2010, from 2010 to 2022, and of the largest models from September 2015 on."""
+
+FEWEST_MODELS = 8
+"""For a trend to say anything."""
+
+DAYS_PER_YEAR = 365.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A straight line through the logarithm of training compute.
+
+    Attributes:
+        doubling_months: Time in which compute doubles.
+        ends: Date and compute (FLOP) of the first and the last model, on the line.
+    """
+
+    doubling_months: float
+    ends: tuple[tuple[date, float], tuple[date, float]]
+
+
+@cache
+def well_known() -> pl.DataFrame:
+    """Some well-known models from 1957 on (`tables.NotableModels`)."""
+    types = {"published_on": pl.Date, "training_flop": pl.Float64}
+    return pl.read_csv(OWN_TABLE, schema_overrides=types).sort("model", "published_on")
+
+
+def parse_epoch(content: bytes, *, where: str) -> pl.DataFrame:
+    """Models of Epoch AI's list (`tables.NotableModels`).
+
+    A model without a publication date is left out, one without a name too; the log has how many.
+    Of lines with the same name and date, the one with most compute is kept.
+
+    Args:
+        content: The list, as CSV.
+        where: What messages call it.
+
+    Raises:
+        InputError: It is no CSV, lacks a column, or has a date or a number that is none.
+    """
+    raw = _table(content, where=where)
+    text = pl.all().str.strip_chars()
+    named = raw.select(**COLUMNS).select(pl.when(text != "").then(text).name.keep())
+    kept = named.filter(pl.col("model").is_not_null(), pl.col("published_on").is_not_null())
+    if kept.height < named.height:
+        log.info("%s: %d lines without a name or date", where, named.height - kept.height)
+    read = kept.with_columns(
+        read_date=pl.coalesce(
+            (pl.col("published_on") + ending).str.to_date("%Y-%m-%d", strict=False)
+            for ending in DATE_ENDINGS
+        ),
+        read_flop=pl.col("training_flop").cast(pl.Float64, strict=False),
+    )
+    _check(read, "published_on", pl.col("read_date").is_null(), "no date", where)
+    flop = pl.col("read_flop")
+    wrong = pl.col("training_flop").is_not_null() & ~(flop.is_finite() & (flop > 0)).fill_null(
+        value=False
+    )
+    _check(read, "training_flop", wrong, "no number over 0", where)
+    return (
+        read.select(
+            "model",
+            published_on="read_date",
+            training_flop="read_flop",
+            domain="domain",
+            source=pl.lit(EPOCH),
+        )
+        .sort(
+            "model",
+            "published_on",
+            "training_flop",
+            descending=[False, False, True],
+            nulls_last=True,
+        )
+        .unique(["model", "published_on"], keep="first", maintain_order=True)
+    )
+
+
+def read_epoch(path: str | Path) -> pl.DataFrame:
+    """Models of a copy of Epoch AI's list (`tables.NotableModels`).
+
+    Raises:
+        InputError: There is no such file, or it cannot be used.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        do = "mend epoch.file, or remove it: some well-known models are built in"
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=f"epoch.file ({path})", do=do
+        ) from None
+    return parse_epoch(content, where=f"epoch.file ({Path(path).name})")
+
+
+def trend(
+    models: pl.DataFrame, *, since: date | None = None, before: date | None = None
+) -> Trend | None:
+    """The doubling time of training compute over a time, by least squares on its logarithm.
+
+    Args:
+        models: `tables.NotableModels`.
+        since: First day; None: from the first model on.
+        before: Day after the last; None: to the last model.
+
+    Returns:
+        None where fewer than `FEWEST_MODELS` have a known compute, or it does not grow.
+    """
+    rows = models.filter(
+        pl.col("training_flop") > 0,
+        pl.col("published_on") >= (since or date.min),
+        pl.col("published_on") < (before or date.max),
+    ).select(
+        "published_on",
+        years=(pl.col("published_on") - date(2000, 1, 1)).dt.total_days() / DAYS_PER_YEAR,
+        doublings=pl.col("training_flop").log(2),
+    )
+    if rows.height < FEWEST_MODELS:
+        return None
+    fit = rows.select(
+        slope=pl.cov("years", "doublings") / pl.col("years").var(),
+        years=pl.col("years").mean(),
+        doublings=pl.col("doublings").mean(),
+        first=pl.col("published_on").min(),
+        last=pl.col("published_on").max(),
+    ).row(0, named=True)
+    slope = fit["slope"]
+    if slope is None or not math.isfinite(slope) or slope <= 0:
+        return None
+
+    def on_line(day: date) -> tuple[date, float]:
+        years = (day - date(2000, 1, 1)).days / DAYS_PER_YEAR
+        return day, float(2.0 ** (fit["doublings"] + slope * (years - fit["years"])))
+
+    return Trend(12 / slope, (on_line(fit["first"]), on_line(fit["last"])))
+
+
+def provenance(models: pl.DataFrame) -> str:
+    """How many models, from where, and the version, for the foot of the figure."""
+    listed = (models["source"] == EPOCH).any()
+    origin = "Epoch AI, notable AI models, CC BY" if listed else OWN
+    known = models["training_flop"].is_not_null().sum()
+    of = f" of {models.height}" if known < models.height else ""
+    return f"{known}{of} models · {origin} · footprint {__version__}"
+
+
+def _table(content: bytes, *, where: str) -> pl.DataFrame:
+    """The columns that are read, as text."""
+    do = "download Epoch AI's list of notable AI models as CSV"
+    start = content.lstrip()[:15].lower()
+    for sign, what in ((b"<", "is a web page, not a CSV"), (b"pk\x03\x04", "is a ZIP, not a CSV")):
+        if start.startswith(sign):
+            raise InputError(what, where=where, do=do)
+    try:
+        text = content.decode("utf-8-sig")
+        raw = pl.read_csv(text.encode(), infer_schema=False)
+    except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        line = " ".join(str(error).split())[:120]
+        raise InputError(f"is no CSV in UTF-8 ({line})", where=where, do=do) from None
+    missing = [name for name in COLUMNS.values() if name not in raw.columns]
+    if missing:
+        has = ", ".join(raw.columns[:8]) + (", ..." if len(raw.columns) > 8 else "")
+        raise InputError(
+            f"has no column {missing[0]!r}",
+            where=where,
+            do=f"its columns are {has}: rename the one that is meant, or {do}",
+        )
+    return raw.select(COLUMNS.values())
+
+
+def _check(read: pl.DataFrame, column: str, wrong: pl.Expr, what: str, where: str) -> None:
+    for row in read.filter(wrong).head(1).iter_rows(named=True):
+        raise InputError(
+            f"{COLUMNS[column]} of {row['model']!r} is {row[column]!r}: {what}",
+            where=where,
+            do="mend the line, or empty the cell",
+        )

@@ -1,0 +1,371 @@
+"""The readers' tables of the study as a whole: its summary, its hardware, its carbon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from footprint import carbon as carbon_of
+from footprint.levels import HEADINGS, LEVELS, METHOD
+from footprint.report_tables import Column, ReaderTable
+from footprint.summation import known_sum, total
+from footprint.tables import OFFSET_CLASSES
+from footprint.tables.carbon import CONVENTIONS
+from footprint.units import H_PER_S
+
+CLASS_NAMES = {
+    "job": "Held by jobs",
+    "stranded": "Left over beside jobs",
+    "idle": "On, without a job",
+    "standby": "Asleep",
+    "unavailable": "Unavailable",
+    "offset": "Serving no job",
+    "unattributed": "Of unknown jobs",
+    "no_data": "Without readings",
+}
+PHASE_NAMES = {
+    "training_kwh": "Training of reported models",
+    "inference_kwh": "Inference with them",
+    "development_kwh": "Development",
+    "unknown_kwh": "Unknown",
+}
+
+_FIELDS = {
+    "group": pl.String(),
+    "name": pl.String(),
+    "n": pl.Int64(),
+    "energy_kwh": pl.Float64(),
+    "energy_low_kwh": pl.Float64(),
+    "energy_high_kwh": pl.Float64(),
+    "part_frac": pl.Float64(),
+    "node_h": pl.Float64(),
+    "measured_frac": pl.Float64(),
+    "is_total": pl.Boolean(),
+}
+
+
+def study_summary_table(
+    levels: pl.DataFrame, node_energy: pl.DataFrame, ratio: pl.DataFrame
+) -> ReaderTable:
+    """The study on one page: nodes, where their energy went, who used it, and what for.
+
+    Args:
+        levels: `tables.Levels`.
+        node_energy: `tables.NodeEnergy`.
+        ratio: `tables.PhaseRatio`.
+    """
+    measured = levels.filter(pl.col("method") == METHOD)
+    rows = [
+        _hardware_rows(node_energy),
+        _class_rows(node_energy, measured),
+        _users_rows(measured),
+        _phase_rows(ratio),
+    ]
+    empty = pl.DataFrame(schema=_FIELDS)
+    return ReaderTable(
+        name="study_summary",
+        title="The study in numbers",
+        note=(
+            "Count: nodes; of energy held by jobs, of projects and of papers, jobs; of what papers "
+            "used it for, papers. Part: of the energy of all nodes; of projects and papers, of "
+            "that of all jobs; of what papers used it for, of these papers. Low and high: 95 % "
+            "interval of the measured energy together with the estimate for gaps, which "
+            "is why it can lie above the energy. Measured: of nodes, the part of their time with "
+            "readings; of jobs, projects and papers, of the share × time that they held. Time "
+            "without readings has no energy, which is not 0."
+        ),
+        rows=pl.concat([empty, *rows], how="diagonal_relaxed").select(list(_FIELDS)),
+        columns=[
+            Column(name="name", header="What"),
+            Column(name="n", header="Count", decimals=0),
+            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="energy_low_kwh", header="Low", unit="kWh", decimals=1),
+            Column(name="energy_high_kwh", header="High", unit="kWh", decimals=1),
+            Column(name="part_frac", header="Part", unit="%", decimals=1, scale=100),
+            Column(name="node_h", header="Time", unit="node h", decimals=0),
+            Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        ],
+    )
+
+
+def _node_sums(node_energy: pl.DataFrame) -> list[pl.Expr]:
+    seconds = pl.col("duration_s")
+    known_s = total(seconds.filter(pl.col("class") != "no_data"))
+    all_kwh = node_energy.select(total(pl.col("energy_kwh"))).item()
+    energy = known_sum(pl.col("energy_kwh"))
+    return [
+        energy.alias("energy_kwh"),
+        (energy / (all_kwh if all_kwh > 0 else None)).cast(pl.Float64).alias("part_frac"),
+        (total(seconds) * H_PER_S).alias("node_h"),
+        pl.when(total(seconds) > 0).then(known_s / total(seconds)).alias("measured_frac"),
+    ]
+
+
+def _hardware_rows(node_energy: pl.DataFrame) -> pl.DataFrame:
+    sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n"), *_node_sums(node_energy)]
+    by_gpu = (
+        node_energy.group_by("has_gpu")
+        .agg(sums)
+        .sort("has_gpu", descending=True)
+        .with_columns(
+            pl.when("has_gpu")
+            .then(pl.lit("GPU nodes"))
+            .otherwise(pl.lit("Other nodes"))
+            .alias("name"),
+            is_total=pl.lit(False),
+        )
+        .drop("has_gpu")
+    )
+    whole = node_energy.select(*sums).with_columns(name=pl.lit("All nodes"), is_total=pl.lit(True))
+    rows = [by_gpu, whole.select(by_gpu.columns)] if len(node_energy) else [by_gpu]
+    return pl.concat(rows).with_columns(group=pl.lit("Nodes"))
+
+
+def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
+    """Energy of each class; that of jobs with their number and, from the levels, its interval."""
+    rows = node_energy.group_by(pl.col("class").cast(pl.String)).agg(_node_sums(node_energy))
+    site = measured.filter(pl.col("level") == "site").select(
+        pl.lit("job").alias("class"),
+        pl.col("n_jobs").alias("n"),
+        "energy_low_kwh",
+        "energy_high_kwh",
+        "coverage_frac",
+    )
+    offset = node_energy.filter(pl.col("class").is_in(OFFSET_CLASSES))
+    idle = offset.select(pl.lit("offset").alias("class"), *_node_sums(node_energy)).head(1)
+    return (
+        pl.concat([rows, idle.head(len(offset))], how="vertical_relaxed")
+        .sort(pl.col("class").cast(pl.Enum(list(CLASS_NAMES))))
+        .join(site, on="class", how="left", maintain_order="left")
+        .with_columns(
+            pl.lit("Where their energy went").alias("group"),
+            pl.col("class").replace(CLASS_NAMES).alias("name"),
+            (pl.col("class") == "offset").alias("is_total"),
+            # A class has readings all the time, by what a class is: only jobs have a coverage.
+            pl.col("coverage_frac").alias("measured_frac"),
+        )
+        .drop("class", "coverage_frac")
+    )
+
+
+def _users_rows(measured: pl.DataFrame) -> pl.DataFrame:
+    """Queues are left out: projects and papers are what readers ask for."""
+    order = pl.col("level").cast(pl.Enum(["project", "paper"]))
+    site_kwh = measured.filter(pl.col("level") == "site")["energy_kwh"].sum() or None
+    return (
+        measured.filter(pl.col("level").is_in(["project", "paper"]))
+        .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)
+        .select(
+            pl.col("level")
+            .replace_strict(
+                {
+                    "project": "What projects used",
+                    "paper": "What papers used",
+                },
+                return_dtype=pl.String,
+            )
+            .alias("group"),
+            "name",
+            pl.col("n_jobs").alias("n"),
+            "energy_kwh",
+            "energy_low_kwh",
+            "energy_high_kwh",
+            (pl.col("energy_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
+            pl.col("coverage_frac").alias("measured_frac"),
+            is_total=pl.lit(False),
+        )
+    )
+
+
+def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
+    papers = ratio.filter(pl.col("scope") == "paper")
+    sums = papers.select(known_sum(pl.col(name)) for name in PHASE_NAMES)
+    if papers.is_empty():
+        return pl.DataFrame(schema=_FIELDS)
+    values = sums.row(0)
+    whole = sum(value for value in values if value is not None)
+    return pl.DataFrame(
+        {
+            "group": ["What papers used it for"] * len(values),
+            "name": list(PHASE_NAMES.values()),
+            "n": [int(papers[name].count()) for name in PHASE_NAMES],
+            "energy_kwh": values,
+            "part_frac": [
+                None if value is None or not whole > 0 else value / whole for value in values
+            ],
+            "is_total": [False] * len(values),
+        },
+        schema={name: _FIELDS[name] for name in _FIELDS if name in _PHASE_FIELDS},
+    )
+
+
+_PHASE_FIELDS = ("group", "name", "n", "energy_kwh", "part_frac", "is_total")
+
+
+def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTable:
+    """What each cluster is made of, and between which powers its nodes were seen.
+
+    Args:
+        hardware: `tables.Hardware`.
+        node_power: `tables.NodePower` of the same clusters.
+    """
+    what = ["cluster", "cpu_model", "n_cpus", "n_cores", "memory_gb", "gpu_models", "gpu_limits_w"]
+    latest = hardware.sort("node", "valid_from").group_by("node", maintain_order=True).last()
+    n_models = pl.col("gpu_models").list.len()
+    models = (
+        pl.when(n_models > 0)
+        .then(
+            pl.when(pl.col("gpu_models").list.n_unique() == 1)
+            .then(pl.format("{} × {}", n_models, pl.col("gpu_models").list.first()))
+            .otherwise(pl.col("gpu_models").list.join(", "))
+        )
+        .alias("gpus")
+    )
+    n_cpus = pl.col("n_cpus")
+    rows = (
+        latest.join(node_power.select("node", "idle_power_w", "max_power_w"), on="node", how="left")
+        .group_by([*what, "tdp_w"])
+        .agg(
+            pl.len().cast(pl.Int64).alias("n_nodes"),
+            pl.col("idle_power_w").median(),
+            pl.col("max_power_w").median(),
+            pl.col("max_power_w").count().cast(pl.Int64).alias("n_measured"),
+        )
+        .sort(*what, "tdp_w", nulls_last=True)
+        .with_columns(
+            pl.format("{} × {}", n_cpus, "cpu_model").alias("cpus"),
+            (pl.col("tdp_w") * n_cpus).alias("cpu_tdp_w"),
+            models,
+            pl.when(pl.col("gpu_limits_w").list.len() > 0)
+            .then(pl.col("gpu_limits_w").list.sum())
+            .alias("gpu_limit_w"),
+        )
+    )
+    watts = {
+        "cpu_tdp_w": "TDP",
+        "gpu_limit_w": "GPU limit",
+        "idle_power_w": "Idle",
+        "max_power_w": "Highest",
+    }
+    return ReaderTable(
+        name="hardware",
+        title="What the nodes are made of, and the power they were seen at",
+        note=(
+            "One line for nodes of a cluster that are alike, by their latest description. "
+            "TDP: thermal design power of all sockets; GPU limit: default power limits of "
+            "all GPUs. Idle and highest: measured at the node (5th percentile without a job, "
+            "99.5th percentile of all), in the median over the nodes with readings; a dash where "
+            "nothing was read. Cores are physical, a GB is 2^30 bytes."
+        ),
+        rows=rows,
+        columns=[
+            Column(name="cluster", header="Cluster"),
+            Column(name="n_nodes", header="Nodes", decimals=0),
+            Column(name="n_measured", header="With readings", decimals=0, printed=False),
+            Column(name="cpus", header="Processors"),
+            Column(name="n_cores", header="Cores", decimals=0),
+            Column(name="memory_gb", header="Memory", unit="GB", decimals=0),
+            Column(name="gpus", header="GPUs"),
+            *(
+                Column(name=name, header=header, unit="W", decimals=0)
+                for name, header in watts.items()
+            ),
+        ],
+    )
+
+
+def carbon_table(
+    carbon: pl.DataFrame,
+    *,
+    pue: float,
+    factors: Sequence[Mapping[str, Any]],
+    embodied: Mapping[str, Any] | None,
+) -> ReaderTable:
+    """Carbon of each level by each factor, one column a factor.
+
+    Args:
+        carbon: `tables.Carbon`.
+        pue: Power usage effectiveness in it.
+        factors: `carbon.factors` of the configuration: their sources stand in the note.
+        embodied: `carbon.embodied`: its assumptions stand in the note.
+    """
+    order = pl.col("level").cast(pl.Enum(LEVELS))
+    by_factor = carbon.filter(pl.col("level") == "site").sort(
+        pl.col("convention").cast(pl.Enum(CONVENTIONS)), "g_per_kwh", "factor"
+    )
+    names = by_factor["factor"].unique(maintain_order=True).to_list()
+    energy = carbon.group_by("level", "name").agg(pl.col("energy_kwh").drop_nulls().first())
+    rows = energy
+    for place, name in enumerate(names):
+        own = carbon.filter(pl.col("factor") == name)
+        rows = rows.join(
+            own.select("level", "name", pl.col("carbon_kg").alias(f"factor_{place}")),
+            on=["level", "name"],
+            how="left",
+        )
+    largest = energy["energy_kwh"].max()
+    return ReaderTable(
+        name="carbon",
+        title="Carbon of each level, by named factors",
+        note=" ".join(_carbon_notes(by_factor, pue=pue, factors=factors, embodied=embodied)),
+        rows=rows.filter(pl.col("level").is_in(["site", "offset", "project", "paper"]))
+        .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)
+        .with_columns(
+            pl.col("level").replace_strict(HEADINGS, return_dtype=pl.String).alias("group"),
+            (pl.col("level") == "site").alias("is_total"),
+        ),
+        columns=[
+            Column(name="name", header="Name"),
+            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1),
+            *(
+                Column(
+                    name=f"factor_{place}",
+                    header=_header(name),
+                    unit="kg",
+                    decimals=1 if largest is None or largest < 1e5 else 0,  # type: ignore[operator]
+                )
+                for place, name in enumerate(names)
+            ),
+        ],
+    )
+
+
+def _header(factor: str) -> str:
+    return {carbon_of.BY_HOURS: "By own hours", carbon_of.EMBODIED: "Embodied"}.get(factor, factor)
+
+
+def _carbon_notes(
+    by_factor: pl.DataFrame,
+    *,
+    pue: float,
+    factors: Sequence[Mapping[str, Any]],
+    embodied: Mapping[str, Any] | None,
+) -> list[str]:
+    cooling = "1, so without cooling" if pue == 1 else f"{pue:g}"
+    notes = [
+        "kg of CO2 equivalent: energy (measured, and the estimate for gaps) × PUE × factor. PUE is "
+        f"{cooling}. A direct factor counts the fuel that is burnt, a life-cycle one the plants as "
+        "well: they do not compare, and no range goes over both. What was not measured has no "
+        "energy and no carbon, which is not 0."
+    ]
+    for factor in factors:
+        kind = factor["convention"].replace("_", " ")
+        notes.append(
+            f"{factor['name']}: {factor['g_per_kwh']:g} g/kWh, {kind}; {factor['source']}."
+        )
+    hours = by_factor.filter(pl.col("factor") == carbon_of.BY_HOURS)
+    for g_per_kwh, known in hours.select("g_per_kwh", "energy_frac").drop_nulls().iter_rows():
+        notes.append(
+            f"By own hours: RTE's eCO2mix (direct) at the hours of each job, as if its power were "
+            f"steady; {g_per_kwh:.1f} g/kWh for the site, known for {100 * known:.1f} % of its "
+            "energy and taken for the rest."
+        )
+    if embodied is not None:
+        notes.append(
+            f"Embodied: {embodied['kg_per_gpu_node']:g} kg for making a GPU node and "
+            f"{embodied['kg_per_cpu_node']:g} kg for another, spread over "
+            f"{embodied['lifetime_y']:g} years and counted by the time held; {embodied['source']}."
+        )
+    return notes
