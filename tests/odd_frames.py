@@ -19,7 +19,16 @@ from matplotlib.figure import Figure
 from paper_frames import PROVENANCE, START, Study
 
 from footprint import comparison, levels, simulation_check, tables
-from footprint.figures import energy_by_class, energy_per_run, methods, node_week, phases
+from footprint.figures import (
+    concentration,
+    energy_by_class,
+    energy_over_time,
+    energy_per_run,
+    methods,
+    node_week,
+    paper_runs,
+    phases,
+)
 from footprint.figures import levels as levels_figure
 from footprint.figures import ratios as ratios_figure
 from footprint.figures import simulation_check as check_figure
@@ -213,6 +222,7 @@ def runs_of(study: Study) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         .join(study.papers, on="job_id", how="left", maintain_order="left")
         .select(
             *(pl.col("job_id").alias("run_id"), "paper", "project", "energy_kwh", "gpu_hours"),
+            *("started_at", "stopped_at", "duration_s"),
             pl.col("kind").cast(pl.Enum(tables.KINDS)),
             (pl.col("energy_kwh") * 0.1).alias("idle_kwh"),
         )
@@ -279,7 +289,11 @@ def week_of(study: Study) -> Figure:
 
 def drawn(made: Results) -> dict[str, Figure]:
     foot = {"provenance": PROVENANCE}
-    study = made.study
+    study, window = made.study, {"start": START, "end": START + timedelta(days=DAYS)}
+    runs = made.runs.lazy()
+    of_papers = paper_runs.of_papers(
+        runs.drop("paper"), runs.select("run_id", "paper"), levels=made.levels.lazy()
+    )
     return {
         "energy_by_class": energy_by_class.plot(study.node_energy, site="nancy", **foot),
         "levels": levels_figure.plot(made.levels, **foot),
@@ -287,6 +301,11 @@ def drawn(made: Results) -> dict[str, Figure]:
         "ratios": ratios_figure.plot(made.ratios, **foot),
         "node_week": week_of(study),
         "phases": phases.plot(made.phases, **foot),
+        "energy_over_time": energy_over_time.plot(
+            study.node_energy, site="nancy", **window, **foot
+        ),
+        "concentration": concentration.plot(study.job_energy, made.runs, **foot),
+        "paper_runs": paper_runs.plot(of_papers, **window, **foot),
         "energy_per_run": energy_per_run.plot(made.runs, weeks=DAYS / 7, **foot),
         "simulation_check": check_figure.plot(made.check, made.compared, **foot),
     }

@@ -226,6 +226,7 @@ def test_many_projects_are_counted() -> None:
         energy_low_kwh=pl.col("energy_kwh") * 0.9,
         energy_high_kwh=pl.col("energy_kwh") * 1.1,
         coverage_frac=1.0,
+        gpu_node_frac=0.5,
         imputed_kwh=0.0,
         offset_kwh=pl.lit(None, pl.Float64),
         unmeasured_node_h=0.0,

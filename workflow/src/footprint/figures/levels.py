@@ -20,10 +20,11 @@ MOST_ROWS = 8
 
 ROW_MM = 4.6
 COLUMNS: Mapping[str, float] = {
-    "energy": 0.19,
-    "+ gaps": 0.39,
-    "± 95 %": 0.59,
-    "measured": 0.79,
+    "energy": 0.15,
+    "+ gaps": 0.305,
+    "± 95 %": 0.46,
+    "measured": 0.62,
+    "GPU nodes": 0.8,
     "with offset": 1.0,
 }
 """Right edge of each column of numbers, as a part of the panel."""
@@ -88,7 +89,7 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["marks", "numbers"]],
         height_ratios=[1, len(lines)],
-        width_ratios=[1.1, 1],
+        width_ratios=[0.7, 1.4],
     )
     marks, numbers = panels["marks"], panels["numbers"]
     with_offset = levels["energy_kwh"] + levels["offset_kwh"]
@@ -179,7 +180,7 @@ def _is_covered(row: Row) -> bool:
 
 
 def _numbers(axes: Axes, place: int, row: Row) -> None:
-    """Energy, the estimate for gaps, half the interval, time measured, and energy with offset."""
+    """Energy, gaps, half the interval, time measured, part on GPU nodes, energy with offset."""
     kwh = row.get("energy_kwh")
     if "rest_kwh" in row:
         _text(axes, place, "energy", style.energy(row["rest_kwh"]))
@@ -202,6 +203,8 @@ def _numbers(axes: Axes, place: int, row: Row) -> None:
     if row["coverage_frac"] is not None:
         colour = style.INK if _is_covered(row) else style.ACCENT
         _text(axes, place, "measured", style.percent(row["coverage_frac"]), colour)
+    if row["gpu_node_frac"] is not None:
+        _text(axes, place, "GPU nodes", style.percent(row["gpu_node_frac"]))
     if row["offset_kwh"] is not None:
         _text(axes, place, "with offset", style.energy(kwh + row["offset_kwh"]))
 
