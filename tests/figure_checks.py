@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
 import matplotlib as mpl
 import paper_frames
 import polars as pl
@@ -74,3 +79,29 @@ def assert_legible(figure: Figure) -> None:
                 or other_box.y1 <= box.y0 + 2
             )
             assert apart, f"{text.get_text()!r} covers {other.get_text()!r}"
+
+
+def assert_same_file(figures: Mapping[str, Figure], folder: Path, form: str, *, least: int) -> None:
+    """Each figure gives the same bytes when it is saved again, and at least so many."""
+    for figure in figures.values():
+        style.save(figure, [folder / f"one.{form}", folder / f"two.{form}"])
+        one, two = ((folder / f"{n}.{form}").read_bytes() for n in ("one", "two"))
+        assert one == two
+        assert len(one) > least
+
+
+def assert_same_elsewhere(figures: Mapping[str, Figure], folder: Path, script: str) -> None:
+    """Another process writes the same SVG of each figure.
+
+    Args:
+        figures: Figures by name.
+        folder: An empty folder.
+        script: Code that saves the figures, in their order, to the paths of its arguments; it may
+            import what lies in the folder of the tests.
+    """
+    there = {name: folder / f"{name}.svg" for name in figures}
+    code = f"import sys\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\n{script}"
+    subprocess.run([sys.executable, "-c", code, *map(str, there.values())], check=True)
+    for name, path in there.items():
+        style.save(figures[name], [folder / "here.svg"])
+        assert (folder / "here.svg").read_bytes() == path.read_bytes()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,15 @@ import paper_frames
 import polars as pl
 import pytest
 from estimating import of_schema
-from figure_checks import a_study_levels, assert_legible, texts, title, words
+from figure_checks import (
+    a_study_levels,
+    assert_legible,
+    assert_same_elsewhere,
+    assert_same_file,
+    texts,
+    title,
+    words,
+)
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -138,16 +144,10 @@ def test_figures_say_where_they_come_from(drawn: dict[str, Figure], name: str) -
 def test_the_same_figure_gives_the_same_file(
     drawn: dict[str, Figure], tmp_path: Path, form: str
 ) -> None:
-    for name in FIGURES:
-        style.save(drawn[name], [tmp_path / f"one.{form}", tmp_path / f"two.{form}"])
-        one, two = ((tmp_path / f"{n}.{form}").read_bytes() for n in ("one", "two"))
-        assert one == two
-        assert len(one) > 5000
+    assert_same_file({name: drawn[name] for name in FIGURES}, tmp_path, form, least=5000)
 
 
 AGAIN = """
-import sys
-sys.path[:0] = [{tests!r}]
 import paper_frames, test_estimate_figures as ours
 from footprint.figures import methods, ratios, style
 levels = ours.a_study_levels(paper_frames.study())
@@ -157,12 +157,8 @@ style.save(ratios.plot(ours.many_ratios(), provenance=paper_frames.PROVENANCE), 
 
 
 def test_another_process_gives_the_same_file(drawn: dict[str, Figure], tmp_path: Path) -> None:
-    script = AGAIN.format(tests=str(Path(__file__).parent))
-    there = {name: tmp_path / f"{name}.svg" for name in ("methods", "ratios")}
-    subprocess.run([sys.executable, "-c", script, *map(str, there.values())], check=True)
-    for name, path in there.items():
-        style.save(drawn[name], [tmp_path / "here.svg"])
-        assert (tmp_path / "here.svg").read_bytes() == path.read_bytes()
+    figures = {name: drawn[name] for name in ("methods", "ratios")}
+    assert_same_elsewhere(figures, tmp_path, AGAIN)
 
 
 class TestMethods:

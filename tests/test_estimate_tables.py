@@ -12,7 +12,7 @@ import pytest
 from estimating import of_schema
 from figure_checks import a_study_levels
 from paper_frames import PROVENANCE, estimate, estimates_frame
-from test_report_tables import Page, written
+from test_report_tables import Page, tex_rows, written
 
 from footprint import comparison, estimate_tables, report_tables, tables
 from footprint.estimators.registry import ESTIMATORS
@@ -252,11 +252,7 @@ def test_every_format_tells_the_same(
     assert page.loaded == []
     assert table.note in "".join(cell for row in page.rows for cell in row)
     printed = [column for column in table.columns if column.printed]
-    lines = [
-        line
-        for line in text["tex"].splitlines()
-        if line.endswith(r"\\") and "multicolumn" not in line
-    ]
+    lines = tex_rows(text["tex"])
     assert len(lines) > back.height
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
     assert written(table, tmp_path) == text

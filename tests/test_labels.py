@@ -30,6 +30,10 @@ def read(folder: Path, text: str, name: str = "labels.yaml") -> list[Label]:
     return labels.read([a_file(folder, text, name)])
 
 
+def papers(rows: list[Label], jobs: pl.LazyFrame) -> pl.LazyFrame:
+    return labels.said(rows, labels.match(rows, jobs), statement="paper")
+
+
 @pytest.fixture
 def jobs() -> pl.LazyFrame:
     rows = [
@@ -222,14 +226,14 @@ def test_papers(jobs: pl.LazyFrame) -> None:
         Label(where="f:4", user="amy", name="*_b", paper="a"),
     ]
     expected = pl.LazyFrame({"job_id": [1, 2, 4, 5], "paper": ["b", "a", "b", "b"]})
-    assert_frame_equal(labels.papers(rows, jobs), expected)
+    assert_frame_equal(papers(rows, jobs), expected)
     kinds = labels.said(rows, labels.match(rows, jobs), statement="kind")
     assert_frame_equal(kinds, pl.LazyFrame({"job_id": [2], "kind": ["debug"]}))
 
 
 def test_no_labels_no_papers(jobs: pl.LazyFrame) -> None:
     empty = pl.LazyFrame(schema={"job_id": pl.Int64, "paper": pl.String})
-    assert_frame_equal(labels.papers([], jobs), empty)
+    assert_frame_equal(papers([], jobs), empty)
 
 
 def test_a_job_in_two_papers_names_both_rows(jobs: pl.LazyFrame) -> None:
@@ -242,7 +246,7 @@ def test_a_job_in_two_papers_names_both_rows(jobs: pl.LazyFrame) -> None:
         match=r"^one\.yaml:3: job 4 has two papers: 'a' here and 'b' at "
         r"two\.csv:7; a job has one paper",
     ):
-        labels.papers(rows, jobs)
+        papers(rows, jobs)
 
 
 def test_labels_that_contradict_each_other_name_both_rows(jobs: pl.LazyFrame) -> None:

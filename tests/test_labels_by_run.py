@@ -100,9 +100,11 @@ def test_what_is_said_of_a_job_holds_for_its_run(
         (5, "p", None, None, None),
         (6, "p", None, None, None),
     ]
-    papers = labels.papers(rows, jobs, run_of_job).collect()
+    matched = labels.match(rows, jobs, run_of_job)
+    papers = labels.said(rows, matched, statement="paper", run_of_job=run_of_job).collect()
     assert papers.rows() == [(1, "q"), (2, "q"), (4, "q"), (5, "p"), (6, "p")]
-    assert labels.papers(rows[2:], jobs).collect().rows() == [(1, "q"), (6, "p")]
+    alone = labels.said(rows[2:], labels.match(rows[2:], jobs), statement="paper")
+    assert alone.collect().rows() == [(1, "q"), (6, "p")]
 
 
 def test_without_labels_nothing_is_said(jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> None:

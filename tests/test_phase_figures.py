@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from figure_checks import assert_legible, title, words
+from figure_checks import (
+    assert_legible,
+    assert_same_elsewhere,
+    assert_same_file,
+    title,
+    words,
+)
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -80,16 +84,10 @@ def test_every_text_can_be_read(drawn: dict[str, Figure], name: str) -> None:
 def test_the_same_figure_gives_the_same_file(
     drawn: dict[str, Figure], tmp_path: Path, form: str
 ) -> None:
-    for name in FIGURES:
-        style.save(drawn[name], [tmp_path / f"one.{form}", tmp_path / f"two.{form}"])
-        one, two = ((tmp_path / f"{n}.{form}").read_bytes() for n in ("one", "two"))
-        assert one == two
-        assert len(one) > 4000
+    assert_same_file({name: drawn[name] for name in FIGURES}, tmp_path, form, least=4000)
 
 
 AGAIN = """
-import sys
-sys.path[:0] = [{tests!r}]
 import test_phase_figures as ours
 from footprint.figures import style
 style.save(ours.drawn_phases(*ours.MANY), sys.argv[1:2])
@@ -98,12 +96,8 @@ style.save(ours.drawn_runs(**ours.SPREAD), sys.argv[2:])
 
 
 def test_another_process_gives_the_same_file(drawn: dict[str, Figure], tmp_path: Path) -> None:
-    script = AGAIN.format(tests=str(Path(__file__).parent))
-    there = {name: tmp_path / f"{name}.svg" for name in FIGURES}
-    subprocess.run([sys.executable, "-c", script, *map(str, there.values())], check=True)
-    for name, path in there.items():
-        style.save(drawn[name], [tmp_path / "here.svg"])
-        assert (tmp_path / "here.svg").read_bytes() == path.read_bytes()
+    figures = {name: drawn[name] for name in FIGURES}
+    assert_same_elsewhere(figures, tmp_path, AGAIN)
 
 
 class TestPhases:

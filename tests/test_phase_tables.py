@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from estimating import of_schema
 from test_estimate_tables import cell, headers
-from test_report_tables import Page, written
+from test_report_tables import Page, tex_rows, written
 
 from footprint import phase_tables, report_tables, tables
 from footprint.phases.ratios import DEFINITION
@@ -155,11 +155,7 @@ def test_every_format_tells_the_same(
     assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + back.height
     assert page.loaded == []
     printed = [column for column in table.columns if column.printed]
-    lines = [
-        line
-        for line in text["tex"].splitlines()
-        if line.endswith(r"\\") and "multicolumn" not in line
-    ]
+    lines = tex_rows(text["tex"])
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
     assert text["tex"].isascii()
     assert not re.findall(r"(?<!\\)[%#_^]", text["tex"])

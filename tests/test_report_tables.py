@@ -66,6 +66,13 @@ def written(table: ReaderTable, folder: Path) -> dict[str, str]:
     return {form: path.read_text(encoding="utf-8") for form, path in paths.items()}
 
 
+def tex_rows(text: str) -> list[str]:
+    """Lines of a table in LaTeX that have a cell for each column."""
+    return [
+        line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+
+
 class Page(HTMLParser):
     """Cells of a page by row, and the tags that load something."""
 
@@ -189,11 +196,7 @@ def test_every_format_tells_the_same(
     assert not re.findall(r"@import|url\(|https?://", text["html"])
     assert PROVENANCE in text["html"]
     printed = [column for column in table.columns if column.printed]
-    rows = [
-        line
-        for line in text["tex"].splitlines()
-        if line.endswith(r"\\") and "multicolumn" not in line
-    ]
+    rows = tex_rows(text["tex"])
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in rows)
     assert "simulated site" in text["tex"]
 

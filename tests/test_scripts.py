@@ -12,147 +12,25 @@ from typing import Any
 import answers
 import polars as pl
 import pytest
+from chaining import CLUSTERS, END, METRIC, MONTHS, START, Chain
 from polars.testing import assert_frame_equal
-from stand_in import SCRIPTS, run_script
+from stand_in import SCRIPTS
 
-from footprint import gates, partitions, privacy, settings, study, tables
+from footprint import gates, partitions, privacy, tables
 from footprint.errors import InputError
 from footprint.site import open_site
 
 RULES = SCRIPTS.parent / "rules"
-METRIC = "bmc_node_power_watt"
-START, END = "2025-03-31", "2025-04-02"
-MONTHS = ("2025-03", "2025-04")
-CLUSTERS = ["grele", "gres"]
+RULES = SCRIPTS.parent / "rules"
 
 Run = Callable[..., str]
-
-
-class Chain:
-    """Scripts run one after the other, as the graph of the rules has them."""
-
-    def __init__(self, folder: Path, **integration: Any) -> None:
-        self.folder = folder
-        self.logs: dict[str, str] = {}
-        config = settings.load(
-            {
-                "study": {"site": "nancy", "start": START, "end": END},
-                "source": {
-                    "nodes": {"grele": 2, "gres": 1},
-                    "jobs": 60,
-                    "mix": {"chain": 0, "training": 0, "long_inference": 0},
-                },
-                "integration": integration,
-            }
-        )
-        self.config = config
-        self.planned = study.plan(config)
-        self.source = {"site": "nancy", "source": self.planned.source}
-        self.window = {"start": START, "end": END}
-
-    def path(self, name: str) -> str:
-        return str(self.folder / f"{name}.parquet")
-
-    def paths(self, *names: str) -> dict[str, str]:
-        return {name: self.path(name) for name in names}
-
-    def by_month(self, what: str, cluster: str) -> list[str]:
-        return [self.path(f"{what}-{cluster}-{month}") for month in MONTHS]
-
-    def run(self, rule: str, name: str = "", **given: Any) -> None:
-        self.logs[name or rule] = run_script(rule, logs=self.folder, config=self.config, **given)
-
-    def read(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.path(name))
-
-    def download(self) -> None:
-        self.run("download_nodes", output=self.paths("nodes"), params=self.source)
-        self.run(
-            "download_jobs",
-            output=self.paths("jobs", "allocations", "states", "set_aside"),
-            params=self.source | self.window,
-        )
-        self.run("download_truth", output=self.paths("truth", "kinds"), params=self.source)
-        for cluster in CLUSTERS:
-            for month in MONTHS:
-                self.run(
-                    "download_power",
-                    f"download_power-{cluster}-{month}",
-                    input=self.paths("nodes"),
-                    output={
-                        "power": self.path(f"power-{cluster}-{month}"),
-                        "quality": self.path(f"quality-{cluster}-{month}"),
-                    },
-                    params=self.source | self.window | {"metric": METRIC, "max_gap_s": 30},
-                    wildcards={"cluster": cluster, "month": month},
-                )
-
-    def build_gates(self) -> None:
-        self.run(
-            "build_gates",
-            input=self.paths("nodes", "jobs", "allocations"),
-            output=self.paths("gates", "occupancy"),
-            params=self.window | {"clusters": CLUSTERS, "policy": self.planned.integration["gate"]},
-        )
-
-    def measure_node_power(self, cluster: str) -> None:
-        self.run(
-            "measure_node_power",
-            input=self.paths("nodes", "occupancy") | {"power": self.by_month("power", cluster)},
-            output={"node_power": self.path(f"node_power-{cluster}")},
-            params=self.window | {"integration": self.planned.integration},
-            wildcards={"cluster": cluster},
-        )
-
-    def integrate(self, cluster: str, month: str, *, node_power: str | None = None) -> None:
-        self.run(
-            "integrate_energy",
-            input=self.paths("nodes", "states", "gates", "occupancy")
-            | {"power": self.path(f"power-{cluster}-{month}")}
-            # what Snakemake gives where `branch` chose nothing
-            | {"node_power": node_power or []},
-            output={
-                "jobs": self.path(f"sums-{cluster}-{month}"),
-                "classes": self.path(f"classes-{cluster}-{month}"),
-            },
-            params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
-            wildcards={"cluster": cluster, "month": month},
-        )
-
-    def gather(self, clusters: list[str], **privacy_settings: Any) -> None:
-        monthly = {
-            name: [path for cluster in clusters for path in self.by_month(what, cluster)]
-            for name, what in (("job_sums", "sums"), ("classes", "classes"), ("quality", "quality"))
-        }
-        self.run(
-            "gather_energy",
-            input=self.paths("nodes", "jobs", "allocations")
-            | monthly
-            | {"set_aside": [self.path("set_aside")]},
-            output={
-                name: self.path(f"energy-{name}")
-                for name in ("jobs", "job_nodes", "nodes", "quality", "set_aside")
-            },
-            params=self.window
-            | {
-                "clusters": clusters,
-                "method": "trapezoid",
-                "privacy": self.planned.privacy | privacy_settings,
-                "simulated": not privacy_settings,
-            },
-        )
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Two days of a simulated site over the end of a month, from its nodes to its energies."""
     made = Chain(tmp_path_factory.mktemp("chain"))
-    made.download()
-    made.build_gates()
-    for cluster in CLUSTERS:
-        for month in MONTHS:
-            made.integrate(cluster, month)
-    made.gather(CLUSTERS)
+    made.to_energies()
     made.run(
         "check_simulation",
         input={"jobs": made.path("energy-jobs"), "job_nodes": made.path("energy-job_nodes")}

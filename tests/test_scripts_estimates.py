@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from chaining import CLUSTERS, END, MONTHS, START, Chain
 from paper_frames import PROVENANCE
 from polars.testing import assert_frame_equal
-from test_scripts import CLUSTERS, END, MONTHS, START, Chain, day
+from test_scripts import day
 
 from footprint import comparison, device_use, hardware, recorded, tables
 from footprint.errors import InputError
@@ -31,42 +32,15 @@ HEADER = "timestamp,run_id,project_name,duration,cpu_energy,gpu_energy,ram_energ
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Two days of a simulated site over the end of a month, from its nodes to the comparison."""
     made = Chain(tmp_path_factory.mktemp("estimates"))
-    made.download()
-    made.build_gates()
-    for cluster in CLUSTERS:
-        for month in MONTHS:
-            made.integrate(cluster, month)
-    made.gather(CLUSTERS)
+    made.to_energies()
+    made.describe_gpus()
     window = made.window
-    made.run(
-        "look_up_hardware",
-        input=made.paths("nodes"),
-        output=made.paths("hardware"),
-        params={"clusters": CLUSTERS},
-    )
-    made.run(
-        "build_gpu_gates",
-        input=made.paths("nodes", "jobs", "allocations"),
-        output={"gates": made.path("gpu_gates")},
-        params=window | {"clusters": CLUSTERS},
-    )
     for month in MONTHS:
-        of_month = {"cluster": "grele", "month": month}
-        made.run(
-            "download_devices",
-            input=made.paths("nodes"),
-            output={
-                "devices": made.path(f"devices-grele-{month}"),
-                "set_aside": made.path(f"devices_aside-grele-{month}"),
-            },
-            params=made.source | window | {"max_gap_s": 30},
-            wildcards=of_month,
-        )
         made.run(
             "download_series",
             output={"series": made.path(f"load-grele-{month}")},
             params=made.source | window,
-            wildcards=of_month | {"series": LOAD_METRIC},
+            wildcards={"cluster": "grele", "month": month, "series": LOAD_METRIC},
         )
     made.run(
         "integrate_gpu_power",
@@ -86,16 +60,13 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     estimate(made, "estimates", "all")
     made.run(
         "compare_estimates",
-        input=made.paths("estimates", "hardware") | measured(made),
+        input=made.paths("estimates", "hardware") | made.measured(),
         output=made.paths("ratios"),
     )
-    build_levels(made)
+    empty = pl.DataFrame(schema={"job_id": pl.Int64, "paper": pl.String})
+    empty.write_parquet(made.path("papers"))
+    made.build_levels(minimum_group=3)
     return made
-
-
-def measured(made: Chain) -> dict[str, str]:
-    """Energies of jobs, by the names of the inputs."""
-    return {"job_energy": made.path("energy-jobs"), "job_nodes": made.path("energy-job_nodes")}
 
 
 def inputs(made: Chain, **recorded_in: str) -> dict[str, Any]:
@@ -105,7 +76,7 @@ def inputs(made: Chain, **recorded_in: str) -> dict[str, Any]:
         "cpu_series": [made.path("cpu_series-grele"), made.path("cpu_series-gres")],
     }
     raw = made.paths("hardware", "allocations", "nodes") | {"records": made.path("jobs")}
-    return measured(made) | raw | series | ({"recorded": []} | recorded_in)
+    return made.measured() | raw | series | ({"recorded": []} | recorded_in)
 
 
 def estimate(made: Chain, name: str, estimators: Any, **recorded_in: str) -> None:
@@ -115,25 +86,6 @@ def estimate(made: Chain, name: str, estimators: Any, **recorded_in: str) -> Non
         input=inputs(made, **recorded_in),
         output={"estimates": made.path(name)},
         params={"estimators": estimators},
-    )
-
-
-def build_levels(made: Chain) -> None:
-    empty = pl.DataFrame(schema={"job_id": pl.Int64, "paper": pl.String})
-    empty.write_parquet(made.path("papers"))
-    shown = {"projects": "all", "users": [], "papers": "all", "redistribution": "none"}
-    made.run(
-        "build_levels",
-        input=measured(made)
-        | {"node_energy": made.path("energy-nodes")}
-        | made.paths("papers", "estimates"),
-        output=made.paths("levels"),
-        params={
-            "site": "nancy",
-            "levels": shown,
-            "privacy": {"key": None, "minimum_group": 3},
-            "simulated": True,
-        },
     )
 
 
@@ -277,7 +229,7 @@ def test_estimators_are_those_chosen(chain: Chain) -> None:
 
 
 def test_ratios_are_those_of_the_jobs_compared(chain: Chain) -> None:
-    frames = (chain.read("estimates"), *map(pl.read_parquet, measured(chain).values()))
+    frames = (chain.read("estimates"), *map(pl.read_parquet, chain.measured().values()))
     lazy = [frame.lazy() for frame in (*frames, chain.read("hardware"))]
     found = chain.read("ratios")
     expected = tables.conform(tables.EstimateRatios, comparison.ratios(*lazy))

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from chaining import CLUSTERS, END, START, Chain
 from paper_frames import PROVENANCE
 from polars.testing import assert_frame_equal
-from test_scripts import CLUSTERS, END, MONTHS, START, Chain
 
 from footprint import tables
 from footprint.phases import evidence, kinds
@@ -27,14 +27,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Two days of a simulated site over the end of a month, from its nodes to R of a paper."""
     # in two days no node is idle for long enough to tell what it draws then
     made = Chain(tmp_path_factory.mktemp("phases"), idle_power={"grele": 90.0})
-    made.download()
-    made.build_gates()
-    for cluster in CLUSTERS:
-        for month in MONTHS:
-            made.integrate(cluster, month)
-        made.measure_node_power(cluster)
-    made.gather(CLUSTERS)
-    measure_gpus(made)
+    made.to_energies(node_power=True)
+    made.describe_gpus()
     made.run(
         "merge_runs",
         input=made.paths("jobs", "allocations"),
@@ -64,32 +58,6 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         params={"thresholds": THRESHOLDS},
     )
     return made
-
-
-def measure_gpus(made: Chain) -> None:
-    made.run(
-        "look_up_hardware",
-        input=made.paths("nodes"),
-        output=made.paths("hardware"),
-        params={"clusters": CLUSTERS},
-    )
-    made.run(
-        "build_gpu_gates",
-        input=made.paths("nodes", "jobs", "allocations"),
-        output={"gates": made.path("gpu_gates")},
-        params=made.window | {"clusters": CLUSTERS},
-    )
-    for month in MONTHS:
-        made.run(
-            "download_devices",
-            input=made.paths("nodes"),
-            output={
-                "devices": made.path(f"devices-grele-{month}"),
-                "set_aside": made.path(f"devices_aside-grele-{month}"),
-            },
-            params=made.source | made.window | {"max_gap_s": 30},
-            wildcards={"cluster": "grele", "month": month},
-        )
 
 
 def measure_levels(made: Chain, cluster: str, name: str, *, gpus: bool) -> None:
@@ -149,28 +117,15 @@ def classify(made: Chain, thresholds: dict[str, float] = THRESHOLDS) -> None:
 
 
 def estimate(made: Chain) -> None:
-    measured = {"job_energy": made.path("energy-jobs"), "job_nodes": made.path("energy-job_nodes")}
     made.run(
         "estimate_energy",
-        input=measured
+        input=made.measured()
         | made.paths("hardware", "allocations", "nodes")
         | {"records": made.path("jobs"), "gpu_power": [], "cpu_series": [], "recorded": []},
         output=made.paths("estimates"),
         params={"estimators": "all"},
     )
-    made.run(
-        "build_levels",
-        input=measured
-        | {"node_energy": made.path("energy-nodes")}
-        | made.paths("papers", "estimates"),
-        output=made.paths("levels"),
-        params={
-            "site": "nancy",
-            "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
-            "privacy": {"key": None, "minimum_group": 1},
-            "simulated": True,
-        },
-    )
+    made.build_levels(minimum_group=1)
 
 
 @pytest.mark.parametrize(

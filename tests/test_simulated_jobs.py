@@ -283,7 +283,7 @@ def test_labels_of_the_example_are_true(jobs: pl.DataFrame, truth: pl.DataFrame)
     rows = labels.read([LABELS])
     matched = labels.match(rows, jobs.lazy())
     assert set(matched["label"]) == set(range(len(rows)))  # none is in vain
-    papers = labels.papers(rows, jobs.lazy()).collect()
+    papers = labels.said(rows, matched, statement="paper").collect()
     in_papers = truth.filter(pl.col("paper").is_not_null()).select("job_id", "paper")
     assert papers.sort("job_id").rows() == in_papers.sort("job_id").rows()
     sizes = dict(papers["paper"].value_counts().rows())

@@ -12,17 +12,12 @@ papers = labelled.select("run_id", "paper")
 runs = pl.scan_parquet(snakemake.input.runs).join(papers, on="run_id", how="left")
 evidence = pl.scan_parquet(snakemake.input.evidence)
 levels = pl.scan_parquet(snakemake.input.levels)
-wanted = snakemake.params.papers
-shown = ratios.members(runs, levels=levels, papers_wanted=wanted).select("run_id").unique()
 rows = ratios.ratios(
     runs,
     levels=levels,
     labelled=labelled,
-    variants=kinds.variants(
-        evidence.join(shown, on="run_id", how="semi"),
-        kinds.Thresholds.from_config(snakemake.params.thresholds),
-    ),
+    variants=kinds.variants(evidence, kinds.Thresholds.from_config(snakemake.params.thresholds)),
     baseline=baseline.kinds(evidence),
-    papers_wanted=wanted,
+    papers_wanted=snakemake.params.papers,
 )
 tables.write(tables.PhaseRatio, rows, snakemake.output.ratio)

@@ -7,7 +7,6 @@ from footprint.phases import evidence, kinds, words
 
 logs.to_file(snakemake.log[0])
 
-thresholds = kinds.Thresholds.from_config(snakemake.params.thresholds)
 known = evidence.gather(
     jobs=pl.scan_parquet(snakemake.input.jobs),
     run_of_job=pl.scan_parquet(snakemake.input.run_of_job),
@@ -15,7 +14,6 @@ known = evidence.gather(
     job_nodes=pl.scan_parquet(snakemake.input.job_nodes),
     power_levels=pl.scan_parquet(snakemake.input.power_levels),
     tokens=words.Tokens.from_config(snakemake.params.tokens),
-    idle_level=thresholds.idle_level,
-    idle_gpu_level=thresholds.idle_gpu_level,
+    thresholds=kinds.Thresholds.from_config(snakemake.params.thresholds),
 )
 known.collect().write_parquet(snakemake.output.evidence)

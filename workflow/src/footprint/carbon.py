@@ -15,7 +15,7 @@ import polars as pl
 
 from footprint import eco2mix
 from footprint.levels import METHOD, NO_PROJECT, NO_QUEUE, OTHERS, SMALL_GROUPS
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 from footprint.tables import OFFSET_CLASSES
 from footprint.units import H_PER_S
 
@@ -24,7 +24,6 @@ EMBODIED = "embodied"
 KG_PER_G = 1e-3
 H_PER_YEAR = 365.25 * 24
 
-_BASE = ("level", "name", "energy_kwh", "energy_low_kwh", "energy_high_kwh")
 _KEY = ["level", "name"]
 
 
@@ -190,10 +189,10 @@ def _by_hours(
         pl.concat([of_jobs.select(columns), of_classes.select(columns)])
         .group_by(_KEY)
         .agg(
-            _ratio(known_sum((known_kwh * g).filter(of_known)), total(known_kwh)).alias(
+            quotient(known_sum((known_kwh * g).filter(of_known)), total(known_kwh)).alias(
                 "g_per_kwh"
             ),
-            _ratio(total(known_kwh), total(pl.col("kwh"))).clip(0.0, 1.0).alias("energy_frac"),
+            quotient(total(known_kwh), total(pl.col("kwh"))).clip(0.0, 1.0).alias("energy_frac"),
         )
     )
 
@@ -220,10 +219,6 @@ def _embodied(
         .agg(total(pl.col("node_s") * kg).clip(lower_bound=0.0).alias("carbon_kg"))
         .with_columns(factor=pl.lit(EMBODIED), convention=pl.lit("embodied"))
     )
-
-
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole)
 
 
 def bounds(carbon: pl.DataFrame, *, level: str, name: str, convention: str) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 
 SHORT_S: Final = 600.0
 """Jobs under 10 minutes: too short for a training, as in the rule of phases for `debug`."""
@@ -123,19 +123,15 @@ def by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
         .join(found, on="duration", how="left")
         .with_columns(pl.col("n_jobs", "n_measured").fill_null(0), pl.col("gpu_hours").fill_null(0))
         .with_columns(
-            _part(pl.col("n_jobs"), pl.col("n_jobs").sum()).alias("job_frac"),
-            _part(measured, pl.col("n_jobs").sum()).alias("measured_frac"),
+            quotient(pl.col("n_jobs"), pl.col("n_jobs").sum()).alias("job_frac"),
+            quotient(measured, pl.col("n_jobs").sum()).alias("measured_frac"),
             # a class without jobs has no energy, one without measurement an unknown one
-            _part(pl.when(pl.col("n_jobs") == 0).then(0.0).otherwise(energy), total(energy)).alias(
-                "energy_frac"
-            ),
-            _part(pl.col("gpu_hours"), total(pl.col("gpu_hours"))).alias("gpu_hour_frac"),
+            quotient(
+                pl.when(pl.col("n_jobs") == 0).then(0.0).otherwise(energy), total(energy)
+            ).alias("energy_frac"),
+            quotient(pl.col("gpu_hours"), total(pl.col("gpu_hours"))).alias("gpu_hour_frac"),
         )
         .drop("gpu_hours")
         .sort("duration")
         .collect()
     )
-
-
-def _part(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole)

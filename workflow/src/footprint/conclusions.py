@@ -180,16 +180,16 @@ def _development(ratio: pl.DataFrame) -> list[str]:
     known = rows.filter(pl.col("ratio").is_not_null())
     if known.is_empty():
         return [head, "No ratio is known: no run is known to have trained a reported model."]
-    labelled = known.filter(pl.col("scope") == "paper")
+    papers = known.filter(pl.col("scope") == "paper")
     said = []
-    if len(labelled):
-        low, high = labelled["ratio"].min(), labelled["ratio"].max()
+    if len(papers):
+        low, high = papers["ratio"].min(), papers["ratio"].max()
         assert isinstance(low, float)
         assert isinstance(high, float)
         many = _span(_times(low), _times(high))
-        papers = "papers" if len(labelled) > 1 else "paper"
+        noun = "papers" if len(papers) > 1 else "paper"
         said.append(
-            f"For the {len(labelled)} {papers} of this study, development took **{many} times** "
+            f"For the {len(papers)} {noun} of this study, development took **{many} times** "
             f"the training of the reported model. Published: {PUBLISHED}."
         )
     said.append(

@@ -11,7 +11,7 @@ from footprint.conservation import CONSERVED_FRAC, ConservationError
 from footprint.energy import JOB_SUMS
 from footprint.gates import held_until, latest_end
 from footprint.shares import SHARE_TOLERANCE
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 from footprint.tables import NODE_CLASSES
 from footprint.uncertainty import PARTS, combine
 from footprint.units import H_PER_S, KWH_PER_J, Z95
@@ -76,13 +76,13 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         "has_gpu",
         "duration_s",
         "covered_s",
-        share=_ratio(pl.col("share_s"), pl.col("duration_s")),
+        share=quotient(pl.col("share_s"), pl.col("duration_s")),
         gpu_hours=(pl.col("gpu_s") * H_PER_S).clip(lower_bound=0.0),
         core_hours=(pl.col("core_s") * H_PER_S).clip(lower_bound=0.0),
         energy_kwh=pl.when(measured).then(pl.col("energy_j") * KWH_PER_J),
         coverage_frac=pl.when("nothing_held")
-        .then(_ratio(pl.col("covered_s"), pl.col("duration_s")))
-        .otherwise(_ratio(pl.col("share_covered_s"), pl.col("share_s")))
+        .then(quotient(pl.col("covered_s"), pl.col("duration_s")))
+        .otherwise(quotient(pl.col("share_covered_s"), pl.col("share_s")))
         .clip(0.0, 1.0),
         imputed_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s")) * KWH_PER_J,
         quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
@@ -109,7 +109,7 @@ def _mean_power_w(group: list[str]) -> pl.Expr:
     energy, seconds = pl.col("energy_j"), pl.col("share_covered_s")
     if group:
         energy, seconds = total(energy).over(group), total(seconds).over(group)
-    return _ratio(energy, seconds)
+    return quotient(energy, seconds)
 
 
 def _power_deviation_w(group: list[str]) -> pl.Expr:
@@ -123,11 +123,6 @@ def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
     """A quantity of the job on the node, else of the job on the cluster, else of the cluster."""
     groups: list[list[str]] = [[], ["job_id", "cluster"], ["cluster"]]
     return pl.coalesce([of(group) for group in groups])
-
-
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Part / whole, null where there is no whole."""
-    return pl.when(whole > 0).then(part / whole)
 
 
 def jobs(
@@ -161,7 +156,7 @@ def jobs(
             core_hours=total(pl.col("core_hours")),
             n_nodes=pl.len().cast(pl.Int64),
             energy_kwh=known_sum(pl.col("energy_kwh").drop_nulls()),
-            coverage_frac=_ratio(total(weight * pl.col("coverage_frac")), total(weight)),
+            coverage_frac=quotient(total(weight * pl.col("coverage_frac")), total(weight)),
             imputed_kwh=pl.when(pl.col("imputed_kwh").is_not_null().all()).then(
                 total(pl.col("imputed_kwh"))
             ),
@@ -194,7 +189,7 @@ def jobs(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
-            mean_power_w=_ratio(pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("measured_s")),
+            mean_power_w=quotient(pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("measured_s")),
             flags=flags(start=start, end=end),
         )
         .sort("job_id")

@@ -16,10 +16,6 @@ import polars as pl
 from footprint.errors import InputError
 from footprint.label_files import (
     ALLOWED,
-    KINDS,
-    PHASES,
-    ROLES,
-    SELECTORS,
     STATEMENTS,
     Label,
     read,
@@ -28,14 +24,9 @@ from footprint.label_files import (
 
 __all__ = [
     "ALLOWED",
-    "KINDS",
-    "PHASES",
-    "ROLES",
-    "SELECTORS",
     "STATEMENTS",
     "Label",
     "match",
-    "papers",
     "read",
     "said",
     "table",
@@ -44,23 +35,6 @@ __all__ = [
 LOG = logging.getLogger(__name__)
 
 MATCHED = {"label": pl.Int64(), "job_id": pl.Int64()}
-
-
-def papers(
-    labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame | None = None
-) -> pl.LazyFrame:
-    """Paper of each job that a label gives one: `job_id`, `paper`, sorted by job.
-
-    Args:
-        labels: Labels.
-        jobs: `tables.Jobs`.
-        run_of_job: `tables.RunOfJob`: a paper of one job is that of its run. None: of the job.
-
-    Raises:
-        InputError: A job or a run in two papers; the message names both rows.
-    """
-    matched = match(labels, jobs, run_of_job)
-    return said(labels, matched, statement="paper", run_of_job=run_of_job)
 
 
 def table(labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> pl.LazyFrame:

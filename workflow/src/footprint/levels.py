@@ -16,7 +16,7 @@ import polars as pl
 
 from footprint import uncertainty
 from footprint.errors import InputError
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 from footprint.tables import OFFSET_CLASSES
 from footprint.units import H_PER_S
 
@@ -87,7 +87,7 @@ def levels(
         job_energy: `tables.JobEnergy`; its users are pseudonyms.
         job_nodes: `tables.JobNodeEnergy` of the same jobs.
         node_energy: `tables.NodeEnergy`.
-        papers: `job_id`, `paper` (see `labels.papers`).
+        papers: `job_id`, `paper` (see `labels.table`).
         estimates: `tables.Estimates`.
         site: Name of the site.
         projects: Names to show, or `all`. The rest is one row, `(others)`.
@@ -296,7 +296,7 @@ def _level(
         known_sum(energy).alias("energy_kwh"),
         known_sum(imputed).alias("imputed_kwh"),
         (total(energy) + total(imputed)).alias("centre_kwh"),
-        _ratio(total(covered_s), total(held_s)).clip(0.0, 1.0).alias("coverage_frac"),
+        quotient(total(covered_s), total(held_s)).clip(0.0, 1.0).alias("coverage_frac"),
         (total(held_s.filter(energy.is_null())) * H_PER_S).alias("unmeasured_node_h"),
         _gpu_node_frac().alias("gpu_node_frac"),
     )
@@ -360,11 +360,12 @@ def _estimated(
 
 def _gpu_node_frac() -> pl.Expr:
     energy = pl.col("energy_kwh")
-    return _ratio(total(energy.filter("has_gpu")), total(energy)).clip(0.0, 1.0)
+    return quotient(total(energy.filter("has_gpu")), total(energy)).clip(0.0, 1.0)
 
 
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole)
+def is_named(name: str = "name") -> pl.Expr:
+    """Whether a row is of a name: neither of what is left, nor of what has none."""
+    return ~pl.col(name).str.contains(r"^\(|^others")
 
 
 def _missing(level: str, wanted: Wanted, people: Collection[str]) -> pl.LazyFrame:

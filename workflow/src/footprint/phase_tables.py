@@ -7,7 +7,7 @@ import polars as pl
 from footprint.levels import HEADINGS
 from footprint.phases.ratios import DEFINITION, SCOPES
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import total
+from footprint.summation import quotient, total
 from footprint.tables import KINDS
 
 KIND_NAMES = {
@@ -131,8 +131,8 @@ def _confusion(evaluation: pl.DataFrame, method: str, weight: str) -> pl.DataFra
         .agg(
             pl.col("n_jobs").sum(),
             total(pl.col("energy_kwh")),
-            *(_part(total(part.filter(kind == name)), whole).alias(name) for name in KINDS),
-            _part(total(part.filter(kind == truth)), whole).alias("right_frac"),
+            *(quotient(total(part.filter(kind == name)), whole).alias(name) for name in KINDS),
+            quotient(total(part.filter(kind == truth)), whole).alias("right_frac"),
         )
         .sort(pl.col("row").cast(pl.Enum([*KINDS, ALL])))
         .select(
@@ -142,7 +142,3 @@ def _confusion(evaluation: pl.DataFrame, method: str, weight: str) -> pl.DataFra
             is_total=pl.col("row") == ALL,
         )
     )
-
-
-def _part(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole)

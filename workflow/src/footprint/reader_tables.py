@@ -10,6 +10,7 @@ from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import THIN_SPACE, Column, ReaderTable
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES
+from footprint.units import H_PER_S
 
 
 def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
@@ -87,7 +88,7 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"),
         *(known_sum(kwh.filter(of_class == name)).alias(name) for name in present),
         known_sum(kwh).alias("energy_kwh"),
-        (total(duration_s) / 3600).alias("node_h"),
+        (total(duration_s) * H_PER_S).alias("node_h"),
         (total(duration_s.filter(known)) / total(duration_s)).alias("measured_frac"),
         total(pl.col("overcount_kwh")).alias("overcount_kwh"),
         total(pl.col("left_out_kwh")).alias("left_out_kwh"),

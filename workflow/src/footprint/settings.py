@@ -68,6 +68,17 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+_PATHS = (
+    ("source", "recorded", ("folder",)),
+    ("validation", "directory", ("folder",)),
+    ("epoch", "file", ("file",)),
+    ("carbon", "eco2mix", ("file",)),
+    ("usage", "history", ("file", "folder")),
+    ("usage", "statistics", ("file",)),
+)
+"""Keys that may name a path, and of what."""
+
+
 def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[str, Any]:
     """A configuration as the pipeline uses it: complete, checked, and made of plain JSON values.
 
@@ -93,13 +104,8 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     _check_estimators(config["estimators"])
     _check_thresholds(config["phases"]["thresholds"])
     _check_factors(config["carbon"]["factors"])
-    for section, key in (("source", "recorded"), ("validation", "directory")):
-        _check_folder(config[section], key, where=f"{section}.{key}")
-    for section, key in (
-        *(("epoch", "file"), ("carbon", "eco2mix")),
-        *(("usage", "history"), ("usage", "statistics")),
-    ):
-        _check_file(config[section], key, where=f"{section}.{key}", folder=key == "history")
+    for section, key, of in _PATHS:
+        _check_path(config[section], key, where=f"{section}.{key}", of=of)
     if config["privacy"]["key"] is not None:
         config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
     return config
@@ -258,20 +264,14 @@ def _check_factors(factors: Sequence[Mapping[str, Any]]) -> None:
         raise InputError(f"the name `{taken[0]}` is taken", where=where, do=do)
 
 
-def _check_file(section: dict[str, Any], key: str, *, where: str, folder: bool) -> None:
+def _check_path(section: dict[str, Any], key: str, *, where: str, of: tuple[str, ...]) -> None:
+    """A path that is given is one of a file or a folder, and `~` in it is the home folder."""
     if section[key] is not None:
         path = Path(section[key]).expanduser()
-        if not (path.is_file() or (folder and path.is_dir())):
-            raise InputError(f"there is no file {section[key]}", where=where, do="mend the path")
+        if not ("file" in of and path.is_file()) and not ("folder" in of and path.is_dir()):
+            what = f"there is no {of[0]} {section[key]}"
+            raise InputError(what, where=where, do="mend the path")
         section[key] = str(path)
-
-
-def _check_folder(section: dict[str, Any], key: str, *, where: str) -> None:
-    if section[key] is not None:
-        folder = Path(section[key]).expanduser()
-        if not folder.is_dir():
-            raise InputError(f"there is no folder {section[key]}", where=where, do="mend the path")
-        section[key] = str(folder)
 
 
 def _plain(value: Any, path: str = "") -> Any:

@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 
 from footprint import carbon as carbon_of
+from footprint import hardware as descriptions
 from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 from footprint.tables import OFFSET_CLASSES
 from footprint.tables.carbon import CONVENTIONS
 from footprint.units import H_PER_S
@@ -99,7 +100,7 @@ def _node_sums(node_energy: pl.DataFrame) -> list[pl.Expr]:
         energy.alias("energy_kwh"),
         (energy / (all_kwh if all_kwh > 0 else None)).cast(pl.Float64).alias("part_frac"),
         (total(seconds) * H_PER_S).alias("node_h"),
-        pl.when(total(seconds) > 0).then(known_s / total(seconds)).alias("measured_frac"),
+        quotient(known_s, total(seconds)).alias("measured_frac"),
     ]
 
 
@@ -212,7 +213,6 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
         node_power: `tables.NodePower` of the same clusters.
     """
     what = ["cluster", "cpu_model", "n_cpus", "n_cores", "memory_gb", "gpu_models", "gpu_limits_w"]
-    latest = hardware.sort("node", "valid_from").group_by("node", maintain_order=True).last()
     n_models = pl.col("gpu_models").list.len()
     models = (
         pl.when(n_models > 0)
@@ -225,7 +225,8 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
     )
     n_cpus = pl.col("n_cpus")
     rows = (
-        latest.join(node_power.select("node", "idle_power_w", "max_power_w"), on="node", how="left")
+        descriptions.latest(hardware)
+        .join(node_power.select("node", "idle_power_w", "max_power_w"), on="node", how="left")
         .group_by([*what, "tdp_w"])
         .agg(
             pl.len().cast(pl.Int64).alias("n_nodes"),

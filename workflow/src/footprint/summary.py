@@ -49,7 +49,7 @@ def _ratios(ratio: pl.DataFrame) -> list[str]:
     """R of each paper with its range over the thresholds; nothing where there are no papers."""
     papers = ratio.filter(pl.col("scope") == "paper").sort("name")
     lines = [
-        f"  {row['name'][:33]:<34}R {_times(row['ratio'])}{_range(row)}; "
+        f"  {row['name'][:33]:<34}R {_number(row['ratio'])}{_range(row)}; "
         f"{row['n_labelled']} of {row['n_runs']} runs labelled"
         for row in papers.iter_rows(named=True)
     ]
@@ -60,13 +60,9 @@ def _ratios(ratio: pl.DataFrame) -> list[str]:
 def _range(row: dict[str, Any]) -> str:
     if row["ratio_low"] is None:
         return ""
-    low = _times(row["ratio_low"])
-    high = "no end" if row["ratio_high"] is None else _times(row["ratio_high"])
-    return "" if low == high == _times(row["ratio"]) else f" ({low} to {high})"
-
-
-def _times(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.1f}".replace(",", " ")
+    low = _number(row["ratio_low"])
+    high = "no end" if row["ratio_high"] is None else _number(row["ratio_high"])
+    return "" if low == high == _number(row["ratio"]) else f" ({low} to {high})"
 
 
 def _simulation(check: pl.DataFrame) -> list[str]:

@@ -23,6 +23,11 @@ def total(values: pl.Expr) -> pl.Expr:
     return known_sum(values).fill_null(0.0)
 
 
+def quotient(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """`part / whole`; null where there is no whole, or it is not known."""
+    return pl.when(whole > 0).then(part / whole)
+
+
 def by_group(
     rows: pl.DataFrame, by: list[str], *, first: list[str], **terms: pl.Expr
 ) -> pl.DataFrame:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from footprint.figures import style
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES, OFFSET_CLASSES
+from footprint.units import H_PER_S
 
 ROW_MM = 6.0
 
@@ -42,7 +42,7 @@ def by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         .group_by("cluster", "class")
         .agg(
             known_sum(pl.col("energy_kwh")),
-            (total(pl.col("duration_s")) / 3600).alias("node_h"),
+            (total(pl.col("duration_s")) * H_PER_S).alias("node_h"),
         )
         .join(clusters, on="cluster")
         .sort("cluster_kwh", "cluster", "class", descending=[True, False, False])
@@ -96,16 +96,10 @@ def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
             style.empty(axes[name], "The study has no node.")
         return drawn
     present = [name for name in NODE_CLASSES if name in classes["class"].to_list()]
-    style.key(axes["key"], [_patch(name) for name in present], columns=7)
+    style.key(axes["key"], [style.class_patch(name) for name in present], columns=7)
     _energies(axes["energy"], classes, clusters)
     _times(axes["time"], classes, clusters)
     return drawn
-
-
-def _patch(name: str) -> Patch:
-    if name == "no_data":
-        return Patch(label=style.CLASS_NAMES[name], **style.HATCH)
-    return Patch(color=style.CLASSES[name], label=style.CLASS_NAMES[name])
 
 
 def _bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl.Expr) -> None:

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from footprint.figures import style, time_axis
 from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES, OFFSET_CLASSES
+from footprint.units import H_PER_S
 
 MOST_DAYS = 92
 """Of a study that is drawn by day; a bar of more days than that is under 2 mm wide."""
@@ -63,7 +63,9 @@ def by_period(node_energy: pl.DataFrame, *, start: datetime, end: datetime) -> p
     first, last = (pl.lit(each, pl.Datetime("us", "UTC")) for each in (start, end))
     return (
         rows.group_by("whole_from", "class")
-        .agg(known_sum(pl.col("energy_kwh")), (total(pl.col("duration_s")) / 3600).alias("node_h"))
+        .agg(
+            known_sum(pl.col("energy_kwh")), (total(pl.col("duration_s")) * H_PER_S).alias("node_h")
+        )
         .join(measured, on="whole_from")
         .select(
             pl.max_horizontal("whole_from", first).alias("begins_at"),
@@ -132,19 +134,15 @@ def plot(
         style.empty(panels["energy"], "The study has no node.")
         return drawn
     present = [name for name in NODE_CLASSES if name in periods["class"].to_list()]
-    style.key(panels["key"], [*(_patch(name) for name in present), *_marks(periods)], columns=5)
+    style.key(
+        panels["key"], [*(style.class_patch(name) for name in present), *_marks(periods)], columns=5
+    )
     _energies(panels["energy"], periods, step)
     _times(panels["time"], periods)
     for axes in (panels["energy"], panels["time"]):
         time_axis.apply(axes, start, end, width_mm=PANEL_MM)
     panels["energy"].tick_params(axis="x", labelbottom=False)
     return drawn
-
-
-def _patch(name: str) -> Patch:
-    if name == "no_data":
-        return Patch(label=style.CLASS_NAMES[name], **style.HATCH)
-    return Patch(color=style.CLASSES[name], label=style.CLASS_NAMES[name])
 
 
 def _partly(periods: pl.DataFrame) -> pl.DataFrame:

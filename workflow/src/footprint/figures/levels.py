@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.figures import style
-from footprint.levels import HEADINGS, LEVELS, METHOD, OTHERS
+from footprint.levels import HEADINGS, LEVELS, METHOD, OTHERS, is_named
 from footprint.summation import total
 
 MOST_ROWS = 8
@@ -50,7 +50,7 @@ def message(levels: pl.DataFrame) -> str:
     named = levels.filter(
         pl.col("level") == "project",
         pl.col("energy_kwh").is_not_null(),
-        ~pl.col("name").str.contains(r"^\(|^others"),
+        is_named(),
     ).sort("energy_kwh", "name", descending=[True, False])
     if not named.is_empty():
         first = named.row(0, named=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-from matplotlib.transforms import blended_transform_factory
 
 from footprint.figures import style
 from footprint.models import DEEP_LEARNING, DOUBLING_MONTHS, LARGE_SCALE, Trend, trend
@@ -132,7 +130,7 @@ def plot(models: pl.DataFrame, *, provenance: str) -> Figure:
         if line is not None:
             _trend(axes, line)
     _names(axes, known)
-    _note(drawn, panels["note"])
+    style.note(drawn, panels["note"], [NOTE], letter_pt=3.6)
     return drawn
 
 
@@ -255,18 +253,3 @@ def _names(axes: Axes, known: pl.DataFrame) -> None:
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "alpha": 0.65, "lw": 0},
             **offset,
         )
-
-
-def _note(figure: Figure, axes: Axes) -> None:
-    axes.set_axis_off()
-    width = int(style.TEXT_MM / 25.4 * 72 / 3.6)
-    drawn = axes.text(
-        *(0.01, 1.0, textwrap.fill(NOTE, width, break_on_hyphens=False)),
-        transform=blended_transform_factory(figure.transFigure, axes.transAxes),
-        va="top",
-        fontsize=6.5,
-        color=style.GREY,
-        linespacing=1.3,
-    )
-    # as wide as the figure, which the layout must not make room for in its panel
-    drawn.set_in_layout(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +9,9 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.transforms import blended_transform_factory
 
 from footprint.figures import style
-from footprint.levels import HEADINGS
+from footprint.levels import HEADINGS, is_named
 from footprint.phases.ratios import DEFINITION, SCOPES
 
 MOST_ROWS = 8
@@ -65,8 +63,7 @@ def message(ratio: pl.DataFrame) -> str:
     """
     if ratio.filter(pl.col("energy_kwh") > 0).is_empty():
         return "No energy of a paper or project was measured"
-    named = ~pl.col("name").str.contains(r"^\(|^others")
-    known = ratio.filter(pl.col("ratio").is_not_null(), named)
+    known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
         return "No measured run is known to have trained a reported model"
     basis = "label" if (known["role_basis"] == "label").any() else "assumed"
@@ -205,21 +202,9 @@ def _axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
 
 def _note(figure: Figure, axes: Axes, lines: list[Row]) -> None:
     """The definition of the ratio, and what the marks beside numbers say."""
-    axes.set_axis_off()
     said = [DEFINITION]
     if any(line.get("role_basis") == "assumed" for line in lines):
         said.append("* No label says which training that was: the largest is assumed to be it.")
     if any(line.get("unmeasured_gpu_h") for line in lines):
         said.append("† Runs without any measurement are left out; the table has their GPU hours.")
-    width = int(style.TEXT_MM / 25.4 * 72 / 3.5)
-    text = "\n".join(textwrap.fill(each, width, break_on_hyphens=False) for each in said)
-    drawn = axes.text(
-        *(0.01, 1.0, text),
-        transform=blended_transform_factory(figure.transFigure, axes.transAxes),
-        va="top",
-        fontsize=6.5,
-        color=style.GREY,
-        linespacing=1.3,
-    )
-    # as wide as the figure, which the layout must not make room for in its panel
-    drawn.set_in_layout(False)
+    style.note(figure, axes, said, letter_pt=3.5)

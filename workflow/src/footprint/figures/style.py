@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import blended_transform_factory
 
 COLUMN_MM: Final = 88.0
 TEXT_MM: Final = 180.0
@@ -184,6 +185,37 @@ def key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> None:
         borderaxespad=0.0,
         borderpad=0.0,
     )
+
+
+def class_patch(name: str) -> Patch:
+    """What stands for a class of a node's energy in a key."""
+    if name == "no_data":
+        return Patch(label=CLASS_NAMES[name], **HATCH)
+    return Patch(color=CLASSES[name], label=CLASS_NAMES[name])
+
+
+def note(drawn: Figure, axes: Axes, paragraphs: Iterable[str], *, letter_pt: float) -> None:
+    """Small print over the whole width of a figure of text width, in a panel of its own.
+
+    Args:
+        drawn: The figure.
+        axes: The panel.
+        paragraphs: What is said, a line or more each.
+        letter_pt: Mean width of a letter, by which lines are broken.
+    """
+    axes.set_axis_off()
+    width = int(TEXT_MM / 25.4 * 72 / letter_pt)
+    lines = (textwrap.fill(each, width, break_on_hyphens=False) for each in paragraphs)
+    text = axes.text(
+        *(0.01, 1.0, "\n".join(lines)),
+        transform=blended_transform_factory(drawn.transFigure, axes.transAxes),
+        va="top",
+        fontsize=6.5,
+        color=GREY,
+        linespacing=1.3,
+    )
+    # as wide as the figure, which the layout must not make room for in its panel
+    text.set_in_layout(False)
 
 
 def settle(drawn: Figure) -> None:

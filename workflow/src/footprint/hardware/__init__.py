@@ -96,6 +96,15 @@ def look_up(nodes: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
+def latest(hardware: pl.DataFrame) -> pl.DataFrame:
+    """The last description of each node, sorted by node.
+
+    Args:
+        hardware: `tables.Hardware`.
+    """
+    return hardware.sort("node", "valid_from").group_by("node", maintain_order=True).last()
+
+
 def _check_cpus(described: pl.DataFrame) -> None:
     lacking = described.filter(pl.col("tdp_w").is_null() | pl.col("memory_gb").is_null())
     for row in lacking.sort("node").head(1).iter_rows(named=True):

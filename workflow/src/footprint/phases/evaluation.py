@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from footprint import tables
-from footprint.summation import total
+from footprint.summation import quotient, total
 
 
 def confusion(
@@ -78,12 +78,11 @@ def _right(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         right_jobs=pl.col("n_jobs").filter(right).sum(),
         right_kwh=total(pl.col("energy_kwh").filter(right)),
     )
-    known = pl.when(pl.col("energy_kwh") > 0)
     return sums.sort(by).select(
         *by,
         "n_jobs",
         "energy_kwh",
-        energy_frac=known.then(pl.col("right_kwh") / pl.col("energy_kwh")),
+        energy_frac=quotient(pl.col("right_kwh"), pl.col("energy_kwh")),
         jobs_frac=pl.col("right_jobs") / pl.col("n_jobs"),
     )
 

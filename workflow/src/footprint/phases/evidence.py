@@ -1,6 +1,6 @@
 """What is known of each run: OAR's record, words, neighbours, energy and levels of power.
 
-Nothing here depends on the thresholds of the rules (but `idle_kwh` on the level of idling), and
+Nothing here depends on the thresholds of the rules (but `idle_kwh` on that of idling), and
 nothing names a person: commands, names and logins are read and not kept.
 """
 
@@ -11,11 +11,12 @@ import polars as pl
 
 from footprint.integration import Floats
 from footprint.phases import neighbours
-from footprint.phases.power_levels import own_below_frac
+from footprint.phases.rules import Thresholds
+from footprint.phases.runs import DELETED, WALLTIME_TOLERANCE_S
 from footprint.phases.words import Tokens, has_any, script_of, step_of, words, work_of
-from footprint.summation import by_group
+from footprint.summation import by_group, quotient
 from footprint.tables.phases import N_LEVELS
-from footprint.units import H_PER_S
+from footprint.units import H_PER_S, KWH_PER_J
 
 EVIDENCE: dict[str, str] = {
     "run_id": "Run, by the id of its first job",
@@ -59,11 +60,7 @@ EVIDENCE: dict[str, str] = {
 }
 
 ENDED = pl.Enum(["running", "walltime", "killed", "cancelled", "failed", "completed"])
-IDLE_LEVEL = 0.10
-IDLE_GPU_LEVEL = 0.05
 
-_WALLTIME_TOLERANCE_S = 60
-"""OAR ends a job up to some seconds before or after its walltime."""
 _GOES_ON = ("running", "launching", "finishing", "suspended", "resuming", "tolaunch")
 _HALF, _QUARTER_MORE = 0.5, 1.25
 
@@ -76,8 +73,7 @@ def gather(
     job_nodes: pl.LazyFrame,
     power_levels: pl.LazyFrame,
     tokens: Tokens | None = None,
-    idle_level: float = IDLE_LEVEL,
-    idle_gpu_level: float = IDLE_GPU_LEVEL,
+    thresholds: Thresholds | None = None,
 ) -> pl.LazyFrame:
     """What is known of each run.
 
@@ -88,8 +84,7 @@ def gather(
         job_nodes: `tables.JobNodeEnergy`.
         power_levels: `tables.PowerLevels` of all clusters.
         tokens: Words that tell what a job does.
-        idle_level: Level of a node below which its power counts as idle, for `idle_kwh`.
-        idle_gpu_level: The same of GPUs.
+        thresholds: Of idling, for `idle_kwh`.
 
     Returns:
         The columns of `EVIDENCE`, one row a run, sorted by `run_id`.
@@ -98,7 +93,7 @@ def gather(
     runs = _of_runs(each)
     runs = neighbours.add(runs, each)
     amounts = _amounts(run_of_job, job_energy, job_nodes).collect()
-    idle = _idle_kwh(run_of_job, job_nodes, power_levels, idle_level, idle_gpu_level)
+    idle = _idle_kwh(run_of_job, job_nodes, power_levels, (thresholds or Thresholds()).idle())
     levels = [_levels(run_of_job, power_levels, f"{of}_level_s") for of in ("node", "gpu")]
     found = runs.join(amounts, on="run_id", how="left", maintain_order="left")
     found = found.join(idle, on="run_id", how="left", maintain_order="left")
@@ -183,13 +178,13 @@ def _ended() -> pl.Expr:
     failed.
     """
     event = pl.col("events").list.contains
-    lasted = pl.col("ran_s") >= pl.col("walltime_s") - _WALLTIME_TOLERANCE_S
+    lasted = pl.col("ran_s") >= pl.col("walltime_s") - WALLTIME_TOLERANCE_S
     state = pl.col("state")
     steps = [
         (pl.col("stopped_at").is_null() | state.is_in(_GOES_ON), "running"),
         (event("WALLTIME"), "walltime"),
         (event("BESTEFFORT_KILL"), "killed"),
-        (event("FRAG_JOB_REQUEST"), "cancelled"),
+        (event(DELETED), "cancelled"),
         (pl.col("exit_code") == 0, "completed"),
         (pl.col("exit_code") != 0, "failed"),
         (lasted, "walltime"),
@@ -261,7 +256,7 @@ def _amounts(
     shares = by_group(
         nodes.collect(), ["run_id"], first=[], node_s=pl.col("duration_s"), held=pl.col("held")
     )
-    share = pl.when(pl.col("node_s") > 0).then(pl.col("held") / pl.col("node_s"))
+    share = quotient(pl.col("held"), pl.col("node_s"))
     return (
         sums.lazy()
         .with_columns(energy_kwh=pl.when(pl.col("n_known") > 0).then("energy_kwh"))
@@ -274,21 +269,17 @@ def _idle_kwh(
     run_of_job: pl.LazyFrame,
     job_nodes: pl.LazyFrame,
     power_levels: pl.LazyFrame,
-    idle_level: float,
-    idle_gpu_level: float,
+    idle_frac: pl.Expr,
 ) -> pl.DataFrame:
     """Energy of the time at idle: its part x time measured x share of the node x idle power."""
-    idle = own_below_frac(idle_level, gpu_level=idle_gpu_level)
+    kwh_per_s = pl.col("idle_power_w") * KWH_PER_J
     rows = (
         power_levels.join(
             job_nodes.select("job_id", "node", "covered_s", node_share="share"),
             on=["job_id", "node"],
         )
         .join(run_of_job.select("job_id", "run_id"), on="job_id")
-        .select(
-            "run_id",
-            kwh=idle * pl.col("covered_s") * pl.col("node_share") * pl.col("idle_power_w") / 3.6e6,
-        )
+        .select("run_id", kwh=idle_frac * pl.col("covered_s") * pl.col("node_share") * kwh_per_s)
         .drop_nulls("kwh")
         .collect()
     )

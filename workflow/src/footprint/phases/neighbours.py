@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import polars as pl
 
+from footprint.summation import total
+from footprint.units import H_PER_S
+
 BATCH_S = 5
 """`oarsub --array` and loops over oarsub submit a few jobs a second; nobody types so fast."""
 ATTEMPTS, ATTEMPTS_H = 3, 2
@@ -30,7 +33,7 @@ def add(runs: pl.DataFrame, each: pl.DataFrame) -> pl.DataFrame:
         `runs` with `array_size`, `batch_size`, `resubmitted`, `step`, `training_step`,
         `training_walltime_s` and `after_long_h`, sorted by run.
     """
-    found = runs.with_columns(array_size=pl.lit(None, dtype=pl.Int64)).drop("array_size")
+    found = runs
     for neighbour in (_arrays(each), _batches(each), _attempts(runs), _sequels(runs)):
         found = found.join(neighbour, on="run_id", how="left", maintain_order="left")
     steps = _training_steps(runs)
@@ -53,16 +56,9 @@ def _batches(each: pl.DataFrame) -> pl.DataFrame:
 
     Stands in for arrays where a source does not tell them.
     """
-    who = ["user", "script"]
-    ordered = (
-        each.select("run_id", *who, "submitted_at")
-        .drop_nulls()
-        .sort(*who, "submitted_at", "run_id")
-    )
-    new = (pl.col("submitted_at").diff() > timedelta(seconds=BATCH_S)) | _changes(who)
-    sized = ordered.with_columns(batch=new.fill_null(True).cum_sum())
     return (
-        sized.with_columns(batch_size=pl.len().over("batch").cast(pl.Int64))
+        _in_batches(each, ["user", "script"])
+        .with_columns(batch_size=pl.len().over("batch").cast(pl.Int64))
         .group_by("run_id")
         .agg(pl.col("batch_size").max())
     )
@@ -74,15 +70,8 @@ def _attempts(runs: pl.DataFrame) -> pl.DataFrame:
     Jobs submitted together are one attempt.
     """
     who = ["user", "command"]
-    ordered = (
-        runs.filter(pl.col("script").is_not_null())
-        .select("run_id", *who, "submitted_at")
-        .drop_nulls()
-        .sort(*who, "submitted_at", "run_id")
-    )
+    batched = _in_batches(runs.filter(pl.col("script").is_not_null()), who)
     at = pl.col("submitted_at")
-    new = (at.diff() > timedelta(seconds=BATCH_S)) | _changes(who)
-    batched = ordered.with_columns(batch=new.fill_null(True).cum_sum())
     firsts = batched.unique("batch", keep="first", maintain_order=True)
     within = timedelta(hours=ATTEMPTS_H)
     # the first or a middle one of three in a row; others of more than three are so as well
@@ -102,7 +91,7 @@ def _sequels(runs: pl.DataFrame) -> pl.DataFrame:
         .sort("ended_at")
     )
     starts = runs.select("run_id", *who, "started_at").drop_nulls().sort("started_at", "run_id")
-    since = (pl.col("started_at") - pl.col("ended_at")).dt.total_seconds() / 3600
+    since = (pl.col("started_at") - pl.col("ended_at")).dt.total_seconds() * H_PER_S
     return starts.join_asof(
         long, left_on="started_at", right_on="ended_at", by=who, check_sortedness=False
     ).select("run_id", after_long_h=since)
@@ -120,7 +109,7 @@ def _training_steps(runs: pl.DataFrame) -> pl.DataFrame:
         runs.filter(worth)
         .drop_nulls([*who, "step", "walltime_s"])
         .group_by(*who, "step")
-        .agg(pl.col("walltime_s").max(), ran_s=pl.col("ran_s").sort().sum())
+        .agg(pl.col("walltime_s").max(), total(pl.col("ran_s")))
     )
     longest = steps.sort(*who, "walltime_s", "ran_s", "step", descending=[False] * 2 + [True] * 3)
     return longest.unique(who, keep="first", maintain_order=True).select(
@@ -128,5 +117,13 @@ def _training_steps(runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _changes(columns: list[str]) -> pl.Expr:
-    return pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in columns)
+def _in_batches(rows: pl.DataFrame, who: list[str]) -> pl.DataFrame:
+    """`run_id`, `who`, `submitted_at` and `batch`, a number for what `who` submitted together."""
+    ordered = (
+        rows.select("run_id", *who, "submitted_at")
+        .drop_nulls()
+        .sort(*who, "submitted_at", "run_id")
+    )
+    another = pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in who)
+    new = (pl.col("submitted_at").diff() > timedelta(seconds=BATCH_S)) | another
+    return ordered.with_columns(batch=new.fill_null(True).cum_sum())

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from footprint import activity, tables
+from footprint import hardware as descriptions
 from footprint.device_use import MAX_GAP_S as MAX_GPU_GAP_S
 from footprint.energy import read_ahead
 from footprint.gpu_gates import node_of
@@ -155,9 +156,10 @@ def limits_w(hardware: pl.DataFrame) -> dict[str, dict[int, float]]:
     Args:
         hardware: `tables.Hardware`.
     """
-    last = hardware.sort("node", "valid_from").group_by("node", maintain_order=True).last()
-    each = last.select("node", "gpus", "gpu_limits_w").explode(
-        "gpus", "gpu_limits_w", empty_as_null=False, keep_nulls=False
+    each = (
+        descriptions.latest(hardware)
+        .select("node", "gpus", "gpu_limits_w")
+        .explode("gpus", "gpu_limits_w", empty_as_null=False, keep_nulls=False)
     )
     found: dict[str, dict[int, float]] = {}
     for node, gpu, limit_w in each.drop_nulls().iter_rows():

@@ -10,7 +10,7 @@ import polars as pl
 
 from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS, Wanted
 from footprint.phases import roles
-from footprint.summation import known_sum, total
+from footprint.summation import known_sum, quotient, total
 from footprint.tables import KINDS, PHASES
 
 DEFINITION = (
@@ -71,8 +71,8 @@ def ratios(
     )
     development, training = pl.col("development_kwh"), pl.col("training_kwh")
     found = _sums(rows).with_columns(
-        _over(development, training).alias("ratio"),
-        _over(development + pl.col("unknown_kwh"), training).alias("ratio_all_unknown"),
+        quotient(development, training).alias("ratio"),
+        quotient(development + pl.col("unknown_kwh"), training).alias("ratio_all_unknown"),
     )
     return (
         found.join(_ranges(found, runs, shown, labelled, variants), on=_KEY, how="left")
@@ -149,10 +149,6 @@ def _sums(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _over(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole > 0).then(part / whole)
-
-
 def _by_baseline(rows: pl.LazyFrame, baseline: pl.LazyFrame | None) -> pl.LazyFrame:
     """Development over training of each group by the phases of the exit-state rule."""
     if baseline is None:
@@ -164,7 +160,7 @@ def _by_baseline(rows: pl.LazyFrame, baseline: pl.LazyFrame | None) -> pl.LazyFr
         rows.join(baseline.select("run_id", baseline_phase="phase"), on="run_id")
         .group_by(_KEY)
         .agg(
-            _over(
+            quotient(
                 total(energy.filter(phase == "development")),
                 total(energy.filter(phase == "training")),
             ).alias("baseline_ratio")
@@ -244,7 +240,7 @@ def _varied(
         .group_by([*_KEY, "variant"])
         .agg(sums)
         .join(steadily, on=_KEY, how="left", suffix="_steady")
-        .select(*_KEY, ratio=_over(*both))
+        .select(*_KEY, ratio=quotient(*both))
         .group_by(_KEY)
         .agg(
             pl.col("ratio").min().alias("low"),

@@ -18,7 +18,8 @@ Arrays = Literal["lines", "together"]
 MERGED_BY = pl.Enum(["single", "chain", "array"])
 
 WALLTIME_TOLERANCE_S = 60
-"""A job that lasted its walltime less this was ended by it, where no event says so."""
+"""A job that lasted its walltime less this was ended by it, where no event says so: OAR ends a job
+up to some seconds before or after its walltime."""
 
 WORTH_RESUMING_S = 3600
 """What a person, or a failure of unknown cause, ended sooner is not taken for the first part of a
