@@ -1,5 +1,5 @@
 # `make results` and `make test` need Python 3.11 or later, nothing else: where `uv` is missing, or
-# too old for uv.toml, a pinned one is put into .uv/. With uv at hand, the commands below do.
+# too old for pyproject.toml, a pinned one is put into .uv/. With uv at hand, the commands below do.
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
@@ -11,7 +11,7 @@ results: $(own_uv)  ## every table, figure and the report, into results/
 test: $(own_uv)
 	$(uv) run pytest
 
-slow: $(own_uv)  ## tests that take half a minute or more
+slow: $(own_uv)  ## tests of whole studies that take long
 	$(uv) run pytest -m slow
 
 check: $(own_uv)  ## format, lint and types
@@ -27,7 +27,7 @@ docs: $(own_uv)  ## renews the generated pages of docs/ and the graph in README.
 gallery: results  ## docs/gallery.md and its pictures, from the results
 	$(uv) run python docs/gallery.py results
 
-lock: $(own_uv)  ## renews every pin: uv.toml, envs/requirements.lock, envs/footprint.yaml, uv below
+lock: $(own_uv)  ## renews every pin: pyproject.toml, envs/requirements.lock, envs/footprint.yaml, uv below
 	$(uv) run --no-project --with packaging python envs/renew.py
 
 .uv/bin/uv:  # some systems have a Python without venv, others one without pip

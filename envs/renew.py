@@ -1,8 +1,8 @@
 """Resolve every package anew and write the pins: `make lock`.
 
-Writes uv.toml (name and version, for uv), envs/requirements.lock (the same with hashes, for pip),
-envs/footprint.yaml (those that rules import, for conda) and the version of uv in the Makefile, and
-brings the environment to them.
+Writes pyproject.toml (name and version, for uv), envs/requirements.lock (the same with hashes, for
+pip), envs/footprint.yaml (those that rules import, for conda) and the version of uv in the
+Makefile, and brings the environment to them.
 """
 
 import os
@@ -29,7 +29,7 @@ LOCK_HEADER = """\
 #     pip install --require-hashes -r envs/requirements.lock && pip install --no-deps -e .
 """
 CONDA_HEADER = """\
-# What the rules import, at the versions of uv.toml, for `snakemake --sdm conda`.
+# What the rules import, at the versions of pyproject.toml, for `snakemake --sdm conda`.
 # Written by `make lock`.
 name: footprint
 channels:
@@ -61,7 +61,7 @@ def newest(*requirements: str) -> list[str]:
 
 
 def with_list(settings: str, key: str, values: list[str]) -> str:
-    """The text of uv.toml with these values in place of those that `key` has."""
+    """The text of pyproject.toml with these values in place of those that `key` has."""
     lines = "".join(f'    "{value}",\n' for value in values)
     block = f"{key} = [\n{lines}]"
     return re.sub(rf"^{key} = \[.*?\]$", lambda _: block, settings, flags=re.M | re.S)
@@ -81,10 +81,10 @@ def conda_environment(pins: list[str], wanted: list[str]) -> str:
 
 
 def main() -> None:
-    """Write all pins, or leave uv.toml as it was."""
-    settings_file, makefile = ROOT / "uv.toml", ROOT / "Makefile"
+    """Write all pins, or leave pyproject.toml as it was."""
+    settings_file, makefile = ROOT / "pyproject.toml", ROOT / "Makefile"
     before = settings_file.read_text(encoding="utf-8")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads(before)
     try:
         settings_file.write_text(with_list(before, "constraint-dependencies", []), encoding="utf-8")
         uv("lock", "--upgrade")

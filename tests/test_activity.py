@@ -452,6 +452,7 @@ class TestExports:
         assert Activity.load([], gpu_gates="", nodes="", cluster="c") is None
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_a_study_with_readings_of_gpus(tmp_path: Path) -> None:
     """Two jobs from noon to one, each on a GPU of a node that draws 100 W, and 400 W with them."""

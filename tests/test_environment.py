@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SETTINGS = tomllib.loads((ROOT / "uv.toml").read_text())
+SETTINGS = PROJECT["tool"]["uv"]
 PINS = [Requirement(pin) for pin in SETTINGS["constraint-dependencies"]]
 CONDA = yaml.safe_load((ROOT / "envs/footprint.yaml").read_text())
 
@@ -52,6 +52,15 @@ def test_pip_gets_a_hash_for_every_file() -> None:
 
 def test_a_pin_is_one_exact_version() -> None:
     assert [str(pin) for pin in PINS if not re.fullmatch(r"==[\w.]+", str(pin.specifier))] == []
+
+
+def test_uv_resolves_by_the_pins() -> None:
+    """The lock that `uv run` made of this project names them all; from pip there is none."""
+    if not (ROOT / "uv.lock").exists():
+        pytest.skip("no uv.lock: the environment was not made by uv")
+    manifest = tomllib.loads((ROOT / "uv.lock").read_text())["manifest"]
+    used = {(each["name"], each["specifier"]) for each in manifest["constraints"]}
+    assert used == {(canonicalize_name(pin.name), str(pin.specifier)) for pin in PINS}
 
 
 def test_conda_gets_the_pins_of_uv() -> None:

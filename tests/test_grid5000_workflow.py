@@ -92,6 +92,7 @@ def same_as_simulated(folder: Path, truth: Path) -> None:
 # All well
 
 
+@pytest.mark.slow
 def test_the_api_gives_what_the_simulated_source_gives(
     project: Project, simulated: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -129,6 +130,7 @@ def test_the_api_gives_what_the_simulated_source_gives(
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_the_list_without_dates_gives_the_same_energies(
     project: Project, simulated: dict[str, Any], truth: Path, tmp_path: Path
 ) -> None:
@@ -360,6 +362,7 @@ def test_what_a_user_must_mend_is_told_at_once(
     assert len(server.requests) <= 2
 
 
+@pytest.mark.slow
 def test_what_is_refused_in_the_midst_of_a_run(
     project: Project, simulated: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -297,6 +297,7 @@ def test_people_are_nowhere_in_the_results(done: Study) -> None:
 # The same study otherwise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gate", "method", "n_jobs_run"),
     [
@@ -341,6 +342,7 @@ def test_other_gates_and_methods(
     assert row["reason"] == "held no node of the studied clusters"
 
 
+@pytest.mark.slow
 def test_files_that_a_user_saved_give_the_same_energies(project: Project, done: Study) -> None:
     folder = project.folder.parent / "exports"
     simulated = small_study(project)
