@@ -75,7 +75,7 @@ def energies(
 ) -> dict[int, float]:
     jobs, _ = energy.integrate(
         ["gemini-1"],
-        lambda node: partitions.read_node(recordings / f"{metric}.parquet", node),
+        partitions.reader(recordings / f"{metric}.parquet"),
         Gate("reserved", Method(method, 30, 20, NOMINAL_PERIOD_S[metric])),
         pieces=pieces,
         occupancy=gates.occupancy(pieces.lazy()).collect(),

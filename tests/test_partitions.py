@@ -29,7 +29,7 @@ def samples(node: str, seconds: list[float], power_w: list[float] | None = None)
 
 
 def read(paths: Path | list[str], node: str) -> list[tuple[float, float]]:
-    found = partitions.read_node(paths, node)
+    found = partitions.reader(*(paths if isinstance(paths, list) else [paths]))(node)
     assert found.columns == ["timestamp", "power_w"]
     return [((time - START).total_seconds(), power) for time, power in found.iter_rows()]
 
@@ -104,7 +104,7 @@ def test_any_samples_come_back(
     }
     partitions.write([by_node[node] for node in sorted(by_node)], path)
     for node, frame in by_node.items():
-        assert_frame_equal(partitions.read_node(path, node), frame.drop("node"))
+        assert_frame_equal(partitions.reader(path)(node), frame.drop("node"))
     assert len(pl.read_parquet(path)) == sum(map(len, by_node.values()))
 
 

@@ -70,7 +70,7 @@ def download(
 def kept(path: Path, node: str) -> dict[float, float]:
     return {
         (time - APRIL).total_seconds(): power
-        for time, power in partitions.read_node(path, node).iter_rows()
+        for time, power in partitions.reader(path)(node).iter_rows()
     }
 
 

@@ -91,7 +91,7 @@ def test_power_is_cleaned_by_month_with_a_margin(chain: Chain) -> None:
     assert midnight < last < midnight + margin
     assert midnight - margin <= first < midnight
     both = [chain.path(f"power-grele-{month}") for month in MONTHS]
-    assert len(partitions.read_node(both, "grele-1")) > 34_000
+    assert len(partitions.reader(*both)("grele-1")) > 34_000
     account = pl.concat([chain.read(f"quality-grele-{month}") for month in MONTHS])
     assert account["n_kept"].sum() < len(march) + len(april)
     assert set(account["day"]) == {day(START).date(), midnight.date()}
@@ -264,7 +264,7 @@ def test_exports_are_converted_then_cleaned(run: Run, exports: Path, tmp_path: P
         params=of(exports) | DAY | {"metric": METRIC, "max_gap_s": 30},
         wildcards={"cluster": "gruss", "month": "2025-03"},
     )
-    power = partitions.read_node(tmp_path / "power.parquet", "gruss-1")
+    power = partitions.reader(tmp_path / "power.parquet")("gruss-1")
     assert len(power) == 17_281
     (row,) = pl.read_parquet(tmp_path / "quality.parquet").rows(named=True)
     assert (row["node"], row["n_read"], row["n_kept"]) == ("gruss-1", 17_280, 17_280)

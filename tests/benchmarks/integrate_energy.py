@@ -79,7 +79,7 @@ def ours(path: Path, held: Path, nodes: list[str]) -> float:
     begin = time.perf_counter()
     energy.integrate(
         nodes,
-        partial(partitions.read_node, path),
+        partitions.reader(path),
         gate,
         pieces=found,
         occupancy=occupancy,

@@ -1,7 +1,5 @@
 """Write the energy of the jobs and nodes of one cluster and month."""
 
-from functools import partial
-
 import polars as pl
 
 from footprint import energy, logs, node_power, partitions, windows
@@ -13,7 +11,7 @@ cluster, params = snakemake.wildcards.cluster, snakemake.params
 start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
 jobs, classes = energy.integrate(
     partitions.nodes_of(snakemake.input.nodes, cluster),
-    partial(partitions.read_node, snakemake.input.power),
+    partitions.reader(snakemake.input.power),
     energy.Gate.from_config(
         params.integration, cluster=cluster, jobs_complete=params.jobs_complete
     ),

@@ -9,10 +9,11 @@ logs.to_file(snakemake.log[0])
 
 cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
 start, end = windows.window(snakemake.params.start, snakemake.params.end)
+read = partitions.reader(*snakemake.input.power)
 studied = pl.col("timestamp").is_between(start, end, closed="left")
 measured = node_power.measure(
     (
-        (node, partitions.read_node(list(snakemake.input.power), node).filter(studied))
+        (node, read(node).filter(studied))
         for node in partitions.nodes_of(snakemake.input.nodes, cluster)
     ),
     pl.read_parquet(snakemake.input.occupancy),

@@ -1,7 +1,5 @@
 """Write how long the power of each job on a cluster stood at which level."""
 
-from functools import partial
-
 import polars as pl
 
 from footprint import device_use, logs, partitions, tables
@@ -15,7 +13,7 @@ node_power = pl.read_parquet(snakemake.input.node_power)
 gpu_gates = snakemake.input.get("gpu_gates")
 table = power_levels.levels(
     node_power["node"].to_list(),
-    partial(partitions.read_node, list(snakemake.input.power)),
+    partitions.reader(*snakemake.input.power),
     power_levels.gpu_reader(list(snakemake.input.get("devices", []))),
     pieces=device_use.of_cluster(pl.read_parquet(snakemake.input.gates), cluster),
     gpu_pieces=device_use.of_cluster(pl.read_parquet(gpu_gates), cluster) if gpu_gates else None,

@@ -88,8 +88,9 @@ QUANTITIES = (
 # Statistics that need no more than a sample of the samples use every 16th.
 PROBE_EVERY = 16
 
-# Intervals are summed in blocks that stay in a core's cache.
-BLOCK_ROWS = 1 << 14
+# Intervals are summed in blocks that stay in a core's cache, and small (128 KiB a column) enough for
+# the allocator to use the same memory again.
+BLOCK_ROWS = 16_000
 
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
@@ -159,13 +160,13 @@ class Running:
         start_w, end_w = self.power_w[ahead], self.power_w[ahead + 1]
         reached = {name: value * part for name, value in whole.items()}
         # alone, an interval has no neighbour that tells noise from steps
-        reached["spread"] = ((end_w - start_w) * length_us) ** 2 * STEP_VARIANCE * part
+        reached["spread"] = ((end_w - start_w) * length_us) ** 2 * part
         if self.method.name != "left_hold":
             # linear power: short of the interval's mean by half of what is still to change
             for name, limit_w in (("energy", None), ("floor", self.idle_power_w)):
                 if name in reached:
                     change_w = _capped(end_w, limit_w) - _capped(start_w, limit_w)
-                    short = change_w * (1 - part) * 0.5 * part * length_us
+                    short = change_w * (1 - part) * part * length_us
                     reached[name] -= short
                     if name == "energy" and "standby" in reached:
                         reached["standby"] -= np.where(reached["standby"] != 0, short, 0.0)
@@ -173,13 +174,14 @@ class Running:
         after = (row >= 0).astype(np.float64)
         found = {name: (sums[name][place] + reached[name]) * after for name in sums}
         zeros = np.zeros(len(row))
+        joules = 1e-6 if self.method.name == "left_hold" else 0.5e-6
         return {
-            "energy_j": found["energy"] * 1e-6,
+            "energy_j": found["energy"] * joules,
             "covered_s": found["covered"] * 1e-6,
-            "standby_j": found.get("standby", zeros) * 1e-6,
+            "standby_j": found.get("standby", zeros) * joules,
             "standby_s": found.get("standby_us", zeros) * 1e-6,
-            "floor_j": found.get("floor", found["energy"]) * 1e-6,
-            "spread_j2": found["spread"] * 1e-12,
+            "floor_j": found.get("floor", found["energy"]) * joules,
+            "spread_j2": found["spread"] * (STEP_VARIANCE * 1e-12),
             **{name: value * after for name, value in self._probes(sample).items()},
         }
 
@@ -201,19 +203,22 @@ class Running:
         }
 
     def _intervals(self, start: slice | Integers, end: slice | Integers) -> dict[str, Floats]:
-        """What each interval between samples `start` and `end` adds, in W us, us and W^2."""
+        """What each interval between samples `start` and `end` adds.
+
+        Energies in the unit of `_energy`, times in us, `spread` in `STEP_VARIANCE` (W us)^2.
+        """
         before_w, after_w = self.power_w[start], self.power_w[end]
-        length_us = (self.times_us[end] - self.times_us[start]).astype(np.float64)
-        change_w = after_w - before_w
+        distance_us = self.times_us[end] - self.times_us[start]
         longest_us = self.method.max_gap_s * 1e6
-        if length_us.max() > longest_us:
-            gap = length_us > longest_us
-            length_us[gap] = 0.0
-            change_w[gap] = 0.0
+        if distance_us.max() > longest_us:
+            distance_us[distance_us > longest_us] = 0
+        length_us = distance_us.astype(np.float64)
+        step = after_w - before_w
+        step *= length_us
         values = {
             "energy": self._energy(before_w, after_w, length_us),
             "covered": length_us,
-            "spread": _spread(change_w * length_us),
+            "spread": _spread(step),
         }
         if self.idle_power_w is not None:
             limit_w = self.idle_power_w
@@ -232,11 +237,11 @@ class Running:
         return bool(self.power_w.min() < self.method.off_threshold_w)
 
     def _energy(self, before_w: Floats, after_w: Floats, length_us: Floats) -> Floats:
+        """In W us for `left_hold`, else twice that: halved once, when all is summed."""
         if self.method.name == "left_hold":
             return before_w * length_us
         energy = before_w + after_w
         energy *= length_us
-        energy *= 0.5
         return energy
 
     def _probes(self, row: Integers) -> dict[str, Floats]:
@@ -267,16 +272,16 @@ def _capped(power_w: Floats, limit_w: float | None) -> Floats:
 def _spread(step: Floats) -> Floats:
     """Variance of the trapezoid of successive intervals, from change of power x length of each.
 
-    The first has no interval before it to tell noise from steps, and counts as a step.
+    In units of `STEP_VARIANCE`; `step` is overwritten. The first interval has none before it to
+    tell noise from steps, and counts as a step.
     """
     opposed = np.zeros(len(step))
     np.multiply(step[1:], step[:-1], out=opposed[1:])
     np.minimum(opposed, 0.0, out=opposed)
-    opposed *= -NOISE_VARIANCE
-    spread = step * step
-    spread *= STEP_VARIANCE
-    spread += opposed
-    return spread
+    opposed *= -NOISE_VARIANCE / STEP_VARIANCE
+    step *= step
+    step += opposed
+    return step
 
 
 def _sums_before(values: Floats, count: Integers) -> Floats:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from footprint import tables
 
 SCHEMA = pa.schema(
     [
@@ -77,23 +79,41 @@ def write(frames: Iterable[pl.DataFrame], path: str | Path, *, schema: pa.Schema
             writer.write_table(table.cast(schema), row_group_size=len(frame))
 
 
-def read_node(paths: str | Path | list[str], node: str) -> pl.DataFrame:
-    """Samples of one node: only the row groups that hold it are read.
+def reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
+    """A function that reads the samples of one node, and of the files no more than their ends.
 
     Args:
         paths: A partition, or those of successive months, whose margins overlap.
-        node: Name of the node.
 
     Returns:
-        `timestamp` and `power_w`, strictly ascending in time; empty when the node has no sample.
+        From the name of a node to its `timestamp` and `power_w`, strictly ascending in time; empty
+        when the node has no sample. It may be called from several threads.
     """
-    samples = (
-        pl.scan_parquet(paths)
-        .filter(pl.col("node") == node)
-        .select("timestamp", "power_w")
-        .collect()
-    )
-    return samples.unique("timestamp").sort("timestamp") if isinstance(paths, list) else samples
+    places = [_places(path) for path in paths]
+    none = pl.DataFrame(tables.Power.create_empty()).drop("node")
+
+    def read(node: str) -> pl.DataFrame:
+        months = [
+            # by place: a filter would decode the name in each row
+            pl.scan_parquet(path).slice(*of[node]).select("timestamp", "power_w").collect()
+            for path, of in zip(paths, places, strict=True)
+            if node in of
+        ]
+        if len(months) > 1:
+            return pl.concat(months).unique("timestamp").sort("timestamp")
+        return months[0] if months else none
+
+    return read
+
+
+def _places(path: str | Path) -> dict[str, tuple[int, int]]:
+    """First row and number of rows of each node."""
+    found: dict[str, tuple[int, int]] = {}
+    metadata, first = pq.read_metadata(path), 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        found[group.column(0).statistics.min] = first, group.num_rows
+        first += group.num_rows
+    return found
 
 
 def nodes_of(path: str | Path, cluster: str) -> list[str]:
