@@ -88,8 +88,8 @@ QUANTITIES = (
 # Statistics that need no more than a sample of the samples use every 16th.
 PROBE_EVERY = 16
 
-# Intervals are summed in blocks that stay in a core's cache, and small (128 KiB a column) enough for
-# the allocator to use the same memory again.
+# Intervals are summed in blocks that stay in a core's cache, and that are small enough (128 KiB a
+# column) for the allocator to use the same memory again.
 BLOCK_ROWS = 16_000
 
 # Sensor period and step are read off about this many samples.
