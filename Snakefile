@@ -122,10 +122,11 @@ rule validation:
 
 
 # Snakemake runs a rule again when its script changes, but not when the library behind it does.
+library = provenance.Library()
 for each in workflow.rules:
     if each.script:
         code = Path(each.basedir.get_path_or_uri(secret_free=True), each.script)
-        each.set_params(code=provenance.fingerprint(code))
+        each.set_params(code=library.fingerprint(code))
 
 
 onsuccess:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from footprint import __version__
-from footprint.provenance import LIBRARY, describe, fingerprint, imported_files
+from footprint.provenance import LIBRARY, Library, describe
 
 FILES = {
     "lib/__init__.py": "VERSION = 1",
@@ -29,9 +29,13 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def fingerprint(script: Path, *, library: Path) -> str:
+    return Library(library).fingerprint(script)
+
+
 def files(project: Path, script: str) -> set[str]:
     (project / "scripts/x.py").write_text(script)
-    found = imported_files(project / "scripts/x.py", library=project / "lib")
+    found = Library(project / "lib").files_behind(project / "scripts/x.py")
     return {each.relative_to(project / "lib").as_posix() for each in found}
 
 
@@ -124,9 +128,9 @@ def test_does_not_depend_on_where_the_project_lies(project: Path, tmp_path: Path
 
 def test_sees_this_library(tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text("from footprint import provenance\n")
-    found = imported_files(tmp_path / "x.py")
+    found = Library().files_behind(tmp_path / "x.py")
     assert {LIBRARY / "__init__.py", LIBRARY / "provenance.py"} <= found
-    assert LIBRARY / "tables.py" not in found
+    assert LIBRARY / "energy.py" not in found
 
 
 def test_figures_say_what_they_show() -> None:

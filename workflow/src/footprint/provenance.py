@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,87 @@ from footprint import __version__
 LIBRARY = Path(__file__).parent
 
 
-def fingerprint(script: Path, *, library: Path = LIBRARY) -> str:
-    """Hash of every module of the library that a script imports, directly or through others.
-
-    The script itself is left out: Snakemake watches it. Imports inside functions and for type
-    checkers count. A package counts with its `__init__` and the data files beside it. Names that
-    are only put together at run time (`importlib.import_module(...)`) are not seen.
+class Library:
+    """The library as it is when first looked at: each file is read and parsed once.
 
     Args:
-        script: The script of a rule.
-        library: Folder of the library's top package.
+        folder: Folder of the library's top package.
     """
-    digest = hashlib.sha256()
-    for path in sorted(imported_files(script, library=library)):
-        digest.update(f"{path.relative_to(library).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
 
+    def __init__(self, folder: Path = LIBRARY) -> None:
+        self.folder = folder
+        self._imports: dict[tuple[Path, str], frozenset[Path]] = {}
+        self._named: dict[str, frozenset[Path]] = {}
+        self._beside: dict[Path, list[Path]] = {}
+        self._digests: dict[Path, bytes] = {}
 
-def imported_files(script: Path, *, library: Path = LIBRARY) -> set[Path]:
-    """Files of the library that a script depends on; keyed by path, since names may repeat."""
-    found: set[Path] = set()
-    queue = list(_modules_named(script, library, package=""))
-    while queue:
-        path = queue.pop()
-        if path not in found:
-            found.add(path)
-            if path.suffix == ".py":
-                package = ".".join(path.relative_to(library.parent).parent.parts)
-                queue.extend(_modules_named(path, library, package=package))
-    return found
+    def fingerprint(self, script: Path) -> str:
+        """Hash of every module of the library that a script imports, directly or through others.
+
+        The script itself is left out: Snakemake watches it. Imports inside functions and for type
+        checkers count. A package counts with its `__init__` and the data files beside it. Names
+        that are only put together at run time (`importlib.import_module(...)`) are not seen.
+
+        Args:
+            script: The script of a rule.
+        """
+        digest = hashlib.sha256()
+        for path in sorted(self.files_behind(script)):
+            digest.update(f"{path.relative_to(self.folder).as_posix()}\0".encode())
+            digest.update(self._digest(path))
+        return digest.hexdigest()[:16]
+
+    def files_behind(self, script: Path) -> set[Path]:
+        """Files of the library that a script depends on; keyed by path, since names may repeat."""
+        found: set[Path] = set()
+        queue = list(self._imported(script, package=""))
+        while queue:
+            path = queue.pop()
+            if path not in found:
+                found.add(path)
+                if path.suffix == ".py":
+                    package = ".".join(path.relative_to(self.folder.parent).parent.parts)
+                    queue.extend(self._imported(path, package=package))
+        return found
+
+    def _digest(self, path: Path) -> bytes:
+        if path not in self._digests:
+            self._digests[path] = hashlib.sha256(path.read_bytes()).digest()
+        return self._digests[path]
+
+    def _imported(self, path: Path, *, package: str) -> frozenset[Path]:
+        """Files that one file imports; `package` is where its relative imports start."""
+        if (path, package) not in self._imports:
+            names = imported_names(path.read_text(encoding="utf-8"), package)
+            files = (self._files_of(name) for name in names)
+            self._imports[path, package] = frozenset().union(*files)
+        return self._imports[path, package]
+
+    def _files_of(self, name: str) -> frozenset[Path]:
+        """A module's file and those of the packages that hold it; other names have none."""
+        if name not in self._named:
+            top, *parts = name.split(".")
+            self._named[name] = frozenset(self._below(parts) if top == self.folder.name else ())
+        return self._named[name]
+
+    def _below(self, parts: list[str]) -> Iterator[Path]:
+        folder = self.folder
+        yield from self._package_files(folder)
+        for part in parts:
+            yield from (each for each in [folder / f"{part}.py"] if each.is_file())
+            folder /= part
+            yield from self._package_files(folder)
+
+    def _package_files(self, folder: Path) -> list[Path]:
+        """The `__init__` of a package and the data files beside it."""
+        if folder not in self._beside:
+            self._beside[folder] = [
+                each
+                for each in (folder.iterdir() if folder.is_dir() else ())
+                if each.is_file()
+                and (each.name == "__init__.py" or each.suffix not in {".py", ".pyc"})
+            ]
+        return self._beside[folder]
 
 
 def describe(config: Mapping[str, Any]) -> str:
@@ -67,36 +117,7 @@ def describe(config: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _modules_named(path: Path, library: Path, *, package: str) -> Iterator[Path]:
-    """Files of the library that one file imports; `package` is where its relative imports start."""
-    for name in _imported_names(path.read_text(encoding="utf-8"), package):
-        top, *parts = name.split(".")
-        if top == library.name:
-            yield from _files_of(library, parts)
-
-
-def _files_of(library: Path, parts: list[str]) -> Iterator[Path]:
-    """A module's file and those of the packages that hold it; other names have none."""
-    folder = library
-    yield from _package_files(folder)
-    for part in parts:
-        yield from (each for each in [folder / f"{part}.py"] if each.is_file())
-        folder /= part
-        yield from _package_files(folder)
-
-
-def _package_files(folder: Path) -> Iterator[Path]:
-    """The `__init__` of a package and the data files beside it."""
-    if folder.is_dir():
-        for each in folder.iterdir():
-            if each.is_file() and (
-                each.name == "__init__.py" or each.suffix not in {".py", ".pyc"}
-            ):
-                yield each
-
-
-@lru_cache(maxsize=1024)
-def _imported_names(text: str, package: str) -> frozenset[str]:
+def imported_names(text: str, package: str) -> frozenset[str]:
     """Absolute dotted names that a source text imports, as modules or from modules."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
