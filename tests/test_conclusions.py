@@ -120,6 +120,41 @@ def text(
     return said.replace("\u00a0", " ")
 
 
+def brief(nodes: list[tuple[Any, ...]] = NODES, ratios: list[dict[str, Any]] | None = None) -> str:
+    own = [ratio("paper", "singing")] if ratios is None else ratios
+    return conclusions.opening(
+        frame(tables.Levels, LEVELS),
+        paper_frames.node_energy_frame(nodes),
+        frame(tables.PhaseRatio, own),
+        site="nancy",
+        simulated=False,
+    ).replace("\u00a0", " ")
+
+
+def test_the_report_opens_on_the_three_conclusions_alone() -> None:
+    site, teams, development = brief().splitlines()
+    assert site.startswith("1. The nodes of nancy drew **1.40 MWh** in")
+    assert "**29 %** of it (400 kWh) served no job" in site
+    assert teams == "2. **speech** used most: **720 kWh** on GPU nodes, by 1 200 jobs of 5 people."
+    assert development.startswith("3. For the 1 paper of this study, development took **18.9 times")
+    assert "|" not in brief()
+
+
+def test_in_brief_too_what_is_not_known_is_said() -> None:
+    site, _, development = brief(nodes=[], ratios=[]).splitlines()
+    assert site == "1. No energy was measured, so nothing can be said."
+    assert development.startswith("3. No ratio is known")
+
+
+def test_a_headline_that_rests_on_assumptions_says_so() -> None:
+    assumed = ratio("paper", "singing", role_basis="assumed")
+    said = "the training of the reported model, which is assumed to be the largest. Published"
+    assert said in brief(ratios=[assumed])
+    both = [assumed, ratio("paper", "speech", ratio=3.0)]
+    assert "model, which for 1 of them is assumed to be the largest." in text(ratios=both)
+    assert "is assumed to be" not in text()
+
+
 def test_the_site_with_its_idle_hardware_and_its_gpu_nodes() -> None:
     said = text()
     assert said.startswith("# What nancy used in 14 days\n\n" + PROVENANCE)

@@ -166,6 +166,12 @@ def test_it_opens_on_what_was_studied(visit: Visit) -> None:
     said = visit.page.locator("#app .prose").inner_text()
     assert "from 2025-" in said
     assert "simulated site" in said
+    # the conclusions and the energy by class come first, and can be seen: nothing is cut off
+    box = visit.page.locator("#app .prose").bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert visit.page.locator("#app .prose ol").first.locator("li").count() == 3
+    assert visit.page.locator("#app .prose .opening svg").is_visible()
     # every category in the menu is told on the first page, by its name
     for category in visit.page.evaluate("Object.keys(categories)"):
         name = category.partition(" ")[2]

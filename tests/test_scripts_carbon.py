@@ -116,7 +116,15 @@ def test_the_study_and_its_hardware_are_tabulated(
     params = {"provenance": PROVENANCE}
     names = ("levels", "node_energy", "ratio")
     wanted = {name: inputs[name] for name in names}
-    run("tabulate_study", input=wanted, output=table_paths(tmp_path), params=params)
+    run(
+        "tabulate_study",
+        input=wanted,
+        output=table_paths(tmp_path) | {"opening": tmp_path / "opening.html"},
+        params=params | {"site": "<nancy>", "simulated": True},
+    )
+    brief = (tmp_path / "opening.html").read_text(encoding="utf-8")
+    assert brief.count("<li>") == 3
+    assert "The nodes of the simulated site &lt;nancy&gt; drew <strong>" in brief
     assert "Serving no job" in (tmp_path / "table.csv").read_text()
     run(
         "tabulate_hardware",

@@ -89,7 +89,13 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_every_output_exists(done: Study) -> None:
     made = digests(done.folder / "results")
-    expected = {"summary.md", "active_users.parquet", "carbon.parquet", "notable_models.parquet"}
+    expected = {
+        "summary.md",
+        "opening.html",
+        "active_users.parquet",
+        "carbon.parquet",
+        "notable_models.parquet",
+    }
     expected |= {"levels.parquet", "estimates/jobs.parquet", "estimates/ratios.parquet"}
     expected |= {f"energy/{name}.parquet" for name in ENERGY}
     expected |= {f"energy/{name}.parquet" for name in ("gates", "occupancy", "simulation_check")}

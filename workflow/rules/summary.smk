@@ -4,6 +4,7 @@ REQUIRED INPUTS: levels, energies of jobs and nodes, hardware, development besid
 OUTPUTS:
     carbon      results/carbon.parquet                                     carbon by named factors
     summary     results/summary.md                                         conclusions in words
+    opening     results/opening.html                                       the same in brief
     tables      results/tables/{study_summary,hardware,carbon}.{csv,html,tex}
 """
 
@@ -62,7 +63,7 @@ rule write_summary:
 
 
 rule tabulate_study:
-    """The study in numbers: nodes, where their energy went, who used it, what for."""
+    """The study in numbers: nodes, where their energy went, who used it, what for; and in brief."""
     input:
         levels=rules.build_levels.output.levels,
         node_energy=rules.gather_energy.output.nodes,
@@ -76,6 +77,7 @@ rule tabulate_study:
         ),
         csv="<results>/tables/study_summary.csv",
         tex="<results>/tables/study_summary.tex",
+        opening="<results>/opening.html",  # what the report opens on
     log:
         "<logs>/tabulate_study.log",
     benchmark:
@@ -83,6 +85,8 @@ rule tabulate_study:
     conda:
         "../../envs/footprint.yaml"
     params:
+        site=STUDY.site,
+        simulated=STUDY.simulated,
         provenance=PROVENANCE,
     script:
         "../scripts/tabulate_study.py"

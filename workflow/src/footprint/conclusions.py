@@ -1,4 +1,4 @@
-"""`results/summary.md`: the three conclusions of the talk with this study's numbers.
+"""The three conclusions of the talk with this study's numbers: `results/summary.md`, and in short.
 
 C. Douwes' talk (GreenDays 2025) concludes: count the hardware that idles, count what a team draws,
 and count development beside the training that is reported. Each is said here with what stands
@@ -68,6 +68,33 @@ def text(
         *_appendix(measured, ratio, carbon, simulated=simulated, pue=pue),
     ]
     return "\n\n".join(parts).replace(style.THIN_SPACE, "\u00a0") + "\n"
+
+
+def opening(
+    levels: pl.DataFrame,
+    node_energy: pl.DataFrame,
+    ratio: pl.DataFrame,
+    *,
+    site: str,
+    simulated: bool,
+) -> str:
+    """The conclusions as a numbered list in Markdown, a sentence or two each, for the report.
+
+    Args:
+        levels: `tables.Levels`.
+        node_energy: `tables.NodeEnergy`.
+        ratio: `tables.PhaseRatio`.
+        site: Name of the site.
+        simulated: Whether the site is a simulated one.
+    """
+    measured = levels.filter(pl.col("method") == METHOD)
+    where = f"the simulated site {site}" if simulated else site
+    sections = [_site(measured, node_energy, where), _projects(measured), _development(ratio)]
+    points = [
+        " ".join(said for said in after if "**" in said) or after[0] for _, *after in sections
+    ]
+    lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
+    return "\n".join(lines).replace(style.THIN_SPACE, "\u00a0") + "\n"
 
 
 _SIMULATED = (
@@ -190,7 +217,7 @@ def _development(ratio: pl.DataFrame) -> list[str]:
         noun = "papers" if len(papers) > 1 else "paper"
         said.append(
             f"For the {len(papers)} {noun} of this study, development took **{many} times** "
-            f"the training of the reported model. Published: {PUBLISHED}."
+            f"the training of the reported model{_assumed(papers)}. Published: {PUBLISHED}."
         )
     said.append(
         f"{DEFINITION} The range is over the thresholds of the rules × 0.5, 1 and 2; *all unknown* "
@@ -204,6 +231,13 @@ def _development(ratio: pl.DataFrame) -> list[str]:
         *(_ratio_line(row) for row in rows.iter_rows(named=True)),
     ]
     return [head, *said, "\n".join(table)]
+
+
+def _assumed(papers: pl.DataFrame) -> str:
+    """What the headline owes to papers of which no label names the reported training."""
+    n = len(papers.filter(pl.col("role_basis") == "assumed"))
+    many = "" if n == len(papers) else f" for {n} of them"
+    return f", which{many} is assumed to be the largest" if n else ""
 
 
 def _times(value: float | None) -> str:
