@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from integrate_energy import best
+from measuring import best
 
 from footprint.phases import evidence, kinds, runs
 from footprint.tables.phases import N_LEVELS

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from integrate_energy import best
+from measuring import best
 
 from footprint import hardware, nodes, tables
 from footprint.estimators import facts, registry

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from integrate_energy import best
+from measuring import best
 
 from footprint import power_months
 from footprint.site import kwollect, pieces

@@ -99,11 +99,20 @@ def reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
             for path, of in zip(paths, places, strict=True)
             if node in of
         ]
-        if len(months) > 1:
-            return pl.concat(months).unique("timestamp").sort("timestamp")
-        return months[0] if months else none
+        return _joined(months) if months else none
 
     return read
+
+
+def _joined(months: list[pl.DataFrame]) -> pl.DataFrame:
+    """Samples of successive months, each from where the one before ends."""
+    months = sorted(months, key=lambda month: month["timestamp"][0])
+    parts = months[:1]
+    for month in months[1:]:
+        reached = parts[-1]["timestamp"][-1]
+        later = month[month["timestamp"].search_sorted(reached, side="right") :]
+        parts += [later] if len(later) else []
+    return pl.concat(parts)
 
 
 def _places(path: str | Path) -> dict[str, tuple[int, int]]:

@@ -313,14 +313,16 @@ def histograms(
         A row an interval, `N_LEVELS` columns.
     """
     cuts_us = np.unique(np.concatenate([starts_us, stops_us]))
-    between = np.searchsorted(cuts_us, times_us, side="right")
+    from_cut = np.searchsorted(times_us, cuts_us, side="left")
+    n_between = np.diff(from_cut, prepend=0, append=len(times_us))
+    between = np.repeat(np.arange(len(cuts_us) + 1), n_between)
     # sums of whole microseconds are exact in doubles up to 2^53, which is 285 years
     counted = np.bincount(
         between * N_LEVELS + bins, weights=length_us, minlength=(len(cuts_us) + 1) * N_LEVELS
     )
     running = np.cumsum(counted.reshape(-1, N_LEVELS), axis=0)
     # the sample before a cut counts beyond it: take off what lies there
-    last = np.searchsorted(times_us, cuts_us, side="left") - 1
+    last = from_cut - 1
     row = np.flatnonzero(last >= 0)
     beyond_us = times_us[last[row]] + length_us[last[row]] - cuts_us[row]
     running[row, bins[last[row]]] -= np.maximum(beyond_us, 0)
