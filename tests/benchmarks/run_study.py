@@ -1,0 +1,119 @@
+"""What planning costs, and how much of a run is Snakemake's own work.
+
+    uv run python tests/benchmarks/run_study.py --cores 2
+
+Plans a study of 14 clusters and 24 months (`snakemake -n`), the best of three, then makes every
+result of the default study in a folder of its own. Prints jobs, seconds, the processor seconds of
+Snakemake's process (parsing, planning, scheduling, bookkeeping) and those of all that it started,
+starts of interpreters included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+N_CLUSTERS = 14
+LARGE = {
+    "study": {"site": "nancy", "start": "2023-01-01", "end": "2025-01-01"},
+    "source": {"kind": "exports", "directory": "saved"},
+    "privacy": {"key": "name.key"},
+    "download": {"devices": []},
+    "labels": {"files": []},
+}
+# Snakemake in this process, which then says what it and its children used.
+MEASURED = """
+import json, resource, sys
+from snakemake.cli import main
+try:
+    main(sys.argv[2:])
+except SystemExit as end:
+    status = end.code
+used = {name: sum(resource.getrusage(getattr(resource, name))[:2])
+        for name in ("RUSAGE_SELF", "RUSAGE_CHILDREN")}
+open(sys.argv[1], "w").write(json.dumps(used))
+sys.exit(status)
+"""
+
+
+class Run(NamedTuple):
+    """One run: jobs, seconds of the clock, processor seconds of Snakemake and of its children."""
+
+    n_jobs: int
+    wall_s: float
+    own_s: float
+    children_s: float
+
+
+def snakemake(folder: Path, *options: str) -> Run:
+    """Run the workflow in a folder."""
+    used = folder / "used.json"
+    command = [sys.executable, "-c", MEASURED, str(used), "--snakefile", str(ROOT / "Snakefile")]
+    begin = time.perf_counter()
+    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True)
+    wall_s = time.perf_counter() - begin
+    told = done.stdout + done.stderr
+    if done.returncode:
+        raise SystemExit(told[-3000:])
+    [n_jobs, *_] = re.findall(r"^total\s+(\d+)", told, re.M)
+    seconds = json.loads(used.read_text())
+    return Run(int(n_jobs), wall_s, seconds["RUSAGE_SELF"], seconds["RUSAGE_CHILDREN"])
+
+
+def default_study(folder: Path) -> Path:
+    """A folder with the default study."""
+    folder.mkdir()
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["labels"]["files"] = [str(ROOT / each) for each in config["labels"]["files"]]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def large_study(folder: Path) -> Path:
+    """A folder with a study of saved files, as far as they are looked at before a run."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(LARGE))
+    (folder / "name.key").write_text("0123456789abcdef" * 4)
+    nodes = [{"uid": f"c{number}-1", "architecture": {}} for number in range(N_CLUSTERS)]
+    for kind, text in {"nodes": json.dumps({"items": nodes}), "jobs": "{}", "power": "[]"}.items():
+        (folder / "saved" / kind).mkdir(parents=True)
+        (folder / "saved" / kind / "page.json").write_text(text)
+    return folder
+
+
+def main() -> None:
+    """Plan the large study, run the default one, print both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--plan-only", action="store_true")
+    arguments = parser.parse_args()
+    print(f"{'':<24}{'jobs':>6}{'wall s':>9}{'Snakemake CPU s':>17}{'jobs CPU s':>12}")
+    with tempfile.TemporaryDirectory() as name:
+        large = large_study(Path(name, "large"))
+        plans = [snakemake(large, "--dry-run") for _ in range(3)]
+        show(f"{N_CLUSTERS} clusters x 24 months", min(plans, key=lambda plan: plan.wall_s))
+        if not arguments.plan_only:
+            default = default_study(Path(name, "default"))
+            show("default study", snakemake(default, "--cores", str(arguments.cores)))
+
+
+def show(name: str, run: Run) -> None:
+    """A line of the table."""
+    print(
+        f"{name:<24}{run.n_jobs:>6}{run.wall_s:>9.1f}{run.own_s:>17.1f}{run.children_s:>12.1f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
