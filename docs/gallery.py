@@ -281,7 +281,9 @@ def drawn(table: Table) -> Figure:
 
 
 def _broken(header: str) -> list[str]:
-    return textwrap.wrap(header, HEADER_LETTERS, break_long_words=False) or [""]
+    # a unit of two words, as (node h), stays together
+    whole = re.sub(r"\([^)]*\)$", lambda unit: unit[0].replace(" ", "\u00a0"), header)
+    return textwrap.wrap(whole, HEADER_LETTERS, break_long_words=False) or [""]
 
 
 def _short(text: str) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from paper_frames import PROVENANCE, START
 from test_estimate_figures import panel
 
-from footprint import levels, tables
+from footprint import levels, periods, tables
 from footprint.figures import concentration, energy_over_time, paper_runs, style, time_axis
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -270,13 +270,13 @@ class TestPaperRuns:
 class TestEnergyOverTime:
     @pytest.mark.parametrize(("days", "step"), [(2, "1d"), (92, "1d"), (93, "1w"), (1100, "1mo")])
     def test_the_length_of_the_study_chooses_the_bars(self, days: int, step: str) -> None:
-        assert energy_over_time.period(START, end(days)) == step
+        assert periods.period(START, end(days)) == step
 
     def test_a_cut_week_is_as_high_as_a_whole_one(self) -> None:
         # Tuesday 4 March to Saturday 14 June 2025: 6 days, 13 weeks, 6 days
         start, stop = START + timedelta(days=1), datetime(2025, 6, 15, tzinfo=UTC)
         nodes = nodes_frame(104).filter(pl.col("day") >= start.date())
-        found = energy_over_time.by_period(nodes, start=start, end=stop)
+        found = periods.by_period(nodes, start=start, end=stop)
         jobs = found.filter(pl.col("class") == "job")
         days = (jobs["ends_at"] - jobs["begins_at"]).dt.total_days().to_list()
         assert days == [6, *[7] * 13, 6]

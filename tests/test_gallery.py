@@ -184,6 +184,10 @@ def test_a_table_is_drawn_with_its_numbers(read: Any) -> None:
     assert picture.tobytes() == again.tobytes()
 
 
+def test_a_unit_of_two_words_is_not_broken() -> None:
+    assert GALLERY["_broken"]("Without data (node h)") == ["Without", "data", "(node\u00a0h)"]
+
+
 def test_rows_that_are_not_shown_are_counted(read: Any) -> None:
     most = GALLERY["MOST_ROWS"]
     table = GALLERY["Table"](report_tables.html(SMALL, provenance=PROVENANCE))

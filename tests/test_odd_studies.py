@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import polars as pl
 import pytest
 from figure_checks import assert_legible, texts, title, words
 from matplotlib.figure import Figure
-from odd_frames import APRIL, SILENT, STUDIES, Results, made_of
+from odd_frames import APRIL, DAYS, SILENT, STUDIES, Results, made_of
+from paper_frames import START
 from test_report_tables import SET_ASIDE, Page, written
 
-from footprint import estimate_tables, phase_tables, reader_tables, summary
+from footprint import estimate_tables, phase_tables, reader_tables, summary, usage, usage_tables
 from footprint.figures import methods
 from footprint.report_tables import ReaderTable
 
@@ -34,6 +36,16 @@ def tabulated(made: Results) -> Iterator[ReaderTable]:
     yield estimate_tables.estimators_table(made.ratios, study.estimates.lazy())
     yield phase_tables.phases_table(made.phases)
     yield phase_tables.evaluation_table(made.evaluation)
+    yield from used(made)
+
+
+def used(made: Results) -> Iterator[ReaderTable]:
+    window = {"start": START, "end": START + timedelta(days=DAYS)}
+    jobs = made.study.job_energy.lazy()
+    users = usage.table(jobs, **window, history=None, statistics=None, minimum_group=3)
+    yield usage_tables.active_users_table(users, site="nancy")
+    yield usage_tables.concentration_table(made.study.job_energy, made.runs)
+    yield usage_tables.energy_over_time_table(made.study.node_energy, **window)
 
 
 Made = tuple[str, Results, dict[str, Figure]]
@@ -78,6 +90,26 @@ def test_every_table_is_whole(odd: Made, tmp_path: Path) -> None:
         assert header.endswith("Source")
         assert len(rows) == len(table.rows)
         assert not NOT_A_NUMBER.search(files["csv"]), table.name
+
+
+def test_tables_of_use_say_what_is_not_known(odd: Made) -> None:
+    study, made, _ = odd
+    users, shares, course = used(made)
+    (window,) = users.rows.to_dicts()
+    few = study in {"one_user", "no_jobs"}
+    assert window["meaning"] == ("not shown, fewer than 3 known" if few else "a lower bound")
+    assert (window["n_users"] is None) is few
+    silent = "No job of the study ran on a node with power readings."
+    assert shares.note.startswith(silent) is (study in SILENT)
+    assert ("all measured" in shares.rows["name"]) is (study not in SILENT)
+    dark = {"no_power_at_all", "only_an_unmeasured_cluster"}
+    assert course.note.startswith("No node of the study has power readings") is (study in dark)
+    days = course.rows.filter(~pl.col("is_total"))
+    assert len(days) == DAYS
+    unknown = days["energy_kwh"].null_count()
+    # from April on, and all of it where nothing was measured
+    assert unknown == {"a_month_without_power": 13}.get(study, DAYS if study in dark else 0)
+    assert days.filter(pl.col("energy_kwh").is_null())["measured_frac"].to_list() == [0.0] * unknown
 
 
 def test_the_summary_is_told(odd: Made, tmp_path: Path) -> None:

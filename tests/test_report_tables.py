@@ -160,6 +160,24 @@ def test_latex_of_a_small_table() -> None:
     )
 
 
+def test_a_table_longer_than_a_page_is_several_floats_in_latex() -> None:
+    days = [f"day {i}" for i in range(1, 61)]
+    rows = pl.DataFrame({"who": days, "group": ["a"] * 20 + ["b"] * 40, "kwh": [1.0] * 60})
+    long = dataclasses.replace(SMALL, rows=rows, columns=SMALL.columns[:2])
+    text = report_tables.latex(long, provenance="nancy")
+    first, second = (part for part in text.split(r"\begin{table}[htbp]") if part)
+    assert [len(re.findall("day", part)) for part in (first, second)] == [30, 30]
+    # one number, one label, and the note once below the last
+    assert r"\addtocounter{table}{-1}" in second
+    assert r"\caption{Costs \& 50 \% of it (continued)}" in second
+    assert text.count(r"\label") == text.count(r"\addtocounter") == 1
+    assert text.count("A\\_note.") == second.count("A\\_note.") == 1
+    # each has its header, and the name of the group that goes on
+    assert text.count(r"\toprule") == text.count("(kWh)") == 2
+    assert [part.count(r"\emph{b}") for part in (first, second)] == [1, 1]
+    assert r"\addtocounter" not in report_tables.latex(SMALL, provenance="nancy")
+
+
 def test_html_of_a_small_table() -> None:
     page = Page(report_tables.html(SMALL, provenance=PROVENANCE))
     cells = [[cell.replace("\u2009", " ") for cell in row] for row in page.rows]

@@ -1,4 +1,4 @@
-"""Scripts of the figures of time and of concentration, run as their rules run them."""
+"""Scripts of figures and tables of time and of concentration, run as their rules run them."""
 
 from __future__ import annotations
 
@@ -102,6 +102,33 @@ def test_a_figure_is_written(
     for path in paths.values():
         assert path.stat().st_size > 1000
     assert said in (tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rule", "inputs", "params", "said"),
+    [
+        ("tabulate_energy_over_time", ["node_energy"], DATES, "2025-03-16"),
+        ("tabulate_concentration", ["job_energy", "runs"], {}, "fewest with half of the energy"),
+    ],
+)
+def test_a_table_is_written(
+    run: Run,
+    results: dict[str, str],
+    tmp_path: Path,
+    rule: str,
+    inputs: list[str],
+    params: dict[str, str],
+    said: str,
+) -> None:
+    paths = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "tex")}
+    log = run(
+        rule,
+        input={name: results[name] for name in inputs},
+        output=paths,
+        params=params | {"provenance": PROVENANCE},
+    )
+    assert log == ""
+    assert all(said in path.read_text() for path in paths.values())
 
 
 def test_the_study_is_as_long_as_the_dates_say() -> None:

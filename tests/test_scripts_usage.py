@@ -48,7 +48,18 @@ def test_users_are_counted_and_drawn(run: Run, tmp_path: Path, statistics: bool)
         output=figure_paths(tmp_path),
         params={"site": "nancy", "provenance": PROVENANCE},
     )
+    tables_of = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "tex")}
+    log += run(
+        "tabulate_active_users",
+        input={"users": str(tmp_path / "users.parquet")},
+        output=tables_of,
+        params={"site": "nancy", "provenance": PROVENANCE},
+    )
     assert log == ""
+    csv = tables_of["csv"].read_text()
+    assert ("2024-01-01,2024-12-31,620,as given" in csv) is statistics
+    assert ("2024-04-28,2025-04-27,5,a lower bound" in csv) is not statistics
+    assert not any("login" in path.read_text() for path in tables_of.values())
     svg = (tmp_path / "figure.svg").read_text()
     assert ("620" in svg) is statistics
     assert ("at least 5" in svg) is not statistics

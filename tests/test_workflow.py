@@ -32,6 +32,7 @@ FIGURES += ("active_users", "models", "site_map")
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
 TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
 TABLES += ("carbon", "hardware", "study_summary")
+TABLES += ("active_users", "concentration", "energy_over_time")
 PHASES = ("evidence", "evaluation", "jobs", "ratio", "runs")
 
 
@@ -385,7 +386,14 @@ RATIO_ON = dict.fromkeys(
     ("compare_phases", "plot_phases", "tabulate_phases", "tabulate_study", "write_summary"), 1
 )
 RUNS_ON = RATIO_ON | dict.fromkeys(
-    ("classify_runs", "plot_energy_per_run", "plot_paper_runs", "plot_concentration"), 1
+    (
+        "classify_runs",
+        "plot_energy_per_run",
+        "plot_paper_runs",
+        "plot_concentration",
+        "tabulate_concentration",
+    ),
+    1,
 )
 EVIDENCE_ON = {"gather_evidence": 1, "evaluate_phases": 1, "tabulate_evaluation": 1} | RUNS_ON
 LEVELS_OF_POWER_ON = {"measure_power_levels": 3}
@@ -407,6 +415,7 @@ ENERGY_ON = (
         "plot_ratios": 1,
         "plot_simulation_check": 1,
         "tabulate_energy_by_class": 1,
+        "tabulate_energy_over_time": 1,
         "tabulate_estimators": 1,
         "tabulate_levels": 1,
         "tabulate_methods": 1,

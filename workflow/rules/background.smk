@@ -5,6 +5,7 @@ OUTPUTS:
     models      results/notable_models.parquet      notable AI models and what their training took
     users       results/active_users.parquet        distinct users in 12 months
     figures     results/figures/{models,active_users,site_map}.{pdf,svg,png}
+    table       results/tables/active_users.{csv,html,tex}
 """
 
 
@@ -98,6 +99,32 @@ rule plot_active_users:
         provenance=PROVENANCE,
     script:
         "../scripts/plot_active_users.py"
+
+
+rule tabulate_active_users:
+    """The same in numbers, and how much of each window is known."""
+    input:
+        users=rules.count_users.output.users,
+    output:
+        html=report(
+            "<results>/tables/active_users.html",
+            caption="../report/active_users_table.rst",
+            category="1 Site",
+            labels={"shows": "active users, table"},
+        ),
+        csv="<results>/tables/active_users.csv",
+        tex="<results>/tables/active_users.tex",
+    log:
+        "<logs>/tabulate_active_users.log",
+    benchmark:
+        "<benchmarks>/tabulate_active_users.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_active_users.py"
 
 
 rule plot_site_map:

@@ -95,6 +95,33 @@ rule plot_energy_over_time:
         "../scripts/plot_energy_over_time.py"
 
 
+rule tabulate_energy_over_time:
+    """The same in numbers, a row a day, week or month."""
+    input:
+        node_energy=rules.gather_energy.output.nodes,
+    output:
+        html=report(
+            "<results>/tables/energy_over_time.html",
+            caption="../report/energy_over_time_table.rst",
+            category="1 Site",
+            labels={"shows": "energy by class over time, table"},
+        ),
+        csv="<results>/tables/energy_over_time.csv",
+        tex="<results>/tables/energy_over_time.tex",
+    log:
+        "<logs>/tabulate_energy_over_time.log",
+    benchmark:
+        "<benchmarks>/tabulate_energy_over_time.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        start=STUDY.start,
+        end=STUDY.end,
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_energy_over_time.py"
+
+
 rule tabulate_energy_by_class:
     """Energy of each cluster by what its nodes were doing."""
     input:

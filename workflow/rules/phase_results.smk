@@ -5,7 +5,7 @@ OUTPUTS:
     ratio       results/phases/ratio.parquet                    development beside training
     evaluation  results/phases/evaluation.parquet               against the truth (simulated site)
     figures     results/figures/{name}.{pdf,svg,png}
-    tables      results/tables/{phases,evaluation}.{csv,html,tex}
+    tables      results/tables/{phases,concentration,evaluation}.{csv,html,tex}
 """
 
 
@@ -183,6 +183,32 @@ rule plot_concentration:
         provenance=PROVENANCE,
     script:
         "../scripts/plot_concentration.py"
+
+
+rule tabulate_concentration:
+    """Energy of the largest jobs and runs, and of jobs by duration."""
+    input:
+        job_energy=rules.gather_energy.output.jobs,
+        runs=rules.classify_runs.output.runs,
+    output:
+        html=report(
+            "<results>/tables/concentration.html",
+            caption="../report/concentration_table.rst",
+            category="1 Site",
+            labels={"shows": "share of energy by share of jobs, table"},
+        ),
+        csv="<results>/tables/concentration.csv",
+        tex="<results>/tables/concentration.tex",
+    log:
+        "<logs>/tabulate_concentration.log",
+    benchmark:
+        "<benchmarks>/tabulate_concentration.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        provenance=PROVENANCE,
+    script:
+        "../scripts/tabulate_concentration.py"
 
 
 rule tabulate_evaluation:

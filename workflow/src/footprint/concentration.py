@@ -8,7 +8,7 @@ correction for few values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import polars as pl
@@ -27,6 +27,9 @@ DURATIONS: Final[Mapping[str, float]] = {
     "over 3 days": float("inf"),
 }
 """Classes of duration by their upper ends, which belong to the next class."""
+
+LARGEST: Final = (1, 5, 10, 20, 50)
+"""Parts of the jobs in per cent, of which the energy is told."""
 
 
 def lorenz(energies_kwh: pl.Series) -> pl.DataFrame:
@@ -84,6 +87,17 @@ def fewest(energies_kwh: pl.Series, *, energy_frac: float = 0.5) -> int:
     # the n - k smallest leave that part to the k largest; 1e-12 is for rounding in the sums
     smallest = curve.filter(pl.col("energy_frac") <= 1 - energy_frac + 1e-12)
     return len(curve) - len(smallest)
+
+
+def of_largest(energies_kwh: pl.Series, counts: Iterable[int]) -> list[float | None]:
+    """Part of the energy that so many of the largest jobs together took.
+
+    Args:
+        energies_kwh: As in `lorenz`; nulls where that has no row.
+        counts: Numbers of jobs, each up to the number of those measured.
+    """
+    fractions = lorenz(energies_kwh)["energy_frac"]
+    return [1 - fractions[-1 - count] if len(fractions) else None for count in counts]
 
 
 def by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:

@@ -12,6 +12,12 @@ from footprint.summation import known_sum, total
 from footprint.tables import NODE_CLASSES
 from footprint.units import H_PER_S
 
+CLASSES_EXPLAINED = (
+    "Every joule of a node belongs to one class. Job: held by jobs. Stranded: the part of a partly "
+    "held node that nobody holds. Idle: on, without a job. Standby: below the threshold of power. "
+    "Unavailable: absent, suspected or in maintenance."
+)
+
 
 def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
     """Energy at each level: the site, its offset, queues, projects, people and papers.
@@ -107,10 +113,8 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
     ]
     note = (
-        "Every joule of a node belongs to one class. Job: held by jobs. Stranded: the part of a "
-        "partly held node that nobody holds. Idle: on, without a job. Standby: below the "
-        "threshold of power. Unavailable: absent, suspected or in maintenance. Energies are those "
-        "of the time with samples; measured is that part of the time."
+        f"{CLASSES_EXPLAINED} Energies are those of the time with samples; measured is that part "
+        "of the time."
     )
     residues = {
         "overcount_kwh": ("Counted again", "Counted again: by several jobs on one node."),

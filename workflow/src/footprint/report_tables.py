@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,9 @@ from great_tables import GT, loc, style
 
 THIN_SPACE = "\u2009"
 UNKNOWN = "–"
+
+MOST_ROWS = 50
+"""Of a table on a printed page, below its caption and above its note."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,17 +180,33 @@ def _tex(text: str) -> str:
 
 
 def latex(table: ReaderTable, *, provenance: str) -> str:
-    r"""A floating table for a document with `\usepackage{booktabs}`."""
+    r"""Floating tables for a document with `\usepackage{booktabs}`: one, or as many as it fills.
+
+    LaTeX breaks no float over pages, so that a table of many rows is given in parts of one number.
+    """
+    n_parts = max(1, -(-len(table.rows) // MOST_ROWS))
+    size = max(1, -(-len(table.rows) // n_parts))
+    parts = [replace(table, rows=table.rows.slice(i * size, size)) for i in range(n_parts)]
+    notes = [table.note, provenance]
+    return "".join(
+        _float(part, notes=notes if i == n_parts - 1 else [], is_continued=i > 0)
+        for i, part in enumerate(parts)
+    )
+
+
+def _float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> str:
     columns = [column for column in table.columns if column.printed]
     width = len(columns)
     shape = "".join("l" if column.decimals is None else "r" for column in columns)
     words = [_broken(column.header) for column in columns]
     deep = max(len(lines) for lines in words)
+    head = [rf"\caption{{{_tex(table.title)}}}", rf"\label{{tab:{table.name.replace('_', '-')}}}"]
+    if is_continued:
+        head = [r"\addtocounter{table}{-1}", rf"\caption{{{_tex(table.title)} (continued)}}"]
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",
-        rf"\caption{{{_tex(table.title)}}}",
-        rf"\label{{tab:{table.name.replace('_', '-')}}}",
+        *head,
         r"\scriptsize",
         r"\setlength{\tabcolsep}{1.9pt}",
         rf"\begin{{tabular}}{{@{{}}{shape}@{{}}}}",
@@ -216,15 +235,15 @@ def latex(table: ReaderTable, *, provenance: str) -> str:
         lines.append(
             " & ".join(rf"\textbf{{{text}}}" if is_total else text for text in texts) + r" \\"
         )
-    lines += [r"\bottomrule", r"\end{tabular}", "", r"\smallskip"]
-    lines += [
-        r"\begin{minipage}{\linewidth}\raggedright\scriptsize",
-        textwrap.fill(_tex(table.note), 100, break_long_words=False, break_on_hyphens=False),
-        "",
-        textwrap.fill(_tex(provenance), 100, break_long_words=False, break_on_hyphens=False),
-        r"\end{minipage}",
-        r"\end{table}",
-    ]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if notes:
+        folded = [
+            textwrap.fill(_tex(note), 100, break_long_words=False, break_on_hyphens=False)
+            for note in notes
+        ]
+        lines += ["", r"\smallskip", r"\begin{minipage}{\linewidth}\raggedright\scriptsize"]
+        lines += ["\n\n".join(folded), r"\end{minipage}"]
+    lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
 
 

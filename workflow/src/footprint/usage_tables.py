@@ -1,0 +1,269 @@
+"""The readers' tables of a site's use: its people, what few jobs took, its energy over time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from footprint import concentration, sites
+from footprint.periods import NAMES, by_period, period
+from footprint.reader_tables import CLASSES_EXPLAINED
+from footprint.report_tables import Column, ReaderTable
+from footprint.summation import known_sum, quotient, total
+from footprint.tables import NODE_CLASSES
+from footprint.tables.usage import USAGE_BASES
+
+
+def active_users_table(users: pl.DataFrame, *, site: str) -> ReaderTable:
+    """People in the 12 months before each point in time, and how much of them is known.
+
+    Args:
+        users: `tables.ActiveUsers`.
+        site: Site of the study.
+    """
+    counted = f"Users of {sites.town(site)}, counted from"
+    groups = {
+        "jobs": f"{counted} the study's jobs",
+        "history": f"{counted} a history of jobs",
+        "statistics": "The platform's own statistics",
+    }
+    basis = pl.col("basis").cast(pl.String)
+    meaning = (
+        pl.when(pl.col("fewer_than").is_not_null())
+        .then(
+            pl.format("not shown, fewer than {}", "fewer_than")
+            + pl.when("is_partial").then(pl.lit(" known")).otherwise(pl.lit(""))
+        )
+        .when(basis == "statistics")
+        .then(pl.lit("as given"))
+        .when("is_partial")
+        .then(pl.lit("a lower bound"))
+        .otherwise(pl.lit("all"))
+    )
+    rows = users.sort(basis.cast(pl.Enum(USAGE_BASES)), "until").with_columns(
+        basis.replace_strict(groups, return_dtype=pl.String).alias("group"),
+        _day(pl.col("since")).alias("first_day"),
+        _day(pl.col("until"), is_end=True).alias("last_day"),
+        meaning.alias("meaning"),
+    )
+    note = (
+        "A row is 12 months, first and last day included, in UTC: people with a job that held "
+        "something in them, each counted once. Rows do not add up: the same people come back. "
+        "Time known: the part of the 12 months of which jobs are known; where it is not all, there "
+        "were at least as many people. Fewer people than privacy.minimum_group are not shown as a "
+        "number. A dash: not known."
+    )
+    if users.is_empty():
+        note = f"No job with a start and an end is known: nobody can be counted. {note}"
+    columns = [
+        Column(name="first_day", header="First day"),
+        Column(name="last_day", header="Last day"),
+        Column(name="n_users", header="People", decimals=0),
+        Column(name="meaning", header="The number is"),
+        Column(name="known_frac", header="Time known", unit="%", decimals=1, scale=100),
+    ]
+    if rows["source"].count():
+        columns.append(Column(name="source", header="Given by"))
+    return ReaderTable(
+        name="active_users",
+        title="Active users in 12 months",
+        note=note,
+        rows=rows,
+        columns=columns,
+    )
+
+
+def _day(moment: pl.Expr, *, is_end: bool = False) -> pl.Expr:
+    """The day of a moment as text; an end is excluded, so that midnight ends the day before it."""
+    within = moment - timedelta(microseconds=1) if is_end else moment
+    return within.dt.strftime("%Y-%m-%d")
+
+
+def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
+    """Energy of the largest jobs and of the largest runs, and of jobs by duration.
+
+    Args:
+        jobs: `tables.JobEnergy`.
+        runs: `tables.Runs`.
+    """
+    held, ran = (each.filter(pl.col("duration_s") > 0) for each in (jobs, runs))
+    rows = [
+        _largest(held["energy_kwh"], "Jobs"),
+        _largest(ran["energy_kwh"], "Runs"),
+        _by_duration(held),
+    ]
+    note = (
+        "Jobs, or runs, by their measured energy: the largest 1 % are rounded up to whole ones, "
+        "and parts are of those measured. By time, inside the study: parts are of all jobs and of "
+        "the measured energy. In runs, resumed jobs and arrays of jobs are one. The Gini index is "
+        "0 where all take the same and near 1 where one takes all. Jobs that held nothing are "
+        "left out. What was not measured has an unknown energy, which is not 0."
+    )
+    if not held["energy_kwh"].count():
+        note = f"No job of the study ran on a node with power readings. {note}"
+    return ReaderTable(
+        name="concentration",
+        title="Energy of the largest jobs and runs, and of jobs by duration",
+        note=note,
+        rows=pl.concat(rows),
+        columns=[
+            Column(name="name", header="Which"),
+            Column(name="n", header="Number", decimals=0),
+            Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
+            Column(name="n_measured", header="Of them measured", decimals=0),
+            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=2),
+            Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
+        ],
+    )
+
+
+_VALUES = {
+    "name": pl.String(),
+    "n": pl.Int64(),
+    "n_measured": pl.Int64(),
+    "part_frac": pl.Float64(),
+    "energy_kwh": pl.Float64(),
+    "energy_frac": pl.Float64(),
+}
+
+
+def _largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
+    """Rows of the largest, of as few as have half of the energy, of all, and of those unknown."""
+    known, unknown = energies_kwh.count(), energies_kwh.null_count()
+    whole = energies_kwh.to_frame("kwh").select(known_sum(pl.col("kwh"))).item()
+    half, index = concentration.fewest(energies_kwh), concentration.gini(energies_kwh)
+    counts = {}
+    if half:
+        # in whole numbers: 0.07 x 100 is 7.000000000000001, which would be rounded up to 8
+        counts = {
+            f"largest {percent} %": -(-known * percent // 100) for percent in concentration.LARGEST
+        }
+        counts["fewest with half of the energy"] = half
+    if known:
+        counts["all measured"] = known
+    parts = concentration.of_largest(energies_kwh, counts.values())
+    rows: list[tuple[object, ...]] = [
+        (name, n, n, n / known, whole if part is None else part * whole, part)
+        for (name, n), part in zip(counts.items(), parts, strict=True)
+    ]
+    if unknown:
+        rows.append(("not measured", unknown, 0, None, None, None))
+    return pl.DataFrame(rows, _VALUES, orient="row").select(
+        pl.lit(
+            f"{what}, largest first"
+            if index is None
+            else f"{what}, largest first: Gini index {index:.2f}"
+        ).alias("group"),
+        *_VALUES,
+        is_total=pl.col("name") == "all measured",
+    )
+
+
+def _by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the classes of duration, and of all jobs."""
+    classes = concentration.by_duration(jobs.lazy()).select(
+        pl.col("duration").cast(pl.String).alias("name"),
+        pl.col("n_jobs").alias("n"),
+        "n_measured",
+        pl.col("job_frac").alias("part_frac"),
+        "energy_kwh",
+        "energy_frac",
+    )
+    n, measured = pl.col("n").sum(), pl.col("n_measured").sum()
+    every = classes.select(
+        pl.lit("all jobs").alias("name"),
+        n,
+        measured,
+        quotient(n, n).alias("part_frac"),
+        known_sum(pl.col("energy_kwh")),
+        quotient(measured, measured).alias("energy_frac"),
+    )
+    return pl.concat([classes, every]).select(
+        pl.lit("Jobs by the time that they held their nodes").alias("group"),
+        *("name", "n", "n_measured", "part_frac"),
+        # a class without jobs took nothing, one without measurement an unknown energy
+        pl.when(pl.col("n") > 0).then("energy_kwh").otherwise(0.0),
+        "energy_frac",
+        is_total=pl.col("name") == "all jobs",
+    )
+
+
+def energy_over_time_table(
+    node_energy: pl.DataFrame, *, start: datetime, end: datetime
+) -> ReaderTable:
+    """Energy of each day, week or month by what nodes were doing, and how much was measured.
+
+    Args:
+        node_energy: `tables.NodeEnergy`.
+        start: First moment of the study.
+        end: Moment at which it is over.
+    """
+    classes, step = by_period(node_energy, start=start, end=end), NAMES[period(start, end)]
+    present = [name for name in NODE_CLASSES if name in classes["class"].cast(pl.String)]
+    shown = [name for name in present if name != "no_data"]
+    note = (
+        f"{CLASSES_EXPLAINED} Energies are those of the time with samples; measured is that part "
+        "of the node time. What nodes drew in the time without data is unknown, which is not 0. "
+        "Days are in UTC."
+    )
+    if classes.is_empty():
+        note = f"The study has no node. {note}"
+    elif not classes["energy_kwh"].count():
+        note = f"No node of the study has power readings. {note}"
+    if step == "day":
+        days = [Column(name="first_day", header="Day")]
+    else:
+        days = [
+            Column(name="first_day", header="First day"),
+            Column(name="last_day", header="Last day", printed=False),
+        ]
+        note += f" Of a {step} that the study cuts, the days inside are counted."
+    columns = [
+        *days,
+        *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
+        Column(name="energy_kwh", header="All", unit="kWh", decimals=1),
+        Column(name="unmeasured_node_h", header="Without data", unit="node h", decimals=0),
+        Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+    ]
+    if step != "day":
+        daily = Column(
+            name="daily_kwh", header="All per day", unit="kWh", decimals=1, printed=False
+        )
+        columns.insert(-2, daily)
+    return ReaderTable(
+        name="energy_over_time",
+        title=f"Energy of each {step} by what the nodes were doing",
+        note=note,
+        rows=_periods(classes, shown, total_name=f"all {step}s"),
+        columns=columns,
+    )
+
+
+def _periods(classes: pl.DataFrame, shown: list[str], *, total_name: str) -> pl.DataFrame:
+    """A row for each period, and one for all, of the result of `by_period`."""
+    of_class, kwh, hours = pl.col("class"), pl.col("energy_kwh"), pl.col("node_h")
+    begin, stop = pl.col("begins_at").min(), pl.col("ends_at").max()
+    days = (stop - begin).dt.total_seconds() / 86400
+    sums = [
+        _day(begin).alias("first_day"),
+        _day(stop, is_end=True).alias("last_day"),
+        # where anything was measured, a class without time took nothing; elsewhere, none is known
+        *(
+            pl.when(kwh.count() > 0).then(total(kwh.filter(of_class == name))).alias(name)
+            for name in shown
+        ),
+        known_sum(kwh),
+        (known_sum(kwh) / days).alias("daily_kwh"),
+        total(hours.filter(of_class == "no_data")).alias("unmeasured_node_h"),
+        quotient(total(hours.filter(of_class != "no_data")), total(hours)).alias("measured_frac"),
+    ]
+    rows = classes.group_by(pl.col("begins_at").alias("period"), maintain_order=True).agg(sums)
+    every = classes.select(sums).head(len(rows))
+    named = every.with_columns(first_day=pl.lit(total_name), last_day=pl.lit(""))
+    return pl.concat(
+        [
+            rows.drop("period").with_columns(is_total=pl.lit(False)),
+            named.with_columns(is_total=pl.lit(True)),
+        ]
+    )
