@@ -10,7 +10,10 @@ from typing import Annotated
 try:
     import typer
 except ModuleNotFoundError:
-    raise SystemExit("footprint: this command needs `pip install 'footprint[pipeline]'`") from None
+    raise SystemExit(
+        "footprint: all but `footprint track` and `footprint report` need "
+        "`pip install 'footprint[pipeline]'`"
+    ) from None
 
 from footprint.errors import InputError
 
@@ -99,6 +102,26 @@ def labels(
         n = unlabelled.write(first, write, study, published=directory / "results")
         told += f"\n{write}: {n} drafts written, {len(first) - n} of these runs were there already."
     print(told)
+
+
+# Run before this module is loaded (`footprint.__main__`); here they are listed beside the others.
+_APART = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@app.command(context_settings=_APART)
+def track(context: typer.Context) -> None:
+    """Run a command as it is, with a record of it for the footprint of a paper."""
+    from footprint.tracker import command
+
+    command.main(context.args)
+
+
+@app.command(context_settings=_APART)
+def report(context: typer.Context) -> None:
+    """Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."""
+    from footprint.tracker import report as reporting
+
+    raise typer.Exit(reporting.main(context.args))
 
 
 def _files(configfile: list[Path]) -> list[Path]:

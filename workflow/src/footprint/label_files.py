@@ -17,15 +17,25 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from footprint import tables
 from footprint.errors import InputError
+from footprint.vocabulary import ALLOWED, KINDS, ROLES, STATEMENTS
 
-KINDS, ROLES = tables.KINDS, tables.ROLES
-PHASES = tuple(phase for phase in tables.PHASES if phase != "unknown")
-
-STATEMENTS = ("paper", "kind", "role", "phase")
+PHASES = ALLOWED["phase"]
 SELECTORS = ("jobs", "job_id", "array", "chain", "user", "name", "command", "from", "to")
-ALLOWED = {"kind": KINDS, "role": ROLES, "phase": PHASES}
+
+
+__all__ = [
+    "ALLOWED",
+    "KINDS",
+    "PHASES",
+    "ROLES",
+    "SELECTORS",
+    "STATEMENTS",
+    "Label",
+    "extend",
+    "read",
+    "regex",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,10 @@ from pathlib import Path
 import polars as pl
 from great_tables import GT, loc, style
 
-THIN_SPACE = "\u2009"
+from footprint.tex import THIN_SPACE, escaped
+
+__all__ = ["THIN_SPACE", "UNKNOWN", "Column", "ReaderTable", "csv", "html", "latex", "write"]
+
 UNKNOWN = "–"
 
 MOST_ROWS = 50
@@ -153,32 +156,6 @@ def html(table: ReaderTable, *, provenance: str) -> str:
     return drawn.as_raw_html(make_page=True)
 
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    THIN_SPACE: r"\,",
-    "\u2212": r"$-$",
-    "–": "--",
-    "’": "'",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-}
-
-
-def _tex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
-
-
 def latex(table: ReaderTable, *, provenance: str) -> str:
     r"""Floating tables for a document with `\usepackage{booktabs}`: one, or as many as it fills.
 
@@ -200,9 +177,9 @@ def _float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> s
     shape = "".join("l" if column.decimals is None else "r" for column in columns)
     words = [_broken(column.header) for column in columns]
     deep = max(len(lines) for lines in words)
-    head = [rf"\caption{{{_tex(table.title)}}}", rf"\label{{tab:{table.name.replace('_', '-')}}}"]
+    head = [rf"\caption{{{escaped(table.title)}}}", rf"\label{{tab:{table.name.replace('_', '-')}}}"]
     if is_continued:
-        head = [r"\addtocounter{table}{-1}", rf"\caption{{{_tex(table.title)} (continued)}}"]
+        head = [r"\addtocounter{table}{-1}", rf"\caption{{{escaped(table.title)} (continued)}}"]
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",
@@ -215,9 +192,9 @@ def _float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> s
     for depth in range(deep):
         # Headers stand on the last line, above their unit.
         row = [(["" for _ in range(deep - len(each))] + each)[depth] for each in words]
-        lines.append(" & ".join(_tex(word) for word in row) + r" \\")
+        lines.append(" & ".join(escaped(word) for word in row) + r" \\")
     if any(column.unit for column in columns):
-        units = [f"({_tex(column.unit)})" if column.unit else "" for column in columns]
+        units = [f"({escaped(column.unit)})" if column.unit else "" for column in columns]
         lines.append(" & ".join(units) + r" \\")
     groups = table.rows["group"].to_list() if "group" in table.rows.columns else []
     before: str | None = None
@@ -228,17 +205,19 @@ def _float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> s
         if groups and groups[place] != before:
             before = groups[place]
             lines += [r"\midrule"] if place else []
-            lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{_tex(before or '')}}}}} \\")
+            lines.append(
+                rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{escaped(before or '')}}}}} \\"
+            )
         elif is_total and place:
             lines.append(r"\midrule")
-        texts = [_tex(cell) for cell in cells]
+        texts = [escaped(cell) for cell in cells]
         lines.append(
             " & ".join(rf"\textbf{{{text}}}" if is_total else text for text in texts) + r" \\"
         )
     lines += [r"\bottomrule", r"\end{tabular}"]
     if notes:
         folded = [
-            textwrap.fill(_tex(note), 100, break_long_words=False, break_on_hyphens=False)
+            textwrap.fill(escaped(note), 100, break_long_words=False, break_on_hyphens=False)
             for note in notes
         ]
         lines += ["", r"\smallskip", r"\begin{minipage}{\linewidth}\raggedright\scriptsize"]

@@ -37,9 +37,6 @@ from footprint.tables.estimates import (
 )
 from footprint.tables.models import NotableModels
 from footprint.tables.phases import (
-    KINDS,
-    PHASES,
-    ROLES,
     Labelled,
     PhaseEvaluation,
     PhaseOfJob,
@@ -61,6 +58,7 @@ from footprint.tables.raw import (
 )
 from footprint.tables.revealed import Logins
 from footprint.tables.usage import ActiveUsers
+from footprint.vocabulary import KINDS, PHASES, ROLES
 
 __all__ = [
     "KINDS",

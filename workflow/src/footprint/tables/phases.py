@@ -6,21 +6,10 @@ import dataframely as dy
 import polars as pl
 
 from footprint.tables.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
+from footprint.vocabulary import KINDS, PHASES, ROLES
 
 N_LEVELS = 40
 """Steps of the histograms of power: 0.025 of the range from idle to the highest power."""
-
-KINDS = (
-    "interactive",
-    "debug",
-    "idle_hold",
-    "preprocessing",
-    "training_run",
-    "inference_run",
-    "unknown",
-)
-ROLES = ("reported", "other")
-PHASES = ("training", "inference", "development", "unknown")
 
 
 class PowerLevels(dy.Schema):

@@ -1,0 +1,278 @@
+"""`footprint track`: the command goes on as if nothing stood before it, and is recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tracking import QUICK, SOURCE, TRACK, environment, ledger, only_run, track, until
+
+from footprint import __version__
+
+CATCHES = """
+import signal, sys, time
+def told(number, frame):
+    print("caught", signal.Signals(number).name, flush=True)
+    sys.exit(7)
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+    signal.signal(number, told)
+print("ready", flush=True)
+time.sleep(60)
+"""
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 255])
+def test_the_exit_status_is_that_of_the_command(tmp_path: Path, status: int) -> None:
+    done = track(tmp_path, "--", "sh", "-c", f"exit {status}")
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+    run = only_run(tmp_path)
+    assert (run.end, run.exit_status, run.signal) == ("stopped", status, None)
+
+
+def test_the_streams_are_those_of_the_command(tmp_path: Path) -> None:
+    given = bytes(range(256)) * 1000
+    words = ["sh", "-c", "cat; cat /dev/null >&2; printf 'to\\000err' >&2"]
+    done = track(tmp_path, "--", *words, input=given)
+    alone = subprocess.run(words, input=given, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (alone.stdout, alone.stderr) == (given, b"to\0err")
+
+
+def running(folder: Path, *words: str, tracker: list[str] = TRACK) -> subprocess.Popen[bytes]:
+    """A tracked command that has said its first line."""
+    started = subprocess.Popen(
+        [*tracker, "--", *words],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    return started
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_signals_reach_the_command_once_and_it_decides(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    started = running(tmp_path, sys.executable, "-c", CATCHES)
+    started.send_signal(number)
+    said, errors = started.communicate(timeout=20)
+    assert (said, errors) == (f"caught {number.name}\n".encode(), b"")
+    assert started.returncode == 7
+    run = only_run(tmp_path)
+    assert (run.exit_status, run.warned_by) == (7, number.name)
+
+
+@pytest.mark.parametrize(
+    "number", [*SIGNALS, signal.SIGQUIT, signal.SIGRTMIN + 3], ids=lambda number: str(int(number))
+)
+def test_a_signal_that_ends_the_command_ends_the_tracker(tmp_path: Path, number: int) -> None:
+    started = running(tmp_path, "sh", "-c", "echo ready; exec sleep 60")
+    started.send_signal(number)
+    assert started.wait(20) == -number
+    run = only_run(tmp_path)
+    assert run.exit_status is None
+    assert run.signal in {signal.Signals(number).name if number < 32 else f"SIG{number}"}
+    started.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_command_that_is_killed_by_others_ends_the_tracker_alike(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    done = track(tmp_path, "--", "sh", "-c", f"kill -{int(number)} $$")
+    assert done.returncode == -number
+    assert only_run(tmp_path).signal == number.name
+
+
+def test_what_a_terminal_sends_reaches_the_command_once(tmp_path: Path) -> None:
+    counts = (
+        "import signal, time; seen = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: seen.append(1))\n"
+        "print('ready', flush=True); end = time.monotonic() + 20\n"
+        "while not seen and time.monotonic() < end: time.sleep(0.01)\n"
+        "time.sleep(0.5); print('times', len(seen))\n"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = [*TRACK, "--", sys.executable, "-c", counts]
+        os.execve(words[0], words, environment(tmp_path))
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    while b"times" not in said:
+        said += os.read(terminal, 1000)
+    assert b"times 1" in said
+    assert os.waitstatus_to_exitcode(status) == 0
+    os.close(terminal)
+    assert only_run(tmp_path).warned_by is None
+
+
+def test_ignored_signals_stay_ignored_and_broken_pipes_break(tmp_path: Path) -> None:
+    script = f"trap '' HUP; exec {' '.join(TRACK)} -- sh -c 'kill -HUP $$; echo alive'"
+    given = {"env": environment(tmp_path), "capture_output": True, "check": False}
+    assert subprocess.run(["sh", "-c", script], **given).stdout == b"alive\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [*TRACK, "--", "cat", "/dev/zero"]
+    done = subprocess.run(words, env=environment(tmp_path), stdout=writer, check=False)
+    os.close(writer)
+    assert done.returncode == -signal.SIGPIPE
+
+
+def test_commands_that_cannot_run_end_as_in_a_shell(tmp_path: Path) -> None:
+    done = track(tmp_path, "--", "no-such-command")
+    assert (done.returncode, done.stdout) == (127, b"")
+    assert done.stderr == b"footprint track: no-such-command: No such file or directory\n"
+    assert track(tmp_path, "--", str(tmp_path)).returncode == 126
+    assert [run.exit_status for run in ledger(tmp_path).runs] == [127, 126]
+
+
+def test_a_job_that_oar_kills_leaves_a_usable_record(tmp_path: Path) -> None:
+    """OAR's checkpoint signal, then its walltime: SIGKILL for all of the job's processes."""
+    traps = "trap 'echo checkpoint' USR2; echo ready; while :; do sleep 0.05; done"
+    started = running(tmp_path, "bash", "-c", traps, tracker=QUICK)
+    started.send_signal(signal.SIGUSR2)
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"checkpoint\n"
+    until(lambda: ledger(tmp_path).runs[0].end == "seen")
+    started.kill()
+    assert started.wait(20) == -signal.SIGKILL
+    run = only_run(tmp_path)
+    assert (run.end, run.warned_by, run.exit_status) == ("seen", "SIGUSR2", None)
+    assert run.duration_s is not None
+    assert 0 < run.duration_s < 60
+    # the command holds the other end of this pipe: it is gone too
+    assert started.stdout.read() is not None
+    started.communicate(timeout=20)
+
+
+def test_oar_and_labels_are_in_the_record(tmp_path: Path) -> None:
+    variables = {
+        "OAR_JOB_ID": "2041587",
+        "OAR_ARRAY_ID": "2041586",
+        "OAR_ARRAY_INDEX": "2",
+        "OAR_JOB_NAME": "big",
+        "OAR_PROJECT_NAME": "multispeech",
+        "CUDA_VISIBLE_DEVICES": "0,1",
+    }
+    labels = ["--paper", "enhancement", "--phase", "training", "--role", "reported"]
+    done = track(
+        tmp_path,
+        *labels,
+        *("--kind", "training_run", "--note", "second seed"),
+        *("--", "sh", "-c", "exit 0", "--", "--api-key", "abc123"),
+        env=environment(tmp_path, **variables),
+    )
+    assert done.returncode == 0, done.stderr
+    [path] = (tmp_path / "ledger").iterdir()
+    start, devices, stop = map(json.loads, path.read_text().splitlines())
+    assert path.name.split("-")[1:3] == ["job", "2041587"]
+    assert start["oar"] == {
+        "job_id": 2041587,
+        "array_id": 2041586,
+        "array_index": 2,
+        "job_name": "big",
+        "project": "multispeech",
+    }
+    assert start["labels"] == {
+        "paper": "enhancement",
+        "kind": "training_run",
+        "role": "reported",
+        "phase": "training",
+    }
+    assert start["note"] == "second seed"
+    assert start["visible_gpus"] == "0,1"
+    assert start["command"] == ["sh", "-c", "exit 0", "--", "--api-key", "***"]
+    assert start["versions"]["footprint"] == __version__
+    assert (start["format"], stop["record"], stop["exit_status"]) == (1, "stop", 0)
+    # no GPU, or no way to ask for one, is said once
+    assert set(devices["absent"]) | {each["source"] for each in devices["found"]} == {
+        "nvml",
+        "rapl",
+    }
+
+
+def test_without_devices_nothing_is_asked(tmp_path: Path) -> None:
+    track(tmp_path, "--no-devices", "--", "true")
+    [path] = (tmp_path / "ledger").iterdir()
+    assert [json.loads(line)["record"] for line in path.read_text().splitlines()] == [
+        "start",
+        "stop",
+    ]
+
+
+def test_a_ledger_that_cannot_be_written_is_said_and_the_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_text("a file")
+    done = track(tmp_path, "--", "sh", "-c", "echo out; exit 4")
+    assert (done.returncode, done.stdout) == (4, b"out\n")
+    assert done.stderr.count(b"\n") == 1
+    assert b"cannot be written (Not a directory)" in done.stderr or b"File exists" in done.stderr
+
+
+def test_a_home_that_nobody_knows_does_not_stop_the_command(tmp_path: Path) -> None:
+    script = (
+        "import sys; from footprint.tracker import command, ledger\n"
+        "def fails(): raise RuntimeError('no home')\n"
+        "ledger.default_folder = fails; command.main(sys.argv[1:])"
+    )
+    done = track(tmp_path, "--", "sh", "-c", "exit 5", tracker=[sys.executable, "-c", script])
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert done.stderr == b"footprint track: not tracked (no home)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--phase", "development_run", "--", "true"], b"invalid choice: 'development_run'"),
+        (["--paper", "mine"], b"no command"),
+        (["--papers", "mine", "--", "true"], b"--papers"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    tmp_path: Path, words: list[str], said: bytes
+) -> None:
+    done = track(tmp_path, *words)
+    assert done.returncode == 2 or b"No such file" in done.stderr
+    assert said in done.stderr
+
+
+def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:
+    done = track(tmp_path, "--paper", "p", "echo", "--paper", "--help", "-n")
+    assert done.stdout == b"--paper --help -n\n"
+    assert only_run(tmp_path).labels == {"paper": "p"}
+
+
+def test_the_tracker_needs_nothing_but_python(tmp_path: Path) -> None:
+    """`-S` leaves every installed package out; nothing of the pipeline is imported."""
+    asks = (
+        "import sys; sys.argv = ['footprint', 'track', '--', 'true']\n"
+        "from footprint.tracker import process\n"
+        "process.end_as = lambda ended: print(ended, *sorted(sys.modules))\n"
+        "from footprint.__main__ import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", asks], env=environment(tmp_path), capture_output=True
+    )
+    said = done.stdout.decode().split()
+    assert {"typer", "polars", "numpy", "yaml", "footprint.cli"} & set(said) == set()
+    assert "footprint.tracker.recorder" in said
+    assert only_run(tmp_path).exit_status == 0
+
+
+def test_the_commands_of_the_pipeline_are_still_there(tmp_path: Path) -> None:
+    given = {"env": environment(tmp_path), "capture_output": True, "check": False, "text": True}
+    done = subprocess.run([sys.executable, "-m", "footprint", "--help"], **given)
+    assert done.returncode == 0, done.stderr
+    for name in ("track", "report", "plan", "serve", "labels"):
+        assert f" {name} " in done.stdout
+    assert SOURCE.is_dir()

@@ -1,0 +1,260 @@
+"""`footprint report`: what one person's tracked runs used, for a paper's appendix.
+
+From the ledger alone it tells device energy; with the results of a study, the energy of the nodes
+that these jobs held. Energies of the two kinds are never added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from footprint.errors import InputError
+from footprint.tracker import ledger, reading
+from footprint.tracker.reading import COMPONENTS, Run
+
+PHASES = ("training", "inference", "development", "not labelled")
+J_PER_KWH = 3.6e6
+DOMAIN = ".grid5000.fr"
+SUMMARY = "Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What the runs of a phase used.
+
+    Attributes:
+        phase: One of `PHASES`, or `all`.
+        n_runs: Runs.
+        n_jobs: OAR jobs that they were part of.
+        hours: Time that they took, as far as it is known.
+        gpu_hours: The same times the GPUs that they saw; null: of some run that is not known.
+        devices_kwh: Energy of GPUs, processors and memory, by component, of those that were read.
+        covered_frac: Part of the time in which devices were read; null: no time is known.
+        nodes_kwh: Energy of the nodes by the study; null: no study, or nothing was measured.
+        n_measured: Runs of which the study measured something.
+        n_open: Runs whose end is not known: they count until their last sign of life.
+    """
+
+    phase: str
+    n_runs: int
+    n_jobs: int
+    hours: float
+    gpu_hours: float | None
+    devices_kwh: Mapping[str, float]
+    covered_frac: float | None
+    nodes_kwh: float | None
+    n_measured: int
+    n_open: int
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """Energy of the nodes where it is known, else of the devices that were read."""
+        if self.nodes_kwh is not None:
+            return self.nodes_kwh
+        return sum(self.devices_kwh.values()) if self.devices_kwh else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is told.
+
+    Attributes:
+        paper: Paper; None: all that the ledger has.
+        first_at: Start of the first run.
+        last_at: End of the last.
+        lines: A line for each phase with runs.
+        total: All of them.
+        basis: `nodes` (the study's measurement) or `devices`; `none`: no energy is known.
+        absent: Why devices were not read, and of how many runs.
+        faults: Lines of the ledger that cannot be used.
+    """
+
+    paper: str | None
+    first_at: datetime
+    last_at: datetime
+    lines: Sequence[Line]
+    total: Line
+    basis: str
+    absent: Mapping[str, int]
+    faults: Sequence[reading.Fault]
+
+    @property
+    def ratio(self) -> float | None:
+        """Development over training; null where one of them is not known."""
+        energies = {line.phase: self._energy(line) for line in self.lines}
+        training, rest = energies.get("training"), energies.get("development")
+        return rest / training if training and rest is not None else None
+
+    def _energy(self, line: Line) -> float | None:
+        return line.nodes_kwh if self.basis == "nodes" else line.energy_kwh
+
+
+def phase(labels: Mapping[str, str]) -> str:
+    """Phase that labels say, or that their kind and role imply, as in the pipeline."""
+    kind, role = labels.get("kind"), labels.get("role")
+    if "phase" in labels:
+        return labels["phase"]
+    if role == "reported" and kind in ("training_run", "inference_run"):
+        return "training" if kind == "training_run" else "inference"
+    is_development = role == "other" or kind not in (None, "training_run", "inference_run")
+    return "development" if is_development and kind != "unknown" else "not labelled"
+
+
+def report(
+    read: reading.Read,
+    *,
+    paper: str | None = None,
+    nodes_kwh: Mapping[tuple[str, int], float] | None = None,
+) -> Report:
+    """What tracked runs used.
+
+    Args:
+        read: The ledger.
+        paper: Only runs of this paper.
+        nodes_kwh: Energy by site and job, as a study measured it.
+
+    Raises:
+        InputError: No run is left.
+    """
+    runs = [run for run in read.outermost() if paper is None or run.labels.get("paper") == paper]
+    if not runs:
+        papers = sorted({run.labels["paper"] for run in read.runs if "paper" in run.labels})
+        known = f"papers of the ledger are {', '.join(papers)}" if papers else "it has no paper"
+        raise InputError(
+            "no run was tracked" if paper is None else f"no run of {paper!r} was tracked",
+            where="--ledger" if paper is None else "--paper",
+            do="see docs/tracker.md" if paper is None else known,
+        )
+    measured = _shared(read.outermost(), nodes_kwh or {})
+    by_phase: dict[str, list[Run]] = {name: [] for name in PHASES}
+    for run in runs:
+        by_phase[phase(run.labels)].append(run)
+    total = _line("all", runs, measured)
+    return Report(
+        paper=paper,
+        first_at=min(run.started_at for run in runs),
+        last_at=max(run.stopped_at or run.started_at for run in runs),
+        lines=[_line(name, own, measured) for name, own in by_phase.items() if own],
+        total=total,
+        basis="nodes"
+        if total.nodes_kwh is not None
+        else "devices"
+        if total.devices_kwh
+        else "none",
+        absent=Counter(f"{name}: {why}" for run in runs for name, why in run.absent.items()),
+        faults=read.faults,
+    )
+
+
+def _shared(runs: Iterable[Run], nodes_kwh: Mapping[tuple[str, int], float]) -> dict[str, float]:
+    """Energy of the nodes of each run: that of its job, by its part of what was tracked in it."""
+    of_job: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        for key in nodes_kwh if run.job_id is not None else ():
+            if run.job_id == key[1] and _is_at(run.host, key[0]):
+                of_job.setdefault(key, []).append(run)
+    found: dict[str, float] = {}
+    for key, own in of_job.items():
+        whole_s = sum(run.duration_s or 0.0 for run in own)
+        for run in own:
+            part = (run.duration_s or 0.0) / whole_s if whole_s else 1 / len(own)
+            found[run.identity] = nodes_kwh[key] * part
+    return found
+
+
+def _is_at(host: str | None, site: str) -> bool:
+    """Whether a host may be of a site: job ids of two sites are not the same jobs."""
+    return host is None or DOMAIN not in host or host.endswith(f".{site}{DOMAIN}")
+
+
+def _line(name: str, runs: Sequence[Run], measured: Mapping[str, float]) -> Line:
+    hours = {run.identity: (run.duration_s or 0.0) / 3600 for run in runs}
+    seconds = sum(hours.values())
+    devices = {
+        component: sum(run.devices[component].energy_j for run in runs if component in run.devices)
+        for component in COMPONENTS
+        if any(component in run.devices for run in runs)
+    }
+    covered = sum(hours[run.identity] * _covered(run) for run in runs)
+    nodes = [measured[run.identity] for run in runs if run.identity in measured]
+    gpus = [run.n_gpus for run in runs]
+    return Line(
+        phase=name,
+        n_runs=len(runs),
+        n_jobs=len({run.job_id for run in runs if run.job_id is not None}),
+        hours=seconds,
+        gpu_hours=None
+        if None in gpus
+        else sum(hours[run.identity] * (run.n_gpus or 0) for run in runs),
+        devices_kwh={name: energy_j / J_PER_KWH for name, energy_j in devices.items()},
+        covered_frac=covered / seconds if seconds else None,
+        nodes_kwh=sum(nodes) if nodes else None,
+        n_measured=len(nodes),
+        n_open=sum(run.end != "stopped" for run in runs),
+    )
+
+
+def _covered(run: Run) -> float:
+    """Part of a run's time in which devices were read: the mean of the components that were."""
+    parts = [energy.covered_frac for energy in run.devices.values()]
+    return sum(parts) / len(parts) if parts else 0.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `footprint report`; the exit status.
+
+    Args:
+        arguments: What stands behind `footprint report`.
+    """
+    from footprint.tracker import report_forms
+
+    options = _parser(sorted(report_forms.FORMS)).parse_args(arguments)
+    folder = (options.ledger or ledger.default_folder()).expanduser()
+    try:
+        if not folder.is_dir():
+            raise InputError("there is no such folder", where=str(folder), do="name the ledger")
+        energies = None if options.directory is None else _of_study(options.directory)
+        told = report(reading.read(reading.files(folder)), paper=options.paper, nodes_kwh=energies)
+    except (InputError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(report_forms.FORMS["json" if options.json else options.format](told))
+    return 0
+
+
+def _parser(forms: list[str]) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="footprint report", description=SUMMARY)
+    made.add_argument("--paper", help="only runs of this paper")
+    made.add_argument("--ledger", type=Path, metavar="DIR", help="folder of the records")
+    made.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="folder of a study that has been run: energy of the nodes comes from its results",
+    )
+    made.add_argument("--format", choices=forms, default="text", help="what is written")
+    made.add_argument("--json", action="store_true", help="the same as --format json")
+    return made
+
+
+def _of_study(folder: Path) -> dict[tuple[str, int], float]:
+    """Measured energy of each job of a study, by site and job."""
+    path = folder / "results/energy/jobs.parquet"
+    if not path.is_file():
+        raise InputError("there is no such file yet", where=str(path), do="run the workflow first")
+    try:
+        import polars as pl
+    except ModuleNotFoundError:
+        raise InputError(
+            "reading a study needs more than the tracker",
+            where="--directory",
+            do="pip install 'footprint[pipeline]'",
+        ) from None
+    rows = pl.read_parquet(path, columns=["site", "job_id", "energy_kwh"]).drop_nulls()
+    return {(site, job): energy_kwh for site, job, energy_kwh in rows.iter_rows()}
