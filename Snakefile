@@ -43,11 +43,13 @@ wildcard_constraints:
 
 
 include: "workflow/rules/download.smk"
+include: "workflow/rules/ledgers.smk"
 include: "workflow/rules/devices.smk"
 include: "workflow/rules/energy.smk"
 include: "workflow/rules/estimates.smk"
 include: "workflow/rules/phases.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/ledger_results.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/phase_results.smk"
 include: "workflow/rules/background.smk"
@@ -102,6 +104,11 @@ rule all:
         branch(
             STUDY.simulated,
             then=[rules.evaluate_phases.output, rules.tabulate_evaluation.output],
+            otherwise=[],
+        ),
+        branch(
+            STUDY.has_ledgers,
+            then=[rules.reconcile_ledgers.output, rules.tabulate_ledgers.output],
             otherwise=[],
         ),
         branch(STUDY.reveal, then=rules.reveal_names.output, otherwise=[]),

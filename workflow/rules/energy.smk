@@ -122,6 +122,7 @@ rule gather_energy:
                 then="<resources>/<site>/set_aside/recorded.parquet",
                 otherwise=[],
             ),
+            branch(STUDY.has_ledgers, then=rules.match_ledgers.output.set_aside, otherwise=[]),
             branch(
                 STUDY.has_gpu_power,
                 then=[

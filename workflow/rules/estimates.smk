@@ -131,6 +131,7 @@ rule estimate_energy:
             otherwise=[],
         ),
         recorded=branch(STUDY.has_records, then=rules.match_recorded.output.recorded, otherwise=[]),
+        tracked=branch(STUDY.has_ledgers, then=rules.match_ledgers.output.tracked, otherwise=[]),
     output:
         estimates="<results>/estimates/jobs.parquet",
     log:

@@ -69,6 +69,7 @@ rule match_labels:
         jobs=rules.download_jobs.output.jobs,
         run_of_job=rules.merge_runs.output.run_of_job,
         labels=STUDY.config["labels"]["files"],
+        ledger=branch(STUDY.has_ledgers, then=[rules.match_ledgers.output.ledger], otherwise=[]),
     output:
         papers="<resources>/<site>/papers.parquet",
         labelled="<resources>/<site>/labelled.parquet",

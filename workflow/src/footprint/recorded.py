@@ -61,8 +61,8 @@ def match(
         Jobs with at least one run (`JOBS`), by job, and the runs that are set aside
         (`tables.SetAside`, stage `recorded`), by file and reason.
     """
-    found = _with_job(runs.with_row_index("index"), jobs, allocations)
-    found = found.join(_limits(found, allocations, nodes), on="job", how="left")
+    found = with_job(runs.with_row_index("index"), jobs, allocations)
+    found = found.join(limits(found, allocations, nodes), on="job", how="left")
     most_kwh = pl.col("duration_s") * pl.col("limit_w") * units.KWH_PER_J
     found = _set_aside(found, pl.col("energy_kwh") > most_kwh, TOO_MUCH)
     found = _set_aside(found, pl.col("index").is_in(_also_by_codecarbon(found)), ANOTHER_TOOL)
@@ -81,8 +81,18 @@ def _inside() -> pl.Expr:
     return starts & (pl.col("stopped_at") <= pl.col("until") + MARGIN).fill_null(True)
 
 
-def _with_job(runs: pl.DataFrame, jobs: pl.LazyFrame, allocations: pl.LazyFrame) -> pl.DataFrame:
-    """Runs with the `job` that each is part of, or the reason why there is none."""
+def with_job(runs: pl.DataFrame, jobs: pl.LazyFrame, allocations: pl.LazyFrame) -> pl.DataFrame:
+    """Runs with the `job` that each is part of, or the reason why there is none.
+
+    Args:
+        runs: `index`, `job_id` and `host` (hints), `started_at`, `stopped_at` (null: not known),
+            `reason` (not null: only counted), and any other columns.
+        jobs: `tables.Jobs`.
+        allocations: `tables.Allocations`.
+
+    Returns:
+        The same rows by `index`, with `job` and a `reason` where there is none.
+    """
     times = jobs.select("job_id", since="started_at", until="stopped_at")
     named = (
         runs.lazy()
@@ -151,8 +161,17 @@ def _by_host(runs: pl.DataFrame, times: pl.LazyFrame, allocations: pl.LazyFrame)
     )
 
 
-def _limits(runs: pl.DataFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.DataFrame:
-    """Power that the nodes of a job can draw; null when one of them is not described."""
+def limits(runs: pl.DataFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.DataFrame:
+    """Power that the nodes of a job can draw; null when one of them is not described.
+
+    Args:
+        runs: With the column `job`.
+        allocations: `tables.Allocations`.
+        nodes: `tables.Nodes`.
+
+    Returns:
+        `job`, `limit_w`.
+    """
     most = nodes.group_by("node").agg(pl.col("max_plausible_power_w").max())
     watts = pl.col("max_plausible_power_w")
     return (

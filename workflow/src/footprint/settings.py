@@ -238,6 +238,15 @@ def _check_labels(labels: dict[str, Any]) -> None:
                 f"there is no file {written}", where="labels.files", do="mend the path or remove it"
             )
     labels["files"] = [str(path) for path in paths]
+    folders = [Path(each).expanduser() for each in labels["ledgers"]]
+    for folder, written in zip(folders, labels["ledgers"], strict=True):
+        if not folder.is_dir():
+            raise InputError(
+                f"there is no folder {written}",
+                where="labels.ledgers",
+                do="mend the path or remove it",
+            )
+    labels["ledgers"] = [str(folder) for folder in folders]
 
 
 def _check_estimators(names: Sequence[str] | str) -> None:

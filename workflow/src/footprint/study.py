@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from footprint import __version__, privacy, settings, site, windows
 from footprint.site import kwollect
+from footprint.tracker import reading
 from footprint.validation import recordings
 
 # The other keys of `download` say how to ask, not what for: a change of them repeats nothing.
@@ -21,13 +23,14 @@ CHANGES_WHAT_IS_DOWNLOADED = (
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """Files that the source is read from; none where it is not made of files."""
+    """Files that the source is read from, and ledgers; none where it is not made of files."""
 
     nodes: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     power: list[str] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
     recorded: list[str] = field(default_factory=list)
+    ledgers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class Study:
         return bool(self.files.recorded)
 
     @property
+    def has_ledgers(self) -> bool:
+        """Whether people gave ledgers of what they tracked."""
+        return bool(self.config["labels"]["ledgers"])
+
+    @property
     def integration(self) -> dict[str, Any]:
         """How power becomes energy."""
         return dict(self.config["integration"])
@@ -198,6 +206,12 @@ def answers_folder(site: str) -> str:
     return f"resources/{site}/answers"
 
 
+def _ledger_files(folders: list[str]) -> list[str]:
+    """Files of each ledger, each of them once."""
+    found = {str(path) for folder in folders for path in reading.files(Path(folder))}
+    return sorted(found)
+
+
 def plan(config: dict[str, Any]) -> Study:
     """The study that a checked configuration describes.
 
@@ -216,5 +230,5 @@ def plan(config: dict[str, Any]) -> Study:
         config,
         settings.clusters(config, known),
         windows.months(*windows.window(**window)),
-        SourceFiles(**site.files_of(source)),
+        SourceFiles(**site.files_of(source), ledgers=_ledger_files(config["labels"]["ledgers"])),
     )

@@ -23,6 +23,7 @@ class Estimator:
         sees: Parts that it counts, of `gpu`, `cpu`, `memory`.
         pue: Factor that the tool itself adds to its energies.
         usual: Whether it is computed unasked.
+        of_all: Whether it tells of every job; else only those with a record have a row.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Estimator:
     sees: tuple[str, ...] = ("gpu", "cpu", "memory")
     pue: float = 1.0
     usual: bool = True
+    of_all: bool = True
 
     @property
     def label(self) -> str:

@@ -43,11 +43,13 @@ class Facts(NamedTuple):
         jobs: Every job: `job_id`, `duration_s`, `coverage_frac`, `gpu_hours`, `core_hours`,
             `memory_gbh`, and `known`, false where a job ran and its nodes are not known.
         recorded: `tables.Recorded`.
+        tracked: `tables.Tracked`.
     """
 
     held: pl.LazyFrame
     jobs: pl.LazyFrame
     recorded: pl.LazyFrame
+    tracked: pl.LazyFrame = tables.Tracked.create_empty().lazy()
 
 
 def load(files: Mapping[str, Any]) -> Facts:
@@ -66,6 +68,7 @@ def gather(
     gpu_power: pl.LazyFrame | None = None,
     cpu_series: pl.LazyFrame | None = None,
     recorded: pl.LazyFrame | None = None,
+    tracked: pl.LazyFrame | None = None,
 ) -> Facts:
     """Everything that estimators use, put together once.
 
@@ -79,6 +82,7 @@ def gather(
         gpu_power: `tables.GpuPower`; None: no series of GPUs.
         cpu_series: `tables.CpuSeries`; None: no series of processors.
         recorded: `tables.Recorded`; None: no records.
+        tracked: `tables.Tracked`; None: no ledgers.
     """
     periods = hardware.select("node", "valid_from")
     held = shares.with_period(
@@ -110,11 +114,11 @@ def gather(
         "core_hours",
         known=~pl.col("flags").list.contains("nodes_unknown"),
     ).join(joined.group_by("job_id").agg(pl.col("memory_gbh").sum()), on="job_id", how="left")
-    empty = tables.Recorded.create_empty().lazy()
     return Facts(
         joined,
         jobs.with_columns(pl.col("memory_gbh").fill_null(0.0)).sort("job_id").collect().lazy(),
-        empty if recorded is None else recorded,
+        tables.Recorded.create_empty().lazy() if recorded is None else recorded,
+        tables.Tracked.create_empty().lazy() if tracked is None else tracked,
     )
 
 

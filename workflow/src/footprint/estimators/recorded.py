@@ -43,5 +43,6 @@ ESTIMATORS = (
         tool="CodeCarbon, carbontracker",
         says="what the tool recorded in the job, where its user kept it",
         estimate=as_recorded,
+        of_all=False,
     ),
 )

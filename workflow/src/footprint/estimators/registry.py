@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from footprint import schema, tables
 from footprint.errors import InputError
-from footprint.estimators import codecarbon, ga4hpc, green_algorithms, mlco2, recorded
+from footprint.estimators import codecarbon, ga4hpc, green_algorithms, mlco2, recorded, tracked
 from footprint.estimators.estimator import Estimator
 from footprint.estimators.facts import Facts
 
 LOG = logging.getLogger(__name__)
 
-MODULES = (mlco2, green_algorithms, ga4hpc, codecarbon, recorded)
+MODULES = (mlco2, green_algorithms, ga4hpc, codecarbon, recorded, tracked)
 
 ESTIMATORS: dict[str, Estimator] = {
     each.name: each for module in MODULES for each in module.ESTIMATORS
@@ -56,7 +56,7 @@ def estimate(facts: Facts, estimator: Estimator) -> pl.DataFrame:
     records are all there is, only jobs with a record have a row.
     """
     found = estimator.estimate(facts)
-    if estimator.name != "recorded":
+    if estimator.of_all:
         rest = facts.jobs.join(found.select("job_id"), on="job_id", how="anti")
         parts = ("gpu_kwh", "cpu_kwh", "memory_kwh", "energy_kwh", "covered_kwh")
         nothing = rest.select(

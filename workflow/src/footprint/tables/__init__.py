@@ -35,6 +35,7 @@ from footprint.tables.estimates import (
     Recorded,
     ValidationRuns,
 )
+from footprint.tables.ledger import Ledger, Reconciliation, Tracked
 from footprint.tables.models import NotableModels
 from footprint.tables.phases import (
     Labelled,
@@ -81,6 +82,7 @@ __all__ = [
     "JobNodeEnergy",
     "Jobs",
     "Labelled",
+    "Ledger",
     "Levels",
     "Logins",
     "NodeEnergy",
@@ -93,12 +95,14 @@ __all__ = [
     "Power",
     "PowerLevels",
     "Quality",
+    "Reconciliation",
     "Recorded",
     "RunOfJob",
     "Runs",
     "SetAside",
     "SimulationCheck",
     "States",
+    "Tracked",
     "TrueKinds",
     "Truth",
     "ValidationRuns",
@@ -123,6 +127,8 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "node_energy": (NodeEnergy, "results/energy/nodes.parquet"),
     "hardware": (Hardware, "resources/<site>/hardware.parquet"),
     "recorded": (Recorded, "resources/<site>/recorded.parquet"),
+    "ledger": (Ledger, "resources/<site>/ledger.parquet"),
+    "tracked": (Tracked, "resources/<site>/tracked.parquet"),
     "gpu_power": (GpuPower, "results/estimates/gpu_power/<cluster>.parquet"),
     "cpu_series": (CpuSeries, "results/estimates/cpu_series/<cluster>.parquet"),
     "estimates": (Estimates, "results/estimates/jobs.parquet"),
@@ -135,6 +141,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "phase_ratio": (PhaseRatio, "results/phases/ratio.parquet"),
     "true_kinds": (TrueKinds, "resources/<site>/true_kinds.parquet"),
     "phase_evaluation": (PhaseEvaluation, "results/phases/evaluation.parquet"),
+    "reconciliation": (Reconciliation, "results/ledger.parquet"),
     "levels": (Levels, "results/levels.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
     "carbon": (Carbon, "results/carbon.parquet"),

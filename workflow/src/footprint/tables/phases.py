@@ -48,7 +48,7 @@ class RunOfJob(dy.Schema):
 
 
 class Labelled(dy.Schema):
-    """What label files say of each job. Stays in `resources/`."""
+    """What labels say of each job: files, ledgers, names of jobs. Stays in `resources/`."""
 
     job_id = dy.Int64(primary_key=True, description="Job")
     paper = Text(description="Paper")

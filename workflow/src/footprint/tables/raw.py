@@ -169,7 +169,7 @@ class DeviceSeries(dy.Schema):
 class SetAside(dy.Schema):
     """Rows of the source that the study does not use, by reason."""
 
-    stage = Key(description="`jobs`, `power`, `devices`, `nodes` or `states`")
+    stage = Key(description="`jobs`, `power`, `devices`, `recorded`, `ledger`, ...")
     source = Key(description="File or service that they came from")
     reason = Key(description="Why they were set aside")
     n_rows = Count(description="How many")

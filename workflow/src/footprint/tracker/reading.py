@@ -178,6 +178,7 @@ class _File:
             self._fault(line, SECOND_START)
             return
         oar = record.get("oar") or {}
+        around = self._runs.get(record.get("within") or "")
         self._runs[identity] = Run(
             file=self._name,
             line=line,
@@ -185,8 +186,9 @@ class _File:
             started_at=_time(record["at"]),
             within=record.get("within"),
             mark=record.get("mark"),
-            host=record.get("host"),
-            job_id=_whole(oar.get("job_id")),
+            # a block inside a block does not say again where it is
+            host=record.get("host") or (around.host if around else None),
+            job_id=_whole(oar.get("job_id")) if oar or not around else around.job_id,
             array_index=_whole(oar.get("array_index")),
             labels=dict(self._labels(line, record.get("labels") or {})),
             command=[_text(word) for word in record.get("command") or []],

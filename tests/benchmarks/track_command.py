@@ -1,0 +1,106 @@
+"""What `footprint track` costs: its start, its readings, and a thousand at once.
+
+    python tests/benchmarks/track_command.py [--seconds 60] [--call-ms 0.3]
+
+Readings are of two processor counters (files, as Linux has them) and of eight GPUs that tell their
+power alone, the dearest case, through a stand-in whose every call takes some processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tracking import TRACK, environment, nvml
+
+from footprint.tracker import ledger, rapl, reading, recorder
+from footprint.tracker import nvml as gpus
+
+
+def elapsed_ms(words: list[str], folder: Path, times: int) -> list[float]:
+    """Milliseconds of each of some runs of a command."""
+    found = []
+    for _ in range(times):
+        before_s = time.perf_counter()
+        subprocess.run(words, env=environment(folder), check=True)
+        found.append((time.perf_counter() - before_s) * 1e3)
+    return found
+
+
+def sampling_frac(folder: Path, *, seconds: float, call_ms: float) -> float:
+    """Part of one core that watching a run costs, all threads of this process counted."""
+    for number in range(2):
+        zone = folder / f"intel-rapl:{number}"
+        zone.mkdir()
+        for name, text in (
+            ("name", f"package-{number}"),
+            ("energy_uj", "1000000"),
+            ("max_energy_range_uj", "262143000000"),
+        ):
+            (zone / name).write_text(text)
+
+    def power_mw() -> int:
+        end = time.thread_time() + call_ms / 1e3
+        while time.thread_time() < end:
+            pass
+        return 250_000
+
+    sys.modules["pynvml"] = nvml([{"power_mw": power_mw} for _ in range(8)])
+    file = ledger.Ledger(folder / "ledger", job=1, host="gruss-1")
+    find = {"nvml": gpus.find, "rapl": lambda: rapl.find(folder)}
+    own = recorder.Recorder(file, find=find)
+    span = own.begin(within=None)
+    own.watch()
+    own.ready.wait()
+    before_s = time.process_time()
+    time.sleep(seconds)
+    cost_s = time.process_time() - before_s
+    own.end(span, exit_status=0)
+    return cost_s / seconds
+
+
+def at_once(folder: Path, count: int) -> tuple[float, int, int]:
+    """Seconds, whole records and faults of so many commands at the same time."""
+    before_s = time.perf_counter()
+    started = [
+        subprocess.Popen([*TRACK, "--no-devices", "--", "true"], env=environment(folder))
+        for _ in range(count)
+    ]
+    for each in started:
+        each.wait()
+    read = reading.read(reading.files(folder / "ledger"))
+    whole = sum(run.end == "stopped" for run in read.runs)
+    return time.perf_counter() - before_s, whole, len(read.faults)
+
+
+def main() -> None:
+    """Print the figures."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--call-ms", type=float, default=0.3)
+    given = options.parse_args()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        bare = elapsed_ms(["true"], folder, 20)
+        tracked = elapsed_ms([*TRACK, "--", "true"], folder, 20)
+        print(
+            f"start: {statistics.median(tracked) - statistics.median(bare):.0f} ms more than the "
+            f"command alone, {max(tracked):.0f} ms at most (20 runs)"
+        )
+    with TemporaryDirectory() as name:
+        frac = sampling_frac(Path(name), seconds=given.seconds, call_ms=given.call_ms)
+        print(f"readings of 8 GPUs and 2 processors: {frac:.3%} of one core")
+    with TemporaryDirectory() as name:
+        seconds, whole, faults = at_once(Path(name), 1000)
+        print(f"1000 at once: {whole} whole records, {faults} faults, {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
