@@ -167,6 +167,26 @@ def test_exports_are_converted_and_have_no_truth(
     assert inputs["match_labels"].endswith("labels.csv")
 
 
+def test_ledgers_bring_their_rules_and_go_to_labels(
+    project: Project, tmp_path: Path, exports: dict[str, Any]
+) -> None:
+    for name in ("anne/job-1.jsonl", "bob/job-2.jsonl"):
+        path = tmp_path / "ledgers" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    exports["labels"]["ledgers"] = ["ledgers", "ledgers/anne"]
+    said = project.run(configure(tmp_path, **exports), "-n").said
+    others = by_month(2) | by_cluster(2) | {"convert_power": 1}
+    of_ledgers = dict.fromkeys(("match_ledgers", "reconcile_ledgers", "tabulate_ledgers"), 1)
+    assert job_counts(said) == OF_EVERY_STUDY | others | of_ledgers
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
+    both = "ledgers/anne/job-1.jsonl, ledgers/bob/job-2.jsonl"
+    assert inputs["match_ledgers"].startswith(f"{both}, ")
+    for rule in ("match_labels", "estimate_energy", "gather_energy"):
+        name = {"match_labels": "ledger", "estimate_energy": "tracked"}.get(rule, "set_aside/ledger")
+        assert f"resources/nancy/{name}.parquet" in inputs[rule]
+
+
 def test_records_of_tools_are_matched_with_jobs(
     project: Project, tmp_path: Path, exports: dict[str, Any]
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from estimating import AMOUNTS, facts_of, held, scenarios
+from estimating import AMOUNTS, facts_of, held, of_schema, scenarios
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -40,6 +40,9 @@ NAMES = [
     "codecarbon_3",
     "codecarbon_3_pre_volta",
     "recorded",
+    "tracker_nvml",
+    "tracker_rapl",
+    "tracker_devices",
 ]
 PARTS = ("gpu_kwh", "cpu_kwh", "memory_kwh")
 ENERGIES = (*PARTS, "energy_kwh", "covered_kwh")
@@ -49,11 +52,13 @@ Job = tuple[list[dict[str, Any]], dict[str, float | None]]
 
 
 def study() -> Facts:
-    """All scenarios, and a record of the first job."""
+    """All scenarios, and a record of the first job, which was tracked as well."""
     made = scenarios()
     row = {"job_id": 1, "tools": "codecarbon", "n_runs": 1, "duration_s": 3600.0, "energy_kwh": 1.5}
     record = pl.LazyFrame([row], schema=made.recorded.collect_schema())
-    return made._replace(recorded=record)
+    read = {"gpu_kwh": 0.5, "cpu_kwh": 0.2, "memory_kwh": 0.1}
+    tracked = {"job_id": 1, "node": "node-1", "n_runs": 1, "duration_s": 3600.0} | read
+    return made._replace(recorded=record, tracked=of_schema(tables.Tracked, tracked))
 
 
 # Which there are
@@ -101,7 +106,7 @@ def test_estimates_are_a_valid_table_with_every_job(name: str) -> None:
     assert tables.Estimates.is_valid(found)
     assert_frame_equal(found, tables.conform(tables.Estimates, found))
     jobs = study().jobs.select("job_id").collect()["job_id"].sort().to_list()
-    assert found["job_id"].to_list() == ([1] if name == "recorded" else jobs)
+    assert found["job_id"].to_list() == (jobs if registry.ESTIMATORS[name].of_all else [1])
     assert set(found["estimator"]) == {registry.ESTIMATORS[name].label}
 
 
@@ -112,7 +117,7 @@ def test_a_part_that_an_estimator_does_not_see_is_0(name: str) -> None:
     known = found.filter(pl.col("basis") != "none")
     for part in ("gpu", "cpu", "memory"):
         seen = (known[f"{part}_kwh"] > 0).any()
-        assert seen == (part in estimator.sees and name != "recorded")
+        assert seen == (part in estimator.sees and estimator.of_all)
 
 
 def amounts() -> st.SearchStrategy[float]:
@@ -176,6 +181,7 @@ def of_parts(job: Job, factors: list[float]) -> dict[str, list[dict[str, Any]]]:
     return {
         name: registry.estimate(made, estimator).to_dicts()
         for name, estimator in registry.ESTIMATORS.items()
+        if not name.startswith("tracker_")  # they add up counters of nodes, not what jobs held
     }
 
 

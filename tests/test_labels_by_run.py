@@ -150,7 +150,7 @@ def test_two_statements_about_one_job_name_the_job(
 def test_the_script_writes_both_tables(
     jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, tmp_path: Path
 ) -> None:
-    jobs.sink_parquet(tmp_path / "jobs.parquet")
+    jobs.with_columns(stopped_at="started_at").sink_parquet(tmp_path / "jobs.parquet")
     run_of_job.sink_parquet(tmp_path / "run_of_job.parquet")
     written = tmp_path / "labels.csv"
     written.write_text("chain,jobs,paper,kind\n2,,p,\n,3,,debug\n")
@@ -161,6 +161,7 @@ def test_the_script_writes_both_tables(
             "jobs": str(tmp_path / "jobs.parquet"),
             "run_of_job": str(tmp_path / "run_of_job.parquet"),
             "labels": [str(written)],
+            "ledger": [],
         },
         output={name: tmp_path / f"{name}.parquet" for name in ("papers", "labelled")},
     )

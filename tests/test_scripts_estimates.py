@@ -76,7 +76,7 @@ def inputs(made: Chain, **recorded_in: str) -> dict[str, Any]:
         "cpu_series": [made.path("cpu_series-grele"), made.path("cpu_series-gres")],
     }
     raw = made.paths("hardware", "allocations", "nodes") | {"records": made.path("jobs")}
-    return made.measured() | raw | series | ({"recorded": []} | recorded_in)
+    return made.measured() | raw | series | ({"recorded": [], "tracked": []} | recorded_in)
 
 
 def estimate(made: Chain, name: str, estimators: Any, **recorded_in: str) -> None:
@@ -210,7 +210,7 @@ def test_every_usual_estimator_tells_of_every_job(chain: Chain) -> None:
     usual = registry.chosen("all")
     expected = [registry.estimate(gathered, each) for each in usual]
     assert_frame_equal(found, pl.concat(expected).sort("estimator", "job_id"))
-    labels = [each.label for each in usual if each.name != "recorded"]
+    labels = [each.label for each in usual if each.of_all]
     assert set(found["estimator"]) == set(labels)
     assert set(found["job_id"]) == set(chain.read("energy-jobs")["job_id"])
     n_jobs = len(chain.read("energy-jobs"))

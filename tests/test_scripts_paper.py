@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         pl.col("user").replace_strict(logins),
         "started_at",
         pl.col("started_at").alias("submitted_at"),
+        pl.col("started_at").alias("stopped_at"),
         *(pl.lit(None, pl.String).alias(name) for name in ("name", "command")),
         pl.lit(None, pl.Int64).alias("array_id"),
     )
@@ -83,6 +84,7 @@ def build_levels(run: Run, results: dict[str, str], folder: Path, **levels: obje
             "jobs": results["jobs"],
             "run_of_job": str(folder / "run_of_job.parquet"),
             "labels": [str(labels)],
+            "ledger": [],
         },
         output={name: folder / f"{name}.parquet" for name in ("papers", "labelled")},
         params={},

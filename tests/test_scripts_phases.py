@@ -37,7 +37,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     )
     made.run(
         "match_labels",
-        input=made.paths("jobs", "run_of_job") | {"labels": [write_labels(made)]},
+        input=made.paths("jobs", "run_of_job") | {"labels": [write_labels(made)], "ledger": []},
         output=made.paths("papers", "labelled"),
     )
     for cluster in CLUSTERS:
@@ -121,7 +121,13 @@ def estimate(made: Chain) -> None:
         "estimate_energy",
         input=made.measured()
         | made.paths("hardware", "allocations", "nodes")
-        | {"records": made.path("jobs"), "gpu_power": [], "cpu_series": [], "recorded": []},
+        | {
+            "records": made.path("jobs"),
+            "gpu_power": [],
+            "cpu_series": [],
+            "recorded": [],
+            "tracked": [],
+        },
         output=made.paths("estimates"),
         params={"estimators": "all"},
     )

@@ -90,7 +90,7 @@ def test_smallest_configuration_is_completed() -> None:
         },
         "estimators": "all",
         "pue": 1,
-        "labels": {"files": []},
+        "labels": {"files": [], "ledgers": []},
         "levels": {"projects": "all", "users": [], "papers": "all", "redistribution": "none"},
         "privacy": {"key": None, "minimum_group": 3, "reveal": False},
         "carbon": {"factors": FACTORS["default"], "eco2mix": None, "embodied": None},

@@ -80,16 +80,21 @@ def energy(facts: Facts, rates: Rates) -> pl.LazyFrame:
         by_run(per_node.collect(), "job_id", sums=sums, unions=["basis"])
         .lazy()
         .with_columns(
-            *(
-                pl.when(pl.col(amount) > 0)
-                .then(pl.col(f"{part}_kwh") / pl.col(amount) * (1 / KWH_PER_WH))
-                .alias(POWERS[part])
-                for part, amount in AMOUNTS.items()
-            ),
+            *mean_powers(),
             basis=_basis_text(),
         )
         .select(*PARTS, "energy_kwh", "covered_kwh")
     )
+
+
+def mean_powers() -> list[pl.Expr]:
+    """Energy over amount of each part, in watts; null where nothing was held."""
+    return [
+        pl.when(pl.col(amount) > 0)
+        .then(pl.col(f"{part}_kwh") / pl.col(amount) * (1 / KWH_PER_WH))
+        .alias(POWERS[part])
+        for part, amount in AMOUNTS.items()
+    ]
 
 
 def _part(amount: pl.Expr, power_kw: pl.Expr) -> pl.Expr:

@@ -6,7 +6,7 @@ import polars as pl
 
 from footprint.estimators.estimator import Estimator
 from footprint.estimators.facts import Facts
-from footprint.estimators.rates import AMOUNTS, KWH_PER_WH, PARTS, POWERS
+from footprint.estimators.rates import PARTS, mean_powers
 
 COMPARED_FRAC = 0.9
 """A record of less of its job's time is not compared with the job's measured energy."""
@@ -23,14 +23,8 @@ def as_recorded(facts: Facts) -> pl.LazyFrame:
         of_record_s * COMPARED_FRAC <= duration_s
     )
     jobs = facts.jobs.join(facts.recorded, on="job_id", suffix="_recorded")
-    powers = (
-        pl.when(pl.col(amount) > 0)
-        .then(pl.col(f"{part}_kwh") / pl.col(amount) * (1 / KWH_PER_WH))
-        .alias(POWERS[part])
-        for part, amount in AMOUNTS.items()
-    )
     return jobs.with_columns(
-        *powers,
+        *mean_powers(),
         basis=pl.lit("recorded"),
         covered_kwh=pl.when(whole).then(pl.col("energy_kwh") * pl.col("coverage_frac")),
     ).select(*PARTS, "energy_kwh", "covered_kwh")

@@ -13,7 +13,7 @@ import polars as pl
 
 from footprint.estimators.estimator import Estimator
 from footprint.estimators.facts import Facts
-from footprint.estimators.rates import AMOUNTS, KWH_PER_WH, PARTS, POWERS
+from footprint.estimators.rates import AMOUNTS, PARTS, mean_powers
 from footprint.estimators.recorded import COMPARED_FRAC
 from footprint.summation import known_sum
 
@@ -37,24 +37,19 @@ def as_tracked(
     """
     by_job = _of_jobs(facts)
     energies = {
-        part: _part(part, is_seen=part in sees, is_optional=part in optional) for part in AMOUNTS
+        f"{part}_kwh": _part(part, is_seen=part in sees, is_optional=part in optional)
+        for part in AMOUNTS
     }
-    kwh = [pl.col(f"{part}_kwh") for part in AMOUNTS]
-    whole_s = pl.col("duration_s") * COMPARED_FRAC
-    compared = (pl.col("least_s") >= whole_s) & (
-        pl.col("most_s") * COMPARED_FRAC <= pl.col("duration_s")
+    duration_s = pl.col("duration_s")
+    compared = (pl.col("least_s") >= duration_s * COMPARED_FRAC) & (
+        pl.col("most_s") * COMPARED_FRAC <= duration_s
     )
     return (
         facts.jobs.join(by_job, on="job_id")
-        .with_columns(**{f"{part}_kwh": energy for part, energy in energies.items()})
-        .with_columns(energy_kwh=pl.sum_horizontal(kwh, ignore_nulls=False))
+        .with_columns(**energies)
+        .with_columns(energy_kwh=pl.sum_horizontal(*energies, ignore_nulls=False))
         .with_columns(
-            *(
-                pl.when(pl.col(amount) > 0)
-                .then(pl.col(f"{part}_kwh") / pl.col(amount) * (1 / KWH_PER_WH))
-                .alias(POWERS[part])
-                for part, amount in AMOUNTS.items()
-            ),
+            *mean_powers(),
             basis=pl.lit("recorded"),
             covered_kwh=pl.when(compared).then(pl.col("energy_kwh") * pl.col("coverage_frac")),
         )
