@@ -182,8 +182,12 @@ def test_ledgers_bring_their_rules_and_go_to_labels(
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
     both = "ledgers/anne/job-1.jsonl, ledgers/bob/job-2.jsonl"
     assert inputs["match_ledgers"].startswith(f"{both}, ")
-    for rule in ("match_labels", "estimate_energy", "gather_energy"):
-        name = {"match_labels": "ledger", "estimate_energy": "tracked"}.get(rule, "set_aside/ledger")
+    needs = {
+        "match_labels": "ledger",
+        "estimate_energy": "tracked",
+        "gather_energy": "set_aside/ledger",
+    }
+    for rule, name in needs.items():
         assert f"resources/nancy/{name}.parquet" in inputs[rule]
 
 
