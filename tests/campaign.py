@@ -57,7 +57,7 @@ def _write(folder: Path, row: dict[str, Any]) -> None:
         oar={"job_id": row["job_id"], "array_id": None, "array_index": None},
         host=host,
     )
-    own.append("devices", at=start.isoformat(), found=[], absent={})
+    own.append("devices", at=start.isoformat(), found=[{"source": "nvml"}], absent={})
     own.append(
         "stop",
         id=identity,

@@ -235,15 +235,17 @@ def test_a_home_that_nobody_knows_does_not_stop_the_command(tmp_path: Path) -> N
     [
         (["--phase", "development_run", "--", "true"], b"invalid choice: 'development_run'"),
         (["--paper", "mine"], b"no command"),
-        (["--papers", "mine", "--", "true"], b"--papers"),
+        (["--papers", "mine", "--", "true"], b"unrecognized arguments: --papers"),
+        (["--", "--paper", "mine"], b"no command begins with a dash, as --paper"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(
     tmp_path: Path, words: list[str], said: bytes
 ) -> None:
     done = track(tmp_path, *words)
-    assert done.returncode == 2 or b"No such file" in done.stderr
+    assert (done.returncode, done.stdout) == (2, b"")
     assert said in done.stderr
+    assert not (tmp_path / "ledger").exists()
 
 
 def test_options_of_the_command_are_its_own(tmp_path: Path) -> None:

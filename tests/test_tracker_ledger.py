@@ -139,6 +139,12 @@ def test_a_run_is_what_its_records_say(tmp_path: Path) -> None:
     assert (run.n_gpus, run.absent) == (1, {"rapl": "-"})
 
 
+def test_how_many_gpus_there_are_is_unknown_where_nothing_tells(tmp_path: Path) -> None:
+    devices = {"record": "devices", "at": stamp(1), "found": [], "absent": {"nvml": "no driver"}}
+    assert read(tmp_path, start(), devices).runs[0].n_gpus is None
+    assert read(tmp_path, start(), devices | {"absent": {}}).runs[0].n_gpus == 0
+
+
 def test_a_run_that_was_killed_ends_at_its_last_sign_of_life(tmp_path: Path) -> None:
     [seen] = read(tmp_path, start(), later("seen", 60), later("seen", 120)).runs
     assert (seen.end, seen.duration_s) == ("seen", 120.0)

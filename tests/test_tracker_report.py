@@ -17,6 +17,7 @@ from tracking import environment
 from footprint.errors import InputError
 from footprint.tracker import reading, report, report_forms
 from footprint.tracker.reading import Energy, Read, Run
+from footprint.tracker.report import Measured
 
 T0 = datetime(2025, 3, 10, 8, tzinfo=UTC)
 HOST = "gruss-1.nancy.grid5000.fr"
@@ -73,11 +74,17 @@ def test_runs_are_summed_by_phase() -> None:
 
 
 def test_energies_of_the_nodes_go_before_those_of_devices() -> None:
-    nodes = {("nancy", 1001): 10.0, ("nancy", 1002): 30.0, ("lyon", 1003): 99.0}
-    found = told(*CAMPAIGN, paper="enhance_2025", nodes_kwh=nodes)
+    nodes = {
+        ("nancy", 1001): Measured(10.0, 10 * 3600),
+        ("nancy", 1002): Measured(30.0, 8 * 3600),
+        ("lyon", 1003): Measured(99.0, 5 * 3600),
+    }
+    found = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
     assert (found.basis, found.ratio, found.total.nodes_kwh) == ("nodes", 3.0, 40.0)
     assert found.total.n_measured == 2  # the job of Lyon is another with the same number
-    assert "Of 2 of 4 runs the study measured nothing" in " ".join(report_forms.doubts(found))
+    doubts = " ".join(report_forms.doubts(found))
+    assert "Of 2 of 4 runs the study measured nothing" in doubts
+    assert "measured the nodes in 50% of the time that was tracked" in doubts
     assert (
         "took 40 kWh over 4 runs; training the reported model took 10 kWh of it, and the rest"
         in (report_forms.sentence(found))
@@ -87,10 +94,10 @@ def test_energies_of_the_nodes_go_before_those_of_devices() -> None:
 def test_runs_of_one_job_share_its_energy_by_their_time() -> None:
     first = run(1, 30, labels=labelled("training"))
     second = run(2, 10, job_id=1001, labels=labelled("inference"))
-    found = told(first, second, nodes_kwh={("nancy", 1001): 8.0})
+    found = told(first, second, nodes={("nancy", 1001): Measured(8.0, 40 * 3600)})
     assert [line.nodes_kwh for line in found.lines] == [6.0, 2.0]
     assert found.total.n_jobs == 1
-    only = told(first, second, run(3, 1, labels={"paper": "q"}), paper="q", nodes_kwh={})
+    only = told(first, second, run(3, 1, labels={"paper": "q"}), paper="q", nodes={})
     assert only.total.nodes_kwh is None
 
 
@@ -194,7 +201,14 @@ def test_the_command_reads_a_ledger_and_a_study(tmp_path: Path) -> None:
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
     assert "run the workflow first" in missing.stderr
     energy.parent.mkdir(parents=True)
-    pl.DataFrame({"site": ["nancy"], "job_id": [7], "energy_kwh": [2.5]}).write_parquet(energy)
+    row = {
+        "site": "nancy",
+        "job_id": 7,
+        "energy_kwh": 2.5,
+        "duration_s": 60.0,
+        "coverage_frac": 1.0,
+    }
+    pl.DataFrame([row]).write_parquet(energy)
     study = ["--directory", str(tmp_path / "study")]
     found = json.loads(command(tmp_path, "--json", "--paper", "p", *study).stdout)
     assert found["phases"][0]["nodes_kwh"] == 2.5

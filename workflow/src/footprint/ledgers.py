@@ -25,6 +25,8 @@ SEVERAL_AT_ONCE = "several were tracked at once: their device energy is not used
 COVERED_FRAC = 0.9
 """Devices that were read for less of the time tell too little of it."""
 
+OWN_NAME = r"^\d{8}-(?:job-\d+-[a-z0-9-]+|local)-\d+-[0-9a-f]{8}\.jsonl$"
+"""Files as the tracker names them. Others may be named after people, and are not published."""
 HOST = re.compile(r"(?P<node>[a-z][a-z0-9]*-\d+)(?:\.(?P<site>[a-z]+)\.grid5000\.fr)?")
 ENERGIES = tuple(f"{component}_kwh" for component in reading.COMPONENTS)
 
@@ -221,7 +223,9 @@ def _set_aside(
         .group_by("reason")
         .agg(
             n_rows=pl.len().cast(pl.Int64),
-            example=pl.format("{}:{}", pl.col("file").first(), pl.col("line").first()),
+            example=pl.when(pl.col("file").first().str.contains(OWN_NAME))
+            .then(pl.format("{}:{}", pl.col("file").first(), pl.col("line").first()))
+            .otherwise(pl.format("line {}", pl.col("line").first())),
         )
         .with_columns(stage=pl.lit("ledger"), source=pl.lit("labels.ledgers"))
     )

@@ -68,6 +68,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         parser().error("no command; as in `footprint track --paper mine -- python train.py`")
+    if words[0].startswith("-"):
+        parser().error(f"no command begins with a dash, as {words[0]}")
     for name in options.companions:
         if companion.missing(name):
             parser().error(f"--with {name} needs `pip install 'footprint[{name}]'`")

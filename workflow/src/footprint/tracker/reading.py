@@ -218,7 +218,8 @@ class _File:
         """Devices are those of the process, thus of every run of its file."""
         gpus = [each for each in record["found"] if each["source"] == "nvml"]
         for identity in self._own:
-            self._runs[identity].n_gpus = len(gpus)
+            # without a driver that answers, nobody knows how many there are
+            self._runs[identity].n_gpus = None if "nvml" in record["absent"] else len(gpus)
             self._runs[identity].absent = {
                 _text(name): _text(why) for name, why in record["absent"].items()
             }

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from footprint.errors import InputError
 from footprint.tracker import ledger, reading
@@ -22,6 +23,13 @@ PHASES = ("training", "inference", "development", "not labelled")
 J_PER_KWH = 3.6e6
 DOMAIN = ".grid5000.fr"
 SUMMARY = "Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."
+
+
+class Measured(NamedTuple):
+    """What a study measured of a job at its nodes, and for how long."""
+
+    energy_kwh: float
+    covered_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,7 @@ class Line:
         devices_kwh: Energy of GPUs, processors and memory, by component, of those that were read.
         covered_frac: Part of the time in which devices were read; null: no time is known.
         nodes_kwh: Energy of the nodes by the study; null: no study, or nothing was measured.
+        nodes_frac: Part of the time in which the study measured them; null: likewise.
         n_measured: Runs of which the study measured something.
         n_open: Runs whose end is not known: they count until their last sign of life.
     """
@@ -49,6 +58,7 @@ class Line:
     devices_kwh: Mapping[str, float]
     covered_frac: float | None
     nodes_kwh: float | None
+    nodes_frac: float | None
     n_measured: int
     n_open: int
 
@@ -110,14 +120,14 @@ def report(
     read: reading.Read,
     *,
     paper: str | None = None,
-    nodes_kwh: Mapping[tuple[str, int], float] | None = None,
+    nodes: Mapping[tuple[str, int], Measured] | None = None,
 ) -> Report:
     """What tracked runs used.
 
     Args:
         read: The ledger.
         paper: Only runs of this paper.
-        nodes_kwh: Energy by site and job, as a study measured it.
+        nodes: What a study measured, by site and job.
 
     Raises:
         InputError: No run is left.
@@ -131,7 +141,7 @@ def report(
             where="--ledger" if paper is None else "--paper",
             do="see docs/tracker.md" if paper is None else known,
         )
-    measured = _shared(read.outermost(), nodes_kwh or {})
+    measured = _shared(read.outermost(), nodes or {})
     by_phase: dict[str, list[Run]] = {name: [] for name in PHASES}
     for run in runs:
         by_phase[phase(run.labels)].append(run)
@@ -152,19 +162,24 @@ def report(
     )
 
 
-def _shared(runs: Iterable[Run], nodes_kwh: Mapping[tuple[str, int], float]) -> dict[str, float]:
-    """Energy of the nodes of each run: that of its job, by its part of what was tracked in it."""
+def _shared(runs: Iterable[Run], nodes: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
+    """What was measured of each run: of its job, by its part of what was tracked in that."""
+    by_id: dict[int | None, list[tuple[str, int]]] = {}
+    for key in nodes:
+        by_id.setdefault(key[1], []).append(key)
     of_job: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
-        for key in nodes_kwh if run.job_id is not None else ():
-            if run.job_id == key[1] and _is_at(run.host, key[0]):
+        for key in by_id.get(run.job_id, ()):
+            if _is_at(run.host, key[0]):
                 of_job.setdefault(key, []).append(run)
-    found: dict[str, float] = {}
+    found: dict[str, Measured] = {}
     for key, own in of_job.items():
         whole_s = sum(run.duration_s or 0.0 for run in own)
         for run in own:
             part = (run.duration_s or 0.0) / whole_s if whole_s else 1 / len(own)
-            found[run.identity] = nodes_kwh[key] * part
+            found[run.identity] = Measured(
+                nodes[key].energy_kwh * part, nodes[key].covered_s * part
+            )
     return found
 
 
@@ -173,7 +188,7 @@ def _is_at(host: str | None, site: str) -> bool:
     return host is None or DOMAIN not in host or host.endswith(f".{site}{DOMAIN}")
 
 
-def _line(name: str, runs: Sequence[Run], measured: Mapping[str, float]) -> Line:
+def _line(name: str, runs: Sequence[Run], measured: Mapping[str, Measured]) -> Line:
     hours = {run.identity: (run.duration_s or 0.0) / 3600 for run in runs}
     seconds = sum(hours.values())
     devices = {
@@ -194,7 +209,10 @@ def _line(name: str, runs: Sequence[Run], measured: Mapping[str, float]) -> Line
         else sum(hours[run.identity] * (run.n_gpus or 0) for run in runs),
         devices_kwh={name: energy_j / J_PER_KWH for name, energy_j in devices.items()},
         covered_frac=covered / seconds if seconds else None,
-        nodes_kwh=sum(nodes) if nodes else None,
+        nodes_kwh=sum(each.energy_kwh for each in nodes) if nodes else None,
+        nodes_frac=min(sum(each.covered_s for each in nodes) / 3600 / seconds, 1.0)
+        if nodes and seconds
+        else None,
         n_measured=len(nodes),
         n_open=sum(run.end != "stopped" for run in runs),
     )
@@ -220,7 +238,7 @@ def main(arguments: Sequence[str]) -> int:
         if not folder.is_dir():
             raise InputError("there is no such folder", where=str(folder), do="name the ledger")
         energies = None if options.directory is None else _of_study(options.directory)
-        told = report(reading.read(reading.files(folder)), paper=options.paper, nodes_kwh=energies)
+        told = report(reading.read(reading.files(folder)), paper=options.paper, nodes=energies)
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -243,8 +261,8 @@ def _parser(forms: list[str]) -> argparse.ArgumentParser:
     return made
 
 
-def _of_study(folder: Path) -> dict[tuple[str, int], float]:
-    """Measured energy of each job of a study, by site and job."""
+def _of_study(folder: Path) -> dict[tuple[str, int], Measured]:
+    """What a study measured of each job, by site and job."""
     path = folder / "results/energy/jobs.parquet"
     if not path.is_file():
         raise InputError("there is no such file yet", where=str(path), do="run the workflow first")
@@ -256,5 +274,13 @@ def _of_study(folder: Path) -> dict[tuple[str, int], float]:
             where="--directory",
             do="pip install 'footprint[pipeline]'",
         ) from None
-    rows = pl.read_parquet(path, columns=["site", "job_id", "energy_kwh"]).drop_nulls()
-    return {(site, job): energy_kwh for site, job, energy_kwh in rows.iter_rows()}
+    covered_s = pl.col("duration_s") * pl.col("coverage_frac")
+    rows = (
+        pl.read_parquet(path)
+        .drop_nulls("energy_kwh")
+        .select("site", "job_id", "energy_kwh", covered_s.fill_null(0.0))
+    )
+    return {
+        (site, job): Measured(energy_kwh, covered_s)
+        for site, job, energy_kwh, covered_s in rows.iter_rows()
+    }

@@ -13,6 +13,8 @@ from footprint.tracker.report import Line, Report
 UNKNOWN = "–"
 BAR_LENGTH = 40
 BAR_MM = 60.0
+WHOLE_FRAC = 0.99
+"""Less of the time than this is said."""
 ENERGIES = ("Nodes (kWh)", "Devices (kWh)", "Read")
 HEADERS = ("Phase", "Runs", "Jobs", "Time (h)", "GPU time (h)", *ENERGIES)
 
@@ -162,6 +164,11 @@ def doubts(report: Report) -> list[str]:
         said.append(
             f"Of {total.n_runs - total.n_measured} of {total.n_runs} runs the study measured "
             "nothing: they are in no energy of nodes."
+        )
+    if report.basis == "nodes" and total.nodes_frac is not None and total.nodes_frac < WHOLE_FRAC:
+        said.append(
+            f"The study measured the nodes in {total.nodes_frac:.0%} of the time that was tracked: "
+            "the rest lies outside of its days, or has no readings."
         )
     if total.n_open:
         said.append(
