@@ -126,7 +126,7 @@ def test_a_run_is_what_its_records_say(tmp_path: Path) -> None:
             "absent": {"rapl": "-"},
         },
         later("seen", 60, devices={"gpu": {"energy_j": 1, "covered_frac": 1}}),
-        {"record": "signal", "id": "a", "at": stamp(70), "signal": "SIGUSR2"},
+        later("signal", 70, signal="SIGUSR2"),
         later("stop", 90, devices=devices, exit_status=0),
         "",
     )
@@ -148,6 +148,10 @@ def test_how_many_gpus_there_are_is_unknown_where_nothing_tells(tmp_path: Path) 
 def test_a_run_that_was_killed_ends_at_its_last_sign_of_life(tmp_path: Path) -> None:
     [seen] = read(tmp_path, start(), later("seen", 60), later("seen", 120)).runs
     assert (seen.end, seen.duration_s) == ("seen", 120.0)
+    [warned] = read(
+        tmp_path, start(), later("seen", 60), later("signal", 80, signal="SIGUSR2")
+    ).runs
+    assert (warned.end, warned.duration_s, warned.warned_by) == ("seen", 80.0, "SIGUSR2")
     [bare] = read(tmp_path, start()).runs
     assert (bare.end, bare.duration_s, bare.stopped_at) == ("started", None, None)
 

@@ -233,7 +233,8 @@ class _File:
     def _signal(self, line: int, record: Mapping[str, Any]) -> None:
         run = self._run(line, record)
         if run is not None:
-            run.warned_by = _text(record["signal"])
+            self._go_on(run, line, record)
+            run.end, run.warned_by = "seen", _text(record["signal"])
 
     def _stop(self, line: int, record: Mapping[str, Any]) -> None:
         run = self._run(line, record)

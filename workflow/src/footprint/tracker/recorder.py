@@ -122,8 +122,18 @@ class Recorder:
                 self._watching = thread, over
 
     def note(self, record: str, span: Span, **fields: Any) -> None:
-        """Write what happened to a span, as a signal."""
-        self.ledger.append(record, id=span.identity, at=ledgers.now(), **fields)
+        """Write what happened to a span, as a signal, with its duration and energy so far.
+
+        Args:
+            record: Kind of the record.
+            span: What it happened to.
+            fields: What else the record says.
+        """
+        self._append(record, span, self._clock(), fields)
+
+    def _append(self, record: str, span: Span, at_s: float, fields: Mapping[str, Any]) -> None:
+        so_far = self._so_far(span, at_s)
+        self.ledger.append(record, id=span.identity, at=ledgers.now(), **so_far, **_known(fields))
 
     def end(self, span: Span, **fields: Any) -> None:
         """Write a stop record, with the energy of its devices.
@@ -145,7 +155,7 @@ class Recorder:
             thread.join(COMPANION_S if self._companions else LAST_READING_S)
         elif self._meter is not None:
             self._meter.update()
-        self.note("stop", span, **self._so_far(span, stopped_s), **_known(fields))
+        self._append("stop", span, stopped_s, fields)
 
     def _so_far(self, span: Span, at_s: float) -> dict[str, Any]:
         duration_s = at_s - span.started_s
@@ -202,7 +212,7 @@ class Recorder:
             due_s = min(max(BEAT_S, age_s * BEAT_FRAC), BEAT_MOST_S)
             if span.within not in self._spans and age_s - span.beat_s >= due_s - 0.5:
                 span.beat_s = age_s
-                self.note("seen", span, **self._so_far(span, now_s))
+                self._append("seen", span, now_s, {})
                 self._beside("beat")
 
     def _beside(self, what: str) -> None:
