@@ -308,3 +308,52 @@ def test_readings_become_rarer_where_they_are_dear(
     recorded(tmp_path, {"rapl": lambda: Found([Counted("cpu", "p", dear)], [], None)}, seconds=1.0)
     # 0.01 s of work, then 3.3 s of rest: the first, one more, and the last
     assert count == 3
+
+
+def test_time_between_two_spans_is_in_neither(tmp_path: Path) -> None:
+    counter = iter(range(0, 10_000, 100))
+    device = Counted("gpu", "g", lambda: next(counter))
+    own = recorder.Recorder(
+        ledger.Ledger(tmp_path, job=1, host="gruss-1"),
+        find={"nvml": lambda: Found([device], [], None)},
+    )
+    for _ in range(2):
+        span = own.begin(within=None)
+        own.watch()
+        own.ready.wait()
+        inner = own.begin(within=span.identity)
+        own.end(inner)
+        own.end(span)
+    runs = reading.read(reading.files(tmp_path)).runs
+    # readings at: the start, the start and the end of what is inside, the end; and so again
+    assert [run.devices["gpu"].energy_j for run in runs] == [300.0, 100.0, 300.0, 100.0]
+
+
+def test_a_driver_that_hangs_later_holds_nothing_up_but_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "LAST_READING_S", 0.1)
+    hangs, first = threading.Event(), iter([True])
+
+    def counter() -> float:
+        if not next(first, False):
+            hangs.wait(20)
+        return 0.0
+
+    device = Counted("gpu", "g", counter)
+    own = recorder.Recorder(
+        ledger.Ledger(tmp_path, job=1, host="gruss-1"),
+        find={"nvml": lambda: Found([device], [], None)},
+    )
+    outer = own.begin(within=None)
+    own.watch()
+    own.ready.wait()
+    before_s = time.monotonic()
+    for _ in range(50):
+        own.end(own.begin(within=outer.identity))
+    own.end(outer)
+    assert time.monotonic() - before_s < 5
+    runs = reading.read(reading.files(tmp_path)).runs
+    assert {run.end for run in runs} == {"stopped"}
+    assert {run.devices["gpu"].covered_frac for run in runs} == {0.0}
+    hangs.set()

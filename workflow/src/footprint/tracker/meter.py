@@ -16,6 +16,9 @@ from typing import Any, NamedTuple, Protocol
 MAX_GAP_S = 10.0
 """Longest time between two readings of power over which it is taken to be linear."""
 
+STEP_S = 1.0
+"""Counters go on in steps: two readings in a row may differ by what was used in this time."""
+
 
 class Lost(Exception):
     """A device is gone for good, as a GPU that fell off the bus."""
@@ -208,10 +211,11 @@ class Counted:
         if last_s is None or before_j is None:
             return None
         energy_j = counter_j - before_j
-        most_j = (now_s - last_s) * self._most_w
+        duration_s = now_s - last_s
         if self._range_j is not None:
-            if most_j > self._range_j:
+            if duration_s * self._most_w > self._range_j:
                 return None
             energy_j += self._range_j if energy_j < 0 else 0.0
         # less than nothing, or more than there can be: it was reset in between
-        return energy_j if 0 <= energy_j <= max(most_j, 1.0) else None
+        most_j = (duration_s + STEP_S) * self._most_w
+        return energy_j if 0 <= energy_j <= most_j else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import secrets
 import threading
 import time
@@ -87,17 +88,19 @@ class Recorder:
         self._meter: Meter | None = None
         self._spans: dict[str, Span] = {}
         self._lock = threading.Lock()
-        self._watching: tuple[threading.Thread, threading.Event] | None = None
+        self._watching: tuple[threading.Thread, _Requests] | None = None
+        self._hangs = False
+        self._cost_s = 0.0
         self.ready = threading.Event()
 
     def begin(self, *, within: str | None, **fields: Any) -> Span:
-        """Write a start record.
+        """Write a start record; `watch` has to follow.
 
         Args:
             within: Identity of what is tracked around it; None: nothing.
             fields: What the record says beside identity and time.
         """
-        start = None if self._meter is None else self._meter.update()
+        start = self._reading() if self._watching is not None else None
         span = Span(secrets.token_hex(8), within, self._clock(), start)
         self._spans[span.identity] = span
         self.ledger.append(
@@ -110,16 +113,31 @@ class Recorder:
         with self._lock:
             if self._watching is not None:
                 return
-            over = threading.Event()
+            requests: _Requests = queue.SimpleQueue()
             thread = threading.Thread(
-                target=self._watch, args=[over], name="footprint", daemon=True
+                target=self._watch, args=[requests], name="footprint", daemon=True
             )
+            self.ready.clear()
             try:
                 thread.start()
             except RuntimeError:
                 self.ready.set()  # no more threads may be started: start and stop are all there is
             else:
-                self._watching = thread, over
+                self._watching = thread, requests
+
+    def _reading(self) -> Totals | None:
+        """What devices have used up to now, asked of the thread; null before it has begun.
+
+        The thread asks the driver: what is tracked waits only so long for one that hangs, and once.
+        """
+        watching, meter = self._watching, self._meter
+        if watching is None or meter is None:
+            return None
+        if not self._hangs:
+            answered = threading.Event()
+            watching[1].put(answered)
+            self._hangs = not answered.wait(LAST_READING_S)
+        return meter.latest()
 
     def note(self, record: str, span: Span, **fields: Any) -> None:
         """Write what happened to a span, as a signal, with its duration and energy so far.
@@ -148,13 +166,13 @@ class Recorder:
             ending = None if self._spans else self._watching
             if ending is not None:
                 self._watching = None
-        if ending is not None:
+        if ending is None:
+            self._reading()
+        else:
             # the thread takes the last reading: a driver that hangs must not hold the command up
-            thread, over = ending
-            over.set()
+            thread, requests = ending
+            requests.put(None)
             thread.join(COMPANION_S if self._companions else LAST_READING_S)
-        elif self._meter is not None:
-            self._meter.update()
         self._append("stop", span, stopped_s, fields)
 
     def _so_far(self, span: Span, at_s: float) -> dict[str, Any]:
@@ -162,30 +180,43 @@ class Recorder:
         found: dict[str, Any] = {"duration_s": round(duration_s, 3)}
         meter = self._meter
         if meter is not None and meter.n_devices:
-            start = span.start or Totals(span.started_s, {}, {})
-            found["devices"] = meter.between(start, meter.latest(), duration_s=duration_s)
+            latest = meter.latest()
+            start = span.start or latest  # nothing was read since it began
+            found["devices"] = meter.between(start, latest, duration_s=duration_s)
             if meter.lost:
                 found["lost"] = meter.lost
         return found
 
-    def _watch(self, over: threading.Event) -> None:
+    def _watch(self, requests: _Requests) -> None:
+        """What the thread does."""
         try:
             if self._meter is None:
                 self._meter = self._open()
+            first = self._meter.update()
+            for span in list(self._spans.values()):
+                span.start = span.start or first
+            self.ready.set()
+            self._beside("start")
+            self._go_on(self._meter, requests)
             self._meter.update()
+            self._beside("stop")
+        except Exception as error:
+            self._failed("watch", error)
         finally:
             self.ready.set()
-        self._beside("start")
-        wait_s = SAMPLED_EVERY_S if self._meter.is_sampled else COUNTED_EVERY_S
-        while not over.wait(wait_s):
+
+    def _go_on(self, meter: Meter, requests: _Requests) -> None:
+        """Read devices now and then, and when it is asked for, until the end."""
+        while True:
+            least_s = SAMPLED_EVERY_S if meter.is_sampled else COUNTED_EVERY_S
+            answered = _next(requests, max(least_s, self._cost_s / MOST_OF_A_CORE))
+            if answered is None:
+                return
             before_s = time.thread_time()
-            self._meter.update()
+            meter.update()
             self._beat()
-            cost_s = time.thread_time() - before_s
-            least_s = SAMPLED_EVERY_S if self._meter.is_sampled else COUNTED_EVERY_S
-            wait_s = max(least_s, cost_s / MOST_OF_A_CORE)
-        self._meter.update()
-        self._beside("stop")
+            self._cost_s = time.thread_time() - before_s
+            answered.set()
 
     def _open(self) -> Meter:
         """Find the devices, and write down once which there are and which are absent."""
@@ -220,9 +251,22 @@ class Recorder:
             try:
                 getattr(companion, what)()
             except Exception as error:
-                self.ledger.append(
-                    "companion", at=ledgers.now(), name=type(companion).__name__, error=str(error)
-                )
+                self._failed(type(companion).__name__, error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self.ledger.append("companion", at=ledgers.now(), name=name, error=str(error))
+
+
+_Requests = queue.SimpleQueue[threading.Event | None]
+"""Readings that are asked for, each with what is set once it is taken; None: the end."""
+
+
+def _next(requests: _Requests, wait_s: float) -> threading.Event | None:
+    """The next request; one that nobody waits for, where none comes in time."""
+    try:
+        return requests.get(timeout=wait_s)
+    except queue.Empty:
+        return threading.Event()
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
