@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ class CodeCarbon:
 
     def start(self) -> None:
         """Import the package, which takes seconds, and begin."""
+        import logging
+
         package = importlib.import_module("codecarbon")
         logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

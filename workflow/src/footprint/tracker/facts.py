@@ -6,9 +6,9 @@ Everything is read from variables and files: no command is run, so that nothing 
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import re
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def gather(environment: Mapping[str, str], folder: Path = Path()) -> dict[str, A
     """
     return {
         "oar": oar(environment),
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "user": user(),
         "visible_gpus": environment.get("CUDA_VISIBLE_DEVICES"),
         "commit": commit(folder),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -49,7 +48,7 @@ class Ledger:
     def __init__(self, folder: Path, *, job: int | None, host: str) -> None:
         day = time.strftime("%Y%m%d", time.gmtime())
         where = "local" if job is None else f"job-{job}-{host.partition('.')[0]}"
-        name = [day, where, str(os.getpid()), secrets.token_hex(4)]
+        name = [day, where, str(os.getpid()), os.urandom(4).hex()]
         self.path = folder / f"{'-'.join(name)}.jsonl"
         self.folder = folder
         self._file: int | None = None

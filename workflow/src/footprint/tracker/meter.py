@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 MAX_GAP_S = 10.0
@@ -53,11 +52,12 @@ class Found(NamedTuple):
     absent: str | None
 
 
-@dataclass
 class _Sum:
-    component: str
-    energy_j: float = 0.0
-    covered_s: float = 0.0
+    """What a device has used, and the time in which that is known."""
+
+    def __init__(self, component: str) -> None:
+        self.component = component
+        self.energy_j = self.covered_s = 0.0
 
 
 class Totals(NamedTuple):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from footprint.tracker import ledger as ledgers
@@ -52,15 +51,19 @@ def sources() -> Sources:
     return {"nvml": nvml.find, "rapl": rapl.find}
 
 
-@dataclass
 class Span:
-    """Something that is tracked: a command, a training, an epoch."""
+    """Something that is tracked: a command, a training, an epoch.
 
-    identity: str
-    within: str | None
-    started_s: float
-    start: Totals | None
-    beat_s: float = field(default=0.0)
+    Args:
+        within: Identity of what is around it.
+        started_s: Start, by the recorder's clock.
+        start: What devices had used then; None: not read yet.
+    """
+
+    def __init__(self, *, within: str | None, started_s: float, start: Totals | None) -> None:
+        self.identity = os.urandom(8).hex()
+        self.within, self.started_s, self.start = within, started_s, start
+        self.beat_s = 0.0
 
 
 class Recorder:
@@ -101,7 +104,7 @@ class Recorder:
             fields: What the record says beside identity and time.
         """
         start = self._reading() if self._watching is not None else None
-        span = Span(secrets.token_hex(8), within, self._clock(), start)
+        span = Span(within=within, started_s=self._clock(), start=start)
         self._spans[span.identity] = span
         self.ledger.append(
             "start", id=span.identity, within=within, at=ledgers.now(), **_known(fields)
