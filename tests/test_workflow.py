@@ -135,6 +135,7 @@ def test_every_table_is_what_its_schema_says(done: Study) -> None:
         "power_levels": 3,
     }
     asked_for = {"device_power", "device_series", "gpu_power", "cpu_series"}
+    asked_for |= {"ledger", "tracked", "reconciliation"}
     assert set(tables.TABLES) - set(checked) <= asked_for | {
         "recorded",
         "validation_runs",
