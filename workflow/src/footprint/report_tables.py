@@ -177,9 +177,10 @@ def _float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> s
     shape = "".join("l" if column.decimals is None else "r" for column in columns)
     words = [_broken(column.header) for column in columns]
     deep = max(len(lines) for lines in words)
-    head = [rf"\caption{{{escaped(table.title)}}}", rf"\label{{tab:{table.name.replace('_', '-')}}}"]
+    title = escaped(table.title)
+    head = [rf"\caption{{{title}}}", rf"\label{{tab:{table.name.replace('_', '-')}}}"]
     if is_continued:
-        head = [r"\addtocounter{table}{-1}", rf"\caption{{{escaped(table.title)} (continued)}}"]
+        head = [r"\addtocounter{table}{-1}", rf"\caption{{{title} (continued)}}"]
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",
