@@ -87,6 +87,7 @@ def test_a_record_that_is_cut_by_a_full_disk_spoils_no_other(
     assert capsys.readouterr().err.count("cannot be written") == 1
 
 
+@pytest.mark.slow
 def test_a_thousand_trackers_at_once_leave_a_thousand_whole_records(tmp_path: Path) -> None:
     children = []
     for number in range(1000):

@@ -15,7 +15,7 @@ def __getattr__(name: str) -> Any:
     """`footprint.track`, imported where it is used.
 
     By its name as a text: rules do not depend on the tracker, and what a rule imports is what makes
-    it run again (`provenance.fingerprint`).
+    it run again (`provenance.Library`).
     """
     if name != "track":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
