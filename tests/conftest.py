@@ -1,10 +1,11 @@
 """What several test files need."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import oar_server
 import pytest
 from stand_in import run_script
 
@@ -25,6 +26,13 @@ def shared_data() -> Path:
 def shared_oar() -> Path:
     """Folder of scripts that bring up a real OAR server."""
     return _folder_named_by("FOOTPRINT_SHARED_OAR")
+
+
+@pytest.fixture(scope="session")
+def real_oar(shared_oar: Path) -> Iterator[oar_server.Server]:
+    """A real OAR server."""
+    with oar_server.running(shared_oar) as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from answers import node, nodes_table
+from oar_server import API, Server, command, wait_for
 from polars.testing import assert_frame_equal
 
 from footprint import tables
@@ -22,10 +22,8 @@ from footprint.site import holdings, oar, oar_changes, oar_database, oar_rows
 
 pytestmark = pytest.mark.oar
 
-STATE = Path(os.environ.get("OAR_STATE", "/var/lib/oar-real"))
 SERVER = f"127.0.0.1:{os.environ.get('OAR_PG_PORT', '54329')}"
 URL = f"postgresql://oar_ro@{SERVER}/oar"
-API = f"http://127.0.0.1:{os.environ.get('OAR_API_PORT', '6668')}/oarapi"
 PASSWORD = "unlisted"
 OAR_HOLD = Path("/usr/lib/oar/oarhold")
 WINDOW = {
@@ -33,20 +31,6 @@ WINDOW = {
     "end": datetime.now(UTC) + timedelta(hours=1),
 }
 NODES = nodes_table(node("cpux-1"), node("cpux-2"), node("gpux-1", n_cores=8, n_gpus=2))
-
-
-def command(*words: str, **environment: str) -> str:
-    done = subprocess.run(
-        words, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=300
-    )
-    return done.stdout
-
-
-def wait_for(what: str, condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"waited a minute for {what}"
-        time.sleep(0.3)
 
 
 def ask(query: str) -> list[tuple]:
@@ -69,27 +53,11 @@ def role(secrets: dict[str, str], name: str, statements: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(shared_oar: Path) -> Iterator[dict[str, str]]:
+def server(real_oar: Server) -> Iterator[dict[str, str]]:
     """A running OAR with its password in the environment; gives all its passwords."""
-    release = Path("/etc/os-release")
-    if os.geteuid() != 0 or "\nID=debian\n" not in release.read_text(encoding="utf-8"):
-        pytest.skip("a real OAR needs root on Debian")
-    setup = str(shared_oar / "setup-real-oar.sh")
-    runs = ": down" not in command(setup, "status")
-    if not runs:
-        done = subprocess.run([setup], capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode and "\nE: " in f"\n{done.stderr}":  # as apt-get says what went wrong
-            pytest.skip(f"OAR's packages cannot be installed here: {done.stderr[-200:]}")
-    try:
-        if not runs:
-            assert done.returncode == 0, done.stderr[-2000:]
-        secrets = dict(line.split("=") for line in (STATE / "secrets").read_text().split())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PGPASSWORD", secrets["OAR_RO"])
-            yield secrets
-    finally:
-        if not runs:
-            command(str(shared_oar / "teardown.sh"), "--reset")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSWORD", real_oar.secrets["OAR_RO"])
+        yield real_oar.secrets
 
 
 @pytest.fixture(scope="module")

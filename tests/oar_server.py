@@ -1,0 +1,146 @@
+"""A real OAR server on this machine, and an unprivileged user who works with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+STATE = Path(os.environ.get("OAR_STATE", "/var/lib/oar-real"))
+API = f"http://127.0.0.1:{os.environ.get('OAR_API_PORT', '6668')}/oarapi"
+
+
+class Server(NamedTuple):
+    """What tests need of the server: where its scripts are, and the passwords of its database."""
+
+    scripts: Path
+    secrets: dict[str, str]
+
+
+def command(*words: str, **environment: str) -> str:
+    """What a command writes; it must succeed."""
+    done = subprocess.run(
+        words, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=300
+    )
+    return done.stdout
+
+
+def wait_for(what: str, condition: Callable[[], Any], *, longest_s: float = 60) -> Any:
+    """Wait until a condition is true; gives its value."""
+    deadline = time.monotonic() + longest_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {longest_s} s for {what}"
+        time.sleep(0.3)
+    return found
+
+
+@contextmanager
+def running(scripts: Path) -> Iterator[Server]:
+    """A server; one that runs already is used and left alone."""
+    release = Path("/etc/os-release")
+    if os.geteuid() != 0 or "\nID=debian\n" not in release.read_text(encoding="utf-8"):
+        pytest.skip("a real OAR needs root on Debian")
+    setup = str(scripts / "setup-real-oar.sh")
+    runs = ": down" not in command(setup, "status")
+    if not runs:
+        done = subprocess.run([setup], capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode and "\nE: " in f"\n{done.stderr}":  # as apt-get says what went wrong
+            pytest.skip(f"OAR's packages cannot be installed here: {done.stderr[-200:]}")
+    try:
+        if not runs:
+            assert done.returncode == 0, done.stderr[-2000:]
+        secrets = dict(line.split("=") for line in (STATE / "secrets").read_text().split())
+        yield Server(scripts, secrets)
+    finally:
+        if not runs:
+            command(str(scripts / "teardown.sh"), "--reset")
+
+
+class User:
+    """An unprivileged user of the server, with a folder and an environment of Python of her own.
+
+    Her Python is the system's, whose packages are those of the tests: the one of the tests may lie
+    where only root can go.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.home = pwd.getpwnam(name).pw_dir
+        shutil.chown(folder, name, name)
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        system = Path(f"/usr/bin/python{version}")
+        packages = sysconfig.get_path("purelib")
+        if not system.exists():
+            pytest.skip(f"there is no {system} that {name} could use")
+        if self.does("test", "-r", f"{packages}/snakemake/__init__.py").returncode:
+            pytest.skip(f"{name} cannot read the packages in {packages}")
+        command(str(system), "-m", "venv", "--without-pip", str(folder / "venv"))
+        self.python = str(folder / "venv/bin/python")
+        self._paths = folder / f"venv/lib/python{version}/site-packages/packages.pth"
+        self._packages = packages
+
+    def use(self, library: Path) -> None:
+        """Import a project from a folder of hers."""
+        self._paths.write_text(f"{library}\n{self._packages}\n", encoding="utf-8")
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Variables of a login."""
+        usual = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+        return usual | {"HOME": self.home, "USER": self.name, "LOGNAME": self.name} | changes
+
+    def start(self, *words: str, cwd: Path | None = None, **changes: str) -> subprocess.Popen[str]:
+        """Start a command of hers; what it writes goes to `said.log` in its directory."""
+        where = cwd or self.folder
+        with (where / "said.log").open("w", encoding="utf-8") as said:
+            return subprocess.Popen(
+                words,
+                cwd=where,
+                env=self.environment(PWD=str(where), **changes),
+                user=self.name,
+                group=self.name,
+                extra_groups=[],
+                umask=0o022,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def does(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command of hers to its end."""
+        return subprocess.run(
+            words,
+            cwd=cwd or self.folder,
+            env=self.environment(),
+            user=self.name,
+            group=self.name,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def submit(self, *options: str) -> int:
+        """Submit a job; gives its id."""
+        done = self.does("oarsub", "-O", "/dev/null", "-E", "/dev/null", *options)
+        lines = done.stdout.splitlines()
+        [found] = [each for each in lines if each.startswith("OAR_JOB_ID=")]
+        return int(found.partition("=")[2])
+
+    def active(self) -> dict[str, dict[str, Any]]:
+        """Her jobs that have not ended, by their name."""
+        told = self.does("oarstat", "-u", "-J").stdout
+        return {job["name"]: job for job in json.loads(told or "{}").values()}

@@ -1,0 +1,337 @@
+"""Snakemake's jobs through a real OAR, as a user runs them, with what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from oar_server import STATE, Server, User, command, wait_for
+from running import PARTS, ROOT
+
+pytestmark = [pytest.mark.oar, pytest.mark.slow, pytest.mark.workflow]
+
+HASTE = ("--seconds-between-status-checks", "2", "--latency-wait", "10", "--retries", "0")
+
+
+@pytest.fixture(scope="module")
+def alice(real_oar: Server) -> Iterator[User]:  # noqa: ARG001
+    """A user in a folder outside of pytest's, where only root can go."""
+    folder = Path(command("mktemp", "-d", "/tmp/footprint-oar-XXXXXX").strip())
+    folder.chmod(0o755)
+    try:
+        user = User("alice", folder)
+        for part in PARTS:
+            target = folder / "project" / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, target)
+        command("chown", "-R", "alice:", str(folder))
+        user.use(folder / "project/workflow/src")
+        yield user
+    finally:
+        shutil.rmtree(folder)
+
+
+class Run:
+    """Snakemake of alice on a workflow in a directory."""
+
+    def __init__(self, user: User, folder: Path) -> None:
+        self.user, self.folder = user, folder
+        self.process: subprocess.Popen[str] | None = None
+
+    def write(self, snakefile: str) -> None:
+        (self.folder / "Snakefile").write_text(snakefile)
+        command("chown", "-R", f"{self.user.name}:", str(self.folder))
+
+    def start(self, *options: str, **environment: str) -> None:
+        profile = self.user.folder / "project/profiles/grid5000"
+        words = (self.user.python, "-m", "snakemake", "--profile", str(profile), *HASTE, *options)
+        self.process = self.user.start(*words, cwd=self.folder, **environment)
+
+    def end(self, *, longest_s: float = 240) -> int:
+        assert self.process
+        return self.process.wait(longest_s)
+
+    def run(self, *options: str, status: int = 0, **environment: str) -> str:
+        self.start(*options, **environment)
+        assert self.end() == status, self.said
+        return self.said
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said.log").read_text(encoding="utf-8")
+
+    def running(self, *names: str) -> Callable[[], bool]:
+        """Whether all jobs of these names run."""
+
+        def check() -> bool:
+            assert self.process
+            assert self.process.poll() is None, self.said
+            active = self.user.active()
+            return all(active.get(name, {}).get("state") == "Running" for name in names)
+
+        return check
+
+    def starts(self, name: str) -> int:
+        """How often the script of a job began."""
+        path = self.folder / f"{name}.starts"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.fixture
+def here(alice: User, request: pytest.FixtureRequest) -> Iterator[Run]:
+    """A directory of alice; what is left of its jobs is ended."""
+    folder = alice.folder / request.node.name
+    folder.mkdir()
+    run = Run(alice, folder)
+    yield run
+    if run.process and run.process.poll() is None:
+        run.process.kill()
+        run.process.wait()
+    left = [str(job["Job_Id"]) for job in alice.active().values()]
+    if left:
+        alice.does("oardel", *left)
+        wait_for("jobs to end", lambda: not alice.active())
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+FAILURES = """
+rule all:
+    input:
+        "fine", "fails", "over", "deleted", "refused", "unasked",
+
+rule fine:
+    output: touch("fine")
+    shell: "echo of the good one"
+
+rule fails:
+    output: "fails"
+    shell: "echo told by the rule; exit 3"
+
+rule over:
+    output: "over"
+    resources: runtime=1
+    shell: "sleep 300"
+
+rule deleted:
+    output: "deleted"
+    shell: "sleep 300"
+
+rule refused:
+    output: touch("refused")
+    resources: oar_request="host=1/core=1000"
+    shell: "true"
+
+rule unasked:
+    output: touch("unasked")
+    resources: oar_types="exotic,idempotent"
+    shell: "true"
+"""
+
+
+def test_each_failure_is_told_with_its_reason_and_its_log(here: Run) -> None:
+    here.write(FAILURES)
+    here.start("--keep-going")
+    wait_for("the job to run", here.running("deleted"))
+    deleted = here.user.active()["deleted"]["Job_Id"]
+    command("oardel", str(deleted))
+    assert here.end() == 1
+    assert (here.folder / "fine").exists()
+    told = dict(re.findall(r"^OAR job \d+ \((\w+)\) on [\w.-]+: (.*); its log: ", here.said, re.M))
+    assert told == {
+        "fails": "exit status 1",  # of the Snakemake inside, which tells the rest
+        "over": "killed at the end of its walltime of 60 s",
+        "deleted": "deleted by root",
+    }
+    logs = dict(re.findall(r"^OAR job \d+ \((\w+)\) .*; its log: (.*)$", here.said, re.M))
+    text = Path(logs["fails"]).read_text(encoding="utf-8")
+    assert "told by the rule" in text
+    assert "rule over:" in Path(logs["over"]).read_text(encoding="utf-8")
+    for path in logs.values():
+        assert Path(path).parent == here.folder / "logs/oar"
+    assert (
+        "not submitted: There are not enough resources for your request (of: oarsub -n refused "
+        "-l host=1/core=1000,walltime=0:10:00"
+    ) in here.said
+    assert "not submitted: OAR starts jobs of type idempotent again by itself" in here.said
+    assert "1 of 7 steps" in here.said
+
+
+def test_where_oar_is_not_one_line_says_so(here: Run) -> None:
+    here.write('rule all:\n    output: touch("done")\n')
+    said = here.run(status=1, PATH="/nonexistent")
+    assert said.count("oarsub, oarstat, oardel: no such command here; start on a frontend") == 1
+    assert "Traceback" not in said
+
+
+# --- runs that break off -------------------------------------------------------------------------
+
+SLOW = """
+NAMES = ["one", "two", "three", "four"]
+
+rule all:
+    input:
+        collect("{name}.done", name=NAMES),
+        "single.done",
+
+rule several:
+    output: touch("{name}.done")
+    params: code=MARK
+    group: "several"
+    shell: "echo $OAR_JOB_ID >> {wildcards.name}.starts; sleep 25"
+
+rule single:
+    output: touch("single.done")
+    shell: "echo $OAR_JOB_ID >> single.starts; sleep 25"
+"""
+GROUPED = ("--group-components", "several=2")
+
+
+def slow(mark: str) -> str:
+    return SLOW.replace("MARK", f'"{mark}"')
+
+
+def kill(run: Run) -> set[int]:
+    """Kill Snakemake as nothing can be caught, and free the directory; gives what still runs."""
+    assert run.process
+    run.process.kill()
+    run.process.wait()
+    left = run.user.does("oarstat", "-u", "-J").stdout
+    ids = {int(each) for each in re.findall(r'"Job_Id" : (\d+)', left)}
+    done = run.user.does(run.user.python, "-m", "snakemake", "--unlock", cwd=run.folder)
+    assert done.returncode == 0, done.stderr
+    return ids
+
+
+def test_after_a_kill_running_jobs_are_adopted(here: Run) -> None:
+    here.write(slow("1"))
+    here.start(*GROUPED, "--set-resources", "single:oar_types=exotic")
+    names = ("one", "two", "three", "four", "single")
+    wait_for("all jobs to start", lambda: all(here.starts(name) for name in names))
+    ids = kill(here)
+    assert len(ids) == 3  # two of the group, with two months each, and the single one
+    said = here.run(*GROUPED)
+    assert [here.starts(name) for name in names] == [1] * 5
+    adopted = {int(each) for each in re.findall(r"^OAR job (\d+) of an earlier run", said, re.M)}
+    assert adopted == ids
+    assert said.count("makes this: it is adopted") == 3
+    assert "6 of 6 steps (100%) done" in said
+
+
+def test_after_a_kill_what_changed_waits_for_the_job_that_still_writes(here: Run) -> None:
+    here.write(slow("1"))
+    here.start(*GROUPED, "one.done", "two.done")
+    wait_for("the jobs to start", lambda: here.starts("one") and here.starts("two"))
+    [first] = kill(here)
+    here.write(slow("2"))
+    said = here.run(*GROUPED, "one.done", "two.done")
+    assert f"OAR job {first} of an earlier run writes these files: waiting for it." in said
+    ran = [(here.folder / f"{name}.starts").read_text().split() for name in ("one", "two")]
+    assert ran[0] == ran[1]
+    assert ran[0][0] == str(first)
+    assert len(ran[0]) == 2
+    told = here.user.does("oarstat", "-f", "-J", "-j", ran[0][0], "-j", ran[0][1]).stdout
+    before, after = (json.loads(told)[each] for each in ran[0])
+    assert after["startTime"] >= before["stopTime"]
+
+
+def test_ctrl_c_ends_all_jobs(here: Run) -> None:
+    here.write(slow("1"))
+    here.start(*GROUPED)
+    wait_for("the jobs to run", lambda: here.starts("single") and here.starts("one"))
+    assert here.process
+    os.killpg(here.process.pid, signal.SIGINT)  # a terminal tells all processes of the group
+    assert here.end(longest_s=30) == 1
+    wait_for("OAR to end them", lambda: not here.user.active())
+    assert not list(here.folder.glob("*.done"))
+    assert "Terminating processes on user request" in here.said
+
+
+# --- when OAR is not well ------------------------------------------------------------------------
+
+
+def test_a_server_that_is_down_at_submission_runs_each_job_once(
+    here: Run, real_oar: Server
+) -> None:
+    pid = int((STATE / "run/almighty.pid").read_text().split()[0])
+    here.write(slow("1").replace("sleep 25", "sleep 1"))
+    os.kill(pid, signal.SIGTERM)
+    try:
+        wait_for("the server to be down", lambda: not lives(pid))
+        here.start("single.done")
+        wait_for("the submission", lambda: "single" in here.user.active())
+        assert here.user.active()["single"]["state"] == "Waiting"
+    finally:
+        command(str(real_oar.scripts / "setup-real-oar.sh"))
+    assert here.end() == 0, here.said
+    assert here.starts("single") == 1
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there; one that has ended may still wait for its parent."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_while_oarstat_fails_jobs_go_on(here: Run) -> None:
+    here.write(slow("1").replace("sleep 25", "sleep 12"))
+    wrapper = here.folder / "bin/oarstat"
+    wrapper.parent.mkdir()
+    broken = here.folder / "broken"
+    wrapper.write_text(
+        f"#!/bin/sh\nif [ -e {broken} ]; then echo 'no route to host' >&2; exit 3; fi\n"
+        'exec /usr/bin/oarstat "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    here.write((here.folder / "Snakefile").read_text())
+    here.start("single.done", PATH=f"{wrapper.parent}:/usr/bin:/bin")
+    wait_for("the job to start", lambda: here.starts("single"))
+    broken.touch()
+    wait_for("the warning", lambda: "no route to host" in here.said)
+    wait_for("the end of the job", lambda: not here.user.active())
+    broken.unlink()
+    assert here.end() == 0, here.said
+    assert here.said.count("oarstat ended with status 3: no route to host. Jobs go on") == 1
+    assert "OAR answers again, after" in here.said
+    assert here.starts("single") == 1
+
+
+# --- the default study ---------------------------------------------------------------------------
+
+
+def test_the_default_study_has_the_same_bytes_as_without_oar(alice: User, here: Run) -> None:
+    project = alice.folder / "project"
+    snakefile = ("--snakefile", str(project / "Snakefile"), "--configfile")
+    config = str(project / "config.yaml")
+    local = alice.folder / "local"
+    local.mkdir()
+    command("chown", "-R", "alice:", str(local), str(here.folder))
+    words = (alice.python, "-m", "snakemake", *snakefile, config, "--cores", "2", "-q", "all")
+    process = alice.start(*words, "--directory", str(local), cwd=local)
+    assert process.wait(900) == 0, (local / "said.log").read_text()
+    here.start(*snakefile, config, "--directory", str(here.folder), "--jobs", "2", "--cores", "2")
+    assert here.end(longest_s=1500) == 0, here.said
+    found, expected = (made(each) for each in (here.folder, local))
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert len(expected) > 200
+    logs = [path.name.split(".")[0] for path in (here.folder / "logs/oar").iterdir()]
+    assert (logs.count("downloads"), logs.count("months")) == (5, 3)
+    assert logs.count("figures") == logs.count("clusters") == 1
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """All that a study makes, by path; a report holds the times of its making."""
+    files = [path for part in ("resources", "results") for path in (folder / part).rglob("*")]
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in files
+        if path.is_file() and path.name != "report.html"
+    }
