@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 STATE = Path(os.environ.get("OAR_STATE", "/var/lib/oar-real"))
+DATABASE = f"127.0.0.1:{os.environ.get('OAR_PG_PORT', '54329')}"
 API = f"http://127.0.0.1:{os.environ.get('OAR_API_PORT', '6668')}/oarapi"
 
 
@@ -68,31 +69,29 @@ def running(scripts: Path) -> Iterator[Server]:
 
 
 class User:
-    """An unprivileged user of the server, with a folder and an environment of Python of her own.
-
-    Her Python is the system's, whose packages are those of the tests: the one of the tests may lie
-    where only root can go.
-    """
+    """An unprivileged user of the server, with a folder of her own."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         self.home = pwd.getpwnam(name).pw_dir
         shutil.chown(folder, name, name)
+
+    def environment_of_python(self, library: Path) -> str:
+        """A Python for her, with a project from a folder of hers; gives its path.
+
+        It is the system's, with the packages of the tests: theirs may lie where only root can go.
+        """
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         system = Path(f"/usr/bin/python{version}")
         packages = sysconfig.get_path("purelib")
         if not system.exists():
-            pytest.skip(f"there is no {system} that {name} could use")
+            pytest.skip(f"there is no {system} that {self.name} could use")
         if self.does("test", "-r", f"{packages}/snakemake/__init__.py").returncode:
-            pytest.skip(f"{name} cannot read the packages in {packages}")
-        command(str(system), "-m", "venv", "--without-pip", str(folder / "venv"))
-        self.python = str(folder / "venv/bin/python")
-        self._paths = folder / f"venv/lib/python{version}/site-packages/packages.pth"
-        self._packages = packages
-
-    def use(self, library: Path) -> None:
-        """Import a project from a folder of hers."""
-        self._paths.write_text(f"{library}\n{self._packages}\n", encoding="utf-8")
+            pytest.skip(f"{self.name} cannot read the packages in {packages}")
+        command(str(system), "-m", "venv", "--without-pip", str(self.folder / "venv"))
+        paths = self.folder / f"venv/lib/python{version}/site-packages/packages.pth"
+        paths.write_text(f"{library}\n{packages}\n", encoding="utf-8")
+        return str(self.folder / "venv/bin/python")
 
     def environment(self, **changes: str) -> dict[str, str]:
         """Variables of a login."""
@@ -123,7 +122,7 @@ class User:
         return subprocess.run(
             words,
             cwd=cwd or self.folder,
-            env=self.environment(),
+            env=self.environment(PWD=str(cwd or self.folder)),
             user=self.name,
             group=self.name,
             extra_groups=[],
@@ -140,7 +139,11 @@ class User:
         [found] = [each for each in lines if each.startswith("OAR_JOB_ID=")]
         return int(found.partition("=")[2])
 
-    def active(self) -> dict[str, dict[str, Any]]:
-        """Her jobs that have not ended, by their name."""
-        told = self.does("oarstat", "-u", "-J").stdout
-        return {job["name"]: job for job in json.loads(told or "{}").values()}
+    def active(self) -> list[dict[str, Any]]:
+        """Her jobs from folders in hers that have not ended."""
+        told = json.loads(self.does("oarstat", "-u", "-J").stdout or "{}")
+        return [
+            job
+            for job in told.values()
+            if Path(job["launchingDirectory"]).is_relative_to(self.folder)
+        ]

@@ -59,7 +59,7 @@ def test_a_positive_id_counts_whatever_the_status() -> None:
     assert answers.submitted(said, 9) == "25"
 
 
-@pytest.mark.parametrize("text", ["", CHATTER, f"{CHATTER}OAR_JOB_ID=-5\n"])
+@pytest.mark.parametrize("text", ["", CHATTER, f"{CHATTER}OAR_JOB_ID=-5\n", "OAR_JOB_ID=\n"])
 def test_no_id_and_no_reason(text: str) -> None:
     with pytest.raises(OarError, match=r"^oarsub ended with status 8, without a job$"):
         answers.submitted(text, 8)

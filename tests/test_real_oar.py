@@ -1,7 +1,6 @@
 """What a real OAR's database and its REST API tell about the same jobs."""
 
 import json
-import os
 import re
 import time
 import urllib.request
@@ -13,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from answers import node, nodes_table
-from oar_server import API, Server, command, wait_for
+from oar_server import API, DATABASE, Server, command, wait_for
 from polars.testing import assert_frame_equal
 
 from footprint import tables
@@ -22,8 +21,7 @@ from footprint.site import holdings, oar, oar_changes, oar_database, oar_rows
 
 pytestmark = pytest.mark.oar
 
-SERVER = f"127.0.0.1:{os.environ.get('OAR_PG_PORT', '54329')}"
-URL = f"postgresql://oar_ro@{SERVER}/oar"
+URL = f"postgresql://oar_ro@{DATABASE}/oar"
 PASSWORD = "unlisted"
 OAR_HOLD = Path("/usr/lib/oar/oarhold")
 WINDOW = {
@@ -41,7 +39,7 @@ def ask(query: str) -> list[tuple]:
 @contextmanager
 def role(secrets: dict[str, str], name: str, statements: str) -> Iterator[None]:
     """A role of the database for the block, with PASSWORD."""
-    address = f"postgresql://postgres@{SERVER}/oar"
+    address = f"postgresql://postgres@{DATABASE}/oar"
     psql = ("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", address, "-c")
     given = f"{statements}; ALTER ROLE {name} PASSWORD '{PASSWORD}'"
     command(*psql, given, PGPASSWORD=secrets["PG_ADMIN"])
@@ -209,7 +207,7 @@ def test_an_older_database_with_other_types(server, found, monkeypatch):
     for name in ("submission_time", "start_time", "stop_time", "assigned_moldable_job"):
         with_times = with_times.replace(f"{name}::text", f"{name}::bigint")
     monkeypatch.setenv("PGPASSWORD", server["OAR_DB"])
-    psql = ("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", f"postgresql://oar@{SERVER}/oar", "-c")
+    psql = ("psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", f"postgresql://oar@{DATABASE}/oar", "-c")
     try:
         command(
             *psql,
@@ -289,7 +287,7 @@ def test_states_of_nodes():
 )
 def test_the_session_cannot_write(server, monkeypatch, query):
     monkeypatch.setenv("PGPASSWORD", server["OAR_DB"])  # of OAR itself, which may write
-    url = f"postgresql://oar@{SERVER}/oar"
+    url = f"postgresql://oar@{DATABASE}/oar"
     with pytest.raises(InputError, match="read-only transaction"):  # noqa: SIM117
         with oar_database.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute(query)
@@ -308,19 +306,19 @@ def test_refusals_are_one_line_without_the_password(server, monkeypatch):
     told = refused(URL, "not-the-password")
     assert told.startswith(where)
     assert 'password authentication failed for user "oar_ro"; compare the address' in told
-    told = refused(f"postgresql://oar_ro@{SERVER}/nosuch", server["OAR_RO"])
+    told = refused(f"postgresql://oar_ro@{DATABASE}/nosuch", server["OAR_RO"])
     assert 'database "nosuch" does not exist; compare the address' in told
-    told = refused(f"postgresql://oar_ro@{SERVER}/postgres", server["OAR_RO"])
+    told = refused(f"postgresql://oar_ro@{DATABASE}/postgres", server["OAR_RO"])
     assert told == f'{where}relation "resources" does not exist{read}'
     with role(server, "stranger", "CREATE ROLE stranger LOGIN"):
-        told = refused(f"postgresql://stranger@{SERVER}/oar", PASSWORD)
+        told = refused(f"postgresql://stranger@{DATABASE}/oar", PASSWORD)
     assert told == f"{where}permission denied for table resources{read}"
 
 
 def test_the_role_of_the_page_is_enough(server, jobs, monkeypatch):
     page = (Path(__file__).parents[1] / "docs/oar-database.md").read_text(encoding="utf-8")
     (statements,) = re.findall(r"^```sql\n(.+?)^```$", page, re.M | re.S)
-    url = f"postgresql://oarreader@{SERVER}/oar"
+    url = f"postgresql://oarreader@{DATABASE}/oar"
     with role(server, "oarreader", statements):
         monkeypatch.setenv("PGPASSWORD", PASSWORD)
         told = oar_database.jobs(url, **WINDOW)

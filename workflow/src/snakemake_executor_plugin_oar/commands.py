@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from snakemake_executor_plugin_oar import answers
 from snakemake_executor_plugin_oar.answers import Job, OarError
@@ -48,13 +49,17 @@ def oarstat(ids: Iterable[str]) -> dict[str, Job]:
     return _oarstat("-f", *(word for each in ids for word in ("-j", each)))
 
 
-def own_active_jobs() -> dict[str, Job]:
-    """Jobs of this user that have not ended, by their id.
+def jobs_since(moment: datetime) -> dict[str, Job]:
+    """Jobs of this user that have not ended, and jobs that ended since a moment, by their id.
 
     Raises:
         OarError: OAR did not answer.
     """
-    return _oarstat("-u")
+    now = datetime.now() + timedelta(minutes=1)
+    span = f"{moment:%F %T}, {now:%F %T}"  # local time, as the command wants it
+    going_on = _oarstat("-u")
+    history = _oarstat("--gantt", span)  # asked second: what ended in between is in it
+    return {**history.get("jobs", {}), **going_on}
 
 
 def oardel(ids: Iterable[str]) -> None:

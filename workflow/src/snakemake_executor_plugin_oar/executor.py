@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ common_settings = CommonSettings(
     implies_no_shared_fs=False,
     pass_group_args=True,
 )
+
+STARTED = datetime.now()
+"""When Snakemake loaded its plugins, which is before it looks for what is to be done: a job of an
+earlier run that ended later counts as going on, since its outputs were missing then."""
 
 ROUNDS_UNKNOWN = 20
 """Rounds after which a job that OAR does not know any longer counts as lost."""
@@ -63,9 +68,9 @@ class Executor(RemoteExecutor):
         if ids:
             self._open.update(ids)
             info.aux["next"] = not same
+            earlier = f"OAR job {', '.join(ids)} of an earlier run"
             self.logger.info(
-                f"OAR job {', '.join(ids)} of an earlier run "
-                + ("makes this: it is adopted." if same else "writes these files: waiting for it.")
+                f"Adopted: {earlier}." if same else f"Waiting: {earlier} still writes these files."
             )
             self.report_job_submission(info)
             return
@@ -125,16 +130,16 @@ class Executor(RemoteExecutor):
         )
 
     def _left_behind(self) -> list[records.Earlier]:
-        """Jobs of earlier runs that go on; asked for once, before the first submission."""
+        """Jobs of earlier runs that went on as this one began; asked for before all submissions."""
         if self._earlier is None:
-            active = self._ask_patiently()
-            self._earlier = records.left_behind(active, Path(".snakemake").absolute())
+            jobs = self._ask_patiently()
+            self._earlier = records.left_behind(jobs, Path(".snakemake").absolute())
         return self._earlier
 
     def _ask_patiently(self) -> dict[str, Job]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return commands.own_active_jobs()
+                return commands.jobs_since(STARTED)
             except OarError as error:
                 if attempt == ATTEMPTS:
                     raise WorkflowError(

@@ -49,15 +49,15 @@ def write(script: Path, made: Mapping[str, str]) -> None:
     _of(script).write_text(json.dumps(made), encoding="utf-8")
 
 
-def left_behind(active: Mapping[str, Job], folder: Path) -> list[Earlier]:
-    """Jobs of earlier runs in this directory.
+def left_behind(jobs: Mapping[str, Job], folder: Path) -> list[Earlier]:
+    """Jobs of earlier runs in this directory, of those that OAR told of.
 
     Args:
-        active: The jobs of this user that have not ended.
+        jobs: Jobs by their id, with their `command`.
         folder: Where runs keep folders with their scripts.
     """
     found = []
-    for job_id, job in active.items():
+    for job_id, job in jobs.items():
         script = _script(job["command"] or "")
         if script.parent.parent == folder and _of(script).is_file():
             made = json.loads(_of(script).read_text(encoding="utf-8"))
