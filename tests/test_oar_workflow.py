@@ -153,12 +153,13 @@ rule unasked:
 
 def test_each_failure_is_told_with_its_reason_and_its_log(here: Run) -> None:
     here.write(FAILURES)
-    here.start("--keep-going")
+    study = here.folder / "study"
+    here.start("--keep-going", "--directory", str(study))
     wait_for("the job to run", here.running("deleted"))
     [deleted] = [job["Job_Id"] for job in here.user.active() if job["name"] == "deleted"]
     command("oardel", str(deleted))
     assert here.end() == 1
-    assert (here.folder / "fine").exists()
+    assert (study / "fine").exists()
     told = dict(re.findall(r"^OAR job \d+ \((\w+)\) on [\w.-]+: (.*); its log: ", here.said, re.M))
     assert told == {
         "fails": "exit status 1",  # of the Snakemake inside, which tells the rest
@@ -170,20 +171,13 @@ def test_each_failure_is_told_with_its_reason_and_its_log(here: Run) -> None:
     assert "told by the rule" in text
     assert "rule over:" in Path(logs["over"]).read_text(encoding="utf-8")
     for path in logs.values():
-        assert Path(path).parent == here.folder / "logs/oar"
+        assert Path(path).parent == study / "logs/oar"
     assert (
         "not submitted: There are not enough resources for your request (of: oarsub -n refused "
         "-l host=1/core=1000,walltime=0:10:00"
     ) in here.said
     assert "not submitted: OAR starts jobs of type idempotent again by itself" in here.said
     assert "1 of 7 steps" in here.said
-
-
-def test_where_oar_is_not_one_line_says_so(here: Run) -> None:
-    here.write('rule all:\n    output: touch("done")\n')
-    said = here.run(status=1, PATH="/nonexistent")
-    assert said.count("oarsub, oarstat, oardel: no such command here; start on a frontend") == 1
-    assert "Traceback" not in said
 
 
 # --- runs that break off -------------------------------------------------------------------------
@@ -255,6 +249,22 @@ def test_a_job_that_ends_while_the_next_run_begins_is_adopted_too(here: Run) -> 
     said = here.run("single.done", PATH=path)
     assert "Adopted: OAR job" in said
     assert here.starts("single") == 1
+
+
+def test_what_was_adopted_and_fails_is_submitted_again(here: Run) -> None:
+    here.write(waiting("1"))
+    here.start("single.done")
+    wait_for("the job to start", lambda: here.starts("single"))
+    kill(here)
+    here.start("single.done", "--retries", "1")
+    wait_for("the adoption", lambda: "Adopted: OAR job" in here.said)
+    [adopted] = here.user.active()
+    command("oardel", str(adopted["Job_Id"]))
+    wait_for("the second start", lambda: here.starts("single") == 2)
+    here.go()
+    assert here.end() == 0, here.said
+    assert f"OAR job {adopted['Job_Id']} (single)" in here.said
+    assert here.said.count("Adopted") == 1
 
 
 def test_after_a_kill_what_changed_waits_for_the_job_that_still_writes(here: Run) -> None:

@@ -137,18 +137,19 @@ class Executor(RemoteExecutor):
         return self._earlier
 
     def _ask_patiently(self) -> dict[str, Job]:
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = 0
+        while True:
             try:
                 return commands.jobs_since(STARTED)
             except OarError as error:
-                if attempt == ATTEMPTS:
+                attempts += 1
+                if attempts == ATTEMPTS:
                     raise WorkflowError(
                         f"{error}. Nothing is submitted while OAR does not tell which jobs of an "
                         "earlier run go on."
                     ) from None
                 self.logger.warning(f"{error}. OAR is asked again in a moment.")
-                time.sleep(self.next_seconds_between_status_checks)
-        raise AssertionError("unreachable")
+            time.sleep(self.next_seconds_between_status_checks)
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -193,6 +194,9 @@ class Executor(RemoteExecutor):
             if found is not None and not found.success
         ]
         if failed:
+            # What is tried again is submitted, not adopted from the job that failed.
+            lost = {job_id for job_id, _ in failed}
+            self._earlier = [each for each in self._earlier or () if each.job_id not in lost]
             self._report_failure(info, *failed[0], known)
         else:
             self.report_job_success(info)
