@@ -94,7 +94,7 @@ def main() -> None:
         folder = Path(name)
         [part] = generating.write(folder, n_nodes=arguments.nodes, n_jobs=arguments.jobs)
         usual, own = folder / "usual.parquet", folder / "ours.parquet"
-        pl.read_parquet(part.power).write_parquet(usual)
+        pl.scan_parquet(part.power).sink_parquet(usual)
         n = pl.scan_parquet(part.power).select(pl.len()).collect().item()
         sizes = " and ".join(f"{path.stat().st_size / 1e6:.0f}" for path in (part.power, usual))
         print(f"{n / 1e6:.1f} M samples of {len(part.nodes)} nodes; {sizes} MB as Polars writes it")
