@@ -16,8 +16,11 @@ def main() -> None:
 
         command.main(sys.argv[2:])
     if sys.argv[1:2] == ["report"]:
+        import signal
+
         from footprint.tracker import report
 
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `footprint report | head` is no error
         raise SystemExit(report.main(sys.argv[2:]))
     from footprint import cli
 

@@ -26,6 +26,10 @@ WEIGHTS = {"energy_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL = "all"
 
 
+BESIDE = {"idle_kwh", "ratio_all_unknown", "baseline_ratio"}
+"""Columns that a printed page has no width for."""
+
+
 def phases_table(ratio: pl.DataFrame) -> ReaderTable:
     """Energy of each paper and project by phase, and development over training with its doubts.
 
@@ -77,12 +81,18 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             Column(name="n_labelled", header="Labelled", decimals=0, printed=False),
             Column(name="role_basis", header="Reported"),
             *(
-                Column(name=name, header=text, unit="kWh", decimals=1)
+                Column(
+                    name=name,
+                    header=text,
+                    unit="kWh",
+                    decimals=1,
+                    printed=name not in BESIDE,
+                )
                 for name, text in energies.items()
             ),
             hours,
             *(
-                Column(name=name, header=text, unit="×", decimals=2)
+                Column(name=name, header=text, unit="×", decimals=2, printed=name not in BESIDE)
                 for name, text in bounds.items()
             ),
         ],
@@ -109,8 +119,8 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         rows=pl.concat(blocks),
         columns=[
             Column(name="truth", header="True kind"),
-            Column(name="n_jobs", header="Jobs", decimals=0),
-            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
+            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()

@@ -266,11 +266,11 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
             Column(name="n_nodes", header="Nodes", decimals=0),
             Column(name="n_measured", header="With readings", decimals=0, printed=False),
             Column(name="cpus", header="Processors"),
-            Column(name="n_cores", header="Cores", decimals=0),
-            Column(name="memory_gb", header="Memory", unit="GB", decimals=0),
+            Column(name="n_cores", header="Cores", decimals=0, printed=False),
+            Column(name="memory_gb", header="Memory", unit="GB", decimals=0, printed=False),
             Column(name="gpus", header="GPUs"),
             *(
-                Column(name=name, header=header, unit="W", decimals=0)
+                Column(name=name, header=header, unit="W", decimals=0, printed=name != "cpu_tdp_w")
                 for name, header in watts.items()
             ),
         ],

@@ -16,6 +16,7 @@ from footprint.estimators.facts import Facts
 from footprint.estimators.rates import AMOUNTS, PARTS, mean_powers
 from footprint.estimators.recorded import COMPARED_FRAC
 from footprint.summation import known_sum
+from footprint.units import H_PER_S
 
 WHOLE_NODE = ("cpu", "memory")
 """Parts that are counted for the whole node."""
@@ -66,7 +67,7 @@ def _part(part: str, *, is_seen: bool, is_optional: bool) -> pl.Expr:
 
 def _of_jobs(facts: Facts) -> pl.LazyFrame:
     """Each tracked job's energies over its nodes, null where one node's is not known."""
-    hours = pl.col("duration_s") / 3600
+    hours = pl.col("duration_s") * H_PER_S
     share = pl.when(hours > 0).then(pl.col("core_hours") / (pl.col("n_cores") * hours))
     held = facts.held.select("job_id", "node", "core_hours", "n_cores").join(
         facts.jobs.select("job_id", "duration_s"), on="job_id"
