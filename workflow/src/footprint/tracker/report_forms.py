@@ -62,7 +62,7 @@ def latex(report: Report) -> str:
     last = " & ".join(rf"\textbf{{{escaped(cell)}}}" for cell in _cells(report.total)) + r" \\"
     table = [
         r"\begin{table}[htbp]",
-        r"\centering\small",
+        r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{escaped(title(report))}. {escaped(MEANINGS)}}}",
         r"\begin{tabular}{@{}l" + "r" * (len(HEADERS) - 1) + r"@{}}",
         r"\toprule",
