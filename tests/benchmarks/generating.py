@@ -24,10 +24,11 @@ NODES_A_PARTITION = 124
 
 @dataclass(frozen=True)
 class Partition:
-    """A cluster and month: its samples, its gates (`gates.PIECES`), and its nodes."""
+    """A cluster and month: samples, gates (`gates.PIECES` and `gates.OCCUPANCY`), and nodes."""
 
     power: Path
     held: Path
+    occupancy: Path
     nodes: list[str]
 
 
@@ -36,11 +37,16 @@ def write(folder: Path, *, n_nodes: int, n_jobs: int) -> list[Partition]:
     made, rng = [], np.random.default_rng(1)
     for first in range(0, n_nodes, NODES_A_PARTITION):
         nodes = [f"c-{i:05d}" for i in range(first, min(first + NODES_A_PARTITION, n_nodes))]
-        power, held = folder / f"{first}.power.parquet", folder / f"{first}.gates.parquet"
+        power, held, occupancy = (
+            folder / f"{first}.{name}.parquet" for name in ("power", "gates", "occupancy")
+        )
         partitions.write((samples(node, rng) for node in nodes), power)
         jobs_here = max(1, n_jobs * len(nodes) // n_nodes)
-        pieces(nodes, jobs_here, rng, first_id=n_jobs * first // n_nodes).write_parquet(held)
-        made.append(Partition(power, held, nodes))
+        first_id = n_jobs * first // n_nodes
+        gated = pieces(nodes, jobs_here, rng, first_id=first_id)
+        gated.write_parquet(held)
+        gates.occupancy(gated.lazy()).collect().write_parquet(occupancy)
+        made.append(Partition(power, held, occupancy, nodes))
     return made
 
 

@@ -70,7 +70,7 @@ def plot(rows: dict[str, list[tuple[int, Cost, Cost]]]) -> Figure:
         width_mm=style.TEXT_MM,
         height_mm=70,
         title=f"{last[0] / last[2].seconds / 1e6:.0f} million samples a second, up to "
-        f"{last[0]:.1e} of them",
+        f"{last[0] / 1e9:.2g} billion of them",
         provenance="tests/benchmarks/grow.py, two cores",
     )
     panels = drawn.subplots(1, 2, sharey=True)

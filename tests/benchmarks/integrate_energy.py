@@ -3,10 +3,10 @@
     uv run --group benchmark python tests/benchmarks/integrate_energy.py --nodes 60 --jobs 20000
 
 Writes a partition as the pipeline writes it, then measures, each in a process of its own: the floor
-(Polars streams through the columns once and sums them), the same of a copy with Polars' usual
-encoding, `energy.integrate`, and other ways to the same energies (`peers`; `--no-peers` leaves them
-out). Prints the best time of each, samples per second, peak memory, the ratio to the floor, and the
-largest difference of a job's energy from ours.
+(Polars streams through the columns once and sums them) and `energy.integrate`, both again on a copy
+in PyArrow's usual encoding, and other ways to the same energies (`peers`; `--no-peers` leaves them
+out). Prints the best time of each, samples per second, peak memory, the ratio to the scan of the
+same file, and the largest difference of a job's energy from ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +23,11 @@ import generating
 import measuring
 import peers
 import polars as pl
+import pyarrow.parquet as pq
 from generating import END, START, Partition
+from measuring import Cost
 
-from footprint import energy, gates, partitions, tables
+from footprint import energy, partitions, tables
 from footprint.integration import Method
 
 PEERS = (peers.duckdb_asof, peers.polars_join_asof, peers.pandas_by_job)
@@ -45,13 +48,12 @@ def ours(parts: list[Partition], written: Path) -> float:
     begin = time.perf_counter()
     jobs = []
     for part in parts:
-        held = pl.read_parquet(part.held)
         sums, _ = energy.integrate(
             part.nodes,
             partitions.reader(part.power),
             gate,
-            pieces=held,
-            occupancy=gates.occupancy(held.lazy()).collect(),
+            pieces=pl.read_parquet(part.held),
+            occupancy=pl.read_parquet(part.occupancy),
             states=pl.DataFrame(tables.States.create_empty()),
             start=START,
             end=END,
@@ -82,6 +84,23 @@ def difference(own: Path, other: Path) -> float:
     return float(largest)
 
 
+def copy_usually(power: Path, copy: Path) -> None:
+    """The same row groups as PyArrow encodes them when it is not told how."""
+    source = pq.ParquetFile(power)
+    with pq.ParquetWriter(copy, source.schema_arrow, compression="zstd") as writer:
+        for group in range(source.num_row_groups):
+            writer.write_table(source.read_row_group(group))
+
+
+def scan_and_integrate(name: str, part: Partition, written: Path, *, n: int, repeats: int) -> Cost:
+    """Measure both on one file, print their lines, give the scan."""
+    scan = measuring.best(partial(floor, [part.power]), repeats)
+    print(measuring.row(f"scan{name}", scan, n=n, floor=scan), flush=True)
+    integration = measuring.best(partial(ours, [part], written), repeats)
+    print(measuring.row(f"integrate{name}", integration, n=n, floor=scan), flush=True)
+    return scan
+
+
 def main() -> None:
     """Write the partition, measure each way, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -93,22 +112,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         [part] = generating.write(folder, n_nodes=arguments.nodes, n_jobs=arguments.jobs)
-        usual, own = folder / "usual.parquet", folder / "ours.parquet"
-        pl.scan_parquet(part.power).sink_parquet(usual)
+        usual = replace(part, power=folder / "usual.parquet")
+        copy_usually(part.power, usual.power)
         n = pl.scan_parquet(part.power).select(pl.len()).collect().item()
-        sizes = " and ".join(f"{path.stat().st_size / 1e6:.0f}" for path in (part.power, usual))
-        print(f"{n / 1e6:.1f} M samples of {len(part.nodes)} nodes; {sizes} MB as Polars writes it")
+        sizes = " and ".join(f"{each.power.stat().st_size / 1e6:.0f}" for each in (part, usual))
+        print(f"{n / 1e6:.1f} M samples of {len(part.nodes)} nodes; {sizes} MB in usual encoding")
         print(measuring.HEAD + f"{'difference':>12}")
-        lowest = measuring.best(partial(floor, [part.power]), arguments.repeats)
-        print(measuring.row("scan", lowest, n=n, floor=lowest))
-        cost = measuring.best(partial(floor, [usual]), arguments.repeats)
-        print(measuring.row("scan, usual", cost, n=n, floor=lowest))
-        cost = measuring.best(partial(ours, [part], own), arguments.repeats)
-        print(measuring.row("integrate", cost, n=n, floor=lowest))
+        own, other = folder / "ours.parquet", folder / "other.parquet"
+        scanned = scan_and_integrate("", part, own, n=n, repeats=arguments.repeats)
+        scan_and_integrate(", usual", usual, other, n=n, repeats=arguments.repeats)
+        assert difference(own, other) == 0
         for way in PEERS if arguments.peers else ():
-            other = folder / "peer.parquet"
             cost = measuring.best(partial(peer, way, part, other), min(2, arguments.repeats))
-            line = measuring.row(way.__name__, cost, n=n, floor=lowest)
+            line = measuring.row(way.__name__, cost, n=n, floor=scanned)
             print(line + f"{difference(own, other):>12.0e}")
 
 

@@ -43,7 +43,7 @@ def row(name: str, cost: Cost, *, n: float, floor: Cost) -> str:
     """A line of a table: seconds, millions a second, memory, ratio to the floor."""
     rate = n / 1e6 / cost.seconds
     ratio = cost.seconds / floor.seconds
-    return f"{name:<14}{cost.seconds:>9.2f}{rate:>13.1f}{cost.memory_gb:>9.2f}{ratio:>8.1f}"
+    return f"{name:<18}{cost.seconds:>9.2f}{rate:>13.1f}{cost.memory_gb:>9.2f}{ratio:>8.1f}"
 
 
-HEAD = f"{'':<14}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"
+HEAD = f"{'':<18}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"

@@ -48,7 +48,7 @@ rule measure_node_power:
     conda:
         "../../envs/footprint.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=800 + 50 * len(STUDY.months),  # a node's samples of the whole study
     params:
         integration=STUDY.integration,
         start=STUDY.start,

@@ -56,7 +56,7 @@ rule measure_power_levels:
     conda:
         "../../envs/footprint.yaml"
     resources:
-        mem_mb=1000,
+        mem_mb=800 + 50 * len(STUDY.months),  # a node's samples of the whole study
     params:
         integration=STUDY.integration,
     script:
