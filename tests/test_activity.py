@@ -18,7 +18,7 @@ from footprint import activity, device_months, energy, gates, gpu_gates, partiti
 from footprint.activity import Activity
 from footprint.energy import Gate
 from footprint.errors import InputError
-from footprint.integration import METHODS, Method
+from footprint.intervals import METHODS, Method
 from footprint.site.exports import ExportedSite
 from footprint.site.kwollect import GPU_POWER_METRIC
 

@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from footprint import energy, gates
+from footprint import energy, gates, segments
 from footprint.conservation import ConservationError
 from footprint.energy import Gate
-from footprint.integration import Calibration, Method
+from footprint.integration import PROBE_EVERY, Calibration
+from footprint.intervals import Memory, Method
 from footprint.tables import States
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -335,6 +337,40 @@ def brute_force_j(frame: pl.DataFrame, start: float, stop: float, *, max_gap_s: 
     return total
 
 
+def test_each_of_many_nodes_is_as_alone() -> None:
+    """More nodes than are looked at together, with samples and without, and jobs on some."""
+    rng = np.random.default_rng(3)
+    names = [f"c-{i}" for i in range(2 * segments.NODES_AT_ONCE + 3)]
+    read = {
+        name: samples(EVERY_5_S, rng.uniform(50, 500, len(EVERY_5_S))).head(900 * (i % 3))
+        for i, name in enumerate(names)
+    }
+    held = pl.concat(
+        pieces((i, 60.0 * i, 60.0 * i + 700, 0.5)).with_columns(node=pl.lit(name))
+        for i, name in enumerate(names)
+        if i % 4
+    )
+    gate = Gate("reserved", Method("trapezoid", 30, 20, 5.0))
+
+    def of(some: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return energy.integrate(
+            some,
+            read.__getitem__,
+            gate,
+            pieces=held,
+            occupancy=gates.occupancy(held.lazy()).collect(),
+            states=unavailable(),
+            start=START,
+            end=START + timedelta(days=1),
+        )
+
+    alone = [of([name]) for name in names]
+    for whole, parts in zip(of(names), zip(*alone, strict=True), strict=True):
+        assert len(whole) > len(names) / 2
+        key = whole.columns[:3]
+        assert_frame_equal(whole.sort(key), pl.concat(parts).sort(key))
+
+
 class TestAlways:
     @given(nodes())
     @settings(max_examples=60, deadline=None)
@@ -378,6 +414,27 @@ class TestAlways:
             assert classes["left_out_j"].abs().max() in (None, 0)
         assert (classes["energy_j"] >= -1e-6).all()
         assert (classes["duration_s"] >= -1e-6).all()
+
+    @given(nodes(), MODES, st.sampled_from([None, 90]))
+    @settings(max_examples=80, deadline=None)
+    def test_the_size_of_blocks_changes_nothing(
+        self,
+        node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+        mode: tuple[str, str],
+        idle_power_w: float | None,
+    ) -> None:
+        frame, held, states = node
+        policy, method = mode
+        known = {"idle_power_w": 90 if policy == "two_part" else idle_power_w, "days": (0, 2)}
+        kept = dict(policy=policy, method=method, states=states, **known)
+        jobs, classes = integrate(frame, held, **kept)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(energy, "Memory", lambda: Memory(PROBE_EVERY))
+            jobs_in_blocks, classes_in_blocks = integrate(frame, held, **kept)
+        # alone, the first interval of each block tells no noise from steps
+        drop = ["spread_j2"]
+        assert_frame_equal(jobs.drop(drop), jobs_in_blocks.drop(drop), rel_tol=1e-9, abs_tol=1e-6)
+        assert_frame_equal(classes, classes_in_blocks, rel_tol=1e-9, abs_tol=1e-6)
 
     @given(nodes(), MODES)
     @settings(max_examples=80, deadline=None)

@@ -14,7 +14,8 @@ import pytest
 
 from footprint import energy, gates, partitions, power_months
 from footprint.energy import Gate
-from footprint.integration import NOMINAL_PERIOD_S, Method
+from footprint.integration import NOMINAL_PERIOD_S
+from footprint.intervals import Method
 from footprint.site import JobRecords, open_site
 from footprint.tables import States
 

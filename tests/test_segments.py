@@ -1,5 +1,6 @@
 """Cuts of a node's time, and what holds between them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,8 @@ import polars as pl
 import pytest
 
 from footprint import gates, segments
-from footprint.integration import Method, running
+from footprint.integration import running
+from footprint.intervals import Method
 from footprint.segments import Partition
 from footprint.tables import States
 
@@ -23,8 +25,8 @@ def us(seconds: float) -> int:
     return PARTITION.start_us + round(seconds * US)
 
 
-def since_start(values: pl.Series) -> list[float]:
-    return ((values - PARTITION.start_us) / US).to_list()
+def since_start(values: Iterable[int]) -> list[float]:
+    return [(value - PARTITION.start_us) / US for value in values]
 
 
 def pieces(*rows: tuple[int, float, float], **same: Any) -> pl.DataFrame:
@@ -155,11 +157,9 @@ def test_between_cuts_there_is_what_holds_and_what_is_gained() -> None:
     own = own.with_columns(from_us=pl.when(pl.col("job_id") == 2).then(us(25)).otherwise("from_us"))
     away = segments.unavailable(states(("c-1", 50, 60, "dead")), PARTITION)
     cuts = segments.cuts_of(own, away, PARTITION)
-    at = segments.at_cuts("c-1", cuts, totals)
-    other = at.with_columns(node=pl.lit("c-2"))
-    found = segments.between_cuts(
-        pl.concat([at, other]), own, gates.occupancy(held.lazy()).collect(), away
-    )
+    before = totals.before(cuts)
+    at = segments.at_cuts(["c-1", "c-2"], [cuts, cuts], [before, before], totals.method)
+    found = segments.between_cuts(at, own, gates.occupancy(held.lazy()).collect(), away)
     mine = found.filter(pl.col("node") == "c-1")
     assert since_start(mine["from_us"]) == [0, 10, 20, 25, 30, 40, 50, 60, 86_400]
     assert since_start(mine["to_us"]) == [10, 20, 25, 30, 40, 50, 60, 86_400, 172_800]

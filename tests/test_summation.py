@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footprint.summation import known_sum, total
+from footprint.summation import by_run, known_sum, total
 
 
 def summed(values: list[float | None]) -> tuple[float | None, float]:
@@ -25,6 +25,20 @@ def test_unknown_terms_are_left_out() -> None:
 @given(st.lists(st.floats(-1e6, 1e6) | st.none(), max_size=20), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_bit(values: list[float | None], random) -> None:
     assert summed(values) == summed(random.sample(values, len(values)))
+
+
+def test_runs_are_summed_where_any_part_of_their_key_changes() -> None:
+    rows = pl.DataFrame(
+        {
+            "node": ["a", "a", "a", "b", "b"],
+            "day": [1, 1, 2, 2, 2],
+            "x": [1.0, 2.0, 4.0, None, 16.0],
+            "bits": [1, 4, 2, 2, 3],
+        }
+    )
+    found = by_run(rows, ["node", "day"], sums=["x"], unions=["bits"])
+    assert found.rows() == [("a", 1, 3.0, 5), ("a", 2, 4.0, 2), ("b", 2, None, 3)]
+    assert by_run(rows.clear(), ["node"], sums=["x"]).shape == (0, 2)
 
 
 GROUPED = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,11 @@ SAMPLES_A_NODE = round((END - START).total_seconds() / PERIOD_S)
 SLOTS = 4
 """Jobs that hold a quarter of a node each, side by side."""
 
-NODES_A_PARTITION = 124
-"""As many nodes as the largest cluster of Nancy has."""
+MOST_NODES = 124
+"""A cluster and month has at most as many nodes as the largest cluster of Nancy."""
+
+CORES = 2
+"""Rules that run at once, so that there are at least as many clusters and months."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Partition:
 
 
 def write(folder: Path, *, n_nodes: int, n_jobs: int) -> list[Partition]:
-    """Node-months of samples with `n_jobs` jobs on them, in files of `NODES_A_PARTITION` nodes."""
+    """Node-months of samples with `n_jobs` jobs on them, a file a cluster and month."""
     made, rng = [], np.random.default_rng(1)
-    for first in range(0, n_nodes, NODES_A_PARTITION):
-        nodes = [f"c-{i:05d}" for i in range(first, min(first + NODES_A_PARTITION, n_nodes))]
+    at_once = min(MOST_NODES, math.ceil(n_nodes / CORES))
+    for first in range(0, n_nodes, at_once):
+        nodes = [f"c-{i:05d}" for i in range(first, min(first + at_once, n_nodes))]
         power, held, occupancy = (
             folder / f"{first}.{name}.parquet" for name in ("power", "gates", "occupancy")
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import generating
 import measuring
-from integrate_energy import floor, ours
+from integrate_energy import floor, integrated
 from matplotlib.figure import Figure
 from measuring import Cost
 
@@ -40,7 +40,7 @@ def by_samples(most: float, folder: Path, repeats: int) -> Iterator[tuple[int, C
     """Samples, cost of the scan and of the integration."""
     for n in sizes(most, first=1e6):
         n_nodes = max(1, round(n / generating.SAMPLES_A_NODE))
-        n_jobs = max(1, JOBS_A_MONTH * n_nodes // generating.NODES_A_PARTITION)
+        n_jobs = max(1, JOBS_A_MONTH * n_nodes // generating.MOST_NODES)
         yield measured(n_nodes, n_jobs, folder, repeats if n < 1e8 else 1)
 
 
@@ -56,8 +56,7 @@ def measured(n_nodes: int, n_jobs: int, folder: Path, repeats: int) -> tuple[int
     with tempfile.TemporaryDirectory(dir=folder) as name:
         parts = generating.write(Path(name), n_nodes=n_nodes, n_jobs=n_jobs)
         scan = measuring.best(partial(floor, [part.power for part in parts]), repeats)
-        work = partial(ours, parts, Path(name, "energies.parquet"))
-        integration = measuring.best(work, repeats)
+        integration = integrated(parts, Path(name), repeats=repeats)
     return n_nodes * generating.SAMPLES_A_NODE, scan, integration
 
 

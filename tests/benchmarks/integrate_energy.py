@@ -1,12 +1,14 @@
-"""Time the integration of one cluster and month against a scan of the same columns, and peers.
+"""Time the integration of clusters and months against a scan of the same columns, and peers.
 
-    uv run --group benchmark python tests/benchmarks/integrate_energy.py --nodes 60 --jobs 20000
+    uv run --group benchmark python tests/benchmarks/integrate_energy.py --nodes 124 --jobs 40000
 
-Writes a partition as the pipeline writes it, then measures, each in a process of its own: the floor
-(Polars streams through the columns once and sums them) and `energy.integrate`, both again on a copy
-in PyArrow's usual encoding, and other ways to the same energies (`peers`; `--no-peers` leaves them
-out). Prints the best time of each, samples per second, peak memory, the ratio to the scan of the
-same file, and the largest difference of a job's energy from ours.
+Writes two partitions as the pipeline writes them, then measures on two cores, each in processes of
+its own: the floor (Polars streams through the columns once and sums them, with two threads), the
+integration as the workflow runs it (`energy.integrate`, a partition a process, of one thread), and
+other ways to the same energies (`peers`; `--no-peers` leaves them out). Scan and integration also
+with one core for both, and on copies in PyArrow's usual encoding. Prints the best time of each,
+samples per second, peak memory, the ratio to the scan of the same files, and the largest difference
+of a job's energy from ours.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ import measuring
 import peers
 import polars as pl
 import pyarrow.parquet as pq
-from generating import END, START, Partition
+from generating import CORES, END, START, Partition
 from measuring import Cost
 
 from footprint import energy, partitions, tables
-from footprint.integration import Method
+from footprint.intervals import Method
 
 PEERS = (peers.duckdb_asof, peers.polars_join_asof, peers.pandas_by_job)
 
@@ -65,10 +67,12 @@ def ours(parts: list[Partition], written: Path) -> float:
     return seconds
 
 
-def peer(way: Callable[[Path, Path], pl.DataFrame], part: Partition, written: Path) -> float:
-    """Another way to the energies of one partition."""
+def peer(
+    way: Callable[[list[Path], list[Path]], pl.DataFrame], parts: list[Partition], written: Path
+) -> float:
+    """Another way to the energies of all partitions."""
     begin = time.perf_counter()
-    energies = way(part.power, part.held)
+    energies = way([part.power for part in parts], [part.held for part in parts])
     seconds = time.perf_counter() - begin
     energies.write_parquet(written)
     return seconds
@@ -76,56 +80,75 @@ def peer(way: Callable[[Path, Path], pl.DataFrame], part: Partition, written: Pa
 
 def difference(own: Path, other: Path) -> float:
     """Largest relative difference of a job's energy, of jobs that have some."""
-    both = pl.read_parquet(own).join(pl.read_parquet(other), on="job_id", suffix="_other")
-    assert len(both) == len(pl.read_parquet(own)) > 0
+    ours, theirs = (pl.read_parquet(path / "*.parquet") for path in (own, other))
+    both = ours.join(theirs, on="job_id", suffix="_other")
+    assert len(both) == len(ours) > 0
     apart = (pl.col("energy_j") - pl.col("energy_j_other")).abs() / pl.col("energy_j")
     largest = both.filter(pl.col("energy_j") > 1).select(apart.max()).item()
     assert largest is not None
     return float(largest)
 
 
-def copy_usually(power: Path, copy: Path) -> None:
+def copied_usually(part: Partition) -> Partition:
     """The same row groups as PyArrow encodes them when it is not told how."""
-    source = pq.ParquetFile(power)
-    with pq.ParquetWriter(copy, source.schema_arrow, compression="zstd") as writer:
+    copy = replace(part, power=part.power.with_suffix(".usual.parquet"))
+    source = pq.ParquetFile(part.power)
+    with pq.ParquetWriter(copy.power, source.schema_arrow, compression="zstd") as writer:
         for group in range(source.num_row_groups):
             writer.write_table(source.read_row_group(group))
+    return copy
 
 
-def scan_and_integrate(name: str, part: Partition, written: Path, *, n: int, repeats: int) -> Cost:
-    """Measure both on one file, print their lines, give the scan."""
-    scan = measuring.best(partial(floor, [part.power]), repeats)
-    print(measuring.row(f"scan{name}", scan, n=n, floor=scan), flush=True)
-    integration = measuring.best(partial(ours, [part], written), repeats)
-    print(measuring.row(f"integrate{name}", integration, n=n, floor=scan), flush=True)
-    return scan
+def integrated(parts: list[Partition], folder: Path, *, repeats: int) -> Cost:
+    """Integrate the partitions as `snakemake --cores 2` does: two at once, each with one thread."""
+    works = [
+        partial(ours, parts[i::CORES], folder / f"{i}.parquet")
+        for i in range(min(CORES, len(parts)))
+    ]
+    return measuring.best_at_once(works, repeats, threads=1)
 
 
 def main() -> None:
-    """Write the partition, measure each way, print the table."""
+    """Write the partitions, measure each way, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()
+    repeats = arguments.repeats
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        [part] = generating.write(folder, n_nodes=arguments.nodes, n_jobs=arguments.jobs)
-        usual = replace(part, power=folder / "usual.parquet")
-        copy_usually(part.power, usual.power)
-        n = pl.scan_parquet(part.power).select(pl.len()).collect().item()
-        sizes = " and ".join(f"{each.power.stat().st_size / 1e6:.0f}" for each in (part, usual))
-        print(f"{n / 1e6:.1f} M samples of {len(part.nodes)} nodes; {sizes} MB in usual encoding")
+        own, usually, other = (Path(name, each) for each in ("own", "usually", "other"))
+        for folder in (own, usually, other):
+            folder.mkdir()
+        parts = generating.write(Path(name), n_nodes=arguments.nodes, n_jobs=arguments.jobs)
+        usual = [copied_usually(part) for part in parts]
+        power, copies = ([each.power for each in them] for them in (parts, usual))
+        n = pl.scan_parquet(power).select(pl.len()).collect().item()
+        sizes = [sum(path.stat().st_size for path in paths) / 1e6 for paths in (power, copies)]
+        print(
+            f"{n / 1e6:.1f} M samples; {sizes[0]:.0f} MB, in the usual encoding {sizes[1]:.0f} MB"
+        )
         print(measuring.HEAD + f"{'difference':>12}")
-        own, other = folder / "ours.parquet", folder / "other.parquet"
-        scanned = scan_and_integrate("", part, own, n=n, repeats=arguments.repeats)
-        scan_and_integrate(", usual", usual, other, n=n, repeats=arguments.repeats)
-        assert difference(own, other) == 0
+
+        def show(name: str, cost: Cost, floor: Cost, compared: Path | None = None) -> None:
+            end = f"{difference(own, compared):>12.0e}" if compared else ""
+            print(measuring.row(name, cost, n=n, floor=floor) + end, flush=True)
+
+        scan = measuring.best(partial(floor, power), repeats)
+        show("scan", scan, scan)
+        show("integrate", integrated(parts, own, repeats=repeats), scan)
+        alone = measuring.best_at_once([partial(floor, power)], repeats, threads=1)
+        show("scan, one core", alone, alone)
+        work = partial(ours, parts, other / "other.parquet")
+        cost = measuring.best_at_once([work], repeats, threads=1)
+        show("integrate, one core", cost, alone, other)
+        again = measuring.best(partial(floor, copies), repeats)
+        show("scan, usual", again, again)
+        show("integrate, usual", integrated(usual, usually, repeats=repeats), again, usually)
         for way in PEERS if arguments.peers else ():
-            cost = measuring.best(partial(peer, way, part, other), min(2, arguments.repeats))
-            line = measuring.row(way.__name__, cost, n=n, floor=scanned)
-            print(line + f"{difference(own, other):>12.0e}")
+            work = partial(peer, way, parts, other / "other.parquet")
+            show(way.__name__, measuring.best(work, min(2, repeats)), scan, other)
 
 
 if __name__ == "__main__":

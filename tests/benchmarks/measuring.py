@@ -1,11 +1,20 @@
-"""Time and memory of a piece of work in a process of its own."""
+"""Time and memory of pieces of work, each in a process of its own."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import queue
 import resource
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+Work = Callable[[], float]
+"""Something that returns the seconds that count."""
 
 
 class Cost(NamedTuple):
@@ -15,35 +24,75 @@ class Cost(NamedTuple):
     memory_gb: float
 
 
-def best(work: Callable[[], float], repeats: int) -> Cost:
-    """Cost of `work`, which returns the seconds that count, each time in a fresh process."""
-    context = multiprocessing.get_context("spawn")
+def best(work: Work, repeats: int) -> Cost:
+    """Cost of a piece of work, each time in a fresh process."""
+    return best_at_once([work], repeats, threads=None)
+
+
+def best_at_once(works: Sequence[Work], repeats: int, *, threads: int | None) -> Cost:
+    """Cost of pieces of work that start together, each time in fresh processes.
+
+    Args:
+        works: What each process does. The longest is what they take, and their memory adds up.
+        repeats: How often.
+        threads: Threads of Polars in each, as a rule's `threads` sets them; None: all.
+    """
     found = []
     for _ in range(repeats):
-        queue: multiprocessing.Queue[Cost] = context.Queue()
-        process = context.Process(target=_measure, args=(work, queue))
-        process.start()
-        # a process that was killed, as for its memory, leaves nothing to wait for
-        while queue.empty():
-            process.join(0.05)
-            if process.exitcode:
-                raise MemoryError(f"{work} ended with {process.exitcode}")
-        found.append(queue.get())
-        process.join()
+        costs = _at_once(works, threads)
+        found.append(
+            Cost(max(each.seconds for each in costs), sum(each.memory_gb for each in costs))
+        )
     return Cost(min(each.seconds for each in found), max(each.memory_gb for each in found))
 
 
-def _measure(work: Callable[[], float], queue: multiprocessing.Queue[Cost]) -> None:
+def _at_once(works: Sequence[Work], threads: int | None) -> list[Cost]:
+    context = multiprocessing.get_context("spawn")
+    said: multiprocessing.Queue[Cost] = context.Queue()
+    together = context.Barrier(len(works))
+    processes = [context.Process(target=_measure, args=(work, together, said)) for work in works]
+    with _threads_of_polars(threads):
+        for process in processes:
+            process.start()
+    costs: list[Cost] = []
+    while len(costs) < len(works):
+        try:
+            costs.append(said.get(timeout=0.05))
+        except queue.Empty:
+            # a process that was killed, as for its memory, says nothing
+            for work, process in zip(works, processes, strict=True):
+                if process.exitcode:
+                    raise MemoryError(f"{work} ended with {process.exitcode}") from None
+    for process in processes:
+        process.join()
+    return costs
+
+
+def _measure(work: Work, together: Barrier, said: multiprocessing.Queue[Cost]) -> None:
+    together.wait()
     seconds = work()
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    queue.put(Cost(seconds, peak_gb))
+    said.put(Cost(seconds, peak_gb))
+
+
+@contextmanager
+def _threads_of_polars(threads: int | None) -> Iterator[None]:
+    """Processes that are started inside have so many."""
+    before = os.environ.get("POLARS_MAX_THREADS")
+    if threads is not None:
+        os.environ["POLARS_MAX_THREADS"] = str(threads)
+    yield
+    if before is None:
+        os.environ.pop("POLARS_MAX_THREADS", None)
+    else:
+        os.environ["POLARS_MAX_THREADS"] = before
 
 
 def row(name: str, cost: Cost, *, n: float, floor: Cost) -> str:
     """A line of a table: seconds, millions a second, memory, ratio to the floor."""
     rate = n / 1e6 / cost.seconds
     ratio = cost.seconds / floor.seconds
-    return f"{name:<18}{cost.seconds:>9.2f}{rate:>13.1f}{cost.memory_gb:>9.2f}{ratio:>8.1f}"
+    return f"{name:<22}{cost.seconds:>9.2f}{rate:>13.1f}{cost.memory_gb:>9.2f}{ratio:>8.1f}"
 
 
-HEAD = f"{'':<18}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"
+HEAD = f"{'':<22}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"

@@ -6,6 +6,7 @@ of the node's energy between its bounds. Each returns `job_id`, `energy_j`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,16 @@ import polars as pl
 MAX_GAP_S = 30.0
 
 
-def duckdb_asof(power: Path, held: Path) -> pl.DataFrame:
+def duckdb_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
     """A running sum by a window function, and DuckDB's ASOF join of the jobs' bounds to it."""
     import duckdb
 
+    powers, gates = ([str(path) for path in paths] for paths in (power, held))
     return duckdb.sql(f"""
         WITH samples AS (
             SELECT node, epoch_us(timestamp) AS t, power_w AS p,
                 lead(epoch_us(timestamp)) OVER w AS next_t, lead(power_w) OVER w AS next_p
-            FROM '{power}' WINDOW w AS (PARTITION BY node ORDER BY timestamp)
+            FROM read_parquet({powers}) WINDOW w AS (PARTITION BY node ORDER BY timestamp)
         ), steps AS (
             SELECT *, CASE WHEN next_t - t <= {MAX_GAP_S * 1e6} THEN next_t - t ELSE 0 END AS long
             FROM samples
@@ -32,9 +34,10 @@ def duckdb_asof(power: Path, held: Path) -> pl.DataFrame:
             ), 0) AS before
             FROM steps
         ), bounds AS (
-            SELECT job_id, node, share, epoch_us(started_at) AS t, -1 AS sign FROM '{held}'
+            SELECT job_id, node, share, epoch_us(started_at) AS t, -1 AS sign
+            FROM read_parquet({gates})
             UNION ALL
-            SELECT job_id, node, share, epoch_us(stopped_at), 1 FROM '{held}'
+            SELECT job_id, node, share, epoch_us(stopped_at), 1 FROM read_parquet({gates})
         )
         SELECT job_id, sum(sign * share * (before + CASE WHEN long > 0 THEN
             (p + (next_p - p) * (bounds.t - running.t) / long / 2) * (bounds.t - running.t)
@@ -44,12 +47,12 @@ def duckdb_asof(power: Path, held: Path) -> pl.DataFrame:
     """).pl()
 
 
-def polars_join_asof(power: Path, held: Path) -> pl.DataFrame:
+def polars_join_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
     """The same running sum over the nodes, and one `join_asof` of all bounds to all samples."""
     long = pl.col("t").shift(-1) - pl.col("t")
     step = pl.col("p").shift(-1)
     samples = (
-        pl.scan_parquet(power)
+        pl.scan_parquet(list(power))
         .select("node", t=pl.col("timestamp").cast(pl.Int64), p="power_w")
         .with_columns(
             next_p=step.over("node"),
@@ -63,7 +66,7 @@ def polars_join_asof(power: Path, held: Path) -> pl.DataFrame:
             .over("node")
         )
     )
-    gates = pl.scan_parquet(held)
+    gates = pl.scan_parquet(list(held))
     bounds = pl.concat(
         gates.select("job_id", "node", "share", t=pl.col(bound).cast(pl.Int64), sign=pl.lit(sign))
         for bound, sign in (("started_at", -1.0), ("stopped_at", 1.0))
@@ -83,15 +86,16 @@ def polars_join_asof(power: Path, held: Path) -> pl.DataFrame:
     )
 
 
-def pandas_by_job(power: Path, held: Path) -> pl.DataFrame:
+def pandas_by_job(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
     """What a notebook does: the samples of each job cut out of its node's, and summed."""
     import pandas as pd
 
     series = {
         node: (each["timestamp"].astype("int64").to_numpy(), each["power_w"].to_numpy())
-        for node, each in pd.read_parquet(power).groupby("node", observed=True)
+        for path in power
+        for node, each in pd.read_parquet(path).groupby("node", observed=True)
     }
-    jobs = pd.read_parquet(held)
+    jobs = pd.concat(pd.read_parquet(path) for path in held)
     energies = []
     for job in jobs.itertuples():
         times, watts = series[job.node]

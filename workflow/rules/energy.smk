@@ -87,7 +87,6 @@ rule integrate_energy:
         "<benchmarks>/integrate_energy/{cluster}/{month}.jsonl"
     conda:
         "../../envs/footprint.yaml"
-    threads: 2
     resources:
         mem_mb=1500,
     params:

@@ -17,7 +17,8 @@ import polars as pl
 
 from footprint import gates, segments
 from footprint.gpu_gates import node_of
-from footprint.integration import Floats, Integers, Running
+from footprint.integration import Running
+from footprint.intervals import Floats, Integers
 from footprint.summation import total
 
 # Kwollect collects the series of GPUs every 15 s: three readings may be missing.
@@ -84,7 +85,7 @@ class Activity:
         return cls(pieces.collect(), read, dict(described.collect().iter_rows()))
 
     def measure(
-        self, node: str, cuts_us: pl.Series, totals: Running, partition: segments.Partition
+        self, node: str, cuts_us: Integers, totals: Running, partition: segments.Partition
     ) -> Measured:
         """Running integrals and pieces of the GPUs of one node; none where it has no readings.
 
@@ -103,11 +104,10 @@ class Activity:
             return Measured(pl.DataFrame(schema=AT), own.clear())
         required = self.reservable.get(node, [])
         parts = parts_of_gpus(totals.times_us, readings, required=required)
-        moments = cuts_us.to_numpy()
         at = pl.concat(
             pl.DataFrame(
                 {"node": f"{node}/{gpu}", "cut_us": cuts_us}
-                | dict(zip(RUNNING, above_idle(totals, part, moments), strict=True)),
+                | dict(zip(RUNNING, above_idle(totals, part, cuts_us), strict=True)),
                 schema=AT,
             )
             for gpu, part in parts.items()
@@ -276,7 +276,9 @@ def _of_segments(cut: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_jobs(pieces: pl.DataFrame, cut: pl.DataFrame, sensors: pl.DataFrame) -> pl.DataFrame:
-    sums = cut.select(pl.col(*RUNNING, "active_j2").cum_sum().over("gpu"), "to_us", node="gpu")
+    sums = cut.select(
+        pl.col(*RUNNING, "active_j2").cum_sum().over("gpu"), "from_us", "to_us", node="gpu"
+    )
     energy = segments.gained(pieces, sums, RUNNING, bounds=("from_us", "to_us"))
     spread = segments.gained(pieces, sums, ["active_j2"], bounds=("held_from_us", "held_to_us"))
     held, covered_s = pl.col("share"), pl.col("active_s")

@@ -16,7 +16,7 @@ import polars as pl
 from footprint import energy, gates, tables
 from footprint.energy import Gate
 from footprint.gpu_gates import node_of
-from footprint.integration import Method
+from footprint.intervals import Method
 from footprint.summation import total
 from footprint.units import H_PER_S, KWH_PER_J
 

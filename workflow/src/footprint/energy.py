@@ -7,11 +7,9 @@ that depend on the gate alone. Equations in `docs/method.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -19,8 +17,9 @@ import polars as pl
 from footprint import activity, quantisation, segments
 from footprint.conservation import check
 from footprint.errors import InputError
-from footprint.integration import NOMINAL_PERIOD_S, Calibration, Method, running
-from footprint.summation import by_group, total
+from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
+from footprint.intervals import Integers, Memory, Method
+from footprint.summation import by_group, by_run
 from footprint.units import Z95
 
 
@@ -57,7 +56,8 @@ class Gate:
 class Measured(NamedTuple):
     """One node's running integrals at its cuts, and what of its sensor the sums need."""
 
-    at: pl.DataFrame
+    cuts_us: Integers
+    before: dict[str, Any]
     pieces: pl.DataFrame
     sensor: tuple[str, float, float]  # node, period_s, step_w
     gpus: activity.Measured | None
@@ -78,7 +78,7 @@ def integrate(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Gated energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
 
-    The samples of one node are in memory, and those of the next, which are being read.
+    The samples of one node are in memory at a time.
 
     Args:
         nodes: Names of the nodes.
@@ -103,37 +103,47 @@ def integrate(
     """
     partition = segments.Partition.of(start, end)
     here = pieces.filter(pl.col("node").is_in(nodes))
-    held_by_node = dict(segments.by_node(segments.in_microseconds(here, partition)))
+    snapped = gate.method.name == "inner_trapezoid"
+    held = segments.in_microseconds(here, partition)
+    held = held if snapped else segments.clip(held, partition)
+    held_by_node = dict(segments.by_node(held))
     away = segments.unavailable(states, partition).filter(pl.col("node").is_in(nodes))
     away_by_node = dict(segments.by_node(away))
-    none = segments.in_microseconds(pieces.clear(), partition)
+    never, nowhere = held.clear(), away.clear()
     known_of = gpus.measure if gpus and gate.policy == "two_part" else None
 
-    def measure(node: str, samples: pl.DataFrame) -> Measured:
+    memory = Memory()
+
+    def measure(node: str) -> Measured:
+        samples = read(node)
         totals = running(
             samples,
             method=gate.method,
             idle_power_w=_idle_power_w(node, idle_power_w) if len(samples) else None,
             calibration=gate.calibration,
+            memory=memory,
         )
-        own = held_by_node.get(node, none)
-        if gate.method.name == "inner_trapezoid":
-            own = segments.snap(own, pl.Series(totals.times_us))
-        own = segments.clip(own, partition)
-        cuts_us = segments.cuts_of(own, away_by_node.get(node, away.clear()), partition)
-        at = segments.at_cuts(node, cuts_us, totals)
+        own = held_by_node.get(node, never)
+        if snapped:
+            own = segments.clip(segments.snap(own, pl.Series(totals.times_us)), partition)
+        cuts_us = segments.cuts_of(own, away_by_node.get(node, nowhere), partition)
+        before = totals.before(cuts_us)
         known = known_of(node, cuts_us, totals, partition) if known_of else None
-        return Measured(at, own, (node, totals.period_s, totals.step_w), known)
+        return Measured(cuts_us, before, own, (node, totals.period_s, totals.step_w), known)
 
-    measured = [measure(node, samples) for node, samples in read_ahead(nodes, read)]
-    at = pl.concat([each.at for each in measured])
-    own = pl.concat([each.pieces for each in measured])
+    measured = [measure(node) for node in nodes]
+    at = segments.at_cuts(
+        nodes,
+        [each.cuts_us for each in measured],
+        [each.before for each in measured],
+        gate.method,
+    )
+    own = pl.concat([each.pieces for each in measured]) if snapped else held
     sensors = pl.DataFrame(
         [each.sensor for each in measured], schema=["node", "period_s", "step_w"], orient="row"
     )
-    snapped = gate.method.name == "inner_trapezoid"
-    held = occupancy.filter(pl.col("node").is_in(nodes))
-    cut = segments.between_cuts(at, own if snapped else None, held, away)
+    shares = occupancy.filter(pl.col("node").is_in(nodes))
+    cut = segments.between_cuts(at, own if snapped else None, shares, away)
     known = [each.gpus for each in measured if each.gpus is not None]
     shared = activity.share_out(known, cut, sensors, snapped=snapped) if known else None
     weighted = weigh(cut, gate, shared)
@@ -141,19 +151,6 @@ def integrate(
     classes = classify(weighted, gate)
     check(jobs, classes, at, policy=gate.policy)
     return jobs, classes
-
-
-def read_ahead(
-    nodes: Sequence[str], read: Callable[[str], pl.DataFrame]
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each node with its samples; while one is worked on, those of the next are read."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = [pool.submit(read, node) for node in nodes[:1]]
-        for node, following in zip_longest(nodes, nodes[1:]):
-            samples = coming.pop().result()
-            if following is not None:
-                coming.append(pool.submit(read, following))
-            yield node, samples
 
 
 def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:
@@ -186,17 +183,14 @@ def weigh(cut: pl.DataFrame, gate: Gate, shared: activity.Shared | None = None) 
     # Without all the jobs, S is too small and 1/S would give them what others used.
     policy = gate.policy if gate.jobs_complete or gate.policy != "two_part" else "reserved"
     weight = per_active if policy in ("active", "two_part") else pl.lit(1.0)
-    time_weight = per_active if policy == "active" else pl.lit(1.0)
     rate_j = {
         "active": energy * per_active,
         "two_part": floor + (energy - floor - known) * per_active,
     }.get(policy, energy - known)
-    return cut.with_columns(
-        rate_j=rate_j,
-        rate_s=pl.col("duration_s") * time_weight,
-        rate_covered_s=pl.col("covered_s") * time_weight,
-        rate_spread=spread * weight.pow(2),
-    )
+    times = {"rate_s": pl.col("duration_s"), "rate_covered_s": pl.col("covered_s")}
+    if policy == "active":
+        times = {name: time * per_active for name, time in times.items()}
+    return cut.with_columns(rate_j=rate_j, rate_spread=spread * weight.pow(2), **times)
 
 
 # What is summed over a job's pieces. `_s` without more: seconds of the clock, shares not counted.
@@ -252,7 +246,7 @@ def sum_jobs(
         gate: Policy and method.
         shared: What is known to be of single GPUs, to be added.
     """
-    sums = weighted.select("node", "to_us", pl.col(GAINS).cum_sum().over("node"))
+    sums = weighted.select("node", "from_us", "to_us", pl.col(GAINS).cum_sum().over("node"))
     rows = pieces.hstack(
         segments.gained(pieces, sums, GAINS, bounds=("held_from_us", "held_to_us"))
     )
@@ -306,52 +300,51 @@ def classify(weighted: pl.DataFrame, gate: Gate) -> pl.DataFrame:
         held is unattributed instead of stranded or idle.
     """
     held = pl.col("share")
-    energy, covered, duration = pl.col("energy_j"), pl.col("covered_s"), pl.col("duration_s")
+    energy, covered = pl.col("energy_j"), pl.col("covered_s")
     is_held = held > 0
+    away = ~is_held & pl.col("unavailable")
+    free = ~is_held & ~pl.col("unavailable")
     whole = gate.policy in ("binary", "active")
     gated_j = held * pl.col("rate_j") + pl.col("active_j")
-    job_j = pl.when(is_held).then(energy if whole else gated_j).otherwise(0.0)
-    job_s = pl.when(is_held).then(covered if whole else held * covered).otherwise(0.0)
-    free = ~is_held & ~pl.col("unavailable")
-    asleep_j = pl.when(free).then(pl.col("standby_j")).otherwise(0.0)
-    asleep_s = pl.when(free).then(pl.col("standby_s")).otherwise(0.0)
-    rest = ("stranded", "idle") if gate.jobs_complete else ("unattributed", "unattributed")
-    parts = [
-        ("job", job_j, job_s),
-        (rest[0], pl.when(is_held).then(energy - job_j), pl.when(is_held).then(covered - job_s)),
-        (
-            "unavailable",
-            pl.when(~is_held & pl.col("unavailable")).then(energy),
-            pl.when(~is_held & pl.col("unavailable")).then(covered),
-        ),
-        ("standby", asleep_j, asleep_s),
-        (rest[1], pl.when(free).then(energy - asleep_j), pl.when(free).then(covered - asleep_s)),
-        ("no_data", pl.lit(0.0), duration - covered),
-    ]
-    counted_again = held * pl.col("rate_j") - job_j if gate.policy == "binary" else pl.lit(0.0)
-    left_out = gated_j - pl.col("counted") * pl.col("rate_j") - pl.col("counted_j")
-    terms = {f"energy_{i}": joules for i, (_, joules, _) in enumerate(parts)}
-    terms |= {f"duration_{i}": seconds for i, (_, _, seconds) in enumerate(parts)}
-    by_day = by_group(
-        weighted, ["node", "day"], first=[], **terms, overcount=counted_again, left_out=left_out
+    job_j = _where(is_held, energy if whole else gated_j)
+    job_s = _where(is_held, covered if whole else held * covered)
+    asleep_j, asleep_s = _where(free, pl.col("standby_j")), _where(free, pl.col("standby_s"))
+    parts = {
+        "job": (job_j, job_s),
+        "stranded": (_where(is_held, energy - job_j), _where(is_held, covered - job_s)),
+        "unavailable": (_where(away, energy), _where(away, covered)),
+        "standby": (asleep_j, asleep_s),
+        "idle": (_where(free, energy - asleep_j), _where(free, covered - asleep_s)),
+        "no_data": (pl.lit(0.0), pl.col("duration_s") - covered),
+    }
+    if not gate.jobs_complete:
+        (held_j, held_s), (free_j, free_s) = parts.pop("stranded"), parts.pop("idle")
+        parts["unattributed"] = (held_j + free_j, held_s + free_s)
+    terms = {f"{name}_j": joules for name, (joules, _) in parts.items()}
+    terms |= {f"{name}_s": seconds for name, (_, seconds) in parts.items()}
+    terms["overcount_j"] = (
+        held * pl.col("rate_j") - job_j if gate.policy == "binary" else pl.lit(0.0)
     )
+    terms["left_out_j"] = gated_j - pl.col("counted") * pl.col("rate_j") - pl.col("counted_j")
+    by_day = by_run(weighted.select("node", "day", **terms), ["node", "day"], sums=list(terms))
     return (
         pl.concat(
             by_day.select(
                 "node",
                 "day",
                 pl.lit(name).alias("class"),
-                energy_j=f"energy_{i}",
-                duration_s=f"duration_{i}",
-                overcount_j=pl.col("overcount") if name == "job" else pl.lit(0.0),
-                left_out_j=pl.col("left_out") if name == "job" else pl.lit(0.0),
+                energy_j=f"{name}_j",
+                duration_s=f"{name}_s",
+                overcount_j=pl.col("overcount_j") if name == "job" else pl.lit(0.0),
+                left_out_j=pl.col("left_out_j") if name == "job" else pl.lit(0.0),
             )
-            for i, (name, _, _) in enumerate(parts)
+            for name in parts
         )
-        # without all jobs, what is stranded and what is idle are one class
-        .group_by("node", "day", "class", maintain_order=True)
-        .agg(total(pl.col("energy_j", "duration_s", "overcount_j", "left_out_j")))
         # no row for a class that a node was not in, but for what rounding leaves of differences
         .filter(pl.any_horizontal(pl.col("duration_s", "energy_j").abs() > 1e-6))
         .sort("node", "day", "class")
     )
+
+
+def _where(holds: pl.Expr, value: pl.Expr) -> pl.Expr:
+    return pl.when(holds).then(value).otherwise(0.0)

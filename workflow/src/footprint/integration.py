@@ -13,17 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-METHODS = ("trapezoid", "inner_trapezoid", "left_hold", "sum_of_samples")
+from footprint.intervals import (
+    NAMES,
+    STEP_VARIANCE,
+    Floats,
+    Integers,
+    Intervals,
+    Memory,
+    Method,
+    ascending,
+)
 
 
 @dataclass(frozen=True)
@@ -42,26 +47,6 @@ class Calibration:
         return cls(**line) if line else None
 
 
-@dataclass(frozen=True)
-class Method:
-    """How power becomes energy.
-
-    Attributes:
-        name: `trapezoid`: power is linear between samples, and bounds are interpolated.
-            `inner_trapezoid`: the same, from the first to the last sample inside a job.
-            `left_hold`: a sample holds until the next.
-            `sum_of_samples`: each sample inside counts for one period of the sensor.
-        max_gap_s: Longest time between samples that is not a gap.
-        off_threshold_w: Between two samples below it the node is in standby.
-        period_s: Nominal period of the sensor; None to take the median distance of samples.
-    """
-
-    name: str
-    max_gap_s: float
-    off_threshold_w: float
-    period_s: float | None = None
-
-
 # Periods of the metrics that Grid'5000 collects by default (Reference API, `metrics[].period`).
 NOMINAL_PERIOD_S = {
     "bmc_node_power_watt": 5.0,
@@ -71,7 +56,7 @@ NOMINAL_PERIOD_S = {
 }
 
 
-# What `Running.at` gives for a moment: integrals and sums from the first sample up to it.
+# What `at` gives for a moment: integrals and sums from the first sample up to it.
 QUANTITIES = (
     "energy_j",  # of power
     "covered_s",  # of time within reach of samples
@@ -85,26 +70,19 @@ QUANTITIES = (
     "probe_repeats",  # readings equal to the one before
 )
 
+PROBED = QUANTITIES[-3:]
+
+# The interval that a moment lies in, and the power up to which `floor_j` integrates.
+INTERVAL = ("start_us", "end_us", "start_w", "end_w", "limit_w")
+
 # Statistics that need no more than a sample of the samples use every 16th.
 PROBE_EVERY = 16
-
-# Intervals are summed in blocks that stay in a core's cache, and that are small enough (128 KiB a
-# column) for the allocator to use the same memory again.
-BLOCK_ROWS = 16_000
 
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
 
 # Most BMCs give whole watts: the step of a sensor that has shown one value only.
 USUAL_STEP_W = 1.0
-
-# Error of the trapezoid between two samples, in units of (change of power x time between them)^2. A
-# step at an unknown moment: uniform within +/- 1/2, variance 1/12. Noise faster than the sampling:
-# it makes successive changes opposite, E[d_i d_(i-1)] = -variance, and E[max(0, -d_i d_(i-1))] is
-# 1.218 times the variance for normal noise, of which a step's 1/12 of E[d^2] = 2 variances is
-# already counted.
-STEP_VARIANCE = 1 / 12
-NOISE_VARIANCE = (1 - 2 / 12) / 1.218
 
 
 @dataclass(frozen=True)
@@ -118,6 +96,7 @@ class Running:
         idle_power_w: Power up to which `floor_j` integrates; None: without limit.
         period_s: The sensor's period.
         step_w: The sensor's step.
+        memory: Arrays to work in, which no other thread uses.
     """
 
     times_us: Integers
@@ -126,174 +105,137 @@ class Running:
     idle_power_w: float | None
     period_s: float
     step_w: float
+    memory: Memory
 
-    def at(self, moments_us: pl.Series) -> pl.DataFrame:
-        """Running integrals (`QUANTITIES`) at each moment, interpolated inside intervals.
+    def before(self, moments_us: Integers) -> dict[str, Any]:
+        """For each moment, what `at` needs: the interval that it lies in, and sums up to there.
 
-        A moment before the first sample has 0; one inside a gap or after the last sample has what
-        the last sample before it has.
+        Before the first sample and after the last, that interval has no length.
         """
-        moments = moments_us.to_numpy()
-        if len(self.times_us) < 2:
-            values = {name: np.zeros(len(moments)) for name in QUANTITIES}
-        else:
-            values = self._integrals(moments)
-        if self.method.name == "sum_of_samples":
-            values |= self._counted(moments)
-        return pl.DataFrame(values)
-
-    def _integrals(self, moments_us: Integers) -> dict[str, Floats]:
         last = len(self.times_us) - 1
+        counted = self._counted(moments_us) if self.method.name == "sum_of_samples" else {}
+        if last < 0:
+            never, none = np.zeros((2, len(moments_us)))
+            found = dict.fromkeys((*NAMES, *INTERVAL, "n_probes", *PROBED), none)
+            return found | dict.fromkeys(INTERVAL[:2], never.astype(np.int64)) | counted
         row = np.searchsorted(self.times_us, moments_us, side="right") - 1
-        sample = np.clip(row, 0, last)
-        bounds = np.unique(np.concatenate([[0], sample]))
-        sums = self._sums_between(bounds)
-        place = np.searchsorted(bounds, sample)
-
-        # the interval that a moment lies in, up to the moment: none after the last sample
-        ahead = np.minimum(sample, last - 1)
-        whole = self._intervals(ahead, ahead + 1)
-        whole = {name: np.where(sample < last, value, 0.0) for name, value in whole.items()}
-        elapsed_us = (moments_us - self.times_us[sample]).astype(np.float64)
-        length_us = whole["covered"]
-        part = np.divide(elapsed_us, length_us, out=np.zeros(len(row)), where=length_us > 0)
-        start_w, end_w = self.power_w[ahead], self.power_w[ahead + 1]
-        reached = {name: value * part for name, value in whole.items()}
-        # alone, an interval has no neighbour that tells noise from steps
-        reached["spread"] = ((end_w - start_w) * length_us) ** 2 * part
-        if self.method.name != "left_hold":
-            # linear power: short of the interval's mean by half of what is still to change
-            for name, limit_w in (("energy", None), ("floor", self.idle_power_w)):
-                if name in reached:
-                    change_w = _capped(end_w, limit_w) - _capped(start_w, limit_w)
-                    short = change_w * (1 - part) * part * length_us
-                    reached[name] -= short
-                    if name == "energy" and "standby" in reached:
-                        reached["standby"] -= np.where(reached["standby"] != 0, short, 0.0)
-
-        after = (row >= 0).astype(np.float64)
-        found = {name: (sums[name][place] + reached[name]) * after for name in sums}
-        zeros = np.zeros(len(row))
-        joules = 1e-6 if self.method.name == "left_hold" else 0.5e-6
+        start = np.maximum(row, 0)
+        end = np.where(row < 0, 0, np.minimum(row + 1, last))
+        times_us, power_w = self.times_us, self.power_w
+        limit_w = np.full(len(row), self._limit_w)
+        interval = (times_us[start], times_us[end], power_w[start], power_w[end], limit_w)
         return {
-            "energy_j": found["energy"] * joules,
-            "covered_s": found["covered"] * 1e-6,
-            "standby_j": found.get("standby", zeros) * joules,
-            "standby_s": found.get("standby_us", zeros) * 1e-6,
-            "floor_j": found.get("floor", found["energy"]) * joules,
-            "spread_j2": found["spread"] * (STEP_VARIANCE * 1e-12),
-            **{name: value * after for name, value in self._probes(sample).items()},
+            **self._sums_up_to(start),
+            **dict(zip(INTERVAL, interval, strict=True)),
+            **counted,
         }
 
-    def _sums_between(self, bounds: Integers) -> dict[str, Floats]:
-        """Running sums of each quantity at samples `bounds` (ascending, from 0)."""
+    @property
+    def _limit_w(self) -> float:
+        return np.inf if self.idle_power_w is None else self.idle_power_w
+
+    def _sums_up_to(self, samples: Integers) -> dict[str, Floats]:
+        """What all intervals before each of `samples` add, and what was probed of them."""
         last = len(self.times_us) - 1
-        blocks = np.arange(0, last, BLOCK_ROWS)
-        starts = np.union1d(blocks, bounds[bounds < last])
-        parts: dict[str, list[Floats]] = {}
-        for low in blocks.tolist():
-            high = min(low + BLOCK_ROWS, last)
-            inside = starts[np.searchsorted(starts, low) : np.searchsorted(starts, high)] - low
-            for name, values in self._intervals(slice(low, high), slice(low + 1, high + 1)).items():
-                parts.setdefault(name, []).append(np.add.reduceat(values, inside))
-        places = np.searchsorted(np.append(starts, last), bounds)
+        blocks = np.append(np.arange(0, last, self.memory.rows), last)
+        starts = ascending(np.concatenate([blocks, samples]))
+        first = np.searchsorted(starts, blocks)
+        intervals = Intervals(self.method, self.idle_power_w, self.memory)
+        sums = np.zeros((len(NAMES), len(starts)))
+        covered, energy, _, floor, *_ = sums
+        covered[1:] = np.diff(self.times_us[starts])
+        with_limit = 3 if self.idle_power_w is None else 4
+        probed = self.memory.probes(len(PROBED), -(-last // PROBE_EVERY))
+        for block, (low, high) in enumerate(pairwise(blocks.tolist())):
+            found = intervals.between(
+                self.times_us[low:high],
+                self.times_us[low + 1 : high + 1],
+                self.power_w[low:high],
+                self.power_w[low + 1 : high + 1],
+            )
+            inside = slice(first[block], first[block + 1])
+            ends = slice(inside.start + 1, inside.stop + 1)
+            # mostly no time is lost in gaps, and nothing is in standby
+            rows = slice(0 if intervals.gaps else 1, len(NAMES) if intervals.asleep else with_limit)
+            sums[rows, ends] = np.add.reduceat(found[rows], starts[inside] - low, axis=1)
+            self._probe(low, high, probed)
+        if self.idle_power_w is None:
+            floor[:] = energy
+        reached = sums.cumsum(axis=1)[:, np.searchsorted(starts, samples)]
+        np.multiply(probed[0], probed[0], out=probed[1])
+        count = np.minimum(samples // PROBE_EVERY, probed.shape[1])
         return {
-            name: np.concatenate([[0.0], np.cumsum(np.concatenate(sums))])[places]
-            for name, sums in parts.items()
+            **dict(zip(NAMES, reached, strict=True)),
+            "n_probes": count.astype(np.float64),
+            **dict(zip(PROBED, _sums_before(probed, count), strict=True)),
         }
 
-    def _intervals(self, start: slice | Integers, end: slice | Integers) -> dict[str, Floats]:
-        """What each interval between samples `start` and `end` adds.
-
-        Energies in the unit of `_energy`, times in us, `spread` in `STEP_VARIANCE` (W us)^2.
-        """
-        before_w, after_w = self.power_w[start], self.power_w[end]
-        distance_us = self.times_us[end] - self.times_us[start]
-        longest_us = self.method.max_gap_s * 1e6
-        if distance_us.max() > longest_us:
-            distance_us[distance_us > longest_us] = 0
-        length_us = distance_us.astype(np.float64)
-        step = after_w - before_w
-        step *= length_us
-        values = {
-            "energy": self._energy(before_w, after_w, length_us),
-            "covered": length_us,
-            "spread": _spread(step),
-        }
-        if self.idle_power_w is not None:
-            limit_w = self.idle_power_w
-            low = self._energy(_capped(before_w, limit_w), _capped(after_w, limit_w), length_us)
-            values["floor"] = low
-        if self.sleeps:
-            off_w = self.method.off_threshold_w
-            asleep = (before_w < off_w) & (after_w < off_w)
-            values["standby"] = values["energy"] * asleep
-            values["standby_us"] = length_us * asleep
-        return values
-
-    @cached_property
-    def sleeps(self) -> bool:
-        """Whether any sample is below the threshold of standby."""
-        return bool(self.power_w.min() < self.method.off_threshold_w)
-
-    def _energy(self, before_w: Floats, after_w: Floats, length_us: Floats) -> Floats:
-        """In W us for `left_hold`, else twice that: halved once, when all is summed."""
-        if self.method.name == "left_hold":
-            return before_w * length_us
-        energy = before_w + after_w
-        energy *= length_us
-        return energy
-
-    def _probes(self, row: Integers) -> dict[str, Floats]:
-        """Sums over every `PROBE_EVERY`-th sample up to the samples `row`."""
-        power_w = self.power_w[:-1:PROBE_EVERY]
-        repeats = (self.power_w[1::PROBE_EVERY] == power_w).astype(np.float64)
-        count = np.minimum(row // PROBE_EVERY, len(power_w))
-        each = {"probe_w": power_w, "probe_w2": power_w * power_w, "probe_repeats": repeats}
-        sums = {name: _sums_before(values, count) for name, values in each.items()}
-        return {"n_probes": count.astype(np.float64), **sums}
+    def _probe(self, low: int, high: int, probed: Floats) -> None:
+        """Power, and whether the next reading is equal, of a block that is in the cache."""
+        power_w, _, repeats = probed[:, low // PROBE_EVERY : -(-high // PROBE_EVERY)]
+        power_w[:] = self.power_w[low:high:PROBE_EVERY]
+        np.equal(self.power_w[low + 1 : high + 1 : PROBE_EVERY], power_w, out=repeats)
 
     def _counted(self, moments_us: Integers) -> dict[str, Floats]:
         """Energies by `sum_of_samples`: the samples strictly before a moment, a period each."""
         count = np.searchsorted(self.times_us, moments_us, side="left")
         asleep = self.power_w < self.method.off_threshold_w
-        each = {
-            "energy_j": self.power_w,
-            "standby_j": self.power_w * asleep,
-            "floor_j": _capped(self.power_w, self.idle_power_w),
-        }
-        return {name: _sums_before(value, count) * self.period_s for name, value in each.items()}
+        floor_w = np.minimum(self.power_w, self._limit_w)
+        sums = _sums_before(np.stack([self.power_w, self.power_w * asleep, floor_w]), count)
+        return dict(zip(("energy_j", "standby_j", "floor_j"), sums * self.period_s, strict=True))
 
 
-def _capped(power_w: Floats, limit_w: float | None) -> Floats:
-    return power_w if limit_w is None else np.minimum(power_w, limit_w)
+def at(moments_us: Integers, before: Mapping[str, Any], method: Method) -> dict[str, Floats]:
+    """Running integrals (`QUANTITIES`) at each moment, interpolated inside intervals.
 
+    A moment before the first sample has 0; one inside a gap or after the last sample has what the
+    last sample before it has.
 
-def _spread(step: Floats) -> Floats:
-    """Variance of the trapezoid of successive intervals, from change of power x length of each.
-
-    In units of `STEP_VARIANCE`; `step` is overwritten. The first interval has none before it to
-    tell noise from steps, and counts as a step.
+    Args:
+        moments_us: Moments, of any nodes.
+        before: Result of `Running.before` for each.
+        method: How power becomes energy.
     """
-    opposed = np.zeros(len(step))
-    np.multiply(step[1:], step[:-1], out=opposed[1:])
-    np.minimum(opposed, 0.0, out=opposed)
-    opposed *= -NOISE_VARIANCE / STEP_VARIANCE
-    step *= step
-    step += opposed
-    return step
+    start_us, end_us, start_w, end_w, limit_w = (before[name] for name in INTERVAL)
+    intervals = Intervals(method, limit_w, Memory(len(moments_us)))
+    whole = dict(zip(NAMES, intervals.between(start_us, end_us, start_w, end_w), strict=True))
+    if not intervals.asleep:
+        whole |= dict.fromkeys(("standby", "standby_us"), np.zeros(len(moments_us)))
+    length_us = whole["covered"]
+    elapsed_us = (moments_us - start_us).astype(np.float64)
+    part = np.divide(elapsed_us, length_us, out=np.zeros(len(elapsed_us)), where=length_us > 0)
+    reached = {name: value * part for name, value in whole.items()}
+    # alone, an interval has no neighbour that tells noise from steps
+    reached["spread"] = ((end_w - start_w) * length_us) ** 2 * part
+    if method.name != "left_hold":
+        # linear power: short of the interval's mean by half of what is still to change
+        still_us = (1 - part) * part * length_us
+        low_w, end_low_w = (np.minimum(each, limit_w) for each in (start_w, end_w))
+        reached["energy"] -= (end_w - start_w) * still_us
+        reached["floor"] -= (end_low_w - low_w) * still_us
+        reached["standby"] -= np.where(reached["standby"] != 0, (end_w - start_w) * still_us, 0.0)
+    total = {name: before[name] + reached[name] for name in NAMES}
+    joules = 1e-6 if method.name == "left_hold" else 0.5e-6
+    integrals = {
+        "energy_j": total["energy"] * joules,
+        "covered_s": total["covered"] * 1e-6,
+        "standby_j": total["standby"] * joules,
+        "standby_s": total["standby_us"] * 1e-6,
+        "floor_j": total["floor"] * joules,
+        "spread_j2": total["spread"] * (STEP_VARIANCE * 1e-12),
+    }
+    return {name: before[name] if name in before else integrals[name] for name in QUANTITIES}
 
 
 def _sums_before(values: Floats, count: Integers) -> Floats:
-    """Sum of the first `count` values, for each count."""
-    bounds = np.unique(count)
-    starts = np.concatenate([[0], bounds[(bounds > 0) & (bounds < len(values))]]).astype(np.int64)
-    if not len(values):
-        return np.zeros(len(count))
-    until = np.concatenate([[0.0], np.cumsum(np.add.reduceat(values, starts))])
-    ends = np.concatenate([starts, [len(values)]])
-    found: Floats = until[np.searchsorted(ends, count)]
-    return found
+    """Sums of the first `count` values of each row, a column for each count."""
+    bounds = ascending(np.append(count, 0))
+    starts = bounds[bounds < values.shape[1]]
+    if not len(starts):
+        return np.zeros((len(values), len(count)))
+    until = np.zeros((len(values), len(starts) + 1))
+    np.add.reduceat(values, starts, axis=1).cumsum(axis=1, out=until[:, 1:])
+    return until[:, np.searchsorted(np.append(starts, values.shape[1]), count)]
 
 
 def running(
@@ -302,6 +244,7 @@ def running(
     method: Method,
     idle_power_w: float | None = None,
     calibration: Calibration | None = None,
+    memory: Memory | None = None,
 ) -> Running:
     """The intervals between a node's samples.
 
@@ -310,8 +253,9 @@ def running(
         method: How power becomes energy.
         idle_power_w: Power up to which `floor_j` integrates; without it `floor_j` is `energy_j`.
         calibration: Applied to the readings first.
+        memory: Arrays to work in; new ones without.
     """
-    times_us = samples["timestamp"].cast(pl.Int64).to_numpy()
+    times_us = samples["timestamp"].to_numpy().view(np.int64)
     power_w = samples["power_w"].to_numpy()
     median_s, step_w = probe(times_us, power_w)
     if calibration is not None:
@@ -324,6 +268,7 @@ def running(
         idle_power_w,
         median_s if method.period_s is None else method.period_s,
         step_w,
+        memory=memory or Memory(),
     )
 
 
@@ -337,8 +282,10 @@ def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     Returns:
         `period_s`, `step_w`.
     """
-    distances_us = np.diff(times_us[:PROBE_ROWS])
-    period_s = round(float(np.median(distances_us)) / 1e6, 2) if len(distances_us) else 0.0
-    values = np.unique(power_w[:: max(1, len(power_w) // PROBE_ROWS)])
-    steps, counts = np.unique(np.round(np.diff(values), 6), return_counts=True)
+    distances_us = np.sort(np.diff(times_us[:PROBE_ROWS]))
+    middle_us = distances_us[(len(distances_us) - 1) // 2 : len(distances_us) // 2 + 1]
+    period_s = round(float(middle_us.mean()) / 1e6, 2) if len(middle_us) else 0.0
+    values = np.sort(power_w[:: max(1, len(power_w) // PROBE_ROWS)])
+    apart = np.diff(values)
+    steps, counts = np.unique(np.round(apart[apart > 0], 6), return_counts=True)
     return period_s, float(steps[counts.argmax()]) if len(steps) else USUAL_STEP_W

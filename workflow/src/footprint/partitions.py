@@ -87,21 +87,25 @@ def reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
 
     Returns:
         From the name of a node to its `timestamp` and `power_w`, strictly ascending in time; empty
-        when the node has no sample. It may be called from several threads.
+        when the node has no sample.
     """
-    places = [_places(path) for path in paths]
+    files = [pq.ParquetFile(path) for path in paths]
+    groups = [_groups(file.metadata) for file in files]
     none = pl.DataFrame(tables.Power.create_empty()).drop("node")
 
     def read(node: str) -> pl.DataFrame:
         months = [
-            # by place: a filter would decode the name in each row
-            pl.scan_parquet(path).slice(*of[node]).select("timestamp", "power_w").collect()
-            for path, of in zip(paths, places, strict=True)
-            if node in of
+            _row_group(file, of[node]) for file, of in zip(files, groups, strict=True) if node in of
         ]
         return _joined(months) if months else none
 
     return read
+
+
+def _row_group(file: pq.ParquetFile, group: int) -> pl.DataFrame:
+    """One node's samples. Polars, which would read the footer again, takes twice as long."""
+    columns = ["timestamp", "power_w"]
+    return pl.DataFrame(file.read_row_group(group, columns=columns, use_threads=False))
 
 
 def _joined(months: list[pl.DataFrame]) -> pl.DataFrame:
@@ -115,14 +119,12 @@ def _joined(months: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _places(path: str | Path) -> dict[str, tuple[int, int]]:
-    """First row and number of rows of each node."""
-    found: dict[str, tuple[int, int]] = {}
-    metadata, first = pq.read_metadata(path), 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        found[group.column(0).statistics.min] = first, group.num_rows
-        first += group.num_rows
-    return found
+def _groups(footer: pq.FileMetaData) -> dict[str, int]:
+    """The row group of each node."""
+    return {
+        footer.row_group(group).column(0).statistics.min: group
+        for group in range(footer.num_row_groups)
+    }
 
 
 def nodes_of(path: str | Path, cluster: str) -> list[str]:

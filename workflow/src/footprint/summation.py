@@ -49,7 +49,7 @@ def by_group(
 
 
 def by_run(
-    rows: pl.DataFrame, key: str, *, sums: Sequence[str], unions: Sequence[str]
+    rows: pl.DataFrame, by: list[str], *, sums: Sequence[str], unions: Sequence[str] = ()
 ) -> pl.DataFrame:
     """Sums over each run of rows with the same key, in the order of the rows; one row a run.
 
@@ -57,18 +57,23 @@ def by_run(
 
     Args:
         rows: Rows, those of a key one after the other.
-        key: Column that makes a run.
+        by: Columns that make a key, none of which is null.
         sums: Columns to sum; a null makes the sum null.
         unions: Columns of bits, of which a run has the union.
     """
-    keys = rows[key]
-    if keys.is_empty():
-        return rows.select(key, *sums, *unions)
-    first = np.flatnonzero((keys != keys.shift(1)).fill_null(True).to_numpy())
+    if rows.is_empty():
+        return rows.select(*by, *sums, *unions)
+    changes = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in by)
+    first = np.flatnonzero(rows.select(changes.fill_null(True)).to_series().to_numpy())
     values = {name: rows[name].fill_null(float("nan")).to_numpy() for name in sums}
     bits = {name: rows[name].to_numpy() for name in unions}
-    return pl.DataFrame(
-        {key: keys.gather(first)}
-        | {name: np.add.reduceat(value, first) for name, value in values.items()}
-        | {name: np.bitwise_or.reduceat(value, first) for name, value in bits.items()}
-    ).with_columns(pl.col(sums).fill_nan(None))
+    return (
+        rows.select(pl.col(by).gather(first))
+        .with_columns(
+            pl.Series(name, np.add.reduceat(value, first)).fill_nan(None)
+            for name, value in values.items()
+        )
+        .with_columns(
+            pl.Series(name, np.bitwise_or.reduceat(value, first)) for name, value in bits.items()
+        )
+    )

@@ -77,7 +77,7 @@ def energy(facts: Facts, rates: Rates) -> pl.LazyFrame:
     )
     sums = [*AMOUNTS.values(), *parts, "energy_kwh", "covered_kwh"]
     return (
-        by_run(per_node.collect(), "job_id", sums=sums, unions=["basis"])
+        by_run(per_node.collect(), ["job_id"], sums=sums, unions=["basis"])
         .lazy()
         .with_columns(
             *mean_powers(),

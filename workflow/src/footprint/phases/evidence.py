@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from footprint.integration import Floats
+from footprint.intervals import Floats
 from footprint.phases import neighbours
 from footprint.phases.rules import Thresholds
 from footprint.phases.runs import DELETED, WALLTIME_TOLERANCE_S

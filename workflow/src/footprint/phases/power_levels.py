@@ -16,9 +16,9 @@ import polars as pl
 from footprint import activity, tables
 from footprint import hardware as descriptions
 from footprint.device_use import MAX_GAP_S as MAX_GPU_GAP_S
-from footprint.energy import read_ahead
 from footprint.gpu_gates import node_of
-from footprint.integration import Calibration, Floats, Integers
+from footprint.integration import Calibration
+from footprint.intervals import Floats, Integers
 from footprint.tables.phases import N_LEVELS
 
 LEVELS = pl.Schema(
@@ -57,7 +57,7 @@ def levels(
 ) -> pl.DataFrame:
     """Seconds at each level of power, of every job on the nodes of a cluster, over the study.
 
-    The samples of one node are in memory, and those of the next, which are being read.
+    The samples of one node are in memory at a time.
 
     Args:
         nodes: Names of the cluster's nodes.
@@ -85,15 +85,15 @@ def levels(
     known = [node for node in nodes if node in spans and node in held]
     none = pl.DataFrame(schema=LEVELS)
     found = [none]
-    for node, samples in read_ahead(known, read):
-        scaled = samples.with_columns(power_w=power)
-        found.append(seconds_at_levels(node, scaled, spans[node], held[node], max_gap_s=max_gap_s))
+    for node in known:
+        samples = read(node).with_columns(power_w=power)
+        found.append(seconds_at_levels(node, samples, spans[node], held[node], max_gap_s=max_gap_s))
     with_gpus = [node for node in known if read_gpus is not None and node in gpus_held]
     of_gpus = [none]
     if read_gpus is not None and with_gpus:
         gpus = gpu_spans(with_gpus, read_gpus, limits)
-        for node, readings in read_ahead(with_gpus, read_gpus):
-            of_gpus.append(gpu_levels(node, readings, gpus[node], gpus_held[node]))
+        for node in with_gpus:
+            of_gpus.append(gpu_levels(node, read_gpus(node), gpus[node], gpus_held[node]))
     table: pl.DataFrame = tables.conform(
         tables.PowerLevels, _joined(pl.concat(found), pl.concat(of_gpus), spans)
     )
@@ -182,9 +182,7 @@ def gpu_spans(
         read_gpus: Gives the readings of a node's GPUs.
         limits: Result of `limits_w`.
     """
-    idle_w = {
-        node: activity.idle_power_w(readings) for node, readings in read_ahead(nodes, read_gpus)
-    }
+    idle_w = {node: activity.idle_power_w(read_gpus(node)) for node in nodes}
     lowest_w: dict[float, float] = {}
     for node in nodes:
         for gpu, limit_w in limits.get(node, {}).items():

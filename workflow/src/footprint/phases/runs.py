@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from footprint.integration import Integers
+from footprint.intervals import Integers
 
 Arrays = Literal["lines", "together"]
 MERGED_BY = pl.Enum(["single", "chain", "array"])

@@ -17,7 +17,8 @@ from footprint.energy import Gate
 from footprint.errors import InputError
 from footprint.estimators import registry
 from footprint.estimators.facts import HELD, Facts
-from footprint.integration import NOMINAL_PERIOD_S, Method
+from footprint.integration import NOMINAL_PERIOD_S
+from footprint.intervals import Method
 from footprint.job_energy import WELL_COVERED_FRAC
 from footprint.units import H_PER_S, KWH_PER_J
 from footprint.validation.recordings import BMC, NODE, WATTMETRE, Recordings
