@@ -157,8 +157,7 @@ def test_between_cuts_there_is_what_holds_and_what_is_gained() -> None:
     own = own.with_columns(from_us=pl.when(pl.col("job_id") == 2).then(us(25)).otherwise("from_us"))
     away = segments.unavailable(states(("c-1", 50, 60, "dead")), PARTITION)
     cuts = segments.cuts_of(own, away, PARTITION)
-    before = totals.before(cuts)
-    at = segments.at_cuts(["c-1", "c-2"], [cuts, cuts], [before, before], totals.method)
+    at = segments.at_cuts(["c-1", "c-2"], [totals.before(cuts)] * 2, totals.method)
     found = segments.between_cuts(at, own, gates.occupancy(held.lazy()).collect(), away)
     mine = found.filter(pl.col("node") == "c-1")
     assert since_start(mine["from_us"]) == [0, 10, 20, 25, 30, 40, 50, 60, 86_400]
@@ -174,3 +173,23 @@ def test_between_cuts_there_is_what_holds_and_what_is_gained() -> None:
     # another node with the same cuts has none of this
     assert found.filter(pl.col("node") == "c-2")["share"].sum() == 0
     assert len(found) == 2 * len(mine)
+
+
+def test_what_is_gained_counts_from_nothing_where_no_segment_ends() -> None:
+    """From the partition's start on; and of a node without segments nothing is known."""
+    sums = pl.DataFrame(
+        {
+            "node": ["c-2", "c-2", "c-1", "c-1"],
+            "to_us": [us(10), us(400 * 86_400), us(10), us(400 * 86_400)],
+            "x": [1.0, 3.0, 10.0, 30.0],
+        }
+    )
+    own = pieces((1, 0, 10), (2, 10, 400 * 86_400), (3, 0, 400 * 86_400), (4, 0, 10))
+    own = own.with_columns(
+        node=pl.Series(["c-1", "c-2", "c-1", "c-3"]),
+        begins=pl.col("started_at").cast(pl.Int64),
+        stops=pl.col("stopped_at").cast(pl.Int64),
+    )
+    found = segments.gained(own, sums, ["x"], bounds=("begins", "stops"))
+    assert found["x"].to_list() == [10, 2, 30, 0]
+    assert segments.gained(own.clear(), sums, ["x"], bounds=("begins", "stops")).shape == (0, 1)

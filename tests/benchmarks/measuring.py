@@ -6,9 +6,9 @@ import multiprocessing
 import os
 import queue
 import resource
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -51,7 +51,8 @@ def _at_once(works: Sequence[Work], threads: int | None) -> list[Cost]:
     said: multiprocessing.Queue[Cost] = context.Queue()
     together = context.Barrier(len(works))
     processes = [context.Process(target=_measure, args=(work, together, said)) for work in works]
-    with _threads_of_polars(threads):
+    limited = {} if threads is None else {"POLARS_MAX_THREADS": str(threads)}
+    with mock.patch.dict(os.environ, limited):
         for process in processes:
             process.start()
     costs: list[Cost] = []
@@ -73,19 +74,6 @@ def _measure(work: Work, together: Barrier, said: multiprocessing.Queue[Cost]) -
     seconds = work()
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     said.put(Cost(seconds, peak_gb))
-
-
-@contextmanager
-def _threads_of_polars(threads: int | None) -> Iterator[None]:
-    """Processes that are started inside have so many."""
-    before = os.environ.get("POLARS_MAX_THREADS")
-    if threads is not None:
-        os.environ["POLARS_MAX_THREADS"] = str(threads)
-    yield
-    if before is None:
-        os.environ.pop("POLARS_MAX_THREADS", None)
-    else:
-        os.environ["POLARS_MAX_THREADS"] = before
 
 
 def row(name: str, cost: Cost, *, n: float, floor: Cost) -> str:

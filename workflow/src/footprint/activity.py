@@ -276,9 +276,7 @@ def _of_segments(cut: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_jobs(pieces: pl.DataFrame, cut: pl.DataFrame, sensors: pl.DataFrame) -> pl.DataFrame:
-    sums = cut.select(
-        pl.col(*RUNNING, "active_j2").cum_sum().over("gpu"), "from_us", "to_us", node="gpu"
-    )
+    sums = cut.select(pl.col(*RUNNING, "active_j2").cum_sum().over("gpu"), "to_us", node="gpu")
     energy = segments.gained(pieces, sums, RUNNING, bounds=("from_us", "to_us"))
     spread = segments.gained(pieces, sums, ["active_j2"], bounds=("held_from_us", "held_to_us"))
     held, covered_s = pl.col("share"), pl.col("active_s")

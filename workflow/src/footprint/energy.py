@@ -18,7 +18,7 @@ from footprint import activity, quantisation, segments
 from footprint.conservation import check
 from footprint.errors import InputError
 from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
-from footprint.intervals import Integers, Memory, Method
+from footprint.intervals import Memory, Method
 from footprint.summation import by_group, by_run
 from footprint.units import Z95
 
@@ -56,7 +56,6 @@ class Gate:
 class Measured(NamedTuple):
     """One node's running integrals at its cuts, and what of its sensor the sums need."""
 
-    cuts_us: Integers
     before: dict[str, Any]
     pieces: pl.DataFrame
     sensor: tuple[str, float, float]  # node, period_s, step_w
@@ -111,7 +110,6 @@ def integrate(
     away_by_node = dict(segments.by_node(away))
     never, nowhere = held.clear(), away.clear()
     known_of = gpus.measure if gpus and gate.policy == "two_part" else None
-
     memory = Memory()
 
     def measure(node: str) -> Measured:
@@ -129,15 +127,10 @@ def integrate(
         cuts_us = segments.cuts_of(own, away_by_node.get(node, nowhere), partition)
         before = totals.before(cuts_us)
         known = known_of(node, cuts_us, totals, partition) if known_of else None
-        return Measured(cuts_us, before, own, (node, totals.period_s, totals.step_w), known)
+        return Measured(before, own, (node, totals.period_s, totals.step_w), known)
 
     measured = [measure(node) for node in nodes]
-    at = segments.at_cuts(
-        nodes,
-        [each.cuts_us for each in measured],
-        [each.before for each in measured],
-        gate.method,
-    )
+    at = segments.at_cuts(nodes, [each.before for each in measured], gate.method)
     own = pl.concat([each.pieces for each in measured]) if snapped else held
     sensors = pl.DataFrame(
         [each.sensor for each in measured], schema=["node", "period_s", "step_w"], orient="row"
@@ -246,7 +239,7 @@ def sum_jobs(
         gate: Policy and method.
         shared: What is known to be of single GPUs, to be added.
     """
-    sums = weighted.select("node", "from_us", "to_us", pl.col(GAINS).cum_sum().over("node"))
+    sums = weighted.select("node", "to_us", pl.col(GAINS).cum_sum().over("node"))
     rows = pieces.hstack(
         segments.gained(pieces, sums, GAINS, bounds=("held_from_us", "held_to_us"))
     )

@@ -72,8 +72,8 @@ QUANTITIES = (
 
 PROBED = QUANTITIES[-3:]
 
-# The interval that a moment lies in, and the power up to which `floor_j` integrates.
-INTERVAL = ("start_us", "end_us", "start_w", "end_w", "limit_w")
+# A moment, the interval that it lies in, and the power up to which `floor_j` integrates.
+INTERVAL = ("moment_us", "start_us", "end_us", "start_w", "end_w", "limit_w")
 
 # Statistics that need no more than a sample of the samples use every 16th.
 PROBE_EVERY = 16
@@ -115,15 +115,15 @@ class Running:
         last = len(self.times_us) - 1
         counted = self._counted(moments_us) if self.method.name == "sum_of_samples" else {}
         if last < 0:
-            never, none = np.zeros((2, len(moments_us)))
-            found = dict.fromkeys((*NAMES, *INTERVAL, "n_probes", *PROBED), none)
-            return found | dict.fromkeys(INTERVAL[:2], never.astype(np.int64)) | counted
+            names = (*NAMES, *INTERVAL, "n_probes", *PROBED)
+            nothing = dict.fromkeys(names, np.zeros(len(moments_us)))
+            return nothing | dict.fromkeys(INTERVAL[:3], moments_us) | counted
         row = np.searchsorted(self.times_us, moments_us, side="right") - 1
         start = np.maximum(row, 0)
         end = np.where(row < 0, 0, np.minimum(row + 1, last))
         times_us, power_w = self.times_us, self.power_w
-        limit_w = np.full(len(row), self._limit_w)
-        interval = (times_us[start], times_us[end], power_w[start], power_w[end], limit_w)
+        ends = (times_us[start], times_us[end], power_w[start], power_w[end])
+        interval = (moments_us, *ends, np.full(len(row), self._limit_w))
         return {
             **self._sums_up_to(start),
             **dict(zip(INTERVAL, interval, strict=True)),
@@ -185,18 +185,17 @@ class Running:
         return dict(zip(("energy_j", "standby_j", "floor_j"), sums * self.period_s, strict=True))
 
 
-def at(moments_us: Integers, before: Mapping[str, Any], method: Method) -> dict[str, Floats]:
+def at(before: Mapping[str, Any], method: Method) -> dict[str, Floats]:
     """Running integrals (`QUANTITIES`) at each moment, interpolated inside intervals.
 
     A moment before the first sample has 0; one inside a gap or after the last sample has what the
     last sample before it has.
 
     Args:
-        moments_us: Moments, of any nodes.
-        before: Result of `Running.before` for each.
+        before: Result of `Running.before`, of any nodes.
         method: How power becomes energy.
     """
-    start_us, end_us, start_w, end_w, limit_w = (before[name] for name in INTERVAL)
+    moments_us, start_us, end_us, start_w, end_w, limit_w = (before[name] for name in INTERVAL)
     intervals = Intervals(method, limit_w, Memory(len(moments_us)))
     whole = dict(zip(NAMES, intervals.between(start_us, end_us, start_w, end_w), strict=True))
     if not intervals.asleep:

@@ -65,15 +65,11 @@ def by_run(
         return rows.select(*by, *sums, *unions)
     changes = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in by)
     first = np.flatnonzero(rows.select(changes.fill_null(True)).to_series().to_numpy())
-    values = {name: rows[name].fill_null(float("nan")).to_numpy() for name in sums}
-    bits = {name: rows[name].to_numpy() for name in unions}
-    return (
-        rows.select(pl.col(by).gather(first))
-        .with_columns(
-            pl.Series(name, np.add.reduceat(value, first)).fill_nan(None)
-            for name, value in values.items()
-        )
-        .with_columns(
-            pl.Series(name, np.bitwise_or.reduceat(value, first)) for name, value in bits.items()
-        )
+    summed = (
+        pl.Series(name, np.add.reduceat(rows[name].fill_null(float("nan")).to_numpy(), first))
+        for name in sums
     )
+    united = (
+        pl.Series(name, np.bitwise_or.reduceat(rows[name].to_numpy(), first)) for name in unions
+    )
+    return rows.select(pl.col(by).gather(first), *(each.fill_nan(None) for each in summed), *united)
