@@ -29,6 +29,12 @@ def shared_oar() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of small inputs with one fault each."""
+    return _folder_named_by("FOOTPRINT_SHARED_CASES")
+
+
+@pytest.fixture(scope="session")
 def real_oar(shared_oar: Path) -> Iterator[oar_server.Server]:
     """A real OAR server."""
     with oar_server.running(shared_oar) as server:
