@@ -105,6 +105,7 @@ def text(
     nodes: list[tuple[Any, ...]] = NODES,
     ratios: list[dict[str, Any]] | None = None,
     carbon: list[dict[str, Any]] = CARBON,
+    set_aside: list[dict[str, Any]] | None = None,
     **options: Any,
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
@@ -115,6 +116,7 @@ def text(
         paper_frames.node_energy_frame(nodes),
         frame(tables.PhaseRatio, own),
         frame(Carbon, carbon),
+        frame(tables.SetAside, set_aside or []),
         **(arguments | options),
     )
     return said.replace("\u00a0", " ")
@@ -257,3 +259,11 @@ def test_nothing_known_is_said_in_words() -> None:
     assert "Jobs: energy unknown, since nothing was measured." in said
     no_jobs = [("gros-1", DAY, "idle", 1.0, 24.0)]
     assert "counts jobs alone leaves it out.\n" in text(nodes=no_jobs)
+
+
+def test_rejected_rows_are_a_section_of_the_summary() -> None:
+    row = {"stage": "jobs", "source": "jobs/a.json", "reason": "no end", "n_rows": 3}
+    said = text(set_aside=[row | {"example": "job 7"}])
+    section = said.partition("## Rejected rows\n\n")[2].partition("\n\n## ")[0]
+    assert section.splitlines()[-1] == "- jobs: no end: 3 (jobs/a.json, as in job 7)"
+    assert "Rejected" not in text()

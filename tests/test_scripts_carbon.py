@@ -95,9 +95,12 @@ def test_a_file_of_intensities_adds_the_jobs_own_hours(
 def test_the_summary_is_written(run: Run, inputs: dict[str, str], tmp_path: Path) -> None:
     estimate(run, inputs, tmp_path)
     names = ("levels", "node_energy", "ratio")
+    set_aside = tmp_path / "set_aside.parquet"
+    pl.DataFrame(tables.SetAside.create_empty()).write_parquet(set_aside)
     run(
         "write_summary",
-        input={name: inputs[name] for name in names} | {"carbon": str(tmp_path / "carbon.parquet")},
+        input={name: inputs[name] for name in names}
+        | {"carbon": str(tmp_path / "carbon.parquet"), "set_aside": str(set_aside)},
         output={"summary": tmp_path / "summary.md"},
         params={"site": "nancy", "simulated": True, "pue": 1.0, "factors": FACTORS}
         | {"provenance": PROVENANCE}

@@ -146,3 +146,12 @@ def test_what_is_unknown_is_called_so(tmp_path: Path) -> None:
         "nancy",
         "unknown",
     ]
+
+
+def test_rejected_rows_stand_below_the_levels(results: Path) -> None:
+    row = {"stage": "jobs", "source": "a.json", "reason": "no end", "n_rows": 1, "example": None}
+    write(results, "energy/set_aside.parquet", [row])
+    lines = summary.text(results, checked=False).splitlines()
+    assert lines[lines.index("rejected rows and limits of the input") + 1] == (
+        "  jobs: no end: 1 (a.json)"
+    )

@@ -42,6 +42,7 @@ rule write_summary:
         node_energy=rules.gather_energy.output.nodes,
         ratio=rules.compare_phases.output.ratio,
         carbon=rules.estimate_carbon.output.carbon,
+        set_aside=rules.gather_energy.output.set_aside,
     output:
         summary="<results>/summary.md",
     log:

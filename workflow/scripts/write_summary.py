@@ -10,7 +10,7 @@ from footprint import conclusions, logs, windows
 logs.to_file(snakemake.log[0])
 
 start, end = windows.window(snakemake.params.start, snakemake.params.end)
-names = ("levels", "node_energy", "ratio", "carbon")
+names = ("levels", "node_energy", "ratio", "carbon", "set_aside")
 text = conclusions.text(
     *(pl.read_parquet(snakemake.input[name]) for name in names),
     site=snakemake.params.site,

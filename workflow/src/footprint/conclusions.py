@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from footprint import carbon as carbon_of
+from footprint import rejected_rows
 from footprint.figures import style
 from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
 from footprint.phases.ratios import DEFINITION
@@ -29,6 +30,7 @@ def text(
     node_energy: pl.DataFrame,
     ratio: pl.DataFrame,
     carbon: pl.DataFrame,
+    set_aside: pl.DataFrame,
     *,
     site: str,
     days: float,
@@ -44,6 +46,7 @@ def text(
         node_energy: `tables.NodeEnergy`.
         ratio: `tables.PhaseRatio`.
         carbon: `tables.Carbon` of the same levels.
+        set_aside: `tables.SetAside`.
         site: Name of the site.
         days: Days of the study.
         simulated: Whether the site is a simulated one.
@@ -65,6 +68,7 @@ def text(
         *_development(ratio),
         *_carbon(carbon, factors, pue=pue),
         *_left_out(carbon, pue=pue),
+        *_rejected(set_aside),
         *_appendix(measured, ratio, carbon, simulated=simulated, pue=pue),
     ]
     return "\n\n".join(parts).replace(style.THIN_SPACE, "\u00a0") + "\n"
@@ -320,6 +324,14 @@ def _left_out(carbon: pl.DataFrame, *, pue: float) -> list[str]:
             ]
         ),
     ]
+
+
+def _rejected(set_aside: pl.DataFrame) -> list[str]:
+    """Section on rejected rows; none where there are none."""
+    found = rejected_rows.lines(set_aside)
+    said = "Rows of the input that are in no number above, and what limits those that are."
+    head = ["## Rejected rows", said]
+    return [*head, "\n".join(f"- {line}" for line in found)] if found else []
 
 
 def _appendix(

@@ -7,11 +7,15 @@ from typing import Any
 
 import polars as pl
 
+from footprint import rejected_rows
+
 LEVELS = ("site", "offset", "project", "paper")
 
 
 def text(results: str | Path, *, checked: bool) -> str:
-    """Energy by level, coverage, R of the papers, and where to look; what was not made is left out.
+    """Energy by level, coverage, R of the papers, rejected rows, and where to look.
+
+    What was not made is left out.
 
     Args:
         results: Folder of the results.
@@ -28,6 +32,9 @@ def text(results: str | Path, *, checked: bool) -> str:
     check = folder / "energy" / "simulation_check.parquet"
     if checked and check.exists():
         lines += ["", *_simulation(pl.read_parquet(check))]
+    set_aside = folder / "energy" / "set_aside.parquet"
+    if set_aside.exists() and (rejected := rejected_rows.lines(pl.read_parquet(set_aside))):
+        lines += ["", "rejected rows and limits of the input", *(f"  {line}" for line in rejected)]
     if lines:
         in_words = f"{folder}/summary.md"
         lines += ["", *([f"In words: {in_words}"] if Path(in_words).exists() else [])]

@@ -1,0 +1,38 @@
+"""Rejected rows as lines of the summaries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from footprint import rejected_rows, tables
+
+
+def _set_aside(*rows: tuple[Any, ...]) -> pl.DataFrame:
+    schema = pl.DataFrame(tables.SetAside.create_empty()).schema
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_lines_add_up_the_sources_of_a_reason() -> None:
+    found = rejected_rows.lines(
+        _set_aside(
+            ("power", "power/b.json", "other metric", 1200, "temperature"),
+            ("power", "power/a.json", "other metric", 34, "pdu"),
+            ("jobs", "jobs/a.json", "no walltime", 1, None),
+        )
+    )
+    assert found == [
+        "jobs: no walltime: 1 (jobs/a.json)",
+        "power: other metric: 1\u00a0234 (2 sources, as in pdu)",
+    ]
+
+
+def test_lines_beyond_the_limit_are_counted() -> None:
+    n = rejected_rows.MOST_LINES + 3
+    found = rejected_rows.lines(
+        _set_aside(*(("jobs", "a", f"reason {i:03}", 1, "x") for i in range(n)))
+    )
+    assert len(found) == rejected_rows.MOST_LINES + 1
+    assert found[-1] == "3 more reasons: energy/set_aside.parquet"
+    assert rejected_rows.lines(_set_aside()) == []
