@@ -7,7 +7,7 @@ import polars as pl
 from footprint.levels import HEADINGS
 from footprint.phases.ratios import DEFINITION, SCOPES
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import quotient, total
+from footprint.summation import exact_sum, quotient, total
 from footprint.tables import KINDS
 
 KIND_NAMES = {
@@ -139,7 +139,7 @@ def _confusion(evaluation: pl.DataFrame, method: str, weight: str) -> pl.DataFra
     return (
         every.group_by("row")
         .agg(
-            pl.col("n_jobs").sum(),
+            exact_sum(pl.col("n_jobs")),
             total(pl.col("energy_kwh")),
             *(quotient(total(part.filter(kind == name)), whole).alias(name) for name in KINDS),
             quotient(total(part.filter(kind == truth)), whole).alias("right_frac"),

@@ -8,7 +8,7 @@ import polars as pl
 
 from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import THIN_SPACE, Column, ReaderTable
-from footprint.summation import known_sum, total
+from footprint.summation import exact_sum, known_sum, total
 from footprint.tables import NODE_CLASSES
 from footprint.units import H_PER_S
 
@@ -121,7 +121,7 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         "left_out_kwh": ("Left out", "Left out: outside the samples of a job."),
     }
     for name, (header, meaning) in residues.items():
-        if rows[name].sum() > 0:
+        if (rows[name] > 0).any():
             columns.insert(-2, Column(name=name, header=header, unit="kWh", decimals=1))
             note += f" {meaning}"
     return ReaderTable(
@@ -145,7 +145,7 @@ def quality_table(
     """
     counts = ["n_read", "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"]
     counts += ["n_stuck", "n_summary", "n_gaps"]
-    sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), pl.col(counts).sum()]
+    sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), exact_sum(pl.col(counts))]
     by_cluster = quality.with_columns(pl.col("node").str.replace(r"-[^-]*$", "").alias("cluster"))
     clusters = by_cluster.group_by("cluster").agg(sums).sort("cluster")
     site = by_cluster.select(pl.lit("all clusters").alias("cluster"), *sums).head(1)
@@ -154,14 +154,16 @@ def quality_table(
         (pl.col("n_kept") / pl.col("n_read")).fill_nan(None).alias("kept_frac"),
     )
     reasons = (
-        set_aside.group_by("stage", "reason").agg(pl.col("n_rows").sum()).sort("stage", "reason")
+        set_aside.group_by("stage", "reason")
+        .agg(exact_sum(pl.col("n_rows")))
+        .sort("stage", "reason")
     )
     note = (
         "Readings of the power sensors. Kept are those integrated; stuck ones (an hour or more at "
         "the very same value) are kept too. A gap is a pair of neighbours further apart than "
         "integration.max_gap_s."
     )
-    has_summaries = bool(quality["n_summary"].sum())
+    has_summaries = (quality["n_summary"] > 0).any()
     if has_summaries:
         note += (
             " From means: where the source had no single readings of a node on a day, its means "

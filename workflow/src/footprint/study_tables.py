@@ -154,7 +154,8 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
 def _users_rows(measured: pl.DataFrame) -> pl.DataFrame:
     """Queues are left out: projects and papers are what readers ask for."""
     order = pl.col("level").cast(pl.Enum(["project", "paper"]))
-    site_kwh = measured.filter(pl.col("level") == "site")["energy_kwh"].sum() or None
+    site = measured.filter(pl.col("level") == "site")
+    site_kwh = site.select(total(pl.col("energy_kwh"))).item() or None
     return (
         measured.filter(pl.col("level").is_in(["project", "paper"]))
         .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)

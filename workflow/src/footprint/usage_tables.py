@@ -10,7 +10,7 @@ from footprint import concentration, sites
 from footprint.periods import NAMES, by_period, period
 from footprint.reader_tables import CLASSES_EXPLAINED
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import known_sum, quotient, total
+from footprint.summation import exact_sum, known_sum, quotient, total
 from footprint.tables import NODE_CLASSES
 from footprint.tables.usage import USAGE_BASES
 
@@ -170,7 +170,7 @@ def _by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
         "energy_kwh",
         "energy_frac",
     )
-    n, measured = pl.col("n").sum(), pl.col("n_measured").sum()
+    n, measured = exact_sum(pl.col("n")), exact_sum(pl.col("n_measured"))
     every = classes.select(
         pl.lit("all jobs").alias("name"),
         n,

@@ -65,7 +65,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     ran = runs.filter(pl.col("duration_s") > 0)
     _curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
     key = [Patch(color=JOBS, label="jobs"), Patch(color=ENERGY, label="energy")]
-    if durations["n_jobs"].sum() > durations["n_measured"].sum():
+    if (durations["n_jobs"] > durations["n_measured"]).any():
         key.insert(1, Patch(label="jobs not measured", **style.HATCH))
     style.key(panels["key"], key, columns=3)
     _durations(panels["durations"], durations)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from footprint import tables
-from footprint.summation import quotient, total
+from footprint.summation import exact_sum, quotient, total
 
 
 def confusion(
@@ -73,9 +73,9 @@ def recall(table: pl.DataFrame) -> pl.DataFrame:
 def _right(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     right = pl.col("truth") == pl.col("kind")
     sums = table.group_by(by).agg(
-        n_jobs=pl.col("n_jobs").sum(),
+        n_jobs=exact_sum(pl.col("n_jobs")),
         energy_kwh=total(pl.col("energy_kwh")),
-        right_jobs=pl.col("n_jobs").filter(right).sum(),
+        right_jobs=exact_sum(pl.col("n_jobs").filter(right)),
         right_kwh=total(pl.col("energy_kwh").filter(right)),
     )
     return sums.sort(by).select(
