@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import THIN_SPACE, Column, ReaderTable
 from footprint.summation import exact_sum, known_sum, total
@@ -57,7 +58,8 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
         "Energy: measured energy of the jobs, gated; imputed: the estimate for their time without "
         "samples, to be added. Low and high: 95 % interval of the two together. Measured: part of "
         "share × time with samples. Without data: node hours of jobs without any measurement; for "
-        "no_data, of all node time without samples. Groups of few people are shown together."
+        f"no_data, of all node time without samples. {COUNTED} Groups of few people are shown "
+        "together."
     )
     if rows["offset_kwh"].count():
         columns.append(
@@ -221,14 +223,16 @@ def simulation_check_table(check: pl.DataFrame) -> ReaderTable:
         name="simulation_check",
         title="Measured against true energy on the simulated site",
         note=(
-            "Errors are those of the jobs compared: over 10 minutes, and measured all the time. "
-            "Truth inside: jobs whose true energy lies in their 95 % interval, of all jobs "
-            "measured. Width: of that interval, relative to the energy, in the median."
+            "Jobs measured: of the jobs that held a node of the study in its window, those on "
+            "nodes with power readings. Errors are those of the jobs compared: over 10 minutes, "
+            "and measured all the time. Truth inside: jobs whose true energy lies in their 95 % "
+            "interval, of all jobs measured. Width: of that interval, relative to the energy, in "
+            "the median."
         ),
         rows=rows,
         columns=[
             Column(name="sensors", header="Sensor step"),
-            Column(name="n_jobs", header="Jobs", decimals=0),
+            Column(name="n_jobs", header="Jobs measured", decimals=0),
             Column(name="n_jobs_compared", header="Jobs compared", decimals=0),
             percent("median_error_frac", "Median error", 3),
             percent("largest_error_frac", "Largest error", 3),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from footprint import tables
+from footprint.job_count import holds_node
 from footprint.summation import exact_sum, quotient, total
 
 
@@ -25,8 +26,9 @@ def confusion(
     Args:
         found: `run_id`, `kind` by method, as in `{"rules": ..., "baseline": ...}`.
         run_of_job: `tables.RunOfJob`.
-        truth: `job_id`, `kind` (null: it never started, and is left out).
-        job_energy: `job_id`, `energy_kwh`.
+        truth: `job_id`, `kind`.
+        job_energy: `job_id`, `n_nodes`, `energy_kwh`. Jobs that held no node are left out, as in
+            every count of jobs.
 
     Returns:
         `tables.PhaseEvaluation`.
@@ -35,7 +37,7 @@ def confusion(
         truth.select("job_id", truth="kind")
         .drop_nulls("truth")
         .join(run_of_job.select("job_id", "run_id"), on="job_id")
-        .join(job_energy.select("job_id", "energy_kwh"), on="job_id", how="left")
+        .join(job_energy.filter(holds_node()).select("job_id", "energy_kwh"), on="job_id")
     )
     told = pl.concat(
         jobs.join(kinds.select("run_id", "kind"), on="run_id", how="left").select(
