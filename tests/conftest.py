@@ -5,9 +5,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import hypothesis
 import oar_server
 import pytest
 from stand_in import run_script
+
+hypothesis.settings.register_profile(
+    "anywhere",
+    deadline=None,
+    # A busy machine is slow, and that is no fault of a test.
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=True,
+)
+hypothesis.settings.register_profile(
+    "search", hypothesis.settings.get_profile("anywhere"), derandomize=False, max_examples=1000
+)
+"""`pytest --hypothesis-profile=search` looks for new examples; the suite repeats the same ones."""
+hypothesis.settings.load_profile("anywhere")
 
 
 def _folder_named_by(variable: str) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from dispositions import start
 
 STATE = Path(os.environ.get("OAR_STATE", "/var/lib/oar-real"))
 DATABASE = f"127.0.0.1:{os.environ.get('OAR_PG_PORT', '54329')}"
@@ -102,7 +103,7 @@ class User:
         """Start a command of hers; what it writes goes to `said.log` in its directory."""
         where = cwd or self.folder
         with (where / "said.log").open("w", encoding="utf-8") as said:
-            return subprocess.Popen(
+            return start(
                 words,
                 cwd=where,
                 env=self.environment(PWD=str(where), **changes),

@@ -69,7 +69,7 @@ def serving(config: dict[str, Any], **options: Any) -> Iterator[Served]:
     site = Recorded.from_config(config).site
     with (
         serve.running(config, **options) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as client,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=120) as client,
     ):
         yield Served(server, client, site)
 

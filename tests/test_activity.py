@@ -295,7 +295,7 @@ def nodes(draw: st.DrawFn) -> tuple[pl.DataFrame, list[Held], pl.DataFrame]:
 
 class TestAlways:
     @given(nodes(), st.sampled_from(METHODS), st.booleans())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_everything_is_conserved(
         self, node: tuple[pl.DataFrame, list[Held], pl.DataFrame], method: str, complete: bool
     ) -> None:
@@ -324,7 +324,7 @@ class TestAlways:
         assert classes["duration_s"].sum() == pytest.approx(whole["duration_s"])
 
     @given(nodes(), st.sampled_from(METHODS))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_two_days_are_the_sum_of_each(
         self, node: tuple[pl.DataFrame, list[Held], pl.DataFrame], method: str
     ) -> None:

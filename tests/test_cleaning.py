@@ -108,7 +108,7 @@ READINGS = st.lists(
 
 
 @given(READINGS, st.randoms(use_true_random=False), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_and_repetition_of_rows_do_not_matter(
     readings: list[tuple[float, float | None]], random: Any, times: int
 ) -> None:
@@ -122,7 +122,7 @@ def test_order_and_repetition_of_rows_do_not_matter(
 
 
 @given(READINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_reading_is_counted_once(readings: list[tuple[float, float | None]]) -> None:
     _, account = cleaned(readings)
     assert account.get("n_read", 0) == sum(0 <= second < 86_400 for second, _ in readings)

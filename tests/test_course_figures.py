@@ -112,7 +112,9 @@ def drawn_concentration(jobs: list[tuple[float, float | None]], runs: list[float
     schema = {"duration_s": pl.Float64, "energy_kwh": pl.Float64}
     held = pl.DataFrame([(3600 * hours, kwh) for hours, kwh in jobs], schema, orient="row")
     ran = pl.DataFrame([(3600.0, kwh) for kwh in runs], schema, orient="row")
-    return concentration.plot(held.with_columns(gpu_hours=pl.lit(1.0)), ran, provenance=PROVENANCE)
+    return concentration.plot(
+        held.with_columns(gpu_hours=pl.lit(1.0), n_nodes=pl.lit(1)), ran, provenance=PROVENANCE
+    )
 
 
 SPREAD: list[tuple[float, float | None]] = [
@@ -329,8 +331,8 @@ class TestConcentration:
         figure = drawn_concentration(list(self.JOBS), [7.0, 3.0])
         # 6 of 10 kWh by one of six measured jobs; 4 of 7 jobs took 6 minutes
         assert title(figure) == (
-            "Half of the energy went into 17 % of the jobs (1 of 6); jobs under 10 min were "
-            "57 % of the jobs and 10 % of the energy"
+            "Half of the energy went into 17 % of the measured jobs (1 of 6); jobs under 10 min "
+            "were 57 % of the jobs and 10 % of the energy"
         )
         assert_legible(figure)
 

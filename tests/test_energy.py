@@ -373,7 +373,7 @@ def test_each_of_many_nodes_is_as_alone() -> None:
 
 class TestAlways:
     @given(nodes())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_jobs_have_the_brute_force_integral(
         self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
     ) -> None:
@@ -393,7 +393,7 @@ class TestAlways:
         assert by_job(jobs) == pytest.approx(expected, rel=1e-9, abs=1e-6)
 
     @given(nodes(), MODES)
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_everything_is_conserved_and_gates_never_add(
         self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], mode: tuple[str, str]
     ) -> None:
@@ -416,7 +416,7 @@ class TestAlways:
         assert (classes["duration_s"] >= -1e-6).all()
 
     @given(nodes(), MODES, st.sampled_from([None, 90]))
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     def test_the_size_of_blocks_changes_nothing(
         self,
         node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
@@ -437,7 +437,7 @@ class TestAlways:
         assert_frame_equal(classes, classes_in_blocks, rel_tol=1e-9, abs_tol=1e-6)
 
     @given(nodes(), MODES)
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     def test_two_days_are_the_sum_of_each(
         self, node: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], mode: tuple[str, str]
     ) -> None:

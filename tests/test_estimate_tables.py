@@ -197,7 +197,14 @@ class TestRatios:
     def test_the_total_stands_before_the_quantiles(self) -> None:
         table = estimate_tables.ratios_table(ratios_frame(ratio(MLCO2, n_jobs_unknown=3)))
         assert headers(table) == [
-            *("Jobs of", "Estimator", "Jobs", "Not told", "Measured (kWh)", "Estimate (kWh)"),
+            *(
+                "Jobs of",
+                "Estimator",
+                "Jobs compared",
+                "Not told",
+                "Measured (kWh)",
+                "Estimate (kWh)",
+            ),
             *("Total (×)", "5 % (×)", "25 % (×)", "Median (×)", "75 % (×)", "95 % (×)"),
         ]
         (row,) = table.rows.iter_rows(named=True)

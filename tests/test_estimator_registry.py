@@ -194,14 +194,14 @@ def assert_adds_up(parts: list[dict[str, Any]], whole: dict[str, Any]) -> None:
             assert sum(terms) == pytest.approx(whole[energy], rel=1e-9, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(jobs(), st.floats(0.01, 0.99))
 def test_a_job_cut_into_two_days_uses_what_it_used_uncut(job: Job, first: float) -> None:
     for whole, *days in of_parts(job, [1.0, first, 1 - first]).values():
         assert_adds_up(days, whole)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(jobs())
 def test_two_jobs_on_half_a_node_use_what_one_on_the_whole_node_does(job: Job) -> None:
     for whole, *halves in of_parts(job, [1.0, 0.5, 0.5]).values():
@@ -209,7 +209,7 @@ def test_two_jobs_on_half_a_node_use_what_one_on_the_whole_node_does(job: Job) -
         assert halves[0] == halves[1] | {"job_id": 1}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(jobs(), st.floats(0.1, 100))
 def test_energy_is_in_proportion_to_hours(job: Job, factor: float) -> None:
     for once, longer in of_parts(job, [1.0, factor]).values():
@@ -221,7 +221,7 @@ def test_energy_is_in_proportion_to_hours(job: Job, factor: float) -> None:
                 assert longer[energy] == expected
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(jobs())
 def test_parts_add_up_and_what_is_covered_is_a_part(job: Job) -> None:
     for name, (row,) in of_parts(job, [1.0]).items():

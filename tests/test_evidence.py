@@ -291,7 +291,7 @@ def test_idle_energy_is_time_at_idle_x_share_x_idle_power() -> None:
         max_size=20,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_second_of_a_histogram_is_lost(parts: list[tuple[int, int, int]]) -> None:
     by_job: dict[int, list[float]] = {}
     for number, step, seconds in parts:

@@ -390,8 +390,8 @@ def test_errors_are_those_of_the_jobs_compared(drawn: dict[str, Figure]) -> None
 
 def test_the_title_of_the_check(drawn: dict[str, Figure]) -> None:
     assert title(drawn["simulation_check"]) == (
-        "The true energy lies inside the 95 % interval for 96 % of 365 jobs; the median error of "
-        "those over 10 minutes is 0.06 %"
+        "The true energy lies inside the 95 % interval for 96 % of 365 measured jobs; the median "
+        "error of those over 10 minutes is 0.06 %"
     )
 
 

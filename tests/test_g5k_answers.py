@@ -203,11 +203,12 @@ from pathlib import Path
 answers = runpy.run_path({module.__file__!r})["Answers"](Path(sys.argv[1]))
 """
 WRITER = """
-print("ready", flush=True)
 number = 0
 while True:
     answers.put(f"request {number % 7}", os.urandom(20_000) + b"end", final=True)
     number += 1
+    if number == 1:
+        print("ready", flush=True)
 """
 
 
@@ -285,10 +286,11 @@ def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
 
 
 class Crowd:
-    """How many are in a place at once."""
+    """How many are in a place at once; the first wait until as many are in as there is room."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.n = self.most = 0
+        self._room, self._full = room, threading.Event()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -296,6 +298,9 @@ class Crowd:
         with self._lock:
             self.n += 1
             self.most = max(self.most, self.n)
+            if self.most >= self._room:
+                self._full.set()
+        self._full.wait(120)
         time.sleep(0.004)
         yield
         with self._lock:
@@ -304,7 +309,7 @@ class Crowd:
 
 def most_at_once(folder: Path, *, n_slots: int, n_threads: int) -> int:
     """Each thread has an `Answers` of its own, as processes have, or shares one."""
-    crowd = Crowd()
+    crowd = Crowd(n_slots)
     shared = Answers(folder)
 
     def work(number: int) -> None:
@@ -343,7 +348,7 @@ def test_a_place_is_free_after_an_error(tmp_path: Path) -> None:
 HOLDER = """
 with answers.slot(1):
     print("in", flush=True)
-    time.sleep(10)
+    time.sleep(120)
 """
 
 
@@ -362,5 +367,5 @@ def test_a_place_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
         waiting.start()
         assert not entered.wait(0.1)
         process.kill()
-        assert entered.wait(5)
+        assert entered.wait(120)
         waiting.join()

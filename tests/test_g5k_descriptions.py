@@ -335,7 +335,7 @@ def test_the_snakefile_asks_for_clusters_without_what_only_rules_need(
     """It does so on every start, and some libraries take longer to load than all else."""
     source = {"kind": "grid5000", "start": "2025-03-03", "end": "2025-03-04", "url": api.url}
     source |= {"credentials": None, "ca_bundle": None, "answers": str(tmp_path / "answers")}
-    download = {"retries": 0, "wait_s": 0.01, "timeout_s": 10, "concurrency": 1}
+    download = {"retries": 0, "wait_s": 0.01, "timeout_s": 120, "concurrency": 1}
     code = (
         "import sys; from footprint import site, study; "
         f"print(site.clusters_of({source}, site='nancy', download={download})); "

@@ -15,6 +15,9 @@ from sampling import NODES, START, download, every_minute, kwollect, places, que
 from footprint.site.grid5000 import samples
 from footprint.site.grid5000.refusals import Refused
 
+HANGS_S = 120
+"""Seconds after which a request is taken to hang."""
+
 
 @pytest.fixture
 def api() -> Iterator[Api]:
@@ -25,10 +28,13 @@ def api() -> Iterator[Api]:
 def test_a_refusal_stops_all_requests_at_once(api: Api, tmp_path: Path) -> None:
     """Though the first chunk is waited for, the other 23 are not asked for until it is there."""
     readings, began = api.answer, str(int(START.timestamp()))
+    refused = threading.Event()
 
     def refuses_others(path: str, asked: dict[str, str]) -> Any:
         if asked["start_time"] != began:
+            refused.set()
             return 401, "who is it?"
+        refused.wait(HANGS_S)
         time.sleep(0.3)
         return readings(path, asked)
 
@@ -70,17 +76,19 @@ def test_a_refusal_in_the_midst_gives_no_node_with_holes(api: Api, tmp_path: Pat
 
 
 def test_who_reads_no_further_asks_no_further(api: Api, tmp_path: Path) -> None:
-    readings = api.answer
+    readings, closing = api.answer, threading.Event()
 
-    def slowly(path: str, asked: dict[str, str]) -> Any:
-        time.sleep(0.02)
+    def only_the_first_node(path: str, asked: dict[str, str]) -> Any:
+        if asked["nodes"] != NODES[0]:
+            closing.wait(HANGS_S)
         return readings(path, asked)
 
-    api.answer = slowly
+    api.answer = only_the_first_node
     client = service(api.url, tmp_path)
     asks = query(n_nodes=1)
     frames = samples.download(client, asks, nodes=NODES, start=START, end=START + 6 * HOUR)
     assert places(next(frames)) == every_minute(NODES[:1], 6)
+    closing.set()
     frames.close()  # type: ignore[attr-defined]
     n_asked = len(api.asked)
     assert 6 <= n_asked < 4 * 6

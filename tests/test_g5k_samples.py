@@ -104,7 +104,7 @@ def test_what_was_too_much_three_times_is_asked_for_in_halves(api: Api, tmp_path
     assert lengths == {60: samples.TOO_MUCH_IN_A_ROW, 30: 12}
 
 
-@how(max_examples=15, deadline=None)
+@how(max_examples=15)
 @given(
     n_nodes=st.integers(1, 4),
     at_once=st.integers(1, 4),

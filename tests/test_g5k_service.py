@@ -214,6 +214,7 @@ def test_threads_share_one_client_and_wait_for_a_place(
     api: respx.MockRouter, tmp_path: Path
 ) -> None:
     asking, lock = service(tmp_path), threading.Lock()
+    pairs = threading.Barrier(2)  # download.concurrency
     inside: list[int] = [0]
     most: list[int] = []
 
@@ -221,6 +222,7 @@ def test_threads_share_one_client_and_wait_for_a_place(
         with lock:
             inside[0] += 1
             most.append(inside[0])
+        pairs.wait(120)
         time.sleep(0.01)
         with lock:
             inside[0] -= 1

@@ -188,7 +188,7 @@ def test_the_latest_and_fullest_record_wins():
         assert result.allocations.collect().rows() == [(1, "gruss-1", [0, 1], [0], "cores")]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(order=st.permutations(range(5)))
 def test_the_order_of_the_records_does_not_matter(order):
     cases = [

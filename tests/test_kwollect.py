@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import zstandard
 from answers import sample
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -234,7 +234,6 @@ RECORDS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     groups=st.lists(RECORDS, max_size=3),
     indent=st.sampled_from([None, 0, 1]),
@@ -248,7 +247,6 @@ def test_records_are_told_apart_whatever_the_layout_and_the_blocks(groups, inden
     assert found == [record for group in groups for record in group]
 
 
-@settings(deadline=None)
 @given(cut=st.integers(1, 10_000))
 def test_an_array_cut_anywhere_is_noticed(tmp_path_factory, cut):
     text = json.dumps([sample(value=value) for value in range(3)], indent=1)

@@ -311,7 +311,7 @@ studies = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     studies,
     st.sampled_from(["energy", "resource_hours", "users"]),

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def table() -> pl.DataFrame:
-    """Jobs 1 and 2 are a run; job 4 never started; job 5 was not measured."""
-    run_of_job = pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6], "run_id": [1, 1, 3, 4, 5, 6]})
-    truth = ["training_run", "training_run", "debug", None, "debug", "inference_run"]
+    """Jobs 1 and 2 are a run; job 4 never started; 5 was not measured; 7 ended as it began."""
+    run_of_job = pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6, 7], "run_id": [1, 1, 3, 4, 5, 6, 7]})
+    truth = ["training_run", "training_run", "debug", None, "debug", "inference_run", "debug"]
     return evaluation.confusion(
         {
             "rules": pl.LazyFrame(
@@ -38,9 +38,13 @@ def table() -> pl.DataFrame:
             ),
         },
         run_of_job=run_of_job,
-        truth=pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6], "kind": truth}),
+        truth=pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6, 7], "kind": truth}),
         job_energy=pl.LazyFrame(
-            {"job_id": [1, 2, 3, 4, 6], "energy_kwh": [6.0, 2.0, 0.5, 9.0, 1.5]}
+            {
+                "job_id": [1, 2, 3, 4, 5, 6, 7],
+                "n_nodes": [1, 1, 1, 0, 1, 2, 0],
+                "energy_kwh": [6.0, 2.0, 0.5, 9.0, None, 1.5, 0.0],
+            }
         ),
     )
 

@@ -90,7 +90,7 @@ def test_groups_of_rows_are_small_enough_to_skip_those_of_other_nodes(tmp_path: 
 ROWS = st.tuples(st.sampled_from(["a-1", "a-2", "b-1"]), st.integers(0, 9), st.integers(0, 3))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     files=st.lists(st.lists(ROWS, max_size=6), max_size=4),
     nodes=st.sets(st.sampled_from(["a-1", "a-2", "b-1", "c-9"])),

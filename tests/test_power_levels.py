@@ -188,7 +188,7 @@ def cases(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[tuple[int, int]]
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_histograms_are_those_of_counting_second_by_second(
     case: tuple[list[tuple[int, int]], list[tuple[int, int]]],
 ) -> None:
@@ -216,7 +216,7 @@ def test_histograms_are_those_of_counting_second_by_second(
 
 
 @given(st.lists(st.integers(1, 299), min_size=1, max_size=5, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_jobs_that_follow_one_another_share_out_the_time_covered(cuts: list[int]) -> None:
     rng = np.random.default_rng(len(cuts))
     read = samples(

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from answers import NOON, node, nodes_table
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from footprint import recorded, tables
@@ -270,7 +270,6 @@ JOB = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(RUN, max_size=12), st.lists(JOB, max_size=5, unique_by=lambda each: each["job_id"]))
 def test_every_run_is_used_or_counted_once_and_by_the_rules(
     runs: list[dict[str, Any]], jobs: list[dict[str, Any]]

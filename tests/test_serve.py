@@ -7,9 +7,9 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import httpx
 import polars as pl
 import pytest
 import trustme
+from dispositions import start
 from polars.testing import assert_frame_equal
 from serving import METRIC, Served, config, seconds, serving
+from tracking import until
 
 from footprint import serve, settings, tables
 from footprint.errors import InputError
@@ -27,6 +29,7 @@ from footprint.serve.recorded import Recorded
 from footprint.site import JobRecords, holdings, oar, reference
 from footprint.site.states import read_states
 
+get = partial(httpx.get, trust_env=False, timeout=120)
 OAR = "/sites/nancy/internal/oarapi"
 
 
@@ -332,14 +335,11 @@ def test_a_stopped_server_leaves_nothing_and_starts_again_under_its_address() ->
         served.get("/sites/nancy/jobs")
     port = httpx.URL(url).port
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/sites", trust_env=False)
+        get(f"{url}/sites")
     with serving(config(), port=port) as served:
         assert served.server.url == url
         served.get("/sites")
-    deadline = time.monotonic() + 5
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert set(threading.enumerate()) <= before
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_port_in_use_is_one_line() -> None:
@@ -359,9 +359,9 @@ def test_https_with_a_certificate(tmp_path: Path) -> None:
     authority.configure_trust(trusting)
     with serve.running(config(), certificate=certificate, private_key=key) as server:
         assert server.url.startswith("https://127.0.0.1:")
-        assert httpx.get(f"{server.url}/sites", verify=trusting, trust_env=False).is_success
+        assert get(f"{server.url}/sites", verify=trusting).is_success
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(f"{server.url}/sites", trust_env=False)
+            get(f"{server.url}/sites")
 
 
 def test_only_a_simulated_site_can_be_served(tmp_path: Path) -> None:
@@ -386,7 +386,7 @@ def test_the_command_says_how_to_ask_and_ends_quietly(tmp_path: Path) -> None:
     written.write_text(json.dumps({key: config()[key] for key in ("study", "source")}))
     command = "from footprint.cli import main; main()"
     options = ["--configfile", str(written), "--port", "0", "--username", "elm"]
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-c", command, "serve", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -397,9 +397,9 @@ def test_the_command_says_how_to_ask_and_ends_quietly(tmp_path: Path) -> None:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(11)]
         url = next(line for line in said if "url:" in line).split()[1]
-        assert httpx.get(f"{url}/sites", auth=("elm", "secret"), trust_env=False).is_success
+        assert get(f"{url}/sites", auth=("elm", "secret")).is_success
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=120)
     assert "  states: /sites/nancy/footprint/states\n" in said
     assert "  key: public  # nobody there is real\n" in said
     assert "secret" not in "".join(said) + rest

@@ -98,7 +98,7 @@ def test_frames_are_as_the_protocol_says(site: SimulatedSite) -> None:
         assert set(frame["labels"]) == {"{}"}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     cuts_s=st.tuples(st.floats(0, 60 * 3600), st.floats(0, 60 * 3600)),
     cluster=st.sampled_from(["graffiti", "gruss", "grat"]),

@@ -251,7 +251,7 @@ def test_nothing_impossible_happens(site: SimulatedSite) -> None:
     assert_possible(site, START, END)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 10_000),
     nodes=st.dictionaries(

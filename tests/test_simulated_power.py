@@ -74,7 +74,7 @@ def draws(draw: st.DrawFn) -> list[Draw]:
     return made
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(draws=draws(), bounds=st.tuples(st.floats(0, 7200), st.floats(0, 7200)))
 def test_energy_is_the_integral_of_power(draws: list[Draw], bounds: tuple[float, float]) -> None:
     first_s, last_s = sorted(bounds)
@@ -226,7 +226,7 @@ def test_another_seed_is_another_site(site: SimulatedSite) -> None:
     assert fingerprint(other) != fingerprint(site)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(cut_s=st.floats(3600, 40 * 3600), cluster=st.sampled_from(["graffiti", "gruss", "grat"]))
 def test_readings_do_not_depend_on_the_window(cut_s: float, cluster: str) -> None:
     site = SimulatedSite.from_config(SMALL, site="nancy")

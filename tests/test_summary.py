@@ -68,7 +68,7 @@ def test_errors_and_intervals_are_told_by_sensor(results: Path) -> None:
     text = summary.text(results, checked=True)
     assert (
         "  1 W    largest error of 8 jobs over 10 min 0.31 %; "
-        "truth inside the interval of 95.0 % of 20 jobs, median width 1.23 %\n"
+        "truth inside the interval of 95.0 % of 20 measured jobs, median width 1.23 %\n"
     ) in text
     assert "  all    no job over 10 min to compare; truth inside" in text
     assert text.endswith(

@@ -8,9 +8,12 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from dispositions import default_dispositions, start
 from tracking import QUICK, SOURCE, TRACK, environment, ledger, only_run, track, until
 
 from footprint import __version__
@@ -23,8 +26,10 @@ def told(number, frame):
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
     signal.signal(number, told)
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(120)
 """
+HANGS_S = 120
+"""Seconds after which a command is taken to hang."""
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
 
 
@@ -44,26 +49,28 @@ def test_the_streams_are_those_of_the_command(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (alone.stdout, alone.stderr) == (given, b"to\0err")
 
 
-def running(folder: Path, *words: str, tracker: list[str] = TRACK) -> subprocess.Popen[bytes]:
-    """A tracked command that has said its first line."""
-    started = subprocess.Popen(
-        [*tracker, "--", *words],
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert started.stdout is not None
-    assert started.stdout.readline() == b"ready\n"
-    return started
+@contextmanager
+def running(
+    folder: Path, *words: str, tracker: list[str] = TRACK
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A tracked command that has printed its first line; what is left of it is killed."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start([*tracker, "--", *words], env=environment(folder), **options) as started:
+        try:
+            assert started.stdout is not None
+            assert started.stdout.readline() == b"ready\n"
+            yield started
+        finally:
+            started.kill()
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_signals_reach_the_command_once_and_it_decides(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    started = running(tmp_path, sys.executable, "-c", CATCHES)
-    started.send_signal(number)
-    said, errors = started.communicate(timeout=20)
+    with running(tmp_path, sys.executable, "-c", CATCHES) as started:
+        started.send_signal(number)
+        said, errors = started.communicate(timeout=HANGS_S)
     assert (said, errors) == (f"caught {number.name}\n".encode(), b"")
     assert started.returncode == 7
     run = only_run(tmp_path)
@@ -74,13 +81,12 @@ def test_signals_reach_the_command_once_and_it_decides(
     "number", [*SIGNALS, signal.SIGQUIT, signal.SIGRTMIN + 3], ids=lambda number: str(int(number))
 )
 def test_a_signal_that_ends_the_command_ends_the_tracker(tmp_path: Path, number: int) -> None:
-    started = running(tmp_path, "sh", "-c", "echo ready; exec sleep 60")
-    started.send_signal(number)
-    assert started.wait(20) == -number
+    with running(tmp_path, "sh", "-c", f"echo ready; exec sleep {HANGS_S}") as started:
+        started.send_signal(number)
+        assert started.wait(HANGS_S) == -number
     run = only_run(tmp_path)
     assert run.exit_status is None
     assert run.signal in {signal.Signals(number).name if number < 32 else f"SIG{number}"}
-    started.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
@@ -96,14 +102,15 @@ def test_what_a_terminal_sends_reaches_the_command_once(tmp_path: Path) -> None:
     counts = (
         "import signal, time; seen = []\n"
         "signal.signal(signal.SIGINT, lambda *_: seen.append(1))\n"
-        "print('ready', flush=True); end = time.monotonic() + 20\n"
+        "print('ready', flush=True); end = time.monotonic() + 120\n"
         "while not seen and time.monotonic() < end: time.sleep(0.01)\n"
         "time.sleep(0.5); print('times', len(seen))\n"
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        words = [*TRACK, "--", sys.executable, "-c", counts]
-        os.execve(words[0], words, environment(tmp_path))
+    with default_dispositions():
+        pid, terminal = pty.fork()
+        if pid == 0:
+            words = [*TRACK, "--", sys.executable, "-c", counts]
+            os.execve(words[0], words, environment(tmp_path))
     said = b""
     while b"ready" not in said:
         said += os.read(terminal, 1000)
@@ -115,6 +122,21 @@ def test_what_a_terminal_sends_reaches_the_command_once(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     os.close(terminal)
     assert only_run(tmp_path).warned_by is None
+
+
+def test_command_under_nohup_survives_hangup_of_the_tracker(tmp_path: Path) -> None:
+    """As when a terminal closes: HUP is sent to the tracker, to the command and to both."""
+    script = "echo ready; kill -HUP $PPID $$; read line; exit 6"
+    shell = f"trap '' HUP; exec {' '.join(TRACK)} -- sh -c '{script}'"
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with start(["sh", "-c", shell], env=environment(tmp_path), **pipes) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == b"ready\n"
+        started.send_signal(signal.SIGHUP)
+        _, errors = started.communicate(b"\n", timeout=HANGS_S)
+    assert (started.returncode, errors) == (6, b"")
+    run = only_run(tmp_path)
+    assert (run.end, run.exit_status, run.signal) == ("stopped", 6, None)
 
 
 def test_ignored_signals_stay_ignored_and_broken_pipes_break(tmp_path: Path) -> None:
@@ -140,20 +162,19 @@ def test_commands_that_cannot_run_end_as_in_a_shell(tmp_path: Path) -> None:
 def test_a_job_that_oar_kills_leaves_a_usable_record(tmp_path: Path) -> None:
     """OAR's checkpoint signal, then its walltime: SIGKILL for all of the job's processes."""
     traps = "trap 'echo checkpoint' USR2; echo ready; while :; do sleep 0.05; done"
-    started = running(tmp_path, "bash", "-c", traps, tracker=QUICK)
-    started.send_signal(signal.SIGUSR2)
-    assert started.stdout is not None
-    assert started.stdout.readline() == b"checkpoint\n"
-    until(lambda: ledger(tmp_path).runs[0].end == "seen")
-    started.kill()
-    assert started.wait(20) == -signal.SIGKILL
-    run = only_run(tmp_path)
-    assert (run.end, run.warned_by, run.exit_status) == ("seen", "SIGUSR2", None)
-    assert run.duration_s is not None
-    assert 0 < run.duration_s < 60
-    # the command holds the other end of this pipe: it is gone too
-    assert started.stdout.read() is not None
-    started.communicate(timeout=20)
+    with running(tmp_path, "bash", "-c", traps, tracker=QUICK) as started:
+        started.send_signal(signal.SIGUSR2)
+        assert started.stdout is not None
+        assert started.stdout.readline() == b"checkpoint\n"
+        until(lambda: ledger(tmp_path).runs[0].end == "seen")
+        started.kill()
+        assert started.wait(HANGS_S) == -signal.SIGKILL
+        run = only_run(tmp_path)
+        assert (run.end, run.warned_by, run.exit_status) == ("seen", "SIGUSR2", None)
+        assert run.duration_s is not None
+        assert 0 < run.duration_s < 2 * HANGS_S
+        # the command holds the other end of this pipe: it is gone too
+        assert started.stdout.read() is not None
 
 
 def test_oar_and_labels_are_in_the_record(tmp_path: Path) -> None:

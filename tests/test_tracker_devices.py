@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tracking import IS_LOST, UNKNOWN, NVMLError, nvml
+from tracking import IS_LOST, UNKNOWN, NVMLError, nvml, until
 
 from footprint.tracker import facts, ledger, rapl, reading, recorder
 from footprint.tracker import nvml as gpus
 from footprint.tracker.meter import Counted, Device, Found, Lost, Meter, Sampled
+
+HANGS_S = 120
+"""Seconds after which a driver is taken to hang."""
 
 
 class Clock:
@@ -229,12 +233,19 @@ def test_processors_that_cannot_be_read_are_said(
 # The recorder
 
 
-def recorded(folder: Path, find: recorder.Sources, seconds: float = 0.3) -> reading.Read:
-    """What is left of a span of some tenths of a second."""
-    own = recorder.Recorder(ledger.Ledger(folder, job=1, host="gruss-1"), find=find)
+def recorded(
+    folder: Path,
+    find: recorder.Sources,
+    *,
+    happen: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> reading.Read:
+    """The ledger of a span in which something happens, once devices are read."""
+    own = recorder.Recorder(ledger.Ledger(folder, job=1, host="gruss-1"), find=find, clock=clock)
     span = own.begin(within=None)
     own.watch()
-    time.sleep(seconds)
+    own.ready.wait(HANGS_S)
+    happen()
     own.end(span, exit_status=0)
     return reading.read(reading.files(folder))
 
@@ -242,9 +253,15 @@ def recorded(folder: Path, find: recorder.Sources, seconds: float = 0.3) -> read
 def test_energy_is_in_the_record_of_the_stop(tmp_path: Path) -> None:
     counter = iter(range(0, 10_000, 36))
     device = Counted("gpu", "g", lambda: next(counter))
-    [run] = recorded(tmp_path, {"nvml": lambda: Found([device], [{"name": "g"}], None)}).runs
-    assert run.devices["gpu"].energy_j == 36.0
-    assert 0.8 < run.devices["gpu"].covered_frac <= 1.0
+    clock = Clock()
+
+    def pass_a_minute() -> None:
+        clock.at_s += 60.0
+
+    find = {"nvml": lambda: Found([device], [{"name": "g"}], None)}
+    [run] = recorded(tmp_path, find, happen=pass_a_minute, clock=clock).runs
+    assert (run.duration_s, run.devices["gpu"].energy_j) == (60.0, 36.0)
+    assert run.devices["gpu"].covered_frac == 1.0
     assert (run.n_gpus, run.absent) == (1, {})
 
 
@@ -255,11 +272,13 @@ def test_signs_of_life_carry_the_energy_so_far(
     monkeypatch.setattr(recorder, "COUNTED_EVERY_S", 0.02)
     counter = iter(range(0, 10_000, 1))
     device = Counted("gpu", "g", lambda: next(counter))
-    recorded(tmp_path, {"nvml": lambda: Found([device], [], None)})
+
+    def see() -> None:
+        until(lambda: '"seen"' in next(tmp_path.iterdir()).read_text())
+
+    recorded(tmp_path, {"nvml": lambda: Found([device], [], None)}, happen=see)
     [path] = tmp_path.iterdir()
     lines = path.read_text().splitlines()
-    seen = [line for line in lines if '"seen"' in line]
-    assert seen
     path.write_text("\n".join(lines[:3]))  # as a kill leaves it
     [run] = reading.read([path]).runs
     assert run.end == "seen"
@@ -270,7 +289,7 @@ def test_a_source_that_fails_is_said(tmp_path: Path) -> None:
     def fails() -> Found:
         raise RuntimeError("at fault")
 
-    [run] = recorded(tmp_path, {"rapl": fails}, seconds=0.05).runs
+    [run] = recorded(tmp_path, {"rapl": fails}).runs
     assert (run.absent, run.devices) == ({"rapl": "at fault"}, {})
 
 
@@ -278,17 +297,20 @@ def test_a_driver_that_hangs_does_not_hold_the_command_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "LAST_READING_S", 0.05)
-    hangs = threading.Event()
+    released = threading.Event()
 
     def hang() -> Found:
-        hangs.wait(20)
+        assert released.wait(HANGS_S)
         return Found([], [], None)
 
-    before_s = time.monotonic()
-    [run] = recorded(tmp_path, {"nvml": hang}, seconds=0.05).runs
-    assert time.monotonic() - before_s < 10
+    own = recorder.Recorder(ledger.Ledger(tmp_path, job=1, host="gruss-1"), find={"nvml": hang})
+    span = own.begin(within=None)
+    own.watch()
+    own.end(span)
+    assert not own.ready.is_set()  # the end was written while the driver still hung
+    [run] = reading.read(reading.files(tmp_path)).runs
+    released.set()
     assert (run.end, run.devices) == ("stopped", {})
-    hangs.set()
 
 
 def test_readings_become_rarer_where_they_are_dear(
@@ -305,7 +327,13 @@ def test_readings_become_rarer_where_they_are_dear(
             pass
         return 0.0
 
-    recorded(tmp_path, {"rapl": lambda: Found([Counted("cpu", "p", dear)], [], None)}, seconds=1.0)
+    def wait_for_more() -> None:
+        until(lambda: count == 2)
+        time.sleep(0.5)
+        assert count == 2
+
+    find = {"rapl": lambda: Found([Counted("cpu", "p", dear)], [], None)}
+    recorded(tmp_path, find, happen=wait_for_more)
     # 0.01 s of work, then 3.3 s of rest: the first, one more, and the last
     assert count == 3
 
@@ -332,12 +360,21 @@ def test_time_between_two_spans_is_in_neither(tmp_path: Path) -> None:
 def test_a_driver_that_hangs_later_holds_nothing_up_but_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits_s: list[float | None] = []
+
+    class Waited(threading.Event):
+        """An event that records how long it is waited for."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waits_s.append(timeout)
+            return super().wait(timeout)
+
     monkeypatch.setattr(recorder, "LAST_READING_S", 0.1)
-    hangs, first = threading.Event(), iter([True])
+    released, first = threading.Event(), iter([True])
 
     def counter() -> float:
         if not next(first, False):
-            hangs.wait(20)
+            assert released.wait(HANGS_S)
         return 0.0
 
     device = Counted("gpu", "g", counter)
@@ -348,12 +385,12 @@ def test_a_driver_that_hangs_later_holds_nothing_up_but_once(
     outer = own.begin(within=None)
     own.watch()
     own.ready.wait()
-    before_s = time.monotonic()
+    monkeypatch.setattr(recorder.threading, "Event", Waited)
     for _ in range(50):
         own.end(own.begin(within=outer.identity))
     own.end(outer)
-    assert time.monotonic() - before_s < 5
+    assert waits_s == [0.1]
     runs = reading.read(reading.files(tmp_path)).runs
     assert {run.end for run in runs} == {"stopped"}
     assert {run.devices["gpu"].covered_frac for run in runs} == {0.0}
-    hangs.set()
+    released.set()

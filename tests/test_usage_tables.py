@@ -78,7 +78,10 @@ def shares_table(jobs: list[Held], runs: list[Held]) -> ReaderTable:
         pl.DataFrame([(3600 * hours, kwh) for hours, kwh in each], schema, orient="row")
         for each in (jobs, runs)
     )
-    return usage_tables.concentration_table(held.with_columns(gpu_hours=pl.lit(1.0)), ran)
+    return usage_tables.concentration_table(
+        held.with_columns(gpu_hours=pl.lit(1.0), n_nodes=(pl.col("duration_s") > 0).cast(pl.Int64)),
+        ran,
+    )
 
 
 def group(table: ReaderTable, what: str) -> list[tuple[Any, ...]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from dispositions import default_dispositions
+
 from footprint.tracker import reading
 
 SOURCE = Path(__file__).parents[1] / "workflow/src"
@@ -40,7 +42,8 @@ def track(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `footprint track` with these words to its end."""
     given = {"env": environment(folder), "capture_output": True, "check": False} | options
-    return subprocess.run([*tracker, *words], **given)
+    with default_dispositions():
+        return subprocess.run([*tracker, *words], **given)
 
 
 def ledger(folder: Path) -> reading.Read:
@@ -56,8 +59,8 @@ def only_run(folder: Path) -> reading.Run:
     return run
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a condition."""
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Wait for a condition; the limit only ends a test that would hang."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -7,6 +7,7 @@ import polars as pl
 from footprint import logs, recorded, tables
 from footprint.site import folders
 from footprint.site import recorded as files
+from footprint.summation import exact_sum
 
 logs.to_file(snakemake.log[0])
 
@@ -20,6 +21,7 @@ matched = recorded.match(
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes),
 )
-print(f"{len(runs)} runs recorded; {matched.jobs['n_runs'].sum()} are of {len(matched.jobs)} jobs")
+n_matched = matched.jobs.select(exact_sum(pl.col("n_runs"))).item()
+print(f"{len(runs)} runs recorded; {n_matched} are of {len(matched.jobs)} jobs")
 tables.write(tables.Recorded, matched.jobs, snakemake.output.recorded)
 tables.write(tables.SetAside, matched.set_aside, snakemake.output.set_aside)

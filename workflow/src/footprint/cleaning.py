@@ -6,6 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
+from footprint.summation import exact_sum
+
 # A node that works for an hour without the reading moving by one step is worth a look; on coarse
 # sensors (36 W steps on a DGX-1) it happens, so such samples are flagged and kept.
 STUCK_AFTER_S = 3600.0
@@ -75,8 +77,8 @@ def quality(
         .group_by("node", day)
         .agg(
             pl.len().alias("n_read"),
-            pl.col("from_summary").sum().alias("n_summary"),
-            *((pl.col("reason") == reason).sum().alias(reason) for reason in reasons),
+            exact_sum(pl.col("from_summary")).alias("n_summary"),
+            *(exact_sum(pl.col("reason") == reason).alias(reason) for reason in reasons),
         )
     )
     kept = (
@@ -84,8 +86,8 @@ def quality(
         .group_by(day)
         .agg(
             n_kept=pl.len(),
-            n_stuck=pl.col("stuck").sum(),
-            n_gaps=pl.col("gap").sum(),
+            n_stuck=exact_sum(pl.col("stuck")),
+            n_gaps=exact_sum(pl.col("gap")),
         )
     )
     counts = read.join(kept, on="day", how="left").with_columns(

@@ -7,7 +7,7 @@ import polars as pl
 from footprint import shares
 from footprint.job_energy import WELL_COVERED_FRAC
 from footprint.levels import METHOD
-from footprint.summation import total
+from footprint.summation import exact_sum, total
 
 SHORTEST_S = 60.0
 """Shorter jobs have a dozen readings: their ratio says more of the sensor than of the tool."""
@@ -71,8 +71,8 @@ def ratios(
         for name, part in QUANTILES.items()
     }
     sums = {
-        "n_jobs": known.sum().cast(pl.Int64),
-        "n_jobs_unknown": (~known).sum().cast(pl.Int64),
+        "n_jobs": exact_sum(known).cast(pl.Int64),
+        "n_jobs_unknown": exact_sum(~known).cast(pl.Int64),
         "measured_kwh": total(pl.col("measured_kwh").filter(known)),
         "estimated_kwh": total(pl.col("covered_kwh")),
     }

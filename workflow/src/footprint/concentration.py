@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from footprint.summation import known_sum, quotient, total
+from footprint.summation import exact_sum, known_sum, quotient, total
 
 SHORT_S: Final = 600.0
 """Jobs under 10 minutes: too short for a training, as in the rule of phases for `debug`."""
@@ -137,8 +137,8 @@ def by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
         .join(found, on="duration", how="left")
         .with_columns(pl.col("n_jobs", "n_measured").fill_null(0), pl.col("gpu_hours").fill_null(0))
         .with_columns(
-            quotient(pl.col("n_jobs"), pl.col("n_jobs").sum()).alias("job_frac"),
-            quotient(measured, pl.col("n_jobs").sum()).alias("measured_frac"),
+            quotient(pl.col("n_jobs"), exact_sum(pl.col("n_jobs"))).alias("job_frac"),
+            quotient(measured, exact_sum(pl.col("n_jobs"))).alias("measured_frac"),
             # a class without jobs has no energy, one without measurement an unknown one
             quotient(
                 pl.when(pl.col("n_jobs") == 0).then(0.0).otherwise(energy), total(energy)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from footprint.summation import total
+
 CONSERVED_FRAC = 1e-9
 
 
@@ -27,7 +29,7 @@ def check(jobs: pl.DataFrame, classes: pl.DataFrame, at: pl.DataFrame, *, policy
         gain_j=(pl.col("energy_j").shift(-1) - pl.col("energy_j")).over("node"),
     )
     days = midnights.drop_nulls("gain_j").join(
-        classes.group_by("node", "day").agg(pl.col("energy_j", "duration_s").sum()),
+        classes.group_by("node", "day").agg(total(pl.col("energy_j", "duration_s"))),
         on=["node", "day"],
         how="full",
         coalesce=True,
@@ -44,9 +46,9 @@ def check(jobs: pl.DataFrame, classes: pl.DataFrame, at: pl.DataFrame, *, policy
     expected = (pl.col("energy_j") + pl.col("overcount_j") - pl.col("left_out_j")) * job
     both = (
         classes.group_by("node")
-        .agg(expected_j=expected.sum())
+        .agg(expected_j=total(expected))
         .join(
-            jobs.group_by("node").agg(pl.col("energy_j").sum()),
+            jobs.group_by("node").agg(total(pl.col("energy_j"))),
             on="node",
             how="full",
             coalesce=True,

@@ -17,7 +17,7 @@ from footprint import energy, gates, tables
 from footprint.energy import Gate
 from footprint.gpu_gates import node_of
 from footprint.intervals import Method
-from footprint.summation import total
+from footprint.summation import by_run, total
 from footprint.units import H_PER_S, KWH_PER_J
 
 PERIOD_S = 15.0
@@ -124,14 +124,12 @@ def package_power(paths: Sequence[str], node: str) -> pl.DataFrame:
     known = _of_node(paths, node, by_labels=True).with_columns(power_w=rate_w).drop_nulls("power_w")
     each = known.select("timestamp").unique().join(known.select("labels").unique(), how="cross")
     goes_on = pl.when(pl.col("power_w") >= 0).then("power_w").forward_fill()
-    return (
+    every = (
         each.join(known, on=["timestamp", "labels"], how="left")
         .with_columns(power_w=goes_on.over("labels", order_by="timestamp"))
-        .group_by("timestamp")
-        .agg(pl.when(pl.col("power_w").is_not_null().all()).then(pl.col("power_w").sum()))
-        .drop_nulls("power_w")
-        .sort("timestamp")
+        .sort("timestamp", "labels")
     )
+    return by_run(every, ["timestamp"], sums=["power_w"]).drop_nulls("power_w")
 
 
 def _of_node(paths: Sequence[str], node: str, *, by_labels: bool = False) -> pl.DataFrame:

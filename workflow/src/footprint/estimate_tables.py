@@ -6,6 +6,7 @@ import polars as pl
 
 from footprint.comparison import DURATIONS, FOUR_METHODS, GROUPS, relative
 from footprint.estimators.registry import ESTIMATORS
+from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS, LEVELS
 from footprint.report_tables import Column, ReaderTable
 
@@ -69,7 +70,7 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
             "the estimate for gaps. MLCO2: GPU hours × power limits. GA: hours × (power "
             "limits + thermal design power of cores + memory). CC: CodeCarbon 2, from readings of "
             "the devices where there are some, else from limits. The models are of the same jobs "
-            "and of the time that was measured; × is relative to BMC." + factor
+            f"and of the time that was measured; × is relative to BMC. {COUNTED}" + factor
         ),
         rows=shown,
         columns=[
@@ -114,7 +115,8 @@ def ratios_table(ratios: pl.DataFrame) -> ReaderTable:
         name="ratios",
         title="Estimates over measured energy",
         note=(
-            "Jobs of a minute or more, of which 95 % or more was measured. Total: sum of estimates "
+            "Jobs compared: of the jobs that held a node of the study in its window, those of a "
+            "minute or more, of which 95 % or more was measured. Total: sum of estimates "
             "over sum of measured energies. The rest are quantiles of the jobs’ ratios. Not told: "
             "jobs of which the estimator cannot tell, as GPUs that its table lacks; records are "
             "compared where they cover 90 % of their job. Estimators whose names have a PUE are "
@@ -125,7 +127,7 @@ def ratios_table(ratios: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="name", header="Jobs of"),
             Column(name="estimator", header="Estimator"),
-            Column(name="n_jobs", header="Jobs", decimals=0),
+            Column(name="n_jobs", header="Jobs compared", decimals=0),
             Column(name="n_jobs_unknown", header="Not told", decimals=0, printed=False),
             Column(name="measured_kwh", header="Measured", unit="kWh", decimals=1, printed=False),
             Column(name="estimated_kwh", header="Estimate", unit="kWh", decimals=1, printed=False),

@@ -13,7 +13,7 @@ import polars as pl
 
 from footprint.errors import InputError
 from footprint.shares import SHARE_TOLERANCE, reserved_shares, without_residue
-from footprint.summation import total
+from footprint.summation import exact_sum, total
 
 POLICIES = ("binary", "reserved", "active", "two_part")
 
@@ -180,7 +180,7 @@ def net(held: pl.LazyFrame, taken: pl.LazyFrame) -> pl.LazyFrame:
     return (
         pl.concat([begin, end.select(begin.collect_schema().names())])
         .group_by(*job_node, "at")
-        .agg(total(pl.col(what)), pl.col("n_held").sum(), pl.col("opens", "closes").any())
+        .agg(total(pl.col(what)), exact_sum(pl.col("n_held")), pl.col("opens", "closes").any())
         .sort(*job_node, "at")
         .with_columns(
             *(without_residue(pl.col(name).cum_sum().over(job_node)).alias(name) for name in what),

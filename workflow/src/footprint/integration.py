@@ -283,7 +283,7 @@ def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     """
     distances_us = np.sort(np.diff(times_us[:PROBE_ROWS]))
     middle_us = distances_us[(len(distances_us) - 1) // 2 : len(distances_us) // 2 + 1]
-    period_s = round(float(middle_us.mean()) / 1e6, 2) if len(middle_us) else 0.0
+    period_s = round(float(np.mean(middle_us)) / 1e6, 2) if len(middle_us) else 0.0
     values = np.sort(power_w[:: max(1, len(power_w) // PROBE_ROWS)])
     apart = np.diff(values)
     steps, counts = np.unique(np.round(apart[apart > 0], 6), return_counts=True)

@@ -263,11 +263,11 @@ def check(per_node: pl.DataFrame, classes: pl.DataFrame, *, start: datetime, end
     Raises:
         ConservationError: They do not, to 1e-9.
     """
-    of_jobs = per_node.group_by("node").agg(pl.col("energy_kwh").sum())
+    of_jobs = per_node.group_by("node").agg(total(pl.col("energy_kwh")))
     job = pl.col("class") == "job"
     accounted = pl.col("energy_kwh") + pl.col("overcount_kwh") - pl.col("left_out_kwh")
     of_classes = classes.group_by("node").agg(
-        expected_kwh=accounted.filter(job).sum(), duration_s=pl.col("duration_s").sum()
+        expected_kwh=total(accounted.filter(job)), duration_s=total(pl.col("duration_s"))
     )
     both = of_classes.join(of_jobs, on="node", how="full", coalesce=True).with_columns(
         pl.col("energy_kwh", "expected_kwh").fill_null(0.0)

@@ -16,6 +16,7 @@ import polars as pl
 
 from footprint import uncertainty
 from footprint.errors import InputError
+from footprint.job_count import holds_node
 from footprint.summation import known_sum, quotient, total
 from footprint.tables import OFFSET_CLASSES
 from footprint.units import H_PER_S
@@ -212,7 +213,7 @@ def _facts(
             do=f"use {', '.join(REDISTRIBUTIONS)}",
         )
     jobs = (
-        job_energy.filter(pl.col("n_nodes") > 0)
+        job_energy.filter(holds_node())
         .select(
             "job_id",
             pl.lit(site).alias("site"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS
 from footprint.phases.ratios import DEFINITION, SCOPES
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import quotient, total
+from footprint.summation import exact_sum, quotient, total
 from footprint.tables import KINDS
 
 KIND_NAMES = {
@@ -113,8 +114,8 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
             "Simulated site, whose every job is known. A row is a true kind, a column the part of "
             "its energy, or of its jobs, that was found to be of a kind. Right: what was found to "
             "be what it is, which is the recall of a kind and, in the row of all, the accuracy. "
-            "Energy is what counts: most jobs are short and use next to nothing. Jobs that never "
-            "ran are left out. The exit-state rule is the published one, by how jobs ended."
+            f"Energy is what counts: most jobs are short and use next to nothing. {COUNTED} "
+            "The exit-state rule is the published one, by how jobs ended."
         ),
         rows=pl.concat(blocks),
         columns=[
@@ -139,7 +140,7 @@ def _confusion(evaluation: pl.DataFrame, method: str, weight: str) -> pl.DataFra
     return (
         every.group_by("row")
         .agg(
-            pl.col("n_jobs").sum(),
+            exact_sum(pl.col("n_jobs")),
             total(pl.col("energy_kwh")),
             *(quotient(total(part.filter(kind == name)), whole).alias(name) for name in KINDS),
             quotient(total(part.filter(kind == truth)), whole).alias("right_frac"),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import THIN_SPACE, Column, ReaderTable
-from footprint.summation import known_sum, total
+from footprint.summation import exact_sum, known_sum, total
 from footprint.tables import NODE_CLASSES
 from footprint.units import H_PER_S
 
@@ -57,7 +58,8 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
         "Energy: measured energy of the jobs, gated; imputed: the estimate for their time without "
         "samples, to be added. Low and high: 95 % interval of the two together. Measured: part of "
         "share × time with samples. Without data: node hours of jobs without any measurement; for "
-        "no_data, of all node time without samples. Groups of few people are shown together."
+        f"no_data, of all node time without samples. {COUNTED} Groups of few people are shown "
+        "together."
     )
     if rows["offset_kwh"].count():
         columns.append(
@@ -121,7 +123,7 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         "left_out_kwh": ("Left out", "Left out: outside the samples of a job."),
     }
     for name, (header, meaning) in residues.items():
-        if rows[name].sum() > 0:
+        if (rows[name] > 0).any():
             columns.insert(-2, Column(name=name, header=header, unit="kWh", decimals=1))
             note += f" {meaning}"
     return ReaderTable(
@@ -145,7 +147,7 @@ def quality_table(
     """
     counts = ["n_read", "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"]
     counts += ["n_stuck", "n_summary", "n_gaps"]
-    sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), pl.col(counts).sum()]
+    sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), exact_sum(pl.col(counts))]
     by_cluster = quality.with_columns(pl.col("node").str.replace(r"-[^-]*$", "").alias("cluster"))
     clusters = by_cluster.group_by("cluster").agg(sums).sort("cluster")
     site = by_cluster.select(pl.lit("all clusters").alias("cluster"), *sums).head(1)
@@ -154,14 +156,16 @@ def quality_table(
         (pl.col("n_kept") / pl.col("n_read")).fill_nan(None).alias("kept_frac"),
     )
     reasons = (
-        set_aside.group_by("stage", "reason").agg(pl.col("n_rows").sum()).sort("stage", "reason")
+        set_aside.group_by("stage", "reason")
+        .agg(exact_sum(pl.col("n_rows")))
+        .sort("stage", "reason")
     )
     note = (
         "Readings of the power sensors. Kept are those integrated; stuck ones (an hour or more at "
         "the very same value) are kept too. A gap is a pair of neighbours further apart than "
         "integration.max_gap_s."
     )
-    has_summaries = bool(quality["n_summary"].sum())
+    has_summaries = (quality["n_summary"] > 0).any()
     if has_summaries:
         note += (
             " From means: where the source had no single readings of a node on a day, its means "
@@ -219,14 +223,16 @@ def simulation_check_table(check: pl.DataFrame) -> ReaderTable:
         name="simulation_check",
         title="Measured against true energy on the simulated site",
         note=(
-            "Errors are those of the jobs compared: over 10 minutes, and measured all the time. "
-            "Truth inside: jobs whose true energy lies in their 95 % interval, of all jobs "
-            "measured. Width: of that interval, relative to the energy, in the median."
+            "Jobs measured: of the jobs that held a node of the study in its window, those on "
+            "nodes with power readings. Errors are those of the jobs compared: over 10 minutes, "
+            "and measured all the time. Truth inside: jobs whose true energy lies in their 95 % "
+            "interval, of all jobs measured. Width: of that interval, relative to the energy, in "
+            "the median."
         ),
         rows=rows,
         columns=[
             Column(name="sensors", header="Sensor step"),
-            Column(name="n_jobs", header="Jobs", decimals=0),
+            Column(name="n_jobs", header="Jobs measured", decimals=0),
             Column(name="n_jobs_compared", header="Jobs compared", decimals=0),
             percent("median_error_frac", "Median error", 3),
             percent("largest_error_frac", "Largest error", 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.summation import total
+from footprint.summation import exact_sum, total
 
 # Shorter jobs hold too few samples of 5 s for their error to say much about the method.
 COMPARED_AFTER_S = 600.0
@@ -62,10 +62,10 @@ def summarise(compared: pl.LazyFrame) -> pl.LazyFrame:
             .group_by("sensors")
             .agg(
                 n_jobs=pl.len(),
-                n_jobs_compared=pl.col("compared").sum(),
+                n_jobs_compared=exact_sum(pl.col("compared")),
                 largest_error_frac=error.max(),
                 median_error_frac=error.median(),
-                inside_frac=pl.col("inside").mean(),
+                inside_frac=exact_sum(pl.col("inside")) / pl.col("inside").count(),
                 median_width_frac=pl.col("width_frac").median(),
             )
             for sensors in (pl.lit("all"), label)

@@ -9,6 +9,7 @@ import polars as pl
 
 from footprint import carbon as carbon_of
 from footprint import hardware as descriptions
+from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS, LEVELS, METHOD
 from footprint.report_tables import Column, ReaderTable
 from footprint.summation import known_sum, quotient, total
@@ -70,7 +71,8 @@ def study_summary_table(
         title="The study in numbers",
         note=(
             "Count: nodes; of energy held by jobs, of projects and of papers, jobs; of what papers "
-            "used it for, papers. Part: of the energy of all nodes; of projects and papers, of "
+            f"used it for, papers. {COUNTED} "
+            "Part: of the energy of all nodes; of projects and papers, of "
             "that of all jobs; of what papers used it for, of these papers. Low and high: 95 % "
             "interval of the measured energy together with the estimate for gaps, which "
             "is why it can lie above the energy. Measured: of nodes, the part of their time with "
@@ -154,7 +156,8 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
 def _users_rows(measured: pl.DataFrame) -> pl.DataFrame:
     """Queues are left out: projects and papers are what readers ask for."""
     order = pl.col("level").cast(pl.Enum(["project", "paper"]))
-    site_kwh = measured.filter(pl.col("level") == "site")["energy_kwh"].sum() or None
+    site = measured.filter(pl.col("level") == "site")
+    site_kwh = site.select(total(pl.col("energy_kwh"))).item() or None
     return (
         measured.filter(pl.col("level").is_in(["project", "paper"]))
         .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)

@@ -75,7 +75,7 @@ def _range(row: dict[str, Any]) -> str:
 def _simulation(check: pl.DataFrame) -> list[str]:
     return ["measured against true energy of the simulated site, by sensor step"] + [
         f"  {row['sensors']:<6} {_largest_error(row)}; truth inside the interval of "
-        f"{_percent(row['inside_frac'], 1)} of {row['n_jobs']} jobs, median width "
+        f"{_percent(row['inside_frac'], 1)} of {row['n_jobs']} measured jobs, median width "
         f"{_percent(row['median_width_frac'], 2)}"
         for row in check.iter_rows(named=True)
     ]

@@ -23,6 +23,26 @@ def total(values: pl.Expr) -> pl.Expr:
     return known_sum(values).fill_null(0.0)
 
 
+def mean(values: pl.Expr) -> pl.Expr:
+    """Mean of what is known; null when nothing is known."""
+    return known_sum(values) / values.count()
+
+
+def standard_deviation(values: pl.Expr) -> pl.Expr:
+    """Standard deviation of a sample: of n known values, with n - 1; null for fewer than two."""
+    n = values.count()
+    squares = known_sum((values - mean(values)) ** 2)
+    return pl.when(n > 1).then((squares / (n - 1)).sqrt())
+
+
+def exact_sum(values: pl.Expr) -> pl.Expr:
+    """Sum of whole numbers, durations or conditions (how many hold): the same in any order.
+
+    Never of floats: nothing here keeps the order of their terms.
+    """
+    return values.sum()
+
+
 def quotient(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """`part / whole`; null where there is no whole, or it is not known."""
     return pl.when(whole > 0).then(part / whole)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint import tables
+from footprint.summation import exact_sum, total
 from footprint.vocabulary import ALLOWED, STATEMENTS
 
 LOG = logging.getLogger(__name__)
@@ -54,10 +55,10 @@ def weighed(rows: pl.DataFrame, run_of_job: pl.LazyFrame) -> Weighed:
         )
         by_value = (
             said.group_by("run_id", "value")
-            .agg(pl.col("weight_s").sum(), pl.col("where").sort())
+            .agg(total(pl.col("weight_s")), pl.col("where").sort())
             .sort("run_id", "weight_s", "value", descending=[False, True, False])
         )
-        tied = (pl.col("weight_s") == pl.col("weight_s").max()).sum().over("run_id") > 1
+        tied = exact_sum(pl.col("weight_s") == pl.col("weight_s").max()).over("run_id") > 1
         first = by_value.with_columns(tied=tied).unique("run_id", keep="first", maintain_order=True)
         holds = first.filter(~pl.col("tied"))
         messages += _messages(statement, by_value, holds)

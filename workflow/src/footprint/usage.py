@@ -20,6 +20,7 @@ import polars as pl
 from footprint import tables
 from footprint.errors import InputError
 from footprint.site import files, oar
+from footprint.summation import exact_sum
 from footprint.tables.usage import ActiveUsers
 
 Every = Literal["month", "year"]
@@ -175,7 +176,7 @@ def _known_time(windows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return (
         windows.join(spans, how="cross")
         .group_by("until")
-        .agg(known_frac=seconds.sum() / length.first())
+        .agg(known_frac=exact_sum(seconds) / length.first())
         .sort("until")
     )
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from footprint import concentration, sites
+from footprint.job_count import COUNTED, holds_node
 from footprint.periods import NAMES, by_period, period
 from footprint.reader_tables import CLASSES_EXPLAINED
 from footprint.report_tables import Column, ReaderTable
-from footprint.summation import known_sum, quotient, total
+from footprint.summation import exact_sum, known_sum, quotient, total
 from footprint.tables import NODE_CLASSES
 from footprint.tables.usage import USAGE_BASES
 
@@ -87,18 +88,19 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
         jobs: `tables.JobEnergy`.
         runs: `tables.Runs`.
     """
-    held, ran = (each.filter(pl.col("duration_s") > 0) for each in (jobs, runs))
+    held, ran = jobs.filter(holds_node()), runs.filter(pl.col("duration_s") > 0)
     rows = [
         _largest(held["energy_kwh"], "Jobs"),
         _largest(ran["energy_kwh"], "Runs"),
         _by_duration(held),
     ]
     note = (
+        f"{COUNTED} "
         "Jobs, or runs, by their measured energy: the largest 1 % are rounded up to whole ones, "
         "and parts are of those measured. By time, inside the study: parts are of all jobs and of "
         "the measured energy. In runs, resumed jobs and arrays of jobs are one. The Gini index is "
-        "0 where all take the same and near 1 where one takes all. Jobs that held nothing are "
-        "left out. What was not measured has an unknown energy, which is not 0."
+        "0 where all take the same and near 1 where one takes all. "
+        "What was not measured has an unknown energy, which is not 0."
     )
     if not held["energy_kwh"].count():
         note = f"No job of the study ran on a node with power readings. {note}"
@@ -170,7 +172,7 @@ def _by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
         "energy_kwh",
         "energy_frac",
     )
-    n, measured = pl.col("n").sum(), pl.col("n_measured").sum()
+    n, measured = exact_sum(pl.col("n")), exact_sum(pl.col("n_measured"))
     every = classes.select(
         pl.lit("all jobs").alias("name"),
         n,

@@ -9,6 +9,7 @@ import polars as pl
 
 from footprint import shares, tables
 from footprint.hardware import PRE_VOLTA
+from footprint.summation import by_run, total
 
 KNOWN_FRAC = 0.5
 """A series of a device stands for a job's time on a node when it covers at least so much of it."""
@@ -113,13 +114,19 @@ def gather(
         "gpu_hours",
         "core_hours",
         known=~pl.col("flags").list.contains("nodes_unknown"),
-    ).join(joined.group_by("job_id").agg(pl.col("memory_gbh").sum()), on="job_id", how="left")
+    ).join(_memory(joined.collect()).lazy(), on="job_id", how="left")
     return Facts(
         joined,
         jobs.with_columns(pl.col("memory_gbh").fill_null(0.0)).sort("job_id").collect().lazy(),
         tables.Recorded.create_empty().lazy() if recorded is None else recorded,
         tables.Tracked.create_empty().lazy() if tracked is None else tracked,
     )
+
+
+def _memory(held: pl.DataFrame) -> pl.DataFrame:
+    """Memory of each job over its nodes, which are sorted by job; unknown memory counts as none."""
+    memory = held.select("job_id", pl.col("memory_gbh").fill_null(0.0))
+    return by_run(memory, ["job_id"], sums=["memory_gbh"])
 
 
 def _of_nodes(hardware: pl.LazyFrame) -> pl.LazyFrame:
@@ -166,15 +173,15 @@ def _of_mixed_gpus(
     mlco2_w = pl.col("gpu_mlco2_w")
     return (
         parts.group_by("job_id", "node", "valid_from", "gpu")
-        .agg(pl.col("gpus").sum())
+        .agg(total(pl.col("gpus")))
         .join(per_gpu.rename({"gpus": "gpu"}), on=["node", "valid_from", "gpu"])
         .group_by("job_id", "node")
         .agg(
-            gpu_limit_w_own=limits.sum() / weight.sum(),
+            gpu_limit_w_own=total(limits) / total(weight),
             gpu_mlco2_w_own=pl.when(mlco2_w.is_not_null().all()).then(
-                (mlco2_w * weight).sum() / weight.sum()
+                total(mlco2_w * weight) / total(weight)
             ),
-            pre_volta_frac_own=(pre_volta * limits).sum() / limits.sum(),
+            pre_volta_frac_own=total(pre_volta * limits) / total(limits),
         )
     )
 

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from footprint import concentration
 from footprint.figures import style
+from footprint.job_count import holds_node
 
 MOST_POINTS = 400
 """Of a curve; a million jobs would make a file of a hundred megabytes."""
@@ -29,7 +30,7 @@ def message(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
         return "No energy of a job was measured"
     known = jobs_kwh.count()
     text = (
-        f"Half of the energy went into {style.percent(largest / known)} of the jobs "
+        f"Half of the energy went into {style.percent(largest / known)} of the measured jobs "
         f"({style.count(largest)} of {style.count(known)})"
     )
     short = durations.row(0, named=True)
@@ -50,7 +51,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
         runs: `tables.Runs`.
         provenance: The foot line.
     """
-    held = jobs.filter(pl.col("duration_s") > 0)
+    held = jobs.filter(holds_node())
     durations = concentration.by_duration(held.lazy())
     title = message(durations, held["energy_kwh"])
     drawn = style.figure(width_mm=style.TEXT_MM, height_mm=92, title=title, provenance=provenance)
@@ -65,7 +66,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     ran = runs.filter(pl.col("duration_s") > 0)
     _curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
     key = [Patch(color=JOBS, label="jobs"), Patch(color=ENERGY, label="energy")]
-    if durations["n_jobs"].sum() > durations["n_measured"].sum():
+    if (durations["n_jobs"] > durations["n_measured"]).any():
         key.insert(1, Patch(label="jobs not measured", **style.HATCH))
     style.key(panels["key"], key, columns=3)
     _durations(panels["durations"], durations)

@@ -156,7 +156,7 @@ def _energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
 
 
 def _times(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
-    whole = pl.col("node_h").sum().over("cluster")
+    whole = total(pl.col("node_h")).over("cluster")
     _bars(axes, classes, clusters, 100 * pl.col("node_h") / whole)
     axes.set_yticks(range(len(clusters)), [""] * len(clusters))
     axes.set_xlim(0, 100)

@@ -160,7 +160,7 @@ def _energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
 
 
 def _times(axes: Axes, periods: pl.DataFrame) -> None:
-    whole = pl.col("node_h").sum().over("begins_at")
+    whole = total(pl.col("node_h")).over("begins_at")
     _bars(axes, periods, 100 * pl.col("node_h") / whole)
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 50, 100])

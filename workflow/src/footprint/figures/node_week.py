@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from footprint.figures import style
-from footprint.summation import total
+from footprint.summation import exact_sum, total
 
 WEEK = timedelta(days=7)
 BIN = timedelta(minutes=10)
@@ -373,7 +373,7 @@ def _key(holes: pl.DataFrame) -> list[Patch | Line2D]:
         Patch(color=style.CLASSES["idle"], label="held by no job"),
     ]
     if not holes.is_empty():
-        lost = holes.select((pl.col("stopped_at") - pl.col("started_at")).sum()).item()
+        lost = holes.select(exact_sum(pl.col("stopped_at") - pl.col("started_at"))).item()
         count = "1 gap" if len(holes) == 1 else f"{style.count(len(holes))} gaps"
         text = f"no data ({count}, {style.hours(lost / timedelta(hours=1))})"
         handles.append(Patch(label=text, **style.HATCH))

@@ -30,7 +30,7 @@ def message(check: pl.DataFrame) -> str:
     row = whole.row(0, named=True)
     return (
         f"The true energy lies inside the 95 % interval for {style.percent(row['inside_frac'])} of "
-        f"{style.count(row['n_jobs'])} jobs; the median error of those over 10 minutes is "
+        f"{style.count(row['n_jobs'])} measured jobs; the median error of those over 10 minutes is "
         f"{style.percent(row['median_error_frac'])}"
     )
 

@@ -45,7 +45,7 @@ PLACES: Final = {
 def message(site: str) -> str:
     """What the map shows, in a sentence."""
     known = sites.known()
-    n_open = known["has_clusters"].sum()
+    n_open = known.filter("has_clusters").height
     text = f"Grid'5000 has clusters in {n_open} towns; "
     if site not in known["site"].to_list():
         return text + f"where the site of this study ({site}) is, is not known here"

@@ -20,6 +20,7 @@ import polars as pl
 
 from footprint import __version__
 from footprint.errors import InputError
+from footprint.summation import mean, total
 
 OWN_TABLE = Path(__file__).parent / "notable_models.csv"
 OWN = "public papers and estimates of Epoch AI"
@@ -162,10 +163,12 @@ def trend(
     )
     if rows.height < FEWEST_MODELS:
         return None
+    years, doublings = mean(pl.col("years")), mean(pl.col("doublings"))
+    off_mean = pl.col("years") - years
     fit = rows.select(
-        slope=pl.cov("years", "doublings") / pl.col("years").var(),
-        years=pl.col("years").mean(),
-        doublings=pl.col("doublings").mean(),
+        slope=total(off_mean * (pl.col("doublings") - doublings)) / total(off_mean**2),
+        years=years,
+        doublings=doublings,
         first=pl.col("published_on").min(),
         last=pl.col("published_on").max(),
     ).row(0, named=True)
@@ -184,7 +187,7 @@ def provenance(models: pl.DataFrame) -> str:
     """How many models, from where, and the version, for the foot of the figure."""
     listed = (models["source"] == EPOCH).any()
     origin = "Epoch AI, notable AI models, CC BY" if listed else OWN
-    known = models["training_flop"].is_not_null().sum()
+    known = models["training_flop"].count()
     of = f" of {models.height}" if known < models.height else ""
     return f"{known}{of} models · {origin} · footprint {__version__}"
 

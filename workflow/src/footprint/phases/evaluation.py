@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from footprint import tables
-from footprint.summation import quotient, total
+from footprint.job_count import holds_node
+from footprint.summation import exact_sum, quotient, total
 
 
 def confusion(
@@ -25,8 +26,9 @@ def confusion(
     Args:
         found: `run_id`, `kind` by method, as in `{"rules": ..., "baseline": ...}`.
         run_of_job: `tables.RunOfJob`.
-        truth: `job_id`, `kind` (null: it never started, and is left out).
-        job_energy: `job_id`, `energy_kwh`.
+        truth: `job_id`, `kind`.
+        job_energy: `job_id`, `n_nodes`, `energy_kwh`. Jobs that held no node are left out, as in
+            every count of jobs.
 
     Returns:
         `tables.PhaseEvaluation`.
@@ -35,7 +37,7 @@ def confusion(
         truth.select("job_id", truth="kind")
         .drop_nulls("truth")
         .join(run_of_job.select("job_id", "run_id"), on="job_id")
-        .join(job_energy.select("job_id", "energy_kwh"), on="job_id", how="left")
+        .join(job_energy.filter(holds_node()).select("job_id", "energy_kwh"), on="job_id")
     )
     told = pl.concat(
         jobs.join(kinds.select("run_id", "kind"), on="run_id", how="left").select(
@@ -73,9 +75,9 @@ def recall(table: pl.DataFrame) -> pl.DataFrame:
 def _right(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     right = pl.col("truth") == pl.col("kind")
     sums = table.group_by(by).agg(
-        n_jobs=pl.col("n_jobs").sum(),
+        n_jobs=exact_sum(pl.col("n_jobs")),
         energy_kwh=total(pl.col("energy_kwh")),
-        right_jobs=pl.col("n_jobs").filter(right).sum(),
+        right_jobs=exact_sum(pl.col("n_jobs").filter(right)),
         right_kwh=total(pl.col("energy_kwh").filter(right)),
     )
     return sums.sort(by).select(

@@ -14,7 +14,7 @@ from footprint.phases import neighbours
 from footprint.phases.rules import Thresholds
 from footprint.phases.runs import DELETED, WALLTIME_TOLERANCE_S
 from footprint.phases.words import Tokens, has_any, script_of, step_of, words, work_of
-from footprint.summation import by_group, quotient
+from footprint.summation import by_group, exact_sum, quotient, total
 from footprint.tables.phases import N_LEVELS
 from footprint.units import H_PER_S, KWH_PER_J
 
@@ -222,11 +222,11 @@ def _of_runs(each: pl.DataFrame) -> pl.DataFrame:
             pl.col("endless", "on_gpus").first(),
             pl.col("walltime_s", "n_nodes").max(),
             pl.col("ended", "end_basis").filter("ran").last(),
-            n_jobs=pl.col("ran").sum().cast(pl.Int64),
+            n_jobs=exact_sum(pl.col("ran")).cast(pl.Int64),
             stopped_at=pl.when((pl.col("ran") & pl.col("stopped_at").is_null()).any())
             .then(None)
             .otherwise(pl.col("stopped_at").max()),
-            ran_s=pl.when(together.first()).then(ran_s.max()).otherwise(ran_s.sum()),
+            ran_s=pl.when(together.first()).then(ran_s.max()).otherwise(total(ran_s)),
             n_parallel=pl.when(together.first()).then(pl.len()).otherwise(1),
         )
         .collect()

@@ -279,7 +279,7 @@ def _summed_by_job(node: str, jobs: Integers, seconds: Floats) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "job_id": jobs[first][some],
-            "node": pl.repeat(node, int(some.sum()), eager=True, dtype=pl.String),
+            "node": pl.repeat(node, int(np.count_nonzero(some)), eager=True, dtype=pl.String),
             "level_s": pl.Series(per_job[some], dtype=LEVELS["level_s"]),
         },
         schema=LEVELS,
@@ -357,9 +357,9 @@ def below_frac(histogram: str, level: float) -> pl.Expr:
         Null where there is no histogram.
     """
     whole, part = divmod(min(max(level, 0.0), 1.0) * N_LEVELS, 1.0)
-    steps = pl.col(histogram).list
-    cut = steps.get(int(whole), null_on_oob=True).fill_null(0.0) * round(part, 9)
-    return (steps.slice(0, int(whole)).list.sum() + cut) / steps.sum()
+    steps = pl.col(histogram)
+    cut = steps.list.get(int(whole), null_on_oob=True).fill_null(0.0) * round(part, 9)
+    return (steps.list.head(int(whole)).list.sum() + cut) / steps.list.sum()
 
 
 def own_below_frac(level: float, *, gpu_level: float) -> pl.Expr:

@@ -10,7 +10,7 @@ import polars as pl
 
 from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS, Wanted
 from footprint.phases import roles
-from footprint.summation import known_sum, quotient, total
+from footprint.summation import exact_sum, known_sum, quotient, total
 from footprint.tables import KINDS, PHASES
 
 DEFINITION = (
@@ -126,7 +126,7 @@ def _sums(rows: pl.LazyFrame) -> pl.LazyFrame:
     trained = phase == "training"
     return rows.group_by(_KEY).agg(
         pl.len().cast(pl.Int64).alias("n_runs"),
-        (basis == "label").sum().cast(pl.Int64).alias("n_labelled"),
+        exact_sum(basis == "label").cast(pl.Int64).alias("n_labelled"),
         pl.when((trained & (basis == "assumed")).any())
         .then(pl.lit("assumed"))
         .when(trained.any())

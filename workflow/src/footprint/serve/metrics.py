@@ -15,6 +15,7 @@ import polars as pl
 from footprint.serve.recorded import Recorded
 from footprint.serve.refusals import KwollectRefusal
 from footprint.settings import SIMULATED_METRIC, SIMULATED_SERIES
+from footprint.summation import mean
 
 FORMER_METRIC = "bmc_power_node_watt"
 """What Kwollect called the metric of BMCs until 2020."""
@@ -94,7 +95,7 @@ def span(query: Mapping[str, str]) -> tuple[datetime, datetime] | None:
 
 def summary(readings: pl.DataFrame, metric: str) -> pl.DataFrame:
     """Means over five minutes at the start of each, or the largest values of a counter."""
-    value = pl.col("value").max() if metric.endswith("_total") else pl.col("value").mean()
+    value = pl.col("value").max() if metric.endswith("_total") else mean(pl.col("value"))
     bucket = pl.col("timestamp").dt.truncate("5m")
     return readings.group_by(bucket, "labels").agg(value).sort("timestamp", "labels")
 

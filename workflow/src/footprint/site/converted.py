@@ -17,6 +17,7 @@ from footprint import tables
 from footprint.errors import InputError
 from footprint.site import kwollect, pieces
 from footprint.site.reference import SAVE_NODE, cluster_of
+from footprint.summation import exact_sum
 
 INDEX = "index.parquet"
 SERIES: dict[str, Any] = {"metric": pl.String, "device": pl.String, "n_rows": pl.Int64}
@@ -175,7 +176,7 @@ def _set_aside(
         series.with_columns(reason=reason, example=example)
         .drop_nulls("reason")
         .group_by("reason")
-        .agg(pl.col("n_rows").sum(), pl.col("example").min())
+        .agg(exact_sum(pl.col("n_rows")), pl.col("example").min())
         .select(
             stage=pl.lit("power"),
             source=pl.lit(f"{path.parent.name}/{path.name}"),

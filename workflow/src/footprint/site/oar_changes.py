@@ -6,6 +6,7 @@ import polars as pl
 
 from footprint import tables
 from footprint.site.oar_rows import integer, nonzero
+from footprint.summation import exact_sum
 
 UTC = pl.Datetime("us", "UTC")
 FACTS = ("alive", "absent", "suspected", "dead", "maintenance", "dormant")
@@ -48,7 +49,7 @@ def node_states(changes: pl.DataFrame, *, today: pl.DataFrame) -> pl.DataFrame:
     facts = pl.concat([logged, always])
     opened = facts.select("node", "fact", at="start", n=pl.lit(1))
     closed = facts.drop_nulls("stop").select("node", "fact", at="stop", n=pl.lit(-1))
-    holds = {fact: pl.col("n").filter(pl.col("fact") == fact).sum() for fact in FACTS}
+    holds = {fact: exact_sum(pl.col("n").filter(pl.col("fact") == fact)) for fact in FACTS}
     state = pl.coalesce(
         pl.when("maintenance").then(pl.lit("maintenance")),
         pl.when("alive").then(pl.lit("alive")),

@@ -150,7 +150,9 @@ class Levels(dy.Schema):
     level = Key(description="`site`, `offset`, `queue`, `project`, `user` or `paper`")
     name = Key(description="Name at that level; users are pseudonyms")
     method = Key(description="`bmc`, or the estimator with its version")
-    n_jobs = Count(metadata={"unit": "jobs"}, description="Jobs that held a node of the study")
+    n_jobs = Count(
+        metadata={"unit": "jobs"}, description="Jobs that held a node of the study in its window"
+    )
     n_users = dy.Int64(nullable=True, min=0, description="People behind them")
     energy_kwh = Energy(description="Energy of the measured jobs; for `offset`, of the class")
     energy_low_kwh = Energy(

@@ -148,5 +148,7 @@ class PhaseEvaluation(dy.Schema):
     method = Key(description="`rules`, or `baseline`: the exit-state rule")
     truth = Key(description="True kind of the job")
     kind = Key(description="Kind found")
-    n_jobs = Count(metadata={"unit": "jobs"}, description="Jobs")
+    n_jobs = Count(
+        metadata={"unit": "jobs"}, description="Jobs that held a node of the study in its window"
+    )
     energy_kwh = dy.Float64(min=0, metadata={"unit": "kWh"}, description="Their energy")

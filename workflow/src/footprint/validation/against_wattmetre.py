@@ -20,6 +20,7 @@ from footprint.estimators.facts import HELD, Facts
 from footprint.integration import NOMINAL_PERIOD_S
 from footprint.intervals import Method
 from footprint.job_energy import WELL_COVERED_FRAC
+from footprint.summation import standard_deviation
 from footprint.units import H_PER_S, KWH_PER_J
 from footprint.validation.recordings import BMC, NODE, WATTMETRE, Recordings
 
@@ -262,7 +263,7 @@ def summary(runs: pl.DataFrame) -> pl.DataFrame:
             ratio_p50=ratio.median(),
             ratio_p05=ratio.quantile(0.05, "linear"),
             ratio_p95=ratio.quantile(0.95, "linear"),
-            ratio_sd=ratio.sort().std().round_sig_figs(9),
+            ratio_sd=standard_deviation(ratio).round_sig_figs(9),
             **of_application,
         )
         .sort("kind", "ratio_p50", "method", nulls_last=True)

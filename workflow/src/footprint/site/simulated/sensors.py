@@ -108,11 +108,11 @@ class Sensor:
         drawn = np.searchsorted(weights, rng.random(len(index)) * weights[-1], side="right")
         value_w = np.full(len(index), np.nan)
         zeros = drawn == kinds.index("not_positive")
-        value_w[zeros] = np.where(rng.random(zeros.sum()) < 0.85, 0.0, -1.0)
+        value_w[zeros] = np.where(rng.random(np.count_nonzero(zeros)) < 0.85, 0.0, -1.0)
         spikes = drawn == kinds.index("spike")
         worst_w = 1.2 * self._node.max_plausible_power_w
         absurd_w = np.array([*_SPIKES_W, np.rint(worst_w)])
-        value_w[spikes] = absurd_w[rng.integers(len(absurd_w), size=spikes.sum())]
+        value_w[spikes] = absurd_w[rng.integers(len(absurd_w), size=np.count_nonzero(spikes))]
         return Bad(index, value_w, drawn.astype(np.int64))
 
     def _readings_w(self, times_us: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -175,13 +175,14 @@ class Sensor:
         first, last = self._clock.between(start_s, end_s)
         copies = self._copies[first:last]
         kinds = self._bad.kind[_inside(self._bad.number, first, last)]
-        counted = {"missed": int((copies == 0).sum()), "duplicate": int((copies == 2).sum())}
-        counted |= {name: int((kinds == code).sum()) for code, name in enumerate(_BAD)}
+        n_missed, n_duplicate = (int(np.count_nonzero(copies == n)) for n in (0, 2))
+        counted = {"missed": n_missed, "duplicate": n_duplicate}
+        counted |= {name: int(np.count_nonzero(kinds == code)) for code, name in enumerate(_BAD)}
         stuck = [
             self._copies[max(start, first) : max(first, min(stop, last))]
             for start, stop in self._stuck
         ]
-        return counted | {"stuck": sum(int(spell.sum()) for spell in stuck)}
+        return counted | {"stuck": sum(int(np.sum(spell)) for spell in stuck)}
 
 
 def _some(rng: np.random.Generator, n: int, rate: float) -> NDArray[np.int64]:

@@ -66,7 +66,7 @@ class Timetable:
                 weight *= _BEFORE_DEADLINE if 0 <= ahead_days < 21 else 1.0
                 weight *= _AFTER_DEADLINE if -7 <= ahead_days < 0 else 1.0
             weights[hour] = weight
-        self._reached: NDArray[np.float64] = np.cumsum(weights) / weights.sum()
+        self._reached: NDArray[np.float64] = np.cumsum(weights) / np.sum(weights)
 
     def draw_s(self, rng: np.random.Generator) -> int:
         """One submission time."""
