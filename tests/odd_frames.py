@@ -250,7 +250,13 @@ def results_of(odd: Odd) -> Results:
     ratios = comparison.ratios(study.estimates.lazy(), jobs, job_nodes, hardware())
     runs, labelled = runs_of(study)
     of_phases = phase_ratios.ratios(
-        runs, levels=of_levels.lazy(), labelled=labelled, papers_wanted=odd.papers_wanted
+        runs,
+        levels=of_levels.lazy(),
+        labelled=labelled,
+        time=phase_ratios.time_of_runs(
+            runs.with_columns(job_ids=pl.concat_list("run_id")), job_nodes
+        ),
+        papers_wanted=odd.papers_wanted,
     )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))
     truth = study.job_energy.select("job_id", true_kwh=pl.col("energy_kwh") * error)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from test_roles import labels_frame
@@ -65,8 +65,18 @@ def with_phases(rows: list[Row], labelled: pl.LazyFrame) -> pl.LazyFrame:
 
 def found(rows: list[Row], labels: list[Row] | None = None, **options: Any) -> pl.DataFrame:
     labelled = labels_frame(*(labels or []))
-    asked = {"levels": levels_frame(), "labelled": labelled} | options
+    asked = {"levels": levels_frame(), "labelled": labelled, "time": time_frame(rows)} | options
     return ratios.ratios(with_phases(rows, labelled), **asked).collect()
+
+
+def time_frame(rows: list[Row], **measured_s: float) -> pl.LazyFrame:
+    """An hour of each run, measured where its energy is known or for the seconds of `run_{id}`."""
+    known = [(row["run_id"], 0.0 if row["energy_kwh"] is None else 3600.0) for row in rows]
+    return pl.LazyFrame(
+        [(run_id, 3600.0, measured_s.get(f"run_{run_id}", seconds)) for run_id, seconds in known],
+        {"run_id": pl.Int64(), "held_s": pl.Float64(), "measured_s": pl.Float64()},
+        orient="row",
+    )
 
 
 def of_paper(rows: list[Row], labels: list[Row] | None = None, **options: Any) -> Row:
@@ -153,6 +163,103 @@ class TestSums:
         rows = [*PAPER, run(11, "debug", 3.0, paper=None), run(12, "debug", 2.0, paper="small")]
         (row,) = found(rows, LABELS).filter(scope="project").iter_rows(named=True)
         assert (row["name"], row["development_kwh"], row["ratio"]) == ("q", 55.0, 5.5)
+
+
+class TestHalfMeasured:
+    """R of sides of which less than 90 % of the time was measured is null, with a reason."""
+
+    def ratio_of(self, **measured_s: float) -> tuple[float | None, str | None]:
+        row = of_paper(PAPER, LABELS, time=time_frame(PAPER, **measured_s))
+        return row["ratio"], row["ratio_reason"]
+
+    def test_ratio_of_whole_sides_has_no_reason(self) -> None:
+        row = of_paper(PAPER, LABELS)
+        assert (row["ratio"], row["ratio_reason"]) == (5.0, None)
+        assert (row["development_coverage_frac"], row["training_coverage_frac"]) == (1.0, 1.0)
+
+    def test_ratio_training_measured_for_half_of_its_time_is_null(self) -> None:
+        # runs 1 and 2 trained, an hour each; run 2 was not measured
+        assert self.ratio_of(run_2=0.0) == (None, "50 % of training measured")
+
+    def test_ratio_development_measured_for_less_than_nine_tenths_is_null(self) -> None:
+        # runs 4 to 8, an hour each: 4.4 of 5 hours
+        assert self.ratio_of(run_4=1440.0) == (None, "88 % of development measured")
+
+    def test_ratio_reason_names_both_sides(self) -> None:
+        reason = "88 % of development, 50 % of training measured"
+        assert self.ratio_of(run_2=0.0, run_4=1440.0) == (None, reason)
+
+    def test_ratio_of_sides_measured_for_exactly_nine_tenths_is_given(self) -> None:
+        assert self.ratio_of(run_2=2880.0, run_4=1800.0) == (5.0, None)
+        assert self.ratio_of(run_2=2876.0)[0] is None
+        # 89.9 % are not said to be 90 %
+        assert self.ratio_of(run_2=2876.0)[1] == "89 % of training measured"
+
+    def test_ratio_unmeasured_inference_and_unknown_runs_do_not_matter(self) -> None:
+        row = of_paper(PAPER, LABELS, time=time_frame(PAPER, run_3=0.0, run_9=0.0))
+        assert row["ratio"] == 5.0
+        # but with the unknown run as development, 5 of its 6 hours are measured
+        assert row["ratio_all_unknown"] is None
+
+    def test_ratio_runs_count_by_the_share_and_time_that_they_held(self) -> None:
+        short = time_frame(PAPER, run_2=0.0).with_columns(
+            held_s=pl.when(pl.col("run_id") == 2).then(300.0).otherwise("held_s")
+        )
+        row = of_paper(PAPER, LABELS, time=short)
+        assert row["training_coverage_frac"] == pytest.approx(3600 / 3900, rel=1e-12)
+        assert row["ratio"] == 5.0
+
+    def test_ratio_by_exit_states_needs_its_own_sides_measured(self) -> None:
+        said = pl.LazyFrame(
+            {"run_id": [1, 4, 5, 6], "phase": ["development", "training", "unknown", "development"]}
+        )
+        half = {"run_2": 0.0, "run_5": 0.0}  # of neither side by that rule
+        row = of_paper(PAPER, LABELS, baseline=said, time=time_frame(PAPER, **half))
+        assert row["baseline_ratio"] == pytest.approx(14.0 / 30.0, rel=1e-12)
+        for part in ({"run_4": 1800.0}, {"run_6": 1800.0}):
+            row = of_paper(PAPER, LABELS, baseline=said, time=time_frame(PAPER, **part))
+            assert row["baseline_ratio"] is None
+
+    def test_ratio_range_is_null_where_a_variant_rests_on_a_half_measured_side(self) -> None:
+        # run 9 is unknown and hardly measured; a variant makes it development: 5.1 of 6 hours
+        time = time_frame(PAPER, run_9=360.0)
+        varied = variants_frame((9, 1, "debug"), (4, 2, "unknown"))
+        row = of_paper(PAPER, LABELS, variants=varied, time=time)
+        assert (row["ratio"], row["ratio_low"], row["ratio_high"]) == (5.0, None, None)
+        row = of_paper(PAPER, LABELS, variants=variants_frame((4, 2, "unknown")), time=time)
+        assert (row["ratio_low"], row["ratio"], row["ratio_high"]) == (2.0, 5.0, 5.0)
+
+    def test_ratio_range_is_null_where_a_variant_has_only_unmeasured_development(self) -> None:
+        rows = [run(1, "training_run", 8.0), run(2, "unknown", None)]
+        varied = variants_frame((2, 1, "debug"))
+        row = of_paper(rows, LABELS[:1], variants=varied)
+        assert (row["ratio"], row["ratio_low"], row["ratio_high"]) == (0.0, None, None)
+
+    def test_ratio_without_training_says_so_however_little_was_measured(self) -> None:
+        row = of_paper(PAPER[3:], [{"run_id": 4, "role": "other"}], time=time_frame(PAPER, run_5=0))
+        assert (row["ratio"], row["ratio_reason"]) == (None, ratios.NO_TRAINING)
+
+    def test_ratio_training_that_held_nothing_known_is_null_with_a_reason(self) -> None:
+        rows = [run(1, "training_run", None), run(2, "debug", 1.0)]
+        nothing = pl.LazyFrame(
+            schema={"run_id": pl.Int64()} | dict.fromkeys(ratios.TIME, pl.Float64())
+        )
+        row = of_paper(rows, LABELS[:1], time=nothing)
+        assert (row["ratio"], row["ratio_reason"]) == (None, "training without measured energy")
+
+    def test_time_of_runs_is_share_times_time_over_jobs_and_nodes(self) -> None:
+        runs = pl.LazyFrame({"run_id": [1, 3], "job_ids": [[1, 2], [3]]})
+        job_nodes = pl.LazyFrame(
+            {
+                "job_id": [1, 1, 2, 3, 4],
+                "node": ["a-1", "a-2", "a-1", "a-1", "a-1"],
+                "share": [0.5, 1.0, 1.0, None, 1.0],
+                "duration_s": [100.0, 100.0, 40.0, 50.0, 70.0],
+                "coverage_frac": [0.5, None, 1.0, 1.0, 1.0],
+            }
+        )
+        found = ratios.time_of_runs(runs, job_nodes).collect()
+        assert found.rows() == [(1, 190.0, 65.0), (3, 0.0, 0.0)]
 
 
 class TestRanges:
@@ -248,6 +355,7 @@ KINDS_OR_NONE = st.sampled_from([None, *KINDS])
 ENERGIES = st.sampled_from([None, 0.0, 0.1, 0.3, 7.0])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(KINDS_OR_NONE, ENERGIES), min_size=1, max_size=12),
     st.sets(st.integers(0, 11), max_size=3),
@@ -266,8 +374,15 @@ def test_phases_part_the_energy_and_bounds_enclose_the_ratio(
     for row in tables.conform(tables.PhaseRatio, table).iter_rows(named=True):
         parts = [row[f"{phase}_kwh"] or 0.0 for phase in tables.PHASES]
         assert sum(parts) == pytest.approx(row["energy_kwh"] or 0.0, rel=1e-12)
+        assert (row["ratio"] is None) == (row["ratio_reason"] is not None)
         if row["ratio"] is None:
             assert (row["ratio_low"], row["ratio_high"]) == (None, None)
+            assert row["ratio_all_unknown"] is None
+            continue
+        for side in ratios.SIDES:
+            assert (row[f"{side}_coverage_frac"] or 1.0) >= ratios.LEAST_MEASURED_FRAC
+        if row["ratio_low"] is None:
+            assert row["ratio_high"] is None
             continue
         assert row["ratio_low"] <= row["ratio"]
         assert row["ratio_high"] is None or row["ratio_high"] >= row["ratio"]

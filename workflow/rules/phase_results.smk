@@ -16,6 +16,7 @@ rule compare_phases:
         evidence=rules.gather_evidence.output.evidence,
         labelled=rules.match_labels.output.labelled,
         levels=rules.build_levels.output.levels,
+        job_nodes=rules.gather_energy.output.job_nodes,
     output:
         ratio="<results>/phases/ratio.parquet",
     log:

@@ -20,7 +20,6 @@ from footprint.errors import InputError
 from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
 from footprint.intervals import Memory, Method
 from footprint.summation import by_group, by_run
-from footprint.units import Z95
 
 
 @dataclass(frozen=True)
