@@ -19,6 +19,7 @@ from footprint.phases import evidence, kinds, ratios, roles
 from footprint.shares import reserved_shares
 from footprint.site.simulated import SimulatedSite
 from footprint.tables import KINDS
+from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -380,7 +381,7 @@ def test_phases_part_the_energy_and_bounds_enclose_the_ratio(
             assert row["ratio_all_unknown"] is None
             continue
         for side in ratios.SIDES:
-            assert (row[f"{side}_coverage_frac"] or 1.0) >= ratios.LEAST_MEASURED_FRAC
+            assert (row[f"{side}_coverage_frac"] or 1.0) >= LEAST_MEASURED_FRAC
         if row["ratio_low"] is None:
             assert row["ratio_high"] is None
             continue

@@ -134,6 +134,8 @@ rule plot_paper_runs:
     """Runs of each paper over time, by phase, and the energy that they add up to."""
     input:
         runs=rules.classify_runs.output.runs,
+        jobs=rules.download_jobs.output.jobs,
+        ratio=rules.compare_phases.output.ratio,
         labelled=rules.match_labels.output.labelled,
         levels=rules.build_levels.output.levels,
     output:

@@ -221,7 +221,8 @@ def _development(ratio: pl.DataFrame) -> list[str]:
         noun = "papers" if len(papers) + len(others) > 1 else "paper"
         said.append(
             f"For {_these(len(papers), len(others))} {noun} of this study, development took "
-            f"**{many} times** the training of the reported model{_assumed(papers)}. Published: {PUBLISHED}."
+            f"**{many} times** the training of the reported model{_assumed(papers)}. "
+            f"Published: {PUBLISHED}."
         )
     if len(others):
         which = ", ".join(f"{r['name']} ({r['ratio_reason']})" for r in others.to_dicts())

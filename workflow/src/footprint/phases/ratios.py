@@ -12,6 +12,7 @@ from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS, Wanted
 from footprint.phases import roles
 from footprint.summation import known_sum, quotient, total
 from footprint.tables import KINDS, PHASES
+from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 DEFINITION = (
     "R = E_development / E_best_training: the measured energy of all runs of the paper or project "
@@ -19,12 +20,6 @@ DEFINITION = (
     "that of all runs that trained the reported model."
 )
 """Printed wherever a ratio is: development over training means nothing without it."""
-
-LEAST_MEASURED_FRAC = 0.9
-"""Part of the time of development, and of the reported training, that a ratio needs measured.
-
-A side of which a half was measured counts with half its energy, and R is wrong by a factor of two.
-"""
 
 NO_TRAINING = "no training known"
 """`ratio_reason` where no run is known to have trained the reported model."""
