@@ -225,6 +225,7 @@ def runs_of(study: Study) -> tuple[pl.LazyFrame, pl.LazyFrame]:
             *("started_at", "stopped_at", "duration_s"),
             pl.col("kind").cast(pl.Enum(tables.KINDS)),
             (pl.col("energy_kwh") * 0.1).alias("idle_kwh"),
+            job_ids=pl.concat_list("job_id"),
         )
         .lazy()
     )
@@ -250,7 +251,11 @@ def results_of(odd: Odd) -> Results:
     ratios = comparison.ratios(study.estimates.lazy(), jobs, job_nodes, hardware())
     runs, labelled = runs_of(study)
     of_phases = phase_ratios.ratios(
-        runs, levels=of_levels.lazy(), labelled=labelled, papers_wanted=odd.papers_wanted
+        runs,
+        levels=of_levels.lazy(),
+        labelled=labelled,
+        time=phase_ratios.time_of_runs(runs, job_nodes),
+        papers_wanted=odd.papers_wanted,
     )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))
     truth = study.job_energy.select("job_id", true_kwh=pl.col("energy_kwh") * error)
@@ -292,7 +297,12 @@ def drawn(made: Results) -> dict[str, Figure]:
     study, window = made.study, {"start": START, "end": START + timedelta(days=DAYS)}
     runs = made.runs.lazy()
     of_papers = paper_runs.of_papers(
-        runs.drop("paper"), runs.select("run_id", "paper"), levels=made.levels.lazy()
+        runs.drop("paper"),
+        runs.select("run_id", "paper"),
+        jobs=study.job_energy.lazy().with_columns(walltime_s=pl.lit(None, pl.Int64)),
+        ratio=made.phases.lazy(),
+        levels=made.levels.lazy(),
+        end=window["end"],
     )
     return {
         "energy_by_class": energy_by_class.plot(study.node_energy, site="nancy", **foot),

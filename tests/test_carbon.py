@@ -34,7 +34,14 @@ def energies(study: paper_frames.Study) -> carbon.Energies:
         job_nodes=study.job_nodes,
         node_energy=study.node_energy,
         papers=study.papers,
+        records=records_of(study.job_energy),
     )
+
+
+def records_of(job_energy: pl.DataFrame) -> pl.DataFrame:
+    """Times of the jobs as `tables.Jobs` has them."""
+    times = job_energy.select("job_id", "started_at", "stopped_at")
+    return times.with_columns(walltime_s=pl.lit(None, pl.Int64))
 
 
 def estimate(energies: carbon.Energies, *factors: dict[str, Any], **options: Any) -> pl.DataFrame:
@@ -110,12 +117,14 @@ def one_job(hours: float) -> carbon.Energies:
         levels | {"level": "offset", "name": "no_data", "energy_kwh": None},
     ]
     ends = {"energy_low_kwh": pl.Float64, "energy_high_kwh": pl.Float64}
+    job_energy = paper_frames.job_energy_frame(nodes, owners)
     return carbon.Energies(
         levels=pl.DataFrame(rows, infer_schema_length=None).cast(ends),  # type: ignore[arg-type]
-        job_energy=paper_frames.job_energy_frame(nodes, owners),
+        job_energy=job_energy,
         job_nodes=nodes,
         node_energy=node_energy,
         papers=pl.DataFrame(schema={"job_id": pl.Int64, "paper": pl.String}),
+        records=records_of(job_energy),
     )
 
 
@@ -142,6 +151,37 @@ def test_a_job_counts_by_its_own_hours_and_idle_hardware_by_the_day() -> None:
     idle = found.filter(pl.col("level") == "offset").row(0, named=True)
     assert idle["carbon_kg"] == pytest.approx(2 * day / 1000)
     assert idle["energy_frac"] == pytest.approx(23.5 / 24)
+
+
+@pytest.mark.parametrize(
+    ("walltime_s", "mean_g_per_kwh"),
+    [
+        (7200, (10 + 30) / 2),
+        (3600, 10.0),
+        # without a walltime it holds its node until the study is over, here 4 h
+        (None, (10 + 30 + 2 * 50) / 4),
+        (10**6, (10 + 30 + 2 * 50) / 4),
+    ],
+)
+def test_carbon_by_hours_job_without_an_end_ends_by_its_walltime(
+    walltime_s: int | None, mean_g_per_kwh: float
+) -> None:
+    energies = one_job(2.0)
+    running = energies.records.with_columns(
+        stopped_at=pl.lit(None, pl.Datetime("us", "UTC")),
+        walltime_s=pl.lit(walltime_s, pl.Int64),
+    )
+    values = [10.0, 30.0, *([50.0] * 22)]
+    steps = pl.DataFrame(
+        {"timestamp": [START + timedelta(hours=h) for h in range(24)], "g_per_kwh": values},
+        schema={"timestamp": pl.Datetime("us", "UTC"), "g_per_kwh": pl.Float64},
+    )
+    found = estimate(
+        carbon.Energies(**(vars(energies) | {"records": running})),
+        intensity=steps,
+        end=START + timedelta(hours=4),
+    )
+    assert kg(found, "site", "eco2mix") == pytest.approx(10 * mean_g_per_kwh / 1000, rel=1e-12)
 
 
 def test_hours_without_intensity_are_told() -> None:

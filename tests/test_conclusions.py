@@ -233,6 +233,26 @@ def test_the_sentence_of_an_appendix() -> None:
     assert "Label a paper's jobs" in text(levels=LEVELS[:5])
 
 
+HALF = {"ratio": None, "ratio_low": None, "ratio_high": None, "ratio_all_unknown": None}
+HALF |= {"ratio_reason": "48 % of training measured"}
+
+
+def test_ratio_of_a_half_measured_training_is_given_as_its_reason() -> None:
+    half = ratio("paper", "singing", **HALF)
+    said = text(ratios=[half])
+    assert "**No ratio is given** for singing (48 % of training measured): less than 90 %" in said
+    assert "| singing | 48 % of training measured | unknown | unknown | 30 of 40 | label |" in said
+    assert "of it (as labelled), a ratio is not given (48 % of training measured);" in said
+    assert "times as much" not in said
+    assert "No ratio is given" in brief(ratios=[half])
+    both = text(ratios=[half, ratio("paper", "speech", ratio=3.0)])
+    assert "For 1 of the 2 papers of this study, development took **3.0 times**" in both
+    assert "**No ratio is given** for singing" in both
+    of_project = text(ratios=[ratio("project", "q", **HALF)])
+    assert "No ratio is given: less than 90 %" in of_project
+    assert "is known to have trained" not in of_project
+
+
 def test_what_is_left_out_is_said() -> None:
     said = text()
     for word in ("Manufacturing", "Cooling", "Storage and networks", "Rebound"):

@@ -30,7 +30,7 @@ def end(days: int) -> datetime:
     return START + timedelta(days=days)
 
 
-def runs_frame(*rows: Run, basis: str = "label") -> pl.DataFrame:
+def runs_frame(*rows: Run, basis: str = "label", is_part: bool = False) -> pl.DataFrame:
     """Runs of papers: paper, first and last day since the start, phase, energy."""
     return pl.DataFrame(
         [
@@ -42,6 +42,7 @@ def runs_frame(*rows: Run, basis: str = "label") -> pl.DataFrame:
                 "phase": phase,
                 "role_basis": basis if phase == "training" else None,
                 "energy_kwh": energy_kwh,
+                "is_part": is_part,
             }
             for place, (paper, first, last, phase, energy_kwh) in enumerate(rows)
         ],
@@ -53,6 +54,7 @@ def runs_frame(*rows: Run, basis: str = "label") -> pl.DataFrame:
             "phase": pl.String,
             "role_basis": pl.String,
             "energy_kwh": pl.Float64,
+            "is_part": pl.Boolean,
         },
     )
 
@@ -253,10 +255,11 @@ class TestPaperRuns:
         runs = pl.LazyFrame(
             {
                 "run_id": [1, 2, 3, 4],
+                "job_ids": [[1, 11], [2], [3], [4]],
                 "project": ["p"] * 4,
                 "kind": ["debug", "debug", "debug", None],
                 "started_at": [START] * 4,
-                "stopped_at": [end(1)] * 4,
+                "stopped_at": [None, *([end(1)] * 3)],
                 "phase": ["development"] * 3 + [None],
                 "role_basis": pl.Series([None] * 4, dtype=pl.String),
                 "energy_kwh": [1.0, 2.0, 4.0, 8.0],
@@ -265,8 +268,33 @@ class TestPaperRuns:
         papers = pl.LazyFrame({"run_id": [1, 2, 4], "paper": ["shown", "hidden", "shown"]})
         rows = [("paper", "shown", "bmc"), ("project", "p", "bmc")]
         shown = pl.LazyFrame(rows, ["level", "name", "method"], orient="row")
-        found = paper_runs.of_papers(runs, papers, levels=shown, papers_wanted=["shown"])
+        # the first job of the run has ended, the second runs for at most an hour more
+        jobs = pl.LazyFrame(
+            {
+                "job_id": [1, 11, 2],
+                "started_at": [START, end(1), START],
+                "stopped_at": [end(1), None, end(1)],
+                "walltime_s": [None, 3600, None],
+            }
+        )
+        ratio = [{"scope": "paper", "name": "shown", "ratio_reason": "48 % of training measured"}]
+        found = paper_runs.of_papers(
+            runs,
+            papers,
+            jobs=jobs,
+            ratio=pl.LazyFrame(ratio),
+            levels=shown,
+            papers_wanted=["shown"],
+            end=end(2),
+        )
         assert found.select("paper", "run_id", "energy_kwh").rows() == [("shown", 1, 1.0)]
+        assert found["stopped_at"].to_list() == [end(1) + timedelta(hours=1)]
+        assert found["is_part"].to_list() == [True]
+
+    def test_title_half_measured_paper_has_no_part_of_training(self) -> None:
+        frame = runs_frame(*ONE, is_part=True)
+        figure = paper_runs.plot(frame, start=START, end=end(2), provenance=PROVENANCE)
+        assert title(figure) == "speech took 100 kWh in 5 runs"
 
 
 class TestEnergyOverTime:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import energy, gates, segments
+from footprint import energy, gates, job_energy, segments
 from footprint.conservation import ConservationError
 from footprint.energy import Gate
 from footprint.integration import PROBE_EVERY, Calibration
@@ -239,8 +239,8 @@ class TestHandComputed:
             calibration=Calibration(1.1, 7, slope_error=0.02, offset_error=3),
         )
         assert by_job(jobs)[1] == pytest.approx(0.5 * (1.1 * 200 + 7) * 100)
-        half = 1.96 * np.hypot(0.02 * 200 * 50, 3 * 50)
-        assert by_job(jobs, "calibration_j")[1] == pytest.approx(half)
+        assert by_job(jobs, "slope_error_j")[1] == pytest.approx(0.02 * 200 * 50)
+        assert by_job(jobs, "offset_error_j")[1] == pytest.approx(3 * 50)
 
     def test_a_full_container_holds_the_node_and_uses_nothing(self) -> None:
         jobs, _ = integrate(STEADY, pieces((1, 0, 100, 0.0), (2, 0, 100, 1.0)))
@@ -275,6 +275,38 @@ class TestHandComputed:
         _, classes = integrate(frame, pieces((1, DAY_S - 50, DAY_S + 70, 1.0)), days=(0, 2))
         job = classes.filter(pl.col("class") == "job").sort("day")
         assert job["duration_s"].to_list() == pytest.approx([50, 70])
+
+    @pytest.mark.parametrize("method", ["sum_of_samples", "inner_trapezoid"])
+    def test_edge_term_job_over_two_partitions_is_that_of_one(self, method: str) -> None:
+        times = np.arange(-10, 2 * DAY_S + 11, 5.0)
+        frame = samples(times, np.full(len(times), 200.0))
+        # jobs that start and stop inside, start or stop at the cut, and hold the node throughout
+        held = pieces(
+            (1, DAY_S - 600, DAY_S + 900, 0.25),
+            (2, DAY_S - 600, DAY_S, 0.25),
+            (3, DAY_S, DAY_S + 900, 0.25),
+            (4, 100, 2 * DAY_S - 100, 0.25),
+        )
+        at_ends = held.with_columns(opens=pl.col("job_id") != 2, closes=pl.col("job_id") != 3)
+        options = {"method": method, "calibration": Calibration(1.1, 7, 0.02, 3)}
+        whole, _ = integrate(frame, at_ends, days=(0, 2), **options)
+        days = [integrate(frame, at_ends, days=(day, day + 1), **options)[0] for day in (0, 1)]
+        parts = pl.concat(days).group_by("job_id").agg(pl.col(energy.JOB_SUMS).sum())
+        # a period of 5 s at 227 W and a quarter of the node, for both edges together
+        period_j = 0.25 * (1.1 * 200 + 7) * 5
+        expected = {1: period_j, 2: period_j / 2, 3: period_j / 2, 4: period_j}
+        near = {"rel": 0.02 if method == "inner_trapezoid" else 1e-12}
+        assert by_job(whole, "edge_j") == pytest.approx(expected, **near)
+        assert by_job(parts, "edge_j") == pytest.approx(expected, **near)
+        intervals = [
+            job_energy.job_nodes(
+                rows.with_columns(node=pl.lit("c-1")).lazy(),
+                pl.LazyFrame({"node": ["c-1"], "cluster": ["c"], "has_gpu": [False]}),
+                method=method,
+            ).collect()
+            for rows in (whole, pl.concat(days))
+        ]
+        assert_frame_equal(*intervals, rel_tol=1e-6)
 
     def test_a_lost_joule_is_noticed(self) -> None:
         held = pieces((1, 0, 100, 1.0))

@@ -7,10 +7,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footprint import gather, job_energy, tables
 from footprint.conservation import ConservationError
 from footprint.energy import JOB_SUMS
+from footprint.units import Z95
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)
@@ -124,7 +127,8 @@ class TestJobNodes:
                 "node": "a-1",
                 "spread_j2": (0.03 * KWH / 1.96) ** 2,
                 "quantisation_j": 0.04 * KWH,
-                "calibration_j": 0.12 * KWH,
+                "slope_error_j": 0.12 * KWH / Z95 * 0.6,
+                "offset_error_j": 0.12 * KWH / Z95 * 0.8,
             }
         ).row(0, named=True)
         assert row["sampling_kwh"] == pytest.approx(0.03)
@@ -143,6 +147,14 @@ class TestJobNodes:
         summed = per_node(dict(sums_of), method="sum_of_samples").row(0, named=True)
         assert inner["sampling_kwh"] == pytest.approx(0.06)
         assert summed["sampling_kwh"] == pytest.approx(1.96 * 0.06 / 6**0.5)
+
+    def test_calibration_errors_of_two_months_add_before_they_are_squared(self) -> None:
+        # by slope 0.02 + 0.01 = 0.03 kWh, by offset 0.01 + 0.03 = 0.04 kWh: 1.96 x 0.05 kWh
+        row = per_node(
+            {"job_id": 1, "node": "a-1", "slope_error_j": 0.02 * KWH, "offset_error_j": 0.01 * KWH},
+            {"job_id": 1, "node": "a-1", "slope_error_j": 0.01 * KWH, "offset_error_j": 0.03 * KWH},
+        ).row(0, named=True)
+        assert row["calibration_kwh"] == pytest.approx(Z95 * 0.05, rel=1e-12)
 
     def test_a_share_of_nothing_used_nothing_and_is_known(self) -> None:
         row = per_node(
@@ -189,6 +201,75 @@ class TestJobs:
         assert row["n_nodes"] == 2
         assert row["clusters"] == ["a"]
         assert row["flags"] == ["partly_measured", "shared_node"]
+
+    @pytest.mark.parametrize(
+        ("measured_h", "energies_wh"), [(1.0, 100.0), (0.5, 50.0), (0.1, 10.0)]
+    )
+    def test_mean_power_node_measured_for_part_of_the_time_counts_whole(
+        self, measured_h: float, energies_wh: float
+    ) -> None:
+        # two nodes at 100 W each, the second measured for a part of the hour: 200 W in each case
+        nodes = per_node(
+            {"job_id": 1, "node": "a-1", "energy_j": 0.1 * KWH},
+            {
+                "job_id": 1,
+                "node": "a-2",
+                "covered_s": 3600 * measured_h,
+                "share_covered_s": 3600 * measured_h,
+                "energy_j": energies_wh * 1e-3 * KWH,
+            },
+        )
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
+        assert row["mean_power_w"] == pytest.approx(200.0, rel=1e-12)
+
+    def test_mean_power_of_a_share_is_the_power_of_the_share(self) -> None:
+        # a quarter of a node at 400 W for half of the hour, half of it measured: 100 W
+        held = {"share_s": 900.0, "share_covered_s": 225.0, "covered_s": 900.0}
+        nodes = per_node({"job_id": 1, "node": "a-1", "energy_j": 100.0 * 900} | held)
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1")))[1]
+        assert row["mean_power_w"] == pytest.approx(100.0, rel=1e-12)
+
+    def test_mean_power_of_a_job_with_an_unmeasured_node_is_null(self) -> None:
+        nodes = per_node(
+            {"job_id": 1, "node": "a-1"}, {"job_id": 1, "node": "b-1", "unmeasured": True}
+        )
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "b-1")))[1]
+        assert row["energy_kwh"] == pytest.approx(1)
+        assert row["mean_power_w"] is None
+
+    def test_mean_power_of_a_node_without_share_is_nothing_measured_or_not(self) -> None:
+        nothing = {"share_s": 0.0, "share_covered_s": 0.0, "energy_j": 0.0}
+        for covered_s in (0.0, 3600.0):
+            nodes = per_node(
+                {"job_id": 1, "node": "a-1"},
+                {"job_id": 1, "node": "a-2", "covered_s": covered_s} | nothing,
+            )
+            row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
+            assert row["mean_power_w"] == pytest.approx(1000.0, rel=1e-12)
+
+    def test_mean_power_of_a_job_that_held_no_node_is_null(self) -> None:
+        row = whole(per_node({"job_id": 2, "node": "a-1"}), records({"job_id": 1}), allocations())
+        assert row[1]["mean_power_w"] is None
+
+    @given(
+        st.lists(st.tuples(st.floats(1.0, 3000.0), st.floats(0.01, 1.0)), min_size=1, max_size=2)
+    )
+    def test_mean_power_is_the_sum_of_steady_powers_however_long_they_were_measured(
+        self, of_nodes: list[tuple[float, float]]
+    ) -> None:
+        rows = [
+            {
+                "job_id": 1,
+                "node": f"a-{number}",
+                "covered_s": 3600 * part,
+                "share_covered_s": 3600 * part,
+                "energy_j": power_w * 3600 * part,
+            }
+            for number, (power_w, part) in enumerate(of_nodes, start=1)
+        ]
+        held = allocations(*((1, str(row["node"])) for row in rows))
+        row = whole(per_node(*rows), records({"job_id": 1}), held)[1]
+        assert row["mean_power_w"] == pytest.approx(sum(w for w, _ in of_nodes), rel=1e-9)
 
     def test_a_job_that_never_started_used_exactly_nothing(self) -> None:
         jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})

@@ -98,6 +98,23 @@ def test_a_level_sums_what_its_jobs_held() -> None:
     assert paper["n_jobs"] == 1
 
 
+def test_interval_of_two_clusters_has_their_calibrations_in_quadrature() -> None:
+    rows = built(
+        [
+            job_node(1, "gros-1", 10.0, calibration_kwh=1.0),
+            job_node(2, "gros-2", 20.0, calibration_kwh=2.0),
+            job_node(2, "graffiti-1", 40.0, calibration_kwh=4.0),
+        ],
+        [owner(1, "u-amy"), owner(2, "u-bob", "speech")],
+    )
+    site = row(rows, "site", "nancy")
+    # gros (1 + 2) kWh, graffiti 4 kWh: sqrt(3^2 + 4^2)
+    assert site["energy_high_kwh"] == pytest.approx(75.0, rel=1e-12)
+    assert site["energy_low_kwh"] == pytest.approx(65.0, rel=1e-12)
+    project = row(rows, "project", "speech")
+    assert project["energy_high_kwh"] == pytest.approx(60.0 + math.sqrt(20), rel=1e-12)
+
+
 def test_the_interval_of_a_sum() -> None:
     rows = built(
         [

@@ -41,7 +41,7 @@ def tabulated(made: Results) -> Iterator[ReaderTable]:
 
 def used(made: Results) -> Iterator[ReaderTable]:
     window = {"start": START, "end": START + timedelta(days=DAYS)}
-    jobs = made.study.job_energy.lazy()
+    jobs = made.study.job_energy.lazy().with_columns(walltime_s=pl.lit(None, pl.Int64))
     users = usage.table(jobs, **window, history=None, statistics=None, minimum_group=3)
     yield usage_tables.active_users_table(users, site="nancy")
     yield usage_tables.concentration_table(made.study.job_energy, made.runs)

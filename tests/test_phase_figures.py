@@ -20,7 +20,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from paper_frames import PROVENANCE
 from test_estimate_figures import panel, values
-from test_phase_tables import bare, ratio, ratio_frame
+from test_phase_tables import bare, half_measured, ratio, ratio_frame
 
 from footprint import tables
 from footprint.figures import energy_per_run, phases, style
@@ -166,6 +166,16 @@ class TestPhases:
         assert title(figure) == NOTHING_KNOWN
         assert "no training known" in words(figure)
         assert_legible(figure)
+
+    def test_ratio_of_a_half_measured_training_is_its_reason(self) -> None:
+        reason = "12 % of development, 48 % of training measured"
+        rows = half_measured("speech", ratio_reason=reason), half_measured("q", "project")
+        figure = drawn_phases(*rows)
+        assert title(figure).startswith("R is not given: too little of development or training")
+        assert {reason, "50 % of training measured"} < set(words(figure).split("\n"))
+        assert "R is not given where less than 90 %" in words(figure)
+        assert_legible(figure)
+        assert "R is not given" not in words(drawn_phases(ratio("speech"), bare("parsing")))
 
     def test_of_many_papers_the_largest_are_drawn(self, drawn: dict[str, Figure]) -> None:
         text = words(drawn["phases"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from test_roles import labels_frame
@@ -19,6 +19,7 @@ from footprint.phases import evidence, kinds, ratios, roles
 from footprint.shares import reserved_shares
 from footprint.site.simulated import SimulatedSite
 from footprint.tables import KINDS
+from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -65,8 +66,18 @@ def with_phases(rows: list[Row], labelled: pl.LazyFrame) -> pl.LazyFrame:
 
 def found(rows: list[Row], labels: list[Row] | None = None, **options: Any) -> pl.DataFrame:
     labelled = labels_frame(*(labels or []))
-    asked = {"levels": levels_frame(), "labelled": labelled} | options
+    asked = {"levels": levels_frame(), "labelled": labelled, "time": time_frame(rows)} | options
     return ratios.ratios(with_phases(rows, labelled), **asked).collect()
+
+
+def time_frame(rows: list[Row], **measured_s: float) -> pl.LazyFrame:
+    """An hour of each run, measured where its energy is known or for the seconds of `run_{id}`."""
+    known = [(row["run_id"], 0.0 if row["energy_kwh"] is None else 3600.0) for row in rows]
+    return pl.LazyFrame(
+        [(run_id, 3600.0, measured_s.get(f"run_{run_id}", seconds)) for run_id, seconds in known],
+        {"run_id": pl.Int64(), "held_s": pl.Float64(), "measured_s": pl.Float64()},
+        orient="row",
+    )
 
 
 def of_paper(rows: list[Row], labels: list[Row] | None = None, **options: Any) -> Row:
@@ -248,6 +259,7 @@ KINDS_OR_NONE = st.sampled_from([None, *KINDS])
 ENERGIES = st.sampled_from([None, 0.0, 0.1, 0.3, 7.0])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(KINDS_OR_NONE, ENERGIES), min_size=1, max_size=12),
     st.sets(st.integers(0, 11), max_size=3),
@@ -266,8 +278,15 @@ def test_phases_part_the_energy_and_bounds_enclose_the_ratio(
     for row in tables.conform(tables.PhaseRatio, table).iter_rows(named=True):
         parts = [row[f"{phase}_kwh"] or 0.0 for phase in tables.PHASES]
         assert sum(parts) == pytest.approx(row["energy_kwh"] or 0.0, rel=1e-12)
+        assert (row["ratio"] is None) == (row["ratio_reason"] is not None)
         if row["ratio"] is None:
             assert (row["ratio_low"], row["ratio_high"]) == (None, None)
+            assert row["ratio_all_unknown"] is None
+            continue
+        for side in ratios.SIDES:
+            assert (row[f"{side}_coverage_frac"] or 1.0) >= LEAST_MEASURED_FRAC
+        if row["ratio_low"] is None:
+            assert row["ratio_high"] is None
             continue
         assert row["ratio_low"] <= row["ratio"]
         assert row["ratio_high"] is None or row["ratio_high"] >= row["ratio"]

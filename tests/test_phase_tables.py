@@ -13,7 +13,7 @@ from test_estimate_tables import cell, headers
 from test_report_tables import Page, tex_rows, written
 
 from footprint import phase_tables, report_tables, tables
-from footprint.phases.ratios import DEFINITION
+from footprint.phases.ratios import DEFINITION, NO_TRAINING
 from footprint.report_tables import ReaderTable
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -26,14 +26,23 @@ def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     usual |= {"development_kwh": 50.0, "unknown_kwh": 20.0, "idle_kwh": 8.5, "ratio": 5.0}
     usual |= {"unmeasured_gpu_h": 0.0}
     usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
-    return usual | {"baseline_ratio": 0.7} | changes
+    usual |= {"development_coverage_frac": 1.0, "training_coverage_frac": 1.0}
+    return usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
 
 
 def bare(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     """A row without any reported training."""
     unknown = ("training_kwh", "inference_kwh", "ratio", "ratio_low", "ratio_high", "role_basis")
     nothing = dict.fromkeys((*unknown, "ratio_all_unknown", "baseline_ratio", "idle_kwh"))
-    return ratio(name, scope, **(nothing | {"n_labelled": 0} | changes))
+    nothing |= {"n_labelled": 0, "ratio_reason": NO_TRAINING, "training_coverage_frac": None}
+    return ratio(name, scope, **(nothing | changes))
+
+
+def half_measured(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row whose training was measured for half of its time."""
+    ratios = ("ratio", "ratio_low", "ratio_high", "ratio_all_unknown", "baseline_ratio")
+    half = {"ratio_reason": "50 % of training measured", "training_coverage_frac": 0.5}
+    return ratio(name, scope, **(dict.fromkeys(ratios) | half | changes))
 
 
 def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -82,12 +91,13 @@ class TestPhases:
             *("Energy (kWh)", "Training (kWh)", "Inference (kWh)", "Development (kWh)"),
             *("Unknown (kWh)", "Idle in holds (kWh)", "Not measured (GPU h)"),
             *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
+            "R not given",
         ]
         row = table.rows.row(by_predicate=pl.col("name") == "enhancement", named=True)
         values = [row[column.name] for column in table.columns]
         assert values[:4] == ["enhancement", 40, 3, "label"]
         assert values[4:11] == [81.0, 10.0, 1.0, 50.0, 20.0, 8.5, 70.0]
-        assert values[11:] == [5.0, 2.0, 6.0, 7.0, 0.7]
+        assert values[11:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
 
     def test_papers_before_projects_and_the_largest_first(
         self, made: dict[str, ReaderTable]
@@ -101,7 +111,15 @@ class TestPhases:
         (row,) = (row for row in page.rows if row[:1] == ["parsing"])
         unknown = report_tables.UNKNOWN
         assert row[3] == unknown
-        assert row[11:] == [unknown] * 5
+        assert row[11:] == [unknown] * 5 + [NO_TRAINING]
+
+    def test_ratio_of_a_half_measured_training_is_its_reason(self, tmp_path: Path) -> None:
+        table = phase_tables.phases_table(ratio_frame(half_measured("speech"), bare("parsing")))
+        for form, text in written(table, tmp_path).items():
+            said = text.replace("\\%", "%").replace("\\,", " ").replace("\n", " ")
+            assert form == "csv" or "speech (50 % of training measured)" in said, form
+        assert cell(table, "speech", "ratio_reason") == "50 % of training measured"
+        assert "parsing (" not in table.note
 
     def test_the_note_has_the_definition(self, made: dict[str, ReaderTable]) -> None:
         assert made["phases"].note.startswith(DEFINITION)

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from figure_checks import a_study_levels
 from paper_frames import PROVENANCE, START
+from test_carbon import records_of
 from test_conclusions import FACTORS, frame, ratio
 from test_study_tables import MAKING, hardware, power
 
@@ -35,6 +36,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "job_nodes": study.job_nodes,
         "node_energy": study.node_energy,
         "papers": study.papers,
+        "records": records_of(study.job_energy),
         "ratio": frame(tables.PhaseRatio, [ratio("paper", "enhancement-2025")]),
         "hardware": frame(tables.Hardware, [hardware("a-1", ["T4"]), hardware("b-1", [])]),
         "a": frame(tables.NodePower, [power("a-1", 100, 300)]),
@@ -47,7 +49,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def estimate(run: Run, inputs: dict[str, str], folder: Path, **options: Any) -> pl.DataFrame:
-    names = ("levels", "job_energy", "job_nodes", "node_energy", "papers")
+    names = ("levels", "job_energy", "job_nodes", "node_energy", "papers", "records")
     file = options.get("eco2mix")
     run(
         "estimate_carbon",

@@ -62,6 +62,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "runs": tables.conform(tables.Runs, runs),
         "labelled": tables.conform(tables.Labelled, labelled),
         "levels": levels,
+        "jobs": jobs.with_columns(walltime_s=pl.lit(None, pl.Int64)),
+        "ratio": pl.DataFrame(tables.PhaseRatio.create_empty()),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in frames}
     for name, frame in frames.items():
@@ -76,7 +78,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("plot_concentration", ["job_energy", "runs"], {}, "Half of the energy"),
         (
             "plot_paper_runs",
-            ["runs", "labelled", "levels"],
+            ["runs", "jobs", "ratio", "labelled", "levels"],
             DATES | {"papers": "all"},
             "enhancement-2025 took",
         ),

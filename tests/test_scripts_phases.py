@@ -46,7 +46,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     estimate(made)
     made.run(
         "compare_phases",
-        input=made.paths("runs", "evidence", "labelled", "levels"),
+        input=made.paths("runs", "evidence", "labelled", "levels")
+        | {"job_nodes": made.path("energy-job_nodes")},
         output=made.paths("ratio"),
         params={"thresholds": THRESHOLDS, "papers": "all"},
     )

@@ -85,13 +85,15 @@ RATIOS = [
         "ratio": ratio,
         "ratio_low": low,
         "ratio_high": high,
+        "ratio_reason": reason,
     }
-    for scope, name, ratio, low, high in [
-        ("project", "speech", 1.0, 1.0, 1.0),
-        ("paper", "singing", 22.74, 4.0, 25.0),
-        ("paper", "dancing", 3.0, 3.01, 2.99),
-        ("paper", "open", 3.0, 1.0, None),
-        ("paper", "unlabelled", None, None, None),
+    for scope, name, ratio, low, high, reason in [
+        ("project", "speech", 1.0, 1.0, 1.0, None),
+        ("paper", "singing", 22.74, 4.0, 25.0, None),
+        ("paper", "dancing", 3.0, 3.01, 2.99, None),
+        ("paper", "open", 3.0, 1.0, None, None),
+        ("paper", "unlabelled", None, None, None, None),
+        ("paper", "unmeasured", None, None, None, "48 % of training measured"),
     ]
 ]
 
@@ -100,11 +102,12 @@ def test_what_development_cost_stands_below_the_levels(results: Path) -> None:
     write(results, "phases/ratio.parquet", RATIOS)
     lines = summary.text(results, checked=False).splitlines()
     start = lines.index("development over training of the reported model (R)")
-    assert [line.split("R ")[1] for line in lines[start + 1 : start + 5]] == [
+    assert [line.split("R ")[1] for line in lines[start + 1 : start + 6]] == [
         "3.0; 30 of 40 runs labelled",
         "3.0 (1.0 to no end); 30 of 40 runs labelled",
         "22.7 (4.0 to 25.0); 30 of 40 runs labelled",
         "unknown; 30 of 40 runs labelled",
+        "not given (48 % of training measured); 30 of 40 runs labelled",
     ]
     assert "speech" not in "".join(lines[start:])
     write(results, "phases/ratio.parquet", RATIOS[:1])

@@ -80,15 +80,29 @@ def test_energies_of_the_nodes_go_before_those_of_devices() -> None:
         ("lyon", 1003): Measured(99.0, 5 * 3600),
     }
     found = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
-    assert (found.basis, found.ratio, found.total.nodes_kwh) == ("nodes", 3.0, 40.0)
+    assert (found.basis, found.total.nodes_kwh) == ("nodes", 40.0)
+    # 8 of 25 hours of development: a ratio of 30 to 10 kWh would count it for a third
+    assert (found.ratio, found.ratio_reason) == (None, "32 % of development measured")
     assert found.total.n_measured == 2  # the job of Lyon is another with the same number
     doubts = " ".join(report_forms.doubts(found))
     assert "Of 2 of 4 runs the study measured nothing" in doubts
     assert "measured the nodes in 50% of the time that was tracked" in doubts
     assert (
-        "took 40 kWh over 4 runs; training the reported model took 10 kWh of it, and the rest"
-        in (report_forms.sentence(found))
+        "took 40 kWh over 4 runs; training the reported model took 10 kWh of it, a ratio is not "
+        "given (32 % of development measured)." in report_forms.sentence(found)
     )
+    nodes[("nancy", 1002)] = Measured(30.0, 20 * 3600)
+    nodes[("nancy", 1003)] = Measured(6.0, 2.5 * 3600)
+    whole = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
+    assert (whole.ratio, whole.ratio_reason) == (pytest.approx(3.6), None)
+
+
+def test_ratio_devices_read_for_half_of_the_training_is_null() -> None:
+    half = run(1, 10, labels=labelled("training"), devices={"gpu": Energy(4.0 * 3.6e6, 0.5)})
+    found = told(half, *CAMPAIGN[1:4], paper="enhance_2025")
+    assert (found.basis, found.ratio) == ("devices", None)
+    assert found.ratio_reason == "50 % of training measured"
+    assert json.loads(report_forms.as_json(found))["ratio_reason"] == found.ratio_reason
 
 
 def test_runs_of_one_job_share_its_energy_by_their_time() -> None:

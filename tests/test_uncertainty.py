@@ -12,13 +12,13 @@ from footprint import uncertainty
 
 
 def job_nodes(*rows: tuple[int, str, float | None, float | None, float | None, float | None]):
-    """Rows of (job, node, calibration, quantisation, sampling, gap)."""
+    """Rows of (job, node, calibration, quantisation, sampling, gap); node `a-1` is of cluster a."""
     return pl.LazyFrame(
         rows,
         schema={"job_id": pl.Int64, "node": pl.String}
         | dict.fromkeys(uncertainty.PARTS, pl.Float64),
         orient="row",
-    )
+    ).with_columns(cluster=pl.col("node").str.head(1))
 
 
 def half_width(rows: pl.LazyFrame) -> float | None:
@@ -51,6 +51,27 @@ def test_jobs_of_a_group() -> None:
         assert half_width(rows) == 5.0
 
 
+def test_combine_calibrations_of_two_clusters_add_in_quadrature() -> None:
+    def calibrated(*of: tuple[int, str, float]) -> pl.LazyFrame:
+        return job_nodes(*((job, node, kwh, 0.0, 0.0, 0.0) for job, node, kwh in of))
+
+    # cluster a: 1 + 2 = 3 kWh over two jobs, cluster b: 4 kWh; sqrt(3^2 + 4^2), not 3 + 4
+    jobs = calibrated((1, "a-1", 1.0), (2, "a-2", 2.0), (2, "b-1", 4.0))
+    assert half_width(jobs) == pytest.approx(5.0, rel=1e-15)
+    # one job on both clusters: sqrt(2^2 + 4^2)
+    both = uncertainty.combine(jobs, by=["job_id"]).collect()
+    assert both["half_width_kwh"].to_list() == pytest.approx([1.0, math.sqrt(20)], rel=1e-15)
+
+
+def test_combine_group_without_name_keeps_its_width() -> None:
+    rows = job_nodes((1, "a-1", 3.0, 0.0, 4.0, 0.0), (2, "a-1", 1.0, 0.0, 0.0, 0.0))
+    named = rows.with_columns(
+        project=pl.when(pl.col("job_id") == 2).then(pl.lit("p")).otherwise(None)
+    )
+    found = uncertainty.combine(named, by=["project"]).collect()
+    assert found.rows() == [(None, 5.0), ("p", 1.0)]
+
+
 def test_what_is_systematic_and_what_is_random_meet_at_the_end() -> None:
     rows = job_nodes(
         (1, "a-1", 1.0, 1.0, 0.0, 0.0),
@@ -78,7 +99,9 @@ def test_unknown_energies_have_no_width() -> None:
 
 widths = st.floats(min_value=0, max_value=1e3)
 rows_of_jobs = st.lists(
-    st.tuples(st.integers(1, 4), st.sampled_from(["a-1", "a-2"]), widths, widths, widths, widths),
+    st.tuples(
+        st.integers(1, 4), st.sampled_from(["a-1", "a-2", "b-1"]), widths, widths, widths, widths
+    ),
     min_size=1,
     max_size=12,
     unique_by=lambda row: row[:2],

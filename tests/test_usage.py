@@ -83,7 +83,7 @@ def test_windows_that_are_known_in_part_are_marked() -> None:
 def test_a_study_of_eight_weeks_is_one_lower_bound() -> None:
     rows = jobs(*((user, at(2025, 3, 5), at(2025, 3, 6)) for user in ("ash", "elm", "oak")))
     found = usage.table(
-        rows.lazy().with_columns(command=pl.lit("secret")),
+        rows.lazy().with_columns(command=pl.lit("secret"), walltime_s=pl.lit(None, pl.Int64)),
         start=at(2025, 3, 3),
         end=at(2025, 4, 28),
         history=None,
@@ -96,6 +96,24 @@ def test_a_study_of_eight_weeks_is_one_lower_bound() -> None:
     assert (row["basis"], row["n_users"], row["is_partial"]) == ("jobs", 3, True)
     assert row["since"] == at(2024, 4, 28)
     assert row["known_frac"] == pytest.approx(56 / 365)
+
+
+@pytest.mark.parametrize(("walltime_h", "n_users"), [(24, 0), (366 * 24, 1), (None, 1)])
+def test_table_job_without_an_end_is_active_until_its_walltime(
+    walltime_h: int | None, n_users: int
+) -> None:
+    # it started 13 months before the study ends
+    rows = jobs(("ash", at(2024, 3, 28), None))
+    walltime_s = None if walltime_h is None else walltime_h * 3600
+    found = usage.table(
+        rows.lazy().with_columns(walltime_s=pl.lit(walltime_s, pl.Int64)),
+        start=at(2025, 3, 3),
+        end=at(2025, 4, 28),
+        history=None,
+        statistics=None,
+        minimum_group=0,
+    )
+    assert found["n_users"].to_list() == [n_users]
 
 
 def test_few_users_are_not_counted_out() -> None:

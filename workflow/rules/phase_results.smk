@@ -16,6 +16,7 @@ rule compare_phases:
         evidence=rules.gather_evidence.output.evidence,
         labelled=rules.match_labels.output.labelled,
         levels=rules.build_levels.output.levels,
+        job_nodes=rules.gather_energy.output.job_nodes,
     output:
         ratio="<results>/phases/ratio.parquet",
     log:
@@ -133,6 +134,8 @@ rule plot_paper_runs:
     """Runs of each paper over time, by phase, and the energy that they add up to."""
     input:
         runs=rules.classify_runs.output.runs,
+        jobs=rules.download_jobs.output.jobs,
+        ratio=rules.compare_phases.output.ratio,
         labelled=rules.match_labels.output.labelled,
         levels=rules.build_levels.output.levels,
     output:

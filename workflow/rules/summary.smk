@@ -17,6 +17,7 @@ rule estimate_carbon:
         job_nodes=rules.gather_energy.output.job_nodes,
         node_energy=rules.gather_energy.output.nodes,
         papers=rules.match_labels.output.papers,
+        records=rules.download_jobs.output.jobs,
         eco2mix=STUDY.config["carbon"]["eco2mix"] or [],
     output:
         carbon="<results>/carbon.parquet",

@@ -16,6 +16,7 @@ rows = ratios.ratios(
     runs,
     levels=levels,
     labelled=labelled,
+    time=ratios.time_of_runs(runs, pl.scan_parquet(snakemake.input.job_nodes)),
     variants=kinds.variants(evidence, kinds.Thresholds.from_config(snakemake.params.thresholds)),
     baseline=baseline.kinds(evidence),
     papers_wanted=snakemake.params.papers,

@@ -7,7 +7,7 @@ from footprint.tables.carbon import Carbon
 
 logs.to_file(snakemake.log[0])
 
-names = ("levels", "job_energy", "job_nodes", "node_energy", "papers")
+names = ("levels", "job_energy", "job_nodes", "node_energy", "papers", "records")
 energies = carbon.Energies(**{name: pl.read_parquet(snakemake.input[name]) for name in names})
 start, end = windows.window(snakemake.params.start, snakemake.params.end)
 settings = snakemake.params.carbon

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from footprint import eco2mix
+from footprint.gates import held_until
 from footprint.levels import METHOD, NO_PROJECT, NO_QUEUE, OTHERS, SMALL_GROUPS
 from footprint.summation import known_sum, quotient, total
 from footprint.tables import OFFSET_CLASSES
@@ -31,7 +32,7 @@ _KEY = ["level", "name"]
 class Energies:
     """The tables that carbon is computed from: `tables.Levels`, and what they were made of.
 
-    `papers` has `job_id`, `paper`.
+    `papers` has `job_id`, `paper`; `records` are `tables.Jobs`, for the times of jobs.
     """
 
     levels: pl.DataFrame
@@ -39,6 +40,7 @@ class Energies:
     job_nodes: pl.DataFrame
     node_energy: pl.DataFrame
     papers: pl.DataFrame
+    records: pl.DataFrame
 
 
 def estimate(
@@ -63,8 +65,9 @@ def estimate(
         start: First moment of the study.
         end: The moment at which it is over.
         intensity: What `eco2mix.read` returns; None: no row by the jobs' own hours. The energy of a
-            job is spread evenly over the time from its start to its end, that of a node's class
-            over the day.
+            job is spread evenly over the time from its start to its end, inside the study; a job
+            without an end holds its nodes until its walltime (`gates.held_until`). The energy of a
+            node's class is spread over the day.
         embodied: `kg_per_gpu_node`, `kg_per_cpu_node`, `lifetime_y`: making a node counts by the
             part of its life that it was held, or stood idle. None: no such row.
     """
@@ -164,12 +167,14 @@ def _by_hours(
 ) -> pl.DataFrame:
     """Mean intensity of each level, weighted by energy, and the part of the energy it is of."""
     kwh = pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0)
-    jobs = energies.job_energy.select(
-        "job_id",
-        kwh.alias("kwh"),
-        pl.col("started_at").clip(start, end),
-        pl.col("stopped_at").fill_null(end).clip(start, end),
-    ).drop_nulls(["kwh", "started_at"])
+    times = energies.records.select(
+        "job_id", pl.col("started_at").clip(start, end), held_until(end).clip(start, end)
+    )
+    jobs = (
+        energies.job_energy.select("job_id", kwh.alias("kwh"))
+        .join(times, on="job_id")
+        .drop_nulls(["kwh", "started_at"])
+    )
     of_jobs = members.join(eco2mix.mean_over(jobs, intensity), on="job_id")
     midnight = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     days = (

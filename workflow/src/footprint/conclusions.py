@@ -16,12 +16,13 @@ from footprint import carbon as carbon_of
 from footprint import rejected_rows
 from footprint.figures import style
 from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
-from footprint.phases.ratios import DEFINITION
+from footprint.phases.ratios import DEFINITION, NO_TRAINING
 from footprint.summation import total
 from footprint.tables import OFFSET_CLASSES
 from footprint.units import H_PER_S
 
 Row = Mapping[str, Any]
+TOO_LITTLE = "less than 90 % of the time of development or of the reported training was measured"
 PUBLISHED = "3 to 256 over four projects (Douwes, Magron and Serizel, arXiv 2610.01619)"
 
 
@@ -209,20 +210,29 @@ def _development(ratio: pl.DataFrame) -> list[str]:
     order = pl.col("scope").cast(pl.Enum(["paper", "project"]))
     rows = ratio.sort(order, "name")
     known = rows.filter(pl.col("ratio").is_not_null())
-    if known.is_empty():
+    if known.is_empty() and (rows["ratio_reason"].fill_null(NO_TRAINING) == NO_TRAINING).all():
         return [head, "No ratio is known: no run is known to have trained a reported model."]
     papers = known.filter(pl.col("scope") == "paper")
+    others = rows.filter(
+        pl.col("scope") == "paper", pl.col("ratio").is_null(), pl.col("ratio_reason") != NO_TRAINING
+    )
     said = []
     if len(papers):
         low, high = papers["ratio"].min(), papers["ratio"].max()
         assert isinstance(low, float)
         assert isinstance(high, float)
         many = _span(_times(low), _times(high))
-        noun = "papers" if len(papers) > 1 else "paper"
+        noun = "papers" if len(papers) + len(others) > 1 else "paper"
         said.append(
-            f"For the {len(papers)} {noun} of this study, development took **{many} times** "
-            f"the training of the reported model{_assumed(papers)}. Published: {PUBLISHED}."
+            f"For {_these(len(papers), len(others))} {noun} of this study, development took "
+            f"**{many} times** the training of the reported model{_assumed(papers)}. "
+            f"Published: {PUBLISHED}."
         )
+    if len(others):
+        which = ", ".join(f"{r['name']} ({r['ratio_reason']})" for r in others.to_dicts())
+        said.append(f"**No ratio is given** for {which}: {TOO_LITTLE}.")
+    elif known.is_empty():
+        said.append(f"No ratio is given: {TOO_LITTLE}.")
     said.append(
         f"{DEFINITION} The range is over the thresholds of the rules × 0.5, 1 and 2; *all unknown* "
         "counts runs of unknown kind as development; *assumed* takes the largest training for the "
@@ -235,6 +245,11 @@ def _development(ratio: pl.DataFrame) -> list[str]:
         *(_ratio_line(row) for row in rows.iter_rows(named=True)),
     ]
     return [head, *said, "\n".join(table)]
+
+
+def _these(n: int, n_others: int) -> str:
+    """Papers with a ratio, and among how many where some have none for want of measurement."""
+    return f"{n} of the {n + n_others}" if n_others else f"the {n}"
 
 
 def _assumed(papers: pl.DataFrame) -> str:
@@ -257,7 +272,7 @@ def _ratio_line(row: Row) -> str:
     name = row["name"] if row["scope"] == "paper" else f"project {row['name']}"
     cells = [
         name,
-        _times(row["ratio"]),
+        (row["ratio_reason"] or "unknown") if row["ratio"] is None else _times(row["ratio"]),
         spread,
         _times(row["ratio_all_unknown"]),
         f"{style.count(row['n_labelled'])} of {style.count(row['n_runs'])}",
@@ -374,6 +389,8 @@ def _sentence(row: Row, phases: Row | None, carbon: pl.DataFrame, *, pue: float)
         )
         if phases["ratio"] is not None:
             said += f", and the rest of its development {_times(phases['ratio'])} times as much"
+        elif phases["ratio_reason"] is not None:
+            said += f", a ratio is not given ({phases['ratio_reason']})"
     cooled = "" if pue == 1 else f", at PUE {pue:g}"
     for convention, words in {"direct": "of fuel burnt", "life_cycle": "by life cycle"}.items():
         ends = carbon_of.bounds(carbon, level="paper", name=row["name"], convention=convention)

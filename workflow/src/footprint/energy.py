@@ -20,7 +20,6 @@ from footprint.errors import InputError
 from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
 from footprint.intervals import Memory, Method
 from footprint.summation import by_group, by_run
-from footprint.units import Z95
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,8 @@ JOB_SUMS = (
     "probe_w",
     "probe_w2",
     "quantisation_j",
-    "calibration_j",
+    "slope_error_j",
+    "offset_error_j",
     "edge_j",
 )
 
@@ -229,8 +229,10 @@ def sum_jobs(
     """Sums of `JOB_SUMS` over the pieces of each job on each node.
 
     Energy counts from the snapped bounds, time from the real ones. `edge_j` is what the method's
-    handling of the bounds may miss, in energy: a period at the mean power for the methods that do
-    not interpolate.
+    handling of the bounds may miss, in energy: half a period at the mean power for each real start
+    and end of a piece, for the methods that do not interpolate. `slope_error_j` and
+    `offset_error_j` are standard uncertainties of the energy by the calibration's slope and offset;
+    each is the same error in every month, so that months add up linearly (JCGM 100:2008, 5.2.2).
 
     Args:
         pieces: Pieces, clipped to the partition.
@@ -280,8 +282,8 @@ def sum_jobs(
             covered_s=covered,
             repeated_frac=pl.col("probe_repeats") / pl.col("n_probes"),
         ),
-        calibration_j=Z95
-        * ((raw_j * line.slope_error).pow(2) + (covered * line.offset_error).pow(2)).sqrt(),
+        slope_error_j=raw_j * line.slope_error,
+        offset_error_j=covered * line.offset_error,
     ).select("job_id", "node", *JOB_SUMS)
 
 

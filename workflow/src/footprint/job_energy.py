@@ -68,6 +68,7 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         "inner_trapezoid": pl.col("edge_j"),
     }.get(method, pl.lit(0.0))
     sampling_j = ((Z95**2) * pl.col("spread_j2") + edge_j.pow(2)).sqrt()
+    calibration_j = Z95 * (pl.col("slope_error_j").pow(2) + pl.col("offset_error_j").pow(2)).sqrt()
     complete = pl.col("missing_s") == 0
     rows = held.select(
         "job_id",
@@ -89,7 +90,7 @@ def job_nodes(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.Laz
         sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
         gap_kwh=pl.when(complete).then(0.0).otherwise(Z95 * spread_w * pl.col("missing_s"))
         * KWH_PER_J,
-        calibration_kwh=pl.when(measured).then(pl.col("calibration_j") * KWH_PER_J),
+        calibration_kwh=pl.when(measured).then(calibration_j * KWH_PER_J),
     )
     half = pl.sum_horizontal(pl.col(part).pow(2) for part in PARTS).sqrt()
     centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
@@ -136,7 +137,8 @@ def jobs(
     """Energy of each job (`tables.JobEnergy`), but for the pseudonym of its user.
 
     A job that never started, or lasted no second, used exactly nothing. A job with a node of which
-    nothing is known has neither imputed energy nor interval.
+    nothing is known has neither imputed energy nor interval. `mean_power_w` is the sum of the mean
+    powers of its nodes, each over the time that the node was measured.
 
     Args:
         per_node: Result of `job_nodes`.
@@ -160,7 +162,7 @@ def jobs(
             imputed_kwh=pl.when(pl.col("imputed_kwh").is_not_null().all()).then(
                 total(pl.col("imputed_kwh"))
             ),
-            measured_s=pl.col("covered_s").max(),
+            mean_power_w=_power_of_nodes_w(),
             is_shared=(pl.col("share") < 1 - 1e-9).any(),
         )
     )
@@ -189,11 +191,22 @@ def jobs(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
-            mean_power_w=quotient(pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("measured_s")),
             flags=flags(start=start, end=end),
         )
         .sort("job_id")
     )
+
+
+def _power_of_nodes_w() -> pl.Expr:
+    """Mean power (W) of a job: the sum over its nodes of energy / time measured on the node.
+
+    Nodes measured for different times count alike, since the job held all of them. Null where a
+    node of which the job held a share has no measurement: the sum over the other nodes would be the
+    power of a part of the job.
+    """
+    energy_j, measured_s = pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("covered_s")
+    of_node = pl.when(pl.col("energy_kwh") == 0).then(0.0).otherwise(quotient(energy_j, measured_s))
+    return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
 
 
 def used_nothing(*, start: datetime, end: datetime) -> pl.Expr:

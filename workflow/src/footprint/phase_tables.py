@@ -6,7 +6,7 @@ import polars as pl
 
 from footprint.job_count import COUNTED
 from footprint.levels import HEADINGS
-from footprint.phases.ratios import DEFINITION, SCOPES
+from footprint.phases.ratios import DEFINITION, NO_TRAINING, SCOPES
 from footprint.report_tables import Column, ReaderTable
 from footprint.summation import exact_sum, quotient, total
 from footprint.tables import KINDS
@@ -73,7 +73,9 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             "says. Reported: whether labels name the training of the reported model, or the "
             "largest training is assumed to be it; inference is never assumed. Idle in holds: the "
             "time at idle power inside holds and sessions, which is part of the phases. What was "
-            "not measured is in no energy and in no ratio. docs/phases.md has the rules."
+            "not measured is in no energy and in no ratio; R is not given where less than 90 % of "
+            "the time of either side was measured"
+            f"{_not_given(rows)}. docs/phases.md has the rules."
         ),
         rows=rows,
         columns=[
@@ -96,8 +98,19 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
                 Column(name=name, header=text, unit="×", decimals=2, printed=name not in BESIDE)
                 for name, text in bounds.items()
             ),
+            Column(name="ratio_reason", header="R not given", printed=False),
         ],
     )
+
+
+def _not_given(rows: pl.DataFrame) -> str:
+    """The rows without R whose training is known, each with its reason, as the end of a sentence.
+
+    A printed page has no width for the reasons.
+    """
+    reasons = rows.filter(pl.col("ratio_reason") != NO_TRAINING).select("name", "ratio_reason")
+    said = [f"{name} ({reason})" for name, reason in reasons.iter_rows()]
+    return f": {', '.join(said)}" if said else ""
 
 
 def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:

@@ -77,8 +77,16 @@ def snap(pieces: pl.DataFrame, times_us: pl.Series) -> pl.DataFrame:
 
 
 def clip(pieces: pl.DataFrame, partition: Partition) -> pl.DataFrame:
-    """Bounds inside the partition; what was snapped past its other end has no length."""
-    clipped = pieces.with_columns(pl.col(BOUNDS).clip(partition.start_us, partition.end_us))
+    """Pieces clipped to the partition; an interval snapped beyond its other end is empty.
+
+    `opens` and `closes` stay true only where the job itself starts or stops inside the partition: a
+    piece that is cut at the end of a month has one edge in each month, not two.
+    """
+    clipped = pieces.with_columns(
+        pl.col(BOUNDS).clip(partition.start_us, partition.end_us),
+        opens=pl.col("opens") & (pl.col("held_from_us") >= partition.start_us),
+        closes=pl.col("closes") & (pl.col("held_to_us") <= partition.end_us),
+    )
     return clipped.with_columns(to_us=pl.max_horizontal("from_us", "to_us"))
 
 

@@ -56,12 +56,19 @@ def _ratios(ratio: pl.DataFrame) -> list[str]:
     """R of each paper with its range over the thresholds; nothing where there are no papers."""
     papers = ratio.filter(pl.col("scope") == "paper").sort("name")
     lines = [
-        f"  {row['name'][:33]:<34}R {_number(row['ratio'])}{_range(row)}; "
+        f"  {row['name'][:33]:<34}R {_ratio(row)}{_range(row)}; "
         f"{row['n_labelled']} of {row['n_runs']} runs labelled"
         for row in papers.iter_rows(named=True)
     ]
     head = "development over training of the reported model (R)"
     return ["", head, *lines] if lines else []
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    """R, or why there is none."""
+    if row["ratio"] is None and row["ratio_reason"] is not None:
+        return f"not given ({row['ratio_reason']})"
+    return _number(row["ratio"])
 
 
 def _range(row: dict[str, Any]) -> str:

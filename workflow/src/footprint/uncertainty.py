@@ -3,18 +3,20 @@
 Every row of `job_nodes` carries four half widths, and they do not add up alike:
 
 - *calibration*: the sensor of a cluster reads a few per cent low or high, on all its nodes and for
-  all jobs alike. It is systematic: half widths add linearly, over nodes and over jobs.
+  all jobs alike. Within a cluster it is systematic: half widths add linearly, over nodes and over
+  jobs. Each cluster has a calibration of its own, measured apart from the others, so that the sums
+  of different clusters add in quadrature.
 - *quantisation*: a sensor that reads in steps can be off by half a step for as long as the load is
   steady. The nodes of one job run the same work at the same time, so within a job half widths add
   linearly; other jobs sit elsewhere on the steps, so over jobs they add in quadrature.
 - *sampling* (the power between two samples) and *gap* (the imputed energy): random, in quadrature
   over nodes and over jobs.
 
-With c, q, s and g these half widths, of job j on node n, that of a group of jobs is::
+With c, q, s and g these half widths, of job j on node n of cluster k, that of a group of jobs is::
 
-    sqrt( (sum_jn c)^2 + sum_j [ (sum_n q)^2 + sum_n (s^2 + g^2) ] )
+    sqrt( sum_k (sum_jn in k c)^2 + sum_j [ (sum_n q)^2 + sum_n (s^2 + g^2) ] )
 
-since what is systematic and what is random do not depend on each other. For one job on one node it
+since systematic and random errors do not depend on each other. For one job on one node it
 is the square root of the sum of the four squares (JCGM 100:2008, sections 5.1 and 5.2).
 """
 
@@ -33,7 +35,7 @@ def combine(job_nodes: pl.LazyFrame, *, by: Sequence[str]) -> pl.LazyFrame:
     """Half width of the 95 % interval of the energy of each group of jobs.
 
     Args:
-        job_nodes: `job_id`, the columns of `by`, and the half widths `calibration_kwh`,
+        job_nodes: `job_id`, `cluster`, the columns of `by`, and the half widths `calibration_kwh`,
             `quantisation_kwh`, `sampling_kwh` and `gap_kwh` (kWh; null where there is nothing to
             have an error: the energy that it belongs to is unknown, and not part of the group's).
         by: Columns that make a group: `["job_id"]` for jobs, `["project"]` for projects.
@@ -45,19 +47,24 @@ def combine(job_nodes: pl.LazyFrame, *, by: Sequence[str]) -> pl.LazyFrame:
     calibration, quantisation, sampling, gap = (pl.col(part).fill_null(0.0) for part in PARTS)
     known = pl.any_horizontal(pl.col(part).is_not_null() for part in PARTS)
     random = total(quantisation).pow(2) + total(sampling.pow(2) + gap.pow(2))
-    return (
+    of_jobs = (
         job_nodes.group_by(list(dict.fromkeys([*by, "job_id"])))
-        .agg(
-            total(calibration).alias("systematic_kwh"),
-            random.alias("random_kwh2"),
-            known.any().alias("known"),
-        )
+        .agg(random.alias("random_kwh2"), known.any().alias("known"))
         .group_by(by)
-        .agg(total(pl.col("systematic_kwh")), total(pl.col("random_kwh2")), pl.col("known").any())
+        .agg(total(pl.col("random_kwh2")), pl.col("known").any())
+    )
+    of_clusters = (
+        job_nodes.group_by(list(dict.fromkeys([*by, "cluster"])))
+        .agg(total(calibration).pow(2).alias("systematic_kwh2"))
+        .group_by(by)
+        .agg(total(pl.col("systematic_kwh2")))
+    )
+    return (
+        of_jobs.join(of_clusters, on=by, nulls_equal=True)
         .select(
             *by,
             pl.when("known")
-            .then((pl.col("systematic_kwh").pow(2) + pl.col("random_kwh2")).sqrt())
+            .then((pl.col("systematic_kwh2") + pl.col("random_kwh2")).sqrt())
             .alias("half_width_kwh"),
         )
         .sort(by)

@@ -19,6 +19,7 @@ import polars as pl
 
 from footprint import tables
 from footprint.errors import InputError
+from footprint.gates import held_until
 from footprint.site import files, oar
 from footprint.summation import exact_sum
 from footprint.tables.usage import ActiveUsers
@@ -50,7 +51,8 @@ def table(
     """Active users by all that is known of them (`tables.usage.ActiveUsers`).
 
     Args:
-        jobs: `tables.Jobs` of the study; used when there is neither history nor statistics.
+        jobs: `tables.Jobs` of the study; used when there is neither history nor statistics. A job
+            without an end is active until its walltime, as in `gates.held_until`.
         start: Start of the study, from which on its jobs are known.
         end: End of the study.
         history: File or folder of jobs over a longer time (`read_history`).
@@ -69,7 +71,8 @@ def table(
         parts.append(read_statistics(statistics))
     if not parts:
         whole = pl.DataFrame({"since": [start], "until": [end]}, schema=_SPAN)
-        parts.append(count(jobs.select(COLUMNS).collect(), known=whole, every=every, basis="jobs"))
+        held = jobs.select("user", "started_at", held_until(end))
+        parts.append(count(held.collect(), known=whole, every=every, basis="jobs"))
     rows: pl.DataFrame = tables.conform(
         ActiveUsers, conceal(pl.concat(parts), minimum_group=minimum_group)
     )

@@ -14,6 +14,12 @@ KINDS = (
 ROLES = ("reported", "other")
 PHASES = ("training", "inference", "development", "unknown")
 
+LEAST_MEASURED_FRAC = 0.9
+"""Part of the time of development, and of the reported training, that a ratio needs measured.
+
+A side of which a half was measured counts with half its energy, and R is wrong by a factor of two.
+"""
+
 STATEMENTS = ("paper", "kind", "role", "phase")
 """What a label may say of a job."""
 

@@ -19,8 +19,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from footprint.figures import style, time_axis
 from footprint.figures.phases import NAMES
+from footprint.gates import held_until
 from footprint.levels import OTHERS, SMALL_GROUPS, Wanted
 from footprint.phases import ratios
+from footprint.phases.ratios import NO_TRAINING
 from footprint.summation import known_sum, total
 
 MOST_PAPERS = 6
@@ -56,7 +58,10 @@ def of_papers(
     runs: pl.LazyFrame,
     papers: pl.LazyFrame,
     *,
+    jobs: pl.LazyFrame,
+    ratio: pl.LazyFrame,
     levels: pl.LazyFrame,
+    end: datetime,
     papers_wanted: Wanted = "all",
 ) -> pl.DataFrame:
     """Runs of the papers that the levels show, with the name of the paper.
@@ -64,27 +69,45 @@ def of_papers(
     Args:
         runs: `tables.Runs`.
         papers: `run_id`, `paper`, as in `roles.of_runs`.
+        jobs: `tables.Jobs`: a run without an end lasts until the last of its jobs must end.
+        ratio: `tables.PhaseRatio` of the same papers.
+        end: Moment at which the study is over.
         levels: `tables.Levels`.
         papers_wanted: `levels.papers` of the configuration.
 
     Returns:
         `paper` (the row of the levels: small groups are one), `run_id`, `started_at`,
-        `stopped_at`, `phase`, `role_basis`, `energy_kwh`, sorted by paper, start and run.
+        `stopped_at`, `phase`, `role_basis`, `energy_kwh`, `is_part` (whether too little of the
+        paper's development or training was measured for a ratio), sorted by paper, start and run.
     """
+    ends = (
+        runs.filter(pl.col("stopped_at").is_null())
+        .select("run_id", job_id="job_ids")
+        .explode("job_id", empty_as_null=False, keep_nulls=False)
+        .join(jobs.filter(pl.col("started_at").is_not_null()), on="job_id")
+        .group_by("run_id")
+        .agg(ends_at=held_until(end).max())
+    )
+    of_paper = ratio.filter(pl.col("scope") == "paper").select(
+        paper="name", is_part=pl.col("ratio_reason").fill_null(NO_TRAINING) != NO_TRAINING
+    )
     known = runs.join(papers.select("run_id", "paper"), on="run_id", how="left")
     shown = ratios.members(known, levels=levels, papers_wanted=papers_wanted)
     return (
         shown.filter(pl.col("scope") == "paper")
         .select("run_id", paper="name")
         .join(runs, on="run_id")
+        .join(ends, on="run_id", how="left")
+        .join(of_paper, on="paper", how="left")
         .select(
             "paper",
             "run_id",
             "started_at",
-            "stopped_at",
+            pl.coalesce("stopped_at", "ends_at"),
             pl.col("phase").cast(pl.String),
             pl.col("role_basis").cast(pl.String),
             "energy_kwh",
+            pl.col("is_part").fill_null(False),
         )
         .sort("paper", "started_at", "run_id")
         .collect()
@@ -130,13 +153,15 @@ def message(runs: pl.DataFrame) -> str:
             pl.len().alias("n_runs"),
             known_sum(energy.filter(phase == "training")).alias("training_kwh"),
             (pl.col("role_basis").filter(phase == "training") == "assumed").any().alias("guess"),
+            pl.col("is_part").any(),
         )
         .filter(energy > 0)
         .sort("energy_kwh", "paper", descending=[True, False])
     )
     if papers.is_empty():
         return "No energy of a paper's runs was measured"
-    trained = papers.filter(pl.col("training_kwh").is_not_null())
+    # a part of the energy says as much of the training as R does, and needs as much measured
+    trained = papers.filter(pl.col("training_kwh").is_not_null(), ~pl.col("is_part"))
     # what rests on labels comes before what rests on an assumption
     assumed = bool(trained["guess"].all())
     trained = trained.filter(pl.col("guess") == assumed)

@@ -12,11 +12,14 @@ from matplotlib.patches import Patch
 
 from footprint.figures import style
 from footprint.levels import HEADINGS, is_named
-from footprint.phases.ratios import DEFINITION, SCOPES
+from footprint.phases.ratios import DEFINITION, NO_TRAINING, SCOPES
 
 MOST_ROWS = 8
 """Of a scope: those with most energy; the rest is counted in a line of its own."""
 ROW_MM = 6.0
+MOST_NOTES = 3
+"""Below the panels; one more needs the room of a line."""
+LINE_MM = 5.0
 
 NAMES: Mapping[str, str] = {
     "training": "training of the reported model",
@@ -34,6 +37,8 @@ COLUMNS: Mapping[str, float] = {
 """Right edge of each column of numbers, as a part of the panel."""
 
 SAME = "the same"
+
+NOT_GIVEN = "R is not given where less than 90 % of the time of either side was measured."
 
 Row = dict[str, Any]
 
@@ -65,6 +70,9 @@ def message(ratio: pl.DataFrame) -> str:
         return "No energy of a paper or project was measured"
     known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
+        why = ratio.filter(is_named())["ratio_reason"]
+        if (why != NO_TRAINING).any():
+            return "R is not given: too little of development or training was measured"
         return "No measured run is known to have trained a reported model"
     basis = "label" if (known["role_basis"] == "label").any() else "assumed"
     own = known.filter(pl.col("role_basis") == basis)
@@ -95,9 +103,11 @@ def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
         provenance: The foot line.
     """
     lines = _lines(ratio)
+    notes = _notes(lines)
+    more = len(notes) > MOST_NOTES
     drawn = style.figure(
         width_mm=style.TEXT_MM,
-        height_mm=50 + ROW_MM * max(len(lines), 3),
+        height_mm=50 + ROW_MM * max(len(lines), 3) + (LINE_MM if more else 0),
         title=message(ratio),
         provenance=provenance,
     )
@@ -106,7 +116,7 @@ def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
         return drawn
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["bars", "numbers"], ["note", "note"]],
-        height_ratios=[1, max(len(lines), 3), 1.6],
+        height_ratios=[1, max(len(lines), 3), 2.2 if more else 1.6],
         width_ratios=[1, 1.05],
     )
     bars, numbers = panels["bars"], panels["numbers"]
@@ -116,7 +126,7 @@ def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
             _bar(bars, place, line)
             _numbers(numbers, place, line)
     _axes(bars, numbers, lines)
-    _note(drawn, panels["note"], lines)
+    style.note(drawn, panels["note"], notes, letter_pt=3.5)
     return drawn
 
 
@@ -160,7 +170,7 @@ def _numbers(axes: Axes, place: int, row: Row) -> None:
     text = style.energy(row["energy_kwh"]) + ("†" if part else "")
     _text(axes, place, "energy", text, style.ACCENT if part else style.INK)
     if row["ratio"] is None:
-        _text(axes, place, "range", "no training known", style.GREY)
+        _text(axes, place, "exit states", row["ratio_reason"] or NO_TRAINING, style.GREY)
         return
     assumed = row["role_basis"] == "assumed"
     _text(axes, place, "R", times(row["ratio"]) + ("*" if assumed else ""), bold=True)
@@ -200,11 +210,13 @@ def _axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
         _text(numbers, 0, column, column, style.GREY)
 
 
-def _note(figure: Figure, axes: Axes, lines: list[Row]) -> None:
-    """The definition of the ratio, and what the marks beside numbers say."""
+def _notes(lines: list[Row]) -> list[str]:
+    """The definition of the ratio, why there is none, and what the marks beside numbers say."""
     said = [DEFINITION]
     if any(line.get("role_basis") == "assumed" for line in lines):
         said.append("* No label says which training that was: the largest is assumed to be it.")
+    if any((line.get("ratio_reason") or NO_TRAINING) != NO_TRAINING for line in lines):
+        said.append(NOT_GIVEN)
     if any(line.get("unmeasured_gpu_h") for line in lines):
         said.append("† Runs without any measurement are left out; the table has their GPU hours.")
-    style.note(figure, axes, said, letter_pt=3.5)
+    return said

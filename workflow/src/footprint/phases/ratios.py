@@ -12,6 +12,7 @@ from footprint.levels import METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS, Wanted
 from footprint.phases import roles
 from footprint.summation import exact_sum, known_sum, quotient, total
 from footprint.tables import KINDS, PHASES
+from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 DEFINITION = (
     "R = E_development / E_best_training: the measured energy of all runs of the paper or project "
@@ -19,6 +20,9 @@ DEFINITION = (
     "that of all runs that trained the reported model."
 )
 """Printed wherever a ratio is: development over training means nothing without it."""
+
+NO_TRAINING = "no training known"
+"""`ratio_reason` where no run is known to have trained the reported model."""
 
 SCOPES = ("paper", "project")
 HOLDS = ("idle_hold", "interactive")
@@ -33,6 +37,7 @@ def ratios(
     *,
     levels: pl.LazyFrame,
     labelled: pl.LazyFrame,
+    time: pl.LazyFrame,
     variants: pl.LazyFrame | None = None,
     baseline: pl.LazyFrame | None = None,
     papers_wanted: Wanted = "all",
@@ -43,10 +48,16 @@ def ratios(
     from it is null as well. Training and inference are null where no run is known to be it: some
     run trained the model, but nobody says which.
 
+    A ratio is null where less than `LEAST_MEASURED_FRAC` of the time (share x time held) of either
+    of its sides was measured; `ratio_reason` is not null where `ratio` is null. The same holds for
+    `ratio_all_unknown`, for `baseline_ratio` (by its own phases), and for the range, which is null
+    where it would include such a ratio.
+
     Args:
         runs: `tables.Runs`, and `paper`, as labels have it.
         levels: `tables.Levels` of the same jobs: who has a row there has one here.
         labelled: `run_id`, `kind`, `role`, `phase`, as `roles.assign` had them.
+        time: Result of `time_of_runs`.
         variants: `run_id`, `variant`, `kind` by other thresholds; those of the runs of `members`
             are enough. What labels say does not vary, what is assumed is assumed anew in each
             variant. None: no range.
@@ -59,7 +70,12 @@ def ratios(
         `unmeasured_gpu_h` are the GPU hours of runs without any measured energy.
     """
     shown = members(runs, levels=levels, papers_wanted=papers_wanted).collect().lazy()
-    rows = shown.join(runs, on="run_id").select(
+    time = time.collect().lazy()
+    rows = (
+        shown.join(runs, on="run_id")
+        .join(time, on="run_id", how="left")
+        .with_columns(pl.col(TIME).fill_null(0.0))
+    ).select(
         "run_id",
         *_KEY,
         pl.col("kind").cast(_KIND),
@@ -68,16 +84,80 @@ def ratios(
         "energy_kwh",
         "idle_kwh",
         "gpu_hours",
+        *TIME,
     )
     development, training = pl.col("development_kwh"), pl.col("training_kwh")
+    both = _is_measured("development_coverage_frac") & _is_measured("training_coverage_frac")
+    widest = both & _is_measured("with_unknown_coverage_frac")
+    all_unknown = quotient(development + pl.col("unknown_kwh"), training)
     found = _sums(rows).with_columns(
-        quotient(development, training).alias("ratio"),
-        quotient(development + pl.col("unknown_kwh"), training).alias("ratio_all_unknown"),
+        ratio=pl.when(both).then(quotient(development, training)),
+        ratio_all_unknown=pl.when(widest).then(all_unknown),
     )
+    found = found.with_columns(
+        ratio_reason=pl.when(pl.col("ratio").is_null()).then(_reason())
+    ).drop("with_unknown_coverage_frac")
     return (
-        found.join(_ranges(found, runs, shown, labelled, variants), on=_KEY, how="left")
+        found.join(_ranges(found, runs, shown, labelled, time, variants), on=_KEY, how="left")
         .join(_by_baseline(rows, baseline), on=_KEY, how="left")
         .sort(_KEY)
+    )
+
+
+TIME = ("held_s", "measured_s")
+
+
+def time_of_runs(runs: pl.LazyFrame, job_nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """Time that the jobs of each run held, and the part of it that was measured.
+
+    Args:
+        runs: `run_id`, `job_ids`.
+        job_nodes: `tables.JobNodeEnergy`.
+
+    Returns:
+        `run_id`, `held_s` (share x time, in node seconds), `measured_s`.
+    """
+    held_s = pl.col("share").fill_null(0.0) * pl.col("duration_s")
+    jobs = runs.select("run_id", job_id="job_ids").explode(
+        "job_id", empty_as_null=False, keep_nulls=False
+    )
+    return (
+        jobs.join(job_nodes, on="job_id")
+        .select("run_id", held_s=held_s, measured_s=held_s * pl.col("coverage_frac").fill_null(0.0))
+        .group_by("run_id")
+        .agg(total(pl.col(TIME)))
+        .sort("run_id")
+    )
+
+
+def _coverage(counts: pl.Expr) -> pl.Expr:
+    """Measured part of the time of the runs that count; null where they held nothing."""
+    held_s, measured_s = (total(pl.col(name).filter(counts)) for name in TIME)
+    return quotient(measured_s, held_s)
+
+
+def _is_measured(coverage: str) -> pl.Expr:
+    """Whether a ratio may rest on a side; one that held nothing has nothing unmeasured."""
+    return (pl.col(coverage) >= LEAST_MEASURED_FRAC * (1 - 1e-9)).fill_null(True)
+
+
+def _reason() -> pl.Expr:
+    """Why a group has no ratio; percentages are rounded down."""
+    sides = {name: f"{name}_coverage_frac" for name in ("development", "training")}
+    percent = {name: (100 * pl.col(of) + 1e-9).floor().cast(pl.Int64) for name, of in sides.items()}
+    development, training = (~_is_measured(of) for of in sides.values())
+    return (
+        pl.when(pl.col("role_basis").is_null())
+        .then(pl.lit(NO_TRAINING))
+        .when(development & training)
+        .then(pl.format("{} % of development, {} % of training measured", *percent.values()))
+        .when(training)
+        .then(pl.format("{} % of training measured", percent["training"]))
+        .when(development)
+        .then(pl.format("{} % of development measured", percent["development"]))
+        .when(pl.col("development_kwh").is_null())
+        .then(pl.lit("development not measured"))
+        .otherwise(pl.lit("training without measured energy"))
     )
 
 
@@ -146,6 +226,11 @@ def _sums(rows: pl.LazyFrame) -> pl.LazyFrame:
         ),
         known_sum(pl.col("idle_kwh").filter(pl.col("kind").is_in(HOLDS))).alias("idle_kwh"),
         total(pl.col("gpu_hours").filter(energy.is_null())).alias("unmeasured_gpu_h"),
+        *(
+            _coverage(phase == name).alias(f"{name}_coverage_frac")
+            for name in ("development", "training")
+        ),
+        _coverage(phase.is_in(["development", "unknown"])).alias("with_unknown_coverage_frac"),
     )
 
 
@@ -159,12 +244,31 @@ def _by_baseline(rows: pl.LazyFrame, baseline: pl.LazyFrame | None) -> pl.LazyFr
     return (
         rows.join(baseline.select("run_id", baseline_phase="phase"), on="run_id")
         .group_by(_KEY)
-        .agg(
-            quotient(
-                total(energy.filter(phase == "development")),
-                total(energy.filter(phase == "training")),
-            ).alias("baseline_ratio")
+        .agg(_side_sums(phase, energy))
+        .select(*_KEY, pl.when(_both_measured()).then(_RATIO).alias("baseline_ratio"))
+    )
+
+
+SIDES = ("development", "training")
+_RATIO = quotient(pl.col("development"), pl.col("training"))
+
+
+def _side_sums(phase: pl.Expr, energy: pl.Expr) -> list[pl.Expr]:
+    """Energy of each side of a ratio by its name, and `{side}_{held_s,measured_s}`."""
+    return [
+        total(pl.col(of).filter(phase == side) if of else energy.filter(phase == side)).alias(
+            f"{side}_{of}" if of else side
         )
+        for side in SIDES
+        for of in (None, *TIME)
+    ]
+
+
+def _both_measured() -> pl.Expr:
+    """Whether enough of both sides of `_side_sums` was measured for a ratio."""
+    return pl.all_horizontal(
+        pl.col(f"{side}_measured_s") >= LEAST_MEASURED_FRAC * (1 - 1e-9) * pl.col(f"{side}_held_s")
+        for side in SIDES
     )
 
 
@@ -173,20 +277,25 @@ def _ranges(
     runs: pl.LazyFrame,
     shown: pl.LazyFrame,
     labelled: pl.LazyFrame,
+    time: pl.LazyFrame,
     variants: pl.LazyFrame | None,
 ) -> pl.LazyFrame:
-    """Least and largest ratio of each group that has one, over the variants and as it is."""
+    """Least and largest ratio of each group that has one, over the variants and as it is.
+
+    Null where too little of a side was measured in one of the variants.
+    """
     if variants is None:
         none = pl.lit(None, pl.Float64)
         return found.select(*_KEY, none.alias("ratio_low"), none.alias("ratio_high"))
     ratio = pl.col("ratio")
     return (
         found.filter(ratio.is_not_null())
-        .join(_varied(runs, shown, labelled, variants), on=_KEY, how="left")
+        .join(_varied(runs, shown, labelled, time, variants), on=_KEY, how="left")
+        .with_columns(pl.col("is_open", "is_part").fill_null(False))
         .select(
             *_KEY,
-            pl.min_horizontal("ratio", "low").alias("ratio_low"),
-            pl.when(pl.col("is_open").fill_null(False))
+            pl.when(~pl.col("is_part")).then(pl.min_horizontal("ratio", "low")).alias("ratio_low"),
+            pl.when(pl.col("is_open") | pl.col("is_part"))
             .then(None)
             .otherwise(pl.max_horizontal("ratio", "high"))
             .alias("ratio_high"),
@@ -195,9 +304,17 @@ def _ranges(
 
 
 def _varied(
-    runs: pl.LazyFrame, shown: pl.LazyFrame, labelled: pl.LazyFrame, variants: pl.LazyFrame
+    runs: pl.LazyFrame,
+    shown: pl.LazyFrame,
+    labelled: pl.LazyFrame,
+    time: pl.LazyFrame,
+    variants: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    """`low`, `high` and `is_open` (some variant has no ratio) over variants that change a kind.
+    """Range of the ratio over the variants that change a kind.
+
+    Returns:
+        `low`, `high`, `is_open` (some variant has no training), `is_part` (some variant has a side
+        of which too little was measured).
 
     Most runs keep their kind whatever the thresholds, and need no row a variant: they are summed
     once. The rest, and the trainings that may be assumed to be the reported one, are decided again.
@@ -223,28 +340,28 @@ def _varied(
         .with_columns(pl.coalesce("varied_kind", "kind").alias("kind")),
         over=["variant"],
     ).select("run_id", "variant", "phase", "energy_kwh")
-    phase, energy = pl.col("phase"), pl.col("energy_kwh")
-    sums = [total(energy.filter(phase == name)).alias(name) for name in ("development", "training")]
+    sums = _side_sums(pl.col("phase"), pl.col("energy_kwh"))
+    names = [expression.meta.output_name() for expression in sums]
     steadily = (
         shown.join(moving, on="run_id", how="anti")
         .join(runs.select("run_id", pl.col("phase").cast(_PHASE), "energy_kwh"), on="run_id")
+        .join(time, on="run_id", how="left")
         .group_by(_KEY)
         .agg(sums)
     )
-    both = [
-        (pl.col(name) + pl.col(f"{name}_steady").fill_null(0.0)).alias(name)
-        for name in ("development", "training")
-    ]
     return (
         shown.join(decided, on="run_id")
+        .join(time, on="run_id", how="left")
         .group_by([*_KEY, "variant"])
         .agg(sums)
         .join(steadily, on=_KEY, how="left", suffix="_steady")
-        .select(*_KEY, ratio=quotient(*both))
+        .with_columns(pl.col(name) + pl.col(f"{name}_steady").fill_null(0.0) for name in names)
+        .select(*_KEY, ratio=_RATIO, is_whole=_both_measured())
         .group_by(_KEY)
         .agg(
             pl.col("ratio").min().alias("low"),
             pl.col("ratio").max().alias("high"),
             pl.col("ratio").is_null().any().alias("is_open"),
+            (~pl.col("is_whole")).any().alias("is_part"),
         )
     )

@@ -120,7 +120,11 @@ class JobEnergy(dy.Schema):
         description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
     )
     energy_high_kwh = Energy(description="Upper end of the same interval")
-    mean_power_w = Watts(nullable=True, description="energy_kwh over the time it was measured")
+    mean_power_w = Watts(
+        nullable=True,
+        description="Mean power of the job while measured: the sum over its nodes of energy over "
+        "measured time; null: a node that it held was not measured",
+    )
     flags = dy.List(dy.String(), description="What a reader should know, as in `still_running`")
 
 

@@ -122,7 +122,18 @@ class PhaseRatio(dy.Schema):
     unmeasured_gpu_h = dy.Float64(
         min=0, metadata={"unit": "h"}, description="GPU hours of runs without any measured energy"
     )
-    ratio = dy.Float64(nullable=True, description="development_kwh / training_kwh")
+    development_coverage_frac = Fraction(
+        description="Measured share x time over held share x time of development"
+    )
+    training_coverage_frac = Fraction(description="The same of the reported model's training")
+    ratio = dy.Float64(
+        nullable=True,
+        description="development_kwh / training_kwh; null: see ratio_reason",
+    )
+    ratio_reason = Text(
+        description="Why the ratio is null: no training is known, or less than 90 % of the time of "
+        "a side was measured"
+    )
     ratio_low = dy.Float64(nullable=True, description="Least of it over thresholds x 0.5, 1, 2")
     ratio_high = dy.Float64(nullable=True, description="Largest of it over the same")
     ratio_all_unknown = dy.Float64(

@@ -7,6 +7,7 @@ that these jobs held. Energies of the two kinds are never added.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from footprint.errors import InputError
 from footprint.tracker import ledger, reading
 from footprint.tracker.reading import COMPONENTS, Run
+from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 PHASES = ("training", "inference", "development", "not labelled")
 J_PER_KWH = 3.6e6
@@ -96,10 +98,28 @@ class Report:
 
     @property
     def ratio(self) -> float | None:
-        """Development over training; null where one of them is not known."""
+        """Development over training; null where one of them is not known, or `ratio_reason`."""
         energies = {line.phase: self._energy(line) for line in self.lines}
         training, rest = energies.get("training"), energies.get("development")
-        return rest / training if training and rest is not None else None
+        if self.ratio_reason is not None or not training or rest is None:
+            return None
+        return rest / training
+
+    @property
+    def ratio_reason(self) -> str | None:
+        """Sides of the ratio of which less than 90 % of the time was measured, as in the study."""
+        parts = {line.phase: self._measured_frac(line) for line in self.lines}
+        said = [
+            f"{math.floor(100 * part + 1e-9)} % of {phase}"
+            for phase, part in parts.items()
+            if phase in ("development", "training")
+            and part is not None
+            and part < LEAST_MEASURED_FRAC * (1 - 1e-9)
+        ]
+        return f"{', '.join(said)} measured" if said else None
+
+    def _measured_frac(self, line: Line) -> float | None:
+        return line.nodes_frac if self.basis == "nodes" else line.covered_frac
 
     def _energy(self, line: Line) -> float | None:
         return line.nodes_kwh if self.basis == "nodes" else line.energy_kwh

@@ -104,6 +104,7 @@ def as_json(report: Report) -> str:
             "phases": [_fields(line) for line in report.lines],
             "total": _fields(report.total),
             "ratio": report.ratio,
+            "ratio_reason": report.ratio_reason,
             "absent": dict(report.absent),
             "faults": [str(fault) for fault in report.faults],
             "sentence": sentence(report),
@@ -154,6 +155,8 @@ def sentence(report: Report) -> str:
         said += f"; training the reported model took {_kwh(own)} kWh of it"
     if report.ratio is not None:
         said += f", and the rest of its development {report.ratio:.3g} times as much"
+    elif report.ratio_reason is not None and own is not None:
+        said += f", a ratio is not given ({report.ratio_reason})"
     return f"{said}. Energy is {basis(report)}; recorded with footprint {__version__}."
 
 
