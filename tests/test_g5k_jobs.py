@@ -57,17 +57,21 @@ class Oar:
     Attributes:
         jobs: All jobs.
         more: How many more `total` says than there are; the links follow it.
+        overdue: Jobs that run and are not listed by date.
         before: Called with the number of a request before it is answered.
     """
 
     def __init__(self, *items: dict[str, Any], more: int = 0) -> None:
         self.jobs = list(items)
         self.more = more
+        self.overdue: list[dict[str, Any]] = []
         self.before: Callable[[int], None] = lambda _: None
         self.n = 0
 
     def __call__(self, path: str, query: dict[str, str]) -> Any:
         assert path in (DETAILS, COUNT)
+        if "state" in query:
+            return self.running(query)
         if path == DETAILS:
             self.n += 1
             self.before(self.n)
@@ -87,6 +91,12 @@ class Oar:
             "items": chosen[offset : offset + limit],
             "links": [{"rel": "self", "href": ""}, *follows],
         }
+
+    def running(self, query: dict[str, str]) -> Any:
+        chosen = [job for job in self.jobs + self.overdue if job["state"] == query["state"]]
+        first = int(query["offset"])
+        items = chosen[first : first + int(query["limit"])]
+        return {"total": len(chosen), "offset": first, "items": items, "links": []}
 
 
 class Newest:

@@ -52,7 +52,7 @@ def reasons(set_aside: pl.DataFrame) -> dict[str, tuple[int, str]]:
 
 
 def n_asked(api: Api, path: str) -> int:
-    return sum(each == path for each, _ in api.asked)
+    return sum(each == path and "from" in query for each, query in api.asked)
 
 
 def damaged(page: Any, **changes: Any) -> Any:
@@ -85,7 +85,11 @@ def test_damaged_list_is_requested_again_and_the_jobs_are_right(
     truth = listed(api, tmp_path / "truth")
 
     def fault(path: str, query: dict[str, str], time: int) -> Any:
-        return DAMAGE[kind](whole(path, query)) if path == DETAILS and time < 4 else None
+        return (
+            DAMAGE[kind](whole(path, query))
+            if path == DETAILS and "from" in query and time < 4
+            else None
+        )
 
     api.forget()
     api.answer = faulty(whole, fault)
@@ -106,7 +110,11 @@ def test_damaged_list_is_never_kept_as_final(api: Api, tmp_path: Path, kind: str
     broken = [True]
 
     def fault(path: str, query: dict[str, str], _: int) -> Any:
-        return DAMAGE[kind](whole(path, query)) if path == DETAILS and broken[0] else None
+        return (
+            DAMAGE[kind](whole(path, query))
+            if path == DETAILS and "from" in query and broken[0]
+            else None
+        )
 
     api.answer = faulty(whole, fault)
     refused = kind in ("empty", "no items")
@@ -117,7 +125,7 @@ def test_damaged_list_is_never_kept_as_final(api: Api, tmp_path: Path, kind: str
         answered(api, tmp_path / "study")
     kept = [*(tmp_path / "study").rglob("requests/*/*.json")]
     records = [json.loads(path.read_text()) for path in kept]
-    assert [each["final"] for each in records if "details" in each["request"]] == [False]
+    assert [each["final"] for each in records if "details.json?from" in each["request"]] == [False]
     broken[0] = False
     found = answered(api, tmp_path / "study")
     assert found.records.sort("job_id").equals(truth.sort("job_id"))
@@ -139,7 +147,7 @@ def test_jobs_damaged_by_turns_are_all_read_from_several_tries(api: Api, tmp_pat
     whole = Oar(oar_job(1), oar_job(2))
 
     def fault(path: str, query: dict[str, str], time: int) -> Any:
-        if path != DETAILS:
+        if path != DETAILS or "state" in query:
             return None
         page = whole(path, query)
         page["items"][time % 2] = page["items"][time % 2] | {"walltime": None}
@@ -168,7 +176,9 @@ def test_job_that_stays_damaged_is_rejected_and_counted(
 ) -> None:
     whole = Oar(oar_job(1), oar_job(2))
     api.answer = lambda path, query: (
-        DAMAGE[kind](whole(path, query)) if path == DETAILS else whole(path, query)
+        DAMAGE[kind](whole(path, query))
+        if path == DETAILS and "from" in query
+        else whole(path, query)
     )
     found = answered(api, tmp_path)
     assert ids(found.records) == [2]
@@ -191,7 +201,7 @@ def test_day_that_stays_empty_while_oar_counts_jobs_is_refused_in_one_line(
     whole.jobs[1]["stop_time"] = MIDNIGHT + 2 * DAY_S + 120
 
     def fault(path: str, query: dict[str, str], _: int) -> Any:
-        last = path == DETAILS and query["from"] == str(MIDNIGHT + 2 * DAY_S)
+        last = path == DETAILS and query.get("from") == str(MIDNIGHT + 2 * DAY_S)
         return DAMAGE[kind](whole(path, query)) if last else None
 
     api.answer = faulty(whole, fault)
@@ -223,11 +233,27 @@ def test_empty_day_is_believed_after_four_answers_and_counted(api: Api, tmp_path
 
 
 def test_list_shorter_than_the_count_is_counted(api: Api, tmp_path: Path) -> None:
-    """A job without an end, whose walltime is long over, is counted by OAR on each day."""
     api.answer = Oar(oar_job(1), more=1)
     found = answered(api, tmp_path)
     assert ids(found.records) == [1]
     assert reasons(found.set_aside) == {completeness.COUNTED_ONLY: (1, "2 counted, 1 listed")}
+
+
+def test_running_job_over_its_walltime_is_expected_in_no_list(api: Api, tmp_path: Path) -> None:
+    """OAR counts it on each day, and does not list it; without jobs, a day is in doubt as ever."""
+    lost = oar_job(9, state="Running", start_time=MIDNIGHT - 99 * DAY_S, stop_time=0)
+    whole = Oar(oar_job(10), oar_job(20, start_time=MIDNIGHT + 2 * DAY_S + 9), more=1)
+    whole.jobs[1]["stop_time"] = MIDNIGHT + 2 * DAY_S + 99
+    whole.overdue = [lost, lost | {"id": 8, "walltime": 100 * DAY_S}]
+    api.answer = whole
+    found = answered(api, tmp_path, days=3)
+    assert ids(found.records) == [10, 20]
+    assert reasons(found.set_aside) == {
+        completeness.EMPTY_DAYS: (1, "2025-03-04"),
+        completeness.MISSING_IDS: (9, "2025-03-04: 11 to 19"),
+    }
+    assert n_asked(api, DETAILS) == 1 + 4 + 1
+    assert len([query for _, query in api.asked if "state" in query]) == 2
 
 
 def test_count_that_fails_is_counted(api: Api, tmp_path: Path) -> None:
@@ -325,7 +351,10 @@ def test_recorded_answers_of_oar_are_not_in_doubt(shared_data: Path) -> None:
         assert damage.damaged_jobs(items, found) == {}
         limit = 5 if "limit" in name else 500
         offset = 1000 if "past-end" in name else 0
-        doubt = damage.page_doubt(page, offset=offset, limit=limit, n_seen=page["total"])
+        total = damage.whole_total(page)
+        doubt = damage.page_doubt(
+            len(items), total, offset=offset, limit=limit, n_seen=page["total"]
+        )
         assert doubt is None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -52,9 +53,13 @@ def list_by_date(
     progress = Progress(f"jobs of {site}", len(days), unit="jobs")
     parsing = threading.Lock()  # a page is large once it is unfolded: one at a time
 
+    overdue = Overdue(service, site)
+
     def of_days(numbers: list[int], *, again: bool) -> Iterator[tuple[int, _Day]]:
         def of_day(number: int) -> tuple[int, _Day]:
-            return number, _day(service, site, *days[number], progress, parsing, again=again)
+            return number, _day(
+                service, site, *days[number], progress, parsing, overdue, again=again
+            )
 
         with ThreadPoolExecutor(concurrency) as pool:
             try:
@@ -64,7 +69,7 @@ def list_by_date(
                 raise
 
     lists = dict(of_days([*range(len(days))], again=False))
-    n_listed, n_counted = _compare(service, site, start, end, [*lists.values()])
+    n_listed, n_counted = _compare(service, site, start, end, [*lists.values()], overdue)
     for _ in range(RECOUNTS):
         changing = [number for number, day in lists.items() if not day.final]
         if n_counted is None or n_counted <= n_listed or not changing:
@@ -72,7 +77,7 @@ def list_by_date(
         log.info("OAR counts %d jobs and lists %d: days listed again", n_counted, n_listed)
         progress.more(len(changing))
         lists |= dict(of_days(changing, again=True))
-        n_listed, n_counted = _compare(service, site, start, end, [*lists.values()])
+        n_listed, n_counted = _compare(service, site, start, end, [*lists.values()], overdue)
     progress.finish()
     if n_counted is not None and n_counted > n_listed:
         _check_none_empty(
@@ -96,12 +101,59 @@ def list_by_date(
     ]
 
 
+class Overdue:
+    """Running jobs whose walltime is over: OAR's total counts them on each day, its list does not.
+
+    Source: `OAR::IO::count_jobs_for_user_query` of OAR 2.5 has no condition on the walltime of
+    running jobs, and `get_jobs_for_user_query` has one. They are requested once, if a total is
+    larger than its list.
+    """
+
+    def __init__(self, service: Service, site: str) -> None:
+        self._service, self._site = service, site
+        self._lock = threading.Lock()
+        self._jobs: list[tuple[int, int]] | None = None
+
+    def count(self, start: datetime, end: datetime) -> int:
+        """Return how many jobs OAR counts in [start, end) and does not list."""
+        with self._lock:
+            if self._jobs is None:
+                self._jobs = self._running()
+        first, last = start.timestamp(), end.timestamp()
+        return sum(began < last and over < first for began, over in self._jobs)
+
+    def _running(self) -> list[tuple[int, int]]:
+        """Start of each running job, and the end of its walltime; none where it is not open."""
+        found: dict[int, tuple[int, int]] = {}
+        n_items = 1
+        while n_items:
+            params = {"state": "Running", "limit": str(OARAPI_PAGE), "offset": str(len(found))}
+            page: dict[str, Any] = {"items": []}
+            with suppress(Refused):
+                path = _details_path(self._site)
+                page = self._service.ask(path, params, check=collection, final=never)
+            records = oar.parse_jobs(page["items"], file=OARAPI, resources={})
+            n_before = len(found)
+            for job, began, walltime in records.select(
+                "job_id", "started_at", "walltime_s"
+            ).iter_rows():
+                found[job] = (began or 2**62, (began or 0) + (walltime or 2**62))
+            n_items = len(found) - n_before
+        return list(found.values())
+
+
 def _compare(
-    service: Service, site: str, start: datetime, end: datetime, lists: list[_Day]
+    service: Service,
+    site: str,
+    start: datetime,
+    end: datetime,
+    lists: list[_Day],
+    overdue: Overdue,
 ) -> tuple[int, int | None]:
     """Number of distinct jobs in the lists of all days, and OAR's own; None: it is not open.
 
-    OAR's number is final where it equals that of lists that are all final.
+    OAR's number lacks the jobs that it counts and does not list. It is final where it equals that
+    of lists that are all final.
     """
     n_listed = len({job for day in lists for job in (*day.records["job_id"], *day.damaged)})
     stays = settled(end) and all(day.final for day in lists)
@@ -110,12 +162,15 @@ def _compare(
         return stays and n_counted == n_listed
 
     try:
-        return n_listed, _count(service, site, start, end, final=final, n_listed=n_listed)
+        n_counted = _count(service, site, start, end, final=final, n_listed=n_listed)
     except Refused as refusal:
         if refusal.status not in NOT_OPEN:
             raise
         log.warning("%s; the number of jobs listed is not compared with OAR's own", refusal)
         return n_listed, None
+    if n_counted > n_listed:
+        n_counted = max(n_listed, n_counted - overdue.count(start, end))
+    return n_listed, n_counted
 
 
 def _check_none_empty(empty: list[datetime], *, n_listed: int, n_counted: int, path: str) -> None:
@@ -138,17 +193,17 @@ class _Page(NamedTuple):
         records: Its whole jobs.
         damaged: The reason of each other one, by id.
         n_items: How many there are of both.
+        total: Its `total`; None where that is no whole number.
         ended: Whether all of them have ended.
         goes_on: Whether other pages may follow.
-        doubt: Why the page may be damaged.
     """
 
     records: pl.DataFrame
     damaged: dict[int, str]
     n_items: int
+    total: int | None
     ended: bool
     goes_on: bool
-    doubt: str | None
 
 
 class _Day(NamedTuple):
@@ -178,6 +233,7 @@ def _day(
     end: datetime,
     progress: Progress,
     parsing: threading.Lock,
+    overdue: Overdue,
     *,
     again: bool,
 ) -> _Day:
@@ -199,10 +255,6 @@ def _day(
             items, links = page["items"], page.get("links")
             found = oar.parse_jobs(page, file=OARAPI, resources={})
             broken = damaged_jobs(items, found)
-            doubt = page_doubt(page, offset=offset, limit=OARAPI_PAGE, n_seen=len(seen))
-            if doubt is None and broken:
-                job_id, reason = min(broken.items())
-                doubt = f"{len(broken)} damaged jobs: job {job_id} {reason}"
             whole = found.filter(~pl.col("job_id").is_in(list(broken)))
             tries.append(whole)
             follows = not links or any(link.get("rel") == "next" for link in links)
@@ -210,10 +262,23 @@ def _day(
                 whole,
                 broken,
                 len(items),
+                whole_total(page),
                 all(map(has_ended, items)),
                 follows or len(items) >= OARAPI_PAGE,
-                doubt,
             )
+
+    def doubt(page: _Page) -> str | None:
+        if page.damaged:
+            job_id, reason = min(page.damaged.items())
+            return f"{len(page.damaged)} damaged jobs: job {job_id} {reason}"
+        return page_doubt(
+            page.n_items,
+            page.total,
+            offset=offset,
+            limit=OARAPI_PAGE,
+            n_seen=len(seen),
+            n_overdue=partial(overdue.count, start, end),
+        )
 
     while goes_on:
         # `to` counts jobs that start before it, `from` those that stop at it or later
@@ -225,9 +290,10 @@ def _day(
             params,
             check=check,
             final=attrgetter("ended") if stays else never,
-            doubt=attrgetter("doubt"),
+            doubt=doubt,
             again=again,
         )
+        is_doubtful = doubt(page) is not None
         # another try may have damaged other jobs
         in_doubt = pl.col("job_id").is_in(list(page.damaged))
         parts += [page.records, *(each.filter(in_doubt) for each in tries if page.damaged)]
@@ -235,8 +301,8 @@ def _day(
         new = {*page.records["job_id"], *page.damaged} - seen
         seen |= new
         damaged |= page.damaged
-        stays = stays and page.ended and page.doubt is None
-        has_empty_page = has_empty_page or (page.n_items == 0 and page.doubt is not None)
+        stays = stays and page.ended and not is_doubtful
+        has_empty_page = has_empty_page or (page.n_items == 0 and is_doubtful)
         offset += max(1, page.n_items - (0 if stays else OVERLAP))
         goes_on = bool(new) and page.goes_on
         progress.more(int(goes_on))

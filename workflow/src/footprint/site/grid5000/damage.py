@@ -7,7 +7,7 @@ gives jobs without walltime, nodes or resources.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -16,22 +16,34 @@ NO_WALLTIME = "started, but OAR gives no walltime"
 NO_RESOURCES = "started, but OAR gives no nodes or resources"
 
 
-def page_doubt(page: Mapping[str, Any], *, offset: int, limit: int, n_seen: int) -> str | None:
+def page_doubt(
+    n_items: int,
+    total: int | None,
+    *,
+    offset: int,
+    limit: int,
+    n_seen: int,
+    n_overdue: Callable[[], int] = lambda: 0,
+) -> str | None:
     """Return why a page of a list may be damaged, or None where its numbers agree.
 
     Args:
-        page: The decoded page, with a list `items`.
+        n_items: Jobs on the page.
+        total: Its `total`; None where that is no whole number.
         offset: Offset that was requested.
         limit: Limit that was requested.
         n_seen: Distinct jobs on the pages before.
+        n_overdue: Returns how many jobs OAR counts in the window and does not list. Called only
+            if items are missing.
     """
-    n_items, total = len(page["items"]), whole_total(page)
     if total is None:
-        return f"a total of {page.get('total')!r}"
+        return "no whole number as total"
     if n_items == total == offset == 0:
         return "an empty list, as a failed query gives it"
     expected = min(limit, total - offset)
     if n_items < expected:
+        expected = min(limit, total - n_overdue() - offset)
+    if n_items < expected or (n_items == offset == 0):
         return f"{n_items} items where a total of {total} needs {expected}"
     if total < (offset + n_items if n_items else n_seen):
         return f"a total of {total} after {max(n_seen, offset + n_items)} jobs"
