@@ -289,6 +289,28 @@ def test_options_of_a_server(folder: Path, served: list[dict[str, Any]]) -> None
     assert asked == {"port": 0, "username": "alice", "password": PASSWORD}
 
 
+def test_serve_kind_limits_the_faults(
+    folder: Path,
+    served: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(folder / "config.yaml", SIMULATED)
+    kinds = ["--kind", "empty_list", "--kind", "cut_jobs"]
+    assert run("serve", "--faults", "1", *kinds).exit_code == 0
+    faults = served[0]["faults"]
+    chosen = {
+        faults.choose(f"/{number}", can_be_too_much=True, of_lists=serve.KINDS)
+        for number in range(20)
+    }
+    assert chosen == {"empty_list", "cut_jobs"}
+    assert faults.choose("/sites", can_be_too_much=True) is None
+    told = fails(monkeypatch, capsys, "serve", "--kind", "none")
+    assert told.startswith("--kind: `none` is no kind of fault; choose among bad_gateway, ")
+    output = run("serve", "--help").output
+    assert all(kind in output for kind in serve.KINDS)
+
+
 def test_a_password_alone_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

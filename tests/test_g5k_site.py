@@ -144,6 +144,26 @@ def test_jobs_that_were_listed_beside_those_wanted_are_no_loss(
     assert aside == [("on other clusters only", 1, "4")]
 
 
+def test_days_without_jobs_are_counted_beside_rejected_rows(api: Api, reference: Reference) -> None:
+    noon = int((START + 12 * HOUR).timestamp())
+    times = {"submitted_at": noon - 60, "started_at": noon, "stopped_at": noon + 60}
+    core = {"resources_by_type": {"cores": ["gruss-1.nancy.grid5000.fr/0"]}}
+
+    def answer(path: str, query: dict[str, str]) -> Any:
+        if path == "/sites/nancy/jobs":
+            return page(*([g5k_job(3, **times, **core)] if query["offset"] == "0" else []))
+        return reference(path, query)
+
+    api.answer = answer
+    end = {"end": (END + DAY).date().isoformat()}
+    site = opened(api, study=end, download={"jobs": "jobs"})
+    found = site.jobs(start=START, end=END + DAY)
+    assert found.jobs.collect()["job_id"].to_list() == [3]
+    assert found.set_aside.collect().rows() == [
+        ("jobs", "/jobs", "days without any job on the whole site", 1, "2025-03-04")
+    ]
+
+
 # States
 
 

@@ -66,14 +66,31 @@ def serve(
         float,
         typer.Option(metavar="RATE", min=0, max=1, help="Share of the answers that go wrong."),
     ] = 0,
+    kind: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KIND",
+            help="Only faults of this kind; may be repeated. Errors: bad_gateway (502), "
+            "gateway_timeout (504), too_many_requests (429), too_much_data (500). Connections: "
+            "reset, truncated, delay. Lists of jobs with status 200: empty_list (a failure that "
+            "looks like no jobs), total_without_items, cut_jobs (some without walltime, or without "
+            "nodes and resources), twice_encoded (accents in directories encoded as UTF-8 twice).",
+        ),
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Another seed: other answers go wrong.")] = 0,
 ) -> None:
     """Offer the simulated site behind the API of Grid'5000, on this machine alone."""
     from footprint import serve as server
     from footprint import settings
 
+    for each in kind:
+        if each not in server.KINDS:
+            known = ", ".join(server.KINDS)
+            raise InputError(
+                f"`{each}` is no kind of fault", where="--kind", do=f"choose among {known}"
+            )
     config = settings.load(settings.read(_files(configfile)))
-    wrong = server.Faults(seed=seed, rate=faults)
+    wrong = server.Faults(seed=seed, rate=faults, kinds=kind or server.KINDS)
     server.run(config, port=port, username=username, password=password, faults=wrong)
 
 

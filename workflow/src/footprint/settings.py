@@ -20,6 +20,10 @@ from footprint.errors import InputError
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
 
 
+FIRST_DAY_OF_SERVICES = "2020-01-01"
+"""Kwollect has readings since March 2020. Descriptions before November 2019 lack `nb_procs` and
+`cpu_core_numbering`, and the Reference API hangs for 300 s on a `timestamp` before 2009-01-28."""
+
 SIMULATED_METRIC = "bmc_node_power_watt"
 SIMULATED_SERIES = ("prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1")
 
@@ -176,6 +180,14 @@ def _check_simulated(config: dict[str, Any]) -> None:
 
 def _check_grid5000(config: dict[str, Any]) -> None:
     source, today = config["source"], datetime.now(UTC).date().isoformat()
+    if config["study"]["start"] < FIRST_DAY_OF_SERVICES:
+        raise InputError(
+            f"{config['study']['start']} is before {FIRST_DAY_OF_SERVICES}: the services of "
+            "Grid'5000 have no power before March 2020 and incomplete descriptions of nodes before "
+            "November 2019",
+            where="study.start",
+            do=f"choose {FIRST_DAY_OF_SERVICES} or a day after, or use `source: {{kind: exports}}`",
+        )
     if config["study"]["end"] > today:
         raise InputError(
             f"{config['study']['end']} is after today ({today}, UTC): what is still to come cannot "

@@ -6,7 +6,7 @@ tell the difference but for three things: nothing is real, `oarapi` also tells s
 states.
 """
 
-from footprint.serve.faults import KINDS, Asked, Faults
+from footprint.serve.faults import ANYWHERE, KINDS, Asked, Faults
 from footprint.serve.server import Server, run, running
 
-__all__ = ["KINDS", "Asked", "Faults", "Server", "run", "running"]
+__all__ = ["ANYWHERE", "KINDS", "Asked", "Faults", "Server", "run", "running"]

@@ -15,11 +15,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footprint.serve import metrics
+from footprint.serve.list_faults import LIST_KINDS, damage_list, list_kinds
 from footprint.serve.refusals import Refusal, postgrest
 
 REFUSED = ("bad_gateway", "gateway_timeout", "too_many_requests", "too_much_data")
 BROKEN = ("reset", "truncated")
-KINDS = (*REFUSED, *BROKEN, "delay")
+ANYWHERE = (*REFUSED, *BROKEN, "delay")
+KINDS = (*ANYWHERE, *LIST_KINDS)
+LASTING = ("too_much_data", "twice_encoded")
+"""Faults that depend on the request alone, and come again whenever it is made."""
+
 MOST_IN_A_ROW = 3
 SMALLEST_SPAN = timedelta(minutes=10)
 """A request for readings over no more than this is never too much."""
@@ -47,9 +52,9 @@ class Faults:
 
     What happens to a request follows from the seed, the request and how often it was made before:
     not from the order in which clients make theirs. The same request fails at most three times in
-    a row, so that a client that tries again succeeds in the end. Only `too_much_data` depends on
-    the request alone, which has to be split; it happens to requests for readings over more than
-    ten minutes.
+    a row, so that a client that tries again succeeds in the end. Two kinds depend on the request
+    alone: `too_much_data`, which has to be split and happens to requests for readings over more
+    than ten minutes, and `twice_encoded`. The kinds of `list_faults` happen to lists of jobs alone.
 
     Attributes:
         counts: How often each kind happened.
@@ -80,14 +85,24 @@ class Faults:
         self._times: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
 
-    def choose(self, request: str, *, can_be_too_much: bool) -> str | None:
-        """What goes wrong with a request this time; None: nothing."""
+    def choose(
+        self, request: str, *, can_be_too_much: bool, of_lists: Collection[str] = ()
+    ) -> str | None:
+        """What goes wrong with a request this time; None: nothing.
+
+        Args:
+            request: The request.
+            can_be_too_much: Whether it can be refused as too much data.
+            of_lists: Those of LIST_KINDS that can happen to it.
+        """
         self.n_requests += 1
         self._times[request] += 1
-        others = [kind for kind in self._kinds if kind != "too_much_data"]
-        share = self._rate / len(self._kinds) if len(others) < len(self._kinds) else 0.0
-        if can_be_too_much and self._random(request).random() < share:
-            return "too_much_data"
+        able = {*ANYWHERE, *of_lists} - (set() if can_be_too_much else {"too_much_data"})
+        lasting = [kind for kind in self._kinds if kind in able and kind in LASTING]
+        others = [kind for kind in self._kinds if kind in able and kind not in LASTING]
+        share = self._rate * len(lasting) / max(1, len(lasting) + len(others))
+        if self._random(request).random() < share:
+            return self._random(f"{request} kind").choice(lasting)
         chance = self._random(f"{request} {self._times[request]}")
         kind = None
         if others and self._in_a_row[request] < MOST_IN_A_ROW and chance.random() < self._rate:
@@ -125,14 +140,20 @@ class Faulty:
                 asked.status = message["status"]
             await send(message)
 
-        kind = self.faults.choose(f"{asked.path}?{text}", can_be_too_much=_is_long(asked))
+        kind = self.faults.choose(
+            f"{asked.path}?{text}",
+            can_be_too_much=_is_long(asked),
+            of_lists=list_kinds(asked.path),
+        )
         if kind in REFUSED:
             self._note(asked, kind)
             await _refusal(kind)(scope, receive, noted)
-        elif kind in BROKEN:
+        elif kind in BROKEN or kind in LIST_KINDS:
             start, body = await _collected(self.app, scope, receive)
             if start["status"] != 200:
                 kind = None  # what is refused anyway is not broken on top
+            elif kind in LIST_KINDS:
+                kind, body = _damaged(kind, start, body)
             self._note(asked, kind)
             await _send(start, body, kind, noted)
             if kind == "reset":
@@ -180,13 +201,28 @@ async def _collected(
 
 async def _send(start: Message, body: bytes, kind: str | None, send: Send) -> None:
     """Send an answer, or half of it: as if it were the whole, or as the first part of it."""
-    if kind is not None:
+    if kind in BROKEN:
         body = body[: len(body) // 2]
     if kind == "truncated":
-        headers = [pair for pair in start["headers"] if pair[0] != b"content-length"]
-        start["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+        _replace_header(start, b"content-length", str(len(body)).encode())
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": kind == "reset"})
+
+
+def _damaged(kind: str, start: Message, body: bytes) -> tuple[str | None, bytes]:
+    """A fault of a list and the body with it; no fault where there is nothing to damage."""
+    damaged = damage_list(kind, body)
+    if damaged == body:
+        return None, body
+    _replace_header(start, b"content-length", str(len(damaged)).encode())
+    # the header of OAR's API, under which it sends UTF-8
+    _replace_header(start, b"content-type", b"application/json; charset=ISO-8859-1")
+    return kind, damaged
+
+
+def _replace_header(start: Message, name: bytes, value: bytes) -> None:
+    headers = [pair for pair in start["headers"] if pair[0] != name]
+    start["headers"] = [*headers, (name, value)]
 
 
 def _transport(send: Send) -> asyncio.Transport:

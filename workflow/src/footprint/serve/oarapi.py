@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from footprint.serve import jobs, reference
 from footprint.serve.recorded import Recorded
 from footprint.serve.refusals import OarRefusal
-from footprint.site.oar import ENDED, NOT_STARTED
+from footprint.site.oar import ENDED
 
 USUAL_LIMIT = 500
 CHOICES = ("from", "to", "state", "array", "ids")
@@ -53,11 +53,8 @@ class Oar:
         """
         chosen = self._chosen(query)
         described = {"simple": self._short, "details": self._details, "table": self._table}[form]
-        # OAR counts otherwise than it lists: jobs in the queue count whatever the dates
-        ids = {row["job_id"] for row in chosen}
-        waiting = [row for row in self._recorded.jobs.values() if row["state"] in NOT_STARTED]
-        n_more = sum(row["job_id"] not in ids for row in waiting) if "from" in query else 0
-        return self._page(chosen, path, query, describe=described, total=len(chosen) + n_more)
+        total = len(chosen) + self._n_overdue(query, chosen)
+        return self._page(chosen, path, query, describe=described, total=total)
 
     def job(self, job_id: str, *, details: bool) -> dict[str, Any]:
         """One job."""
@@ -69,6 +66,18 @@ class Oar:
     def resources(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The table of resources: a core each; `cpuset` is a number here."""
         return self._page(self._resources, path, query)
+
+    def _n_overdue(self, query: Mapping[str, str], chosen: list[dict[str, Any]]) -> int:
+        """Jobs that OAR counts and does not list: those that run, with a walltime over by `from`.
+
+        `OAR::IO::count_jobs_for_user_query` lacks the condition on the walltime that
+        `get_jobs_for_user_query` has.
+        """
+        if "from" not in query:
+            return 0
+        ids = {row["job_id"] for row in chosen}
+        rows = self._chosen({name: value for name, value in query.items() if name != "from"})
+        return sum(row["state"] == "running" and row["job_id"] not in ids for row in rows)
 
     def _chosen(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         kept: Iterable[dict[str, Any]] = self._recorded.jobs.values()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from footprint.errors import InputError
+from footprint.site.encoding import repair_text
 from footprint.site.files import refused
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -337,7 +338,7 @@ def _first(item: dict[str, Any], names: Iterable[str]) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value).strip()
+    return None if value is None else repair_text(str(value)).strip()
 
 
 def _integer(value: Any, file: str, *what: object) -> int | None:

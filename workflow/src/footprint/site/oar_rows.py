@@ -12,6 +12,7 @@ import polars as pl
 from footprint.addresses import DATABASE
 from footprint.errors import InputError
 from footprint.site import oar
+from footprint.site.encoding import repair_column
 
 FILE = "oar database"
 
@@ -65,7 +66,10 @@ def records(rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     # A reservation has the start that it was promised, but no resources before it starts.
     started = moldable_id.is_not_null() & ~state.is_in(oar.NOT_STARTED)
     started &= (~ended | (stop >= start)).fill_null(True)
-    texts = {name: pl.col(column).str.strip_chars() for name, column in TEXT_COLUMNS.items()}
+    texts = {
+        name: repair_column(pl.col(column)).str.strip_chars()
+        for name, column in TEXT_COLUMNS.items()
+    }
     found = rows["jobs"].select(
         integer("job_id"),
         **texts | {"name": texts["name"].replace("", None)},

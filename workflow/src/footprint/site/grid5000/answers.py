@@ -45,13 +45,15 @@ class Answers:
         record = self._record(request)
         return self._usable(request, record) and self._object(str(record["content"])).is_file()
 
-    def get(self, request: str) -> bytes | None:
+    def get(self, request: str, *, own: bool = True) -> bytes | None:
         """The content kept for a request; None where there is none that is final and whole.
 
-        What this object itself kept counts as final: one process need not ask twice.
+        What this object itself kept counts as final: one process need not ask twice. Without `own`,
+        only what is final does.
         """
         record = self._record(request)
-        return self._content(str(record.get("content"))) if self._usable(request, record) else None
+        usable = self._usable(request, record) if own else bool(record.get("final"))
+        return self._content(str(record.get("content"))) if usable else None
 
     def put(self, request: str, content: bytes, *, final: bool) -> None:
         """Keep an answer.

@@ -9,7 +9,7 @@ from typing import Any
 
 from footprint import study, windows
 from footprint.errors import InputError
-from footprint.site.grid5000 import jobs
+from footprint.site.grid5000 import by_date
 from footprint.site.grid5000.samples import is_kept
 from footprint.site.grid5000.site import Grid5000Site
 
@@ -57,7 +57,7 @@ def text(config: Mapping[str, Any]) -> str:
     clusters = [cluster_plan(site, planned, cluster) for cluster in planned.clusters]
     start, end = windows.window(planned.start, planned.end)
     n_jobs = (
-        jobs.count_by_date(site.service, site=planned.site, start=start, end=end)
+        by_date.count_by_date(site.service, site=planned.site, start=start, end=end)
         if config["source"]["oar_database"] is None
         else None
     )
@@ -123,7 +123,7 @@ def _lines(planned: study.Study, clusters: list[ClusterPlan], n_jobs: int | None
     ]
     start, end = windows.window(planned.start, planned.end)
     if n_jobs is not None:
-        n_pages = (end - start).days + n_jobs // jobs.OARAPI_PAGE
+        n_pages = (end - start).days + n_jobs // by_date.OARAPI_PAGE
         lines.append(f"jobs:        {n_jobs:,}, in about {n_pages:,} requests")
     else:
         lines.append("jobs:        not counted: OAR's list by date is not asked or not open")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 FINAL_AFTER = timedelta(hours=1)
 """What is younger may still come in, or change."""
 
+TRIES_IN_DOUBT = 4
+"""Requests before a doubtful answer is believed."""
+
 Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -57,6 +63,8 @@ class Service:
         final: Callable[[Answer], bool],
         divisible: bool = False,
         name: str | None = None,
+        doubt: Callable[[Answer], str | None] = lambda _: None,
+        again: bool = False,
     ) -> Answer:
         """An answer as `check` reads it, from those kept or from the service.
 
@@ -67,6 +75,11 @@ class Service:
             final: Whether the service will always answer so.
             divisible: As for `http.Client.get`.
             name: Name to keep the answer by, where the request alone does not tell it apart.
+            doubt: Returns why an answer may be damaged although it can be read, or None. A doubtful
+                answer is requested again, four times in all with growing waits. If the last one is
+                doubtful too, it is returned, and never kept as final.
+            again: Whether the service is asked even if this process has an answer that is not
+                final.
 
         Raises:
             refusals.TooMuch, refusals.Unanswered: What is divisible is not answered; see
@@ -74,19 +87,40 @@ class Service:
             refusals.Refused: The service refuses, or does not answer what cannot be divided.
         """
         request = name or self.request(path, params)
-        kept = self.answers.get(request)
+        kept = self.answers.get(request, own=not again)
         if kept is not None:
             with suppress(ValueError):  # kept before it was known to be damaged
-                return check(kept)
+                answer = check(kept)
+                if doubt(answer) is None:
+                    return answer
+        wait_s = float(self._download["wait_s"])
+        for left in reversed(range(TRIES_IN_DOUBT)):
+            content, answer = self._fetch(path, params, check=check, divisible=divisible)
+            why = doubt(answer)
+            if why is None:
+                break
+            log.info("%s: %s", path, why)
+            if left:
+                time.sleep(wait_s)
+                wait_s *= 2
+        self.answers.put(request, content, final=why is None and final(answer))
+        return answer
+
+    def _fetch(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        check: Callable[[bytes], Answer],
+        divisible: bool,
+    ) -> tuple[bytes, Answer]:
         try:
-            content, answer = self._client.get(path, params, check=check, divisible=divisible)
+            return self._client.get(path, params, check=check, divisible=divisible)
         except (TooMuch, Unanswered) as error:
             if divisible:
                 raise
             what = f"does not answer ({error}); what came is kept"
             raise Refused(what, where=path, do="try again later") from None
-        self.answers.put(request, content, final=final(answer))
-        return answer
 
     def document(
         self,

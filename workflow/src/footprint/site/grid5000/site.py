@@ -77,13 +77,13 @@ class Grid5000Site:
         Raises:
             InputError: See `jobs.records`, `oar_database.jobs` and `holdings.job_records`.
         """
-        database = self._source["oar_database"]
+        database, lacking = self._source["oar_database"], []
         if database is not None:
             from footprint.site import oar_database  # its driver takes long to load
 
             records = oar_database.jobs(database, start=start, end=end)
         else:
-            records = jobs.records(
+            records, lacks = jobs.records(
                 self.service,
                 site=self.site,
                 start=start,
@@ -92,11 +92,12 @@ class Grid5000Site:
                 history=timedelta(days=self._download["history_days"]),
                 concurrency=self._download["concurrency"],
             )
+            lacking = [lacks.lazy()]
         found = holdings.job_records(
             records, nodes=self._nodes, site=self.site, start=start, end=end
         )
         wanted = ~pl.col("reason").is_in(ASKED_TWICE)
-        return found._replace(set_aside=found.set_aside.filter(wanted))
+        return found._replace(set_aside=pl.concat([found.set_aside.filter(wanted), *lacking]))
 
     def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
         """Intervals in which nodes could not be used; None: nothing tells.
