@@ -46,7 +46,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         "integrate_gpu_power",
         input={"gates": made.path("gpu_gates"), "devices": made.by_month("devices", "grele")},
         output=made.paths("gpu_power"),
-        params=window,
+        params=window | {"node_pattern": made.planned.node_pattern},
         wildcards={"cluster": "grele"},
     )
     for cluster, load in (("grele", made.by_month("load", "grele")), ("gres", [])):
@@ -54,7 +54,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
             "integrate_cpu_series",
             input=made.paths("gates", "hardware") | {"load": load, "package": []},
             output={"cpu_series": made.path(f"cpu_series-{cluster}")},
-            params=window | {"policy": "reserved"},
+            params=window | {"policy": "reserved", "node_pattern": made.planned.node_pattern},
             wildcards={"cluster": cluster},
         )
     estimate(made, "estimates", "all")
@@ -119,8 +119,8 @@ def test_hardware_is_that_of_the_studied_clusters(chain: Chain) -> None:
         "look_up_hardware",
         "of one cluster",
         input=chain.paths("nodes"),
-        output={"hardware": only},
-        params={"clusters": ["grele"]},
+        output={"hardware": only, "set_aside": chain.folder / "grele_aside.parquet"},
+        params={"clusters": ["grele"], "hardware": {}},
     )
     assert set(pl.read_parquet(only)["cluster"]) == {"grele"}
 
