@@ -63,7 +63,7 @@ def clusters() -> pl.DataFrame:
 
 
 def look_up(nodes: pl.LazyFrame, given: Given | None = None) -> pl.DataFrame:
-    """Hardware of each node, as the estimators need it (`tables.Hardware`); unknown values are null.
+    """Hardware of each node for the estimators (`tables.Hardware`); unknown values are null.
 
     Each value comes from the first of these that has it: the node's description, `given["nodes"]`,
     `given["cpus"]` and `given["gpus"]`, the catalogue. A thermal design power is in no description.
