@@ -190,7 +190,7 @@ class Grid5000Site:
         names = self.node_names(cluster)
         clusters = self.clusters() if query.missing else []
         for node in sorted(query.missing):
-            own = cluster_of(node, self.descriptions.pattern)
+            own = cluster_of(node.partition(".")[0], self.descriptions.pattern)
             if own not in clusters:
                 what, known = f"{self.site} has no cluster of a node {node}", clusters
             elif own == cluster and node not in names:
