@@ -1,7 +1,5 @@
 """Write what estimators need to know of the study's nodes, and count what is not known."""
 
-import logging
-
 import polars as pl
 
 from footprint import hardware, logs, tables
@@ -13,7 +11,5 @@ nodes = pl.scan_parquet(snakemake.input.nodes).filter(
 )
 given = snakemake.params.hardware
 found = hardware.look_up(nodes, given)
-for text in hardware.unknown(found):
-    logging.getLogger(__name__).warning("the catalogue lacks %s", text)
 tables.write(tables.Hardware, found, snakemake.output.hardware)
 tables.write(tables.SetAside, hardware.set_aside(found, given), snakemake.output.set_aside)

@@ -9,6 +9,7 @@ fill in what it lacks. What none of them has is null, and `set_aside` lists it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 import polars as pl
 
 from footprint import tables
+
+LOG = logging.getLogger(__name__)
 
 Given = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """`hardware` of the configuration: `cpus` and `gpus` by model, `nodes` by node or cluster."""
@@ -163,7 +166,7 @@ def unknown(hardware: pl.DataFrame) -> list[str]:
 
 
 def set_aside(hardware: pl.DataFrame, given: Given | None = None) -> pl.DataFrame:
-    """Nodes with unknown hardware, and entries of the configuration without a node.
+    """Nodes with unknown hardware, and entries of the configuration without a node; logs both.
 
     Args:
         hardware: `tables.Hardware`.
@@ -181,8 +184,13 @@ def set_aside(hardware: pl.DataFrame, given: Given | None = None) -> pl.DataFram
     )
     names = set(hardware["node"]) | set(hardware["cluster"])
     without = sorted(set((given or {}).get("nodes", {})) - names)
+    lacking = unknown(hardware)
+    for text in lacking:
+        LOG.warning("the catalogue lacks %s", text)
+    for name in without:
+        LOG.warning("hardware.nodes.%s: %s", name, NO_NODE)
     rows = [
-        ("catalogue", UNKNOWN, concerned["node"].n_unique(), "; ".join(unknown(hardware))),
+        ("catalogue", UNKNOWN, concerned["node"].n_unique(), "; ".join(lacking)),
         ("hardware.nodes", NO_NODE, len(without), ", ".join(without)),
     ]
     found: pl.DataFrame = tables.conform(
