@@ -37,7 +37,7 @@ pathvars:
 
 
 wildcard_constraints:
-    cluster="[a-z0-9-]+",
+    cluster="[A-Za-z0-9][A-Za-z0-9_-]*",  # as node_names.CLUSTER
     month=r"\d{4}-\d{2}",
     series="[A-Za-z][A-Za-z0-9_]*",
 

@@ -146,8 +146,8 @@ class Chain:
         self.run(
             "look_up_hardware",
             input=self.paths("nodes"),
-            output=self.paths("hardware"),
-            params={"clusters": CLUSTERS},
+            output=self.paths("hardware") | {"set_aside": self.path("hardware_aside")},
+            params={"clusters": CLUSTERS, "hardware": self.planned.hardware},
         )
         self.run(
             "build_gpu_gates",

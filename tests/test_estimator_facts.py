@@ -208,10 +208,86 @@ def test_a_card_that_cannot_be_reserved_is_not_what_a_job_held() -> None:
     assert (row["gpu_limit_w"], row["gpu_mlco2_w"], row["pre_volta_frac"]) == (300, None, 0)
 
 
-def test_a_generation_that_is_not_catalogued_has_a_counter() -> None:
+def test_of_a_generation_that_is_not_known_the_counter_is_not_known() -> None:
     nodes = nodes_table(described("gruss-1", ("Brand-New", "900.00 W"), ("Brand-New", "900.00 W")))
     row = one(WHOLE, nodes=nodes)
-    assert (row["gpu_limit_w"], row["gpu_mlco2_w"], row["pre_volta_frac"]) == (900, None, 0)
+    assert (row["gpu_limit_w"], row["gpu_mlco2_w"], row["pre_volta_frac"]) == (900, None, None)
+
+
+@pytest.mark.parametrize(
+    ("cores", "limit_w", "pre_volta"),
+    [([0, 1], None, None), ([2, 3], 300, 0), ([1, 2], None, None)],
+)
+def test_a_limit_that_is_not_known_counts_for_those_who_held_the_card(
+    cores: list[int], limit_w: float | None, pre_volta: float | None
+) -> None:
+    nodes = nodes_table(described("gruss-1", ("Brand-New", None), A40))
+    row = one({"job_id": 1, "cores": cores, "gpus": 1}, nodes=nodes)
+    assert (row["gpu_limit_w"], row["pre_volta_frac"]) == (limit_w, pre_volta)
+
+
+def test_memory_that_is_not_known_is_null_and_of_a_job_without_nodes_zero() -> None:
+    nodes = nodes_table(
+        described("gruss-1", main_memory=None), described("nova-1", main_memory=None)
+    )
+    jobs = [{"job_id": 1, "node": "nova-1"}, {"job_id": 2, "node": None, "cores": [], "hours": 0}]
+    jobs += [{"job_id": 3}, {"job_id": 3, "node": "nova-1"}]
+    found = gathered(*jobs, nodes=nodes)
+    rows = found.held.select("job_id", "memory_gb", "memory_gbh").collect().rows()
+    # gruss is in the catalogue with 256 GB
+    assert rows == [(1, None, None), (3, 256, 256), (3, None, None)]
+    assert dict(found.jobs.select("job_id", "memory_gbh").collect().iter_rows()) == {
+        1: None,
+        2: 0,
+        3: None,
+    }
+
+
+NOT_CATALOGUED = described(
+    "nova-1", ("Brand-New", None), ("Brand-New", None), processor={"model": "Z", "version": "80"}
+)
+"""A node whose processor and GPUs are in no table."""
+
+
+def test_of_unknown_hardware_estimates_that_need_it_are_null_with_their_basis() -> None:
+    both = gathered({"job_id": 1, "node": "nova-1", "gpus": 2}, nodes=nodes_table(NOT_CATALOGUED))
+
+    def told(name: str) -> tuple[float | None, str]:
+        row = registry.estimate(both, registry.ESTIMATORS[name]).row(0, named=True)
+        return row["energy_kwh"], row["basis"]
+
+    assert told("mlco2") == (None, "unknown")
+    assert told("mlco2_table") == (None, "table")
+    for name in ("green_algorithms", "green_algorithms_pue_3", "ga4hpc", "codecarbon_3"):
+        assert told(name) == (None, "unknown")
+    # 2 GPUs of 200 W, 4 cores of 12 W and 256 GB of 0.3725 W for an hour
+    assert told("green_algorithms_any") == (pytest.approx(0.400 + 0.048 + 0.09536), "any")
+
+
+def test_of_unknown_memory_only_estimates_without_memory_are_known() -> None:
+    nodes = nodes_table(described("nova-1", A40, A40, main_memory=None))
+    both = gathered({"job_id": 1, "node": "nova-1", "gpus": 2}, nodes=nodes)
+    mlco2 = registry.estimate(both, registry.ESTIMATORS["mlco2"]).row(0, named=True)
+    assert (mlco2["energy_kwh"], mlco2["memory_kwh"], mlco2["basis"]) == (0.6, 0, "tdp")
+    assert mlco2["memory_gbh"] is None
+    ga = registry.estimate(both, registry.ESTIMATORS["green_algorithms"]).row(0, named=True)
+    assert (ga["energy_kwh"], ga["memory_kwh"], ga["basis"]) == (None, None, "tdp+unknown")
+    assert ga["gpu_kwh"] == 0.6
+    assert ga["cpu_kwh"] == pytest.approx(0.310)  # 2 x 155 W for an hour
+
+
+def test_of_unknown_hardware_with_series_the_series_count() -> None:
+    series = gpu_power(node="nova-1")
+    both = gathered(
+        {"job_id": 1, "node": "nova-1", "gpus": 2},
+        nodes=nodes_table(NOT_CATALOGUED),
+        gpu_power=series,
+        cpu_series=cpu_series(node="nova-1"),
+    )
+    row = registry.estimate(both, registry.ESTIMATORS["codecarbon_2"]).row(0, named=True)
+    assert row["basis"] == "series"
+    assert row["gpu_kwh"] == pytest.approx(0.36)
+    assert row["energy_kwh"] == pytest.approx(0.36 + 0.1 + 256 * 3 / 8 / 1000)
 
 
 def test_a_core_that_a_node_with_several_kinds_does_not_have_is_named() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import shutil
 from calendar import month_name
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from answers import nodes_table
 from estimating import A40, described
 
-from footprint import hardware, tables
-from footprint.errors import InputError
+from footprint import hardware, rejected_rows, tables
+from footprint import nodes as node_facts
 from footprint.site import reference
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -50,20 +49,6 @@ def rows_of(*nodes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["node"]: row for row in table_of(*nodes).iter_rows(named=True)}
 
 
-@pytest.fixture
-def tables_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a copy of the three tables, which is read instead of them."""
-    read = (hardware.cpus, hardware.gpus, hardware.clusters)
-    for path in hardware.FOLDER.glob("*.csv"):
-        shutil.copy(path, tmp_path)
-    monkeypatch.setattr(hardware, "FOLDER", tmp_path)
-    for each in read:
-        each.cache_clear()
-    yield tmp_path
-    for each in read:
-        each.cache_clear()
-
-
 # The three tables
 
 
@@ -84,10 +69,11 @@ def test_what_a_cluster_is_made_of_is_in_the_other_tables() -> None:
 
 
 def test_watts_are_plausible_and_a_generation_is_one_that_is_known() -> None:
-    assert hardware.cpus()["tdp_w"].is_between(50, 400).all()
-    assert hardware.gpus()["power_limit_w"].is_between(50, 700).all()
-    known = set(hardware.generation_order(hardware.gpus()["generation"]))
-    assert known <= {*hardware.PRE_VOLTA, "Volta", "Turing", "Ampere", "Ada Lovelace"}
+    assert hardware.cpus()["tdp_w"].is_between(20, 400).all()
+    assert hardware.gpus()["power_limit_w"].is_between(30, 750).all()
+    amd = {"Vega20", "Aldebaran", "Aqua Vanjaram"}
+    known = set(node_facts.GENERATIONS.values()) | amd
+    assert set(hardware.gpus()["generation"]) <= known
     both = hardware.gpus().select(pl.col("mlco2_entry").is_null() == pl.col("mlco2_w").is_null())
     assert both.to_series().all()
 
@@ -99,7 +85,7 @@ def test_ml_co2_impact_swapped_two_cards_and_lacks_others() -> None:
     assert watts["Tesla V100-SXM2-16GB"] == 250
     assert gpu("Tesla V100-SXM2-16GB")["power_limit_w"] == 300
     lacking = {name for name, known in watts.items() if known is None}
-    assert lacking == {"A40", "GeForce GTX 980", "L40S", "Quadro RTX 6000"}
+    assert {"A40", "GeForce GTX 980", "L40S", "Quadro RTX 6000", "GH200"} <= lacking
 
 
 # Beside the Reference API
@@ -110,9 +96,9 @@ def test_the_catalogue_has_every_cluster_of_nancy_and_gemini(shared_data: Path) 
     there = {path.name.removesuffix("_nodes.json") for path in folder.glob("nancy/*_nodes.json")}
     assert there == set(CURRENT)
     assert set(json.loads((folder / "nancy_clusters.json").read_text())["retired"]) == set(RETIRED)
-    assert set(hardware.clusters()["cluster"]) == {*CURRENT, *RETIRED, "gemini"}
     sites = dict(hardware.clusters().select("cluster", "site").iter_rows())
-    assert sites == dict.fromkeys(CURRENT + RETIRED, "nancy") | {"gemini": "lyon"}
+    others = {"gemini": "lyon", "sasquatch": "grenoble"}
+    assert sites == dict.fromkeys(CURRENT + RETIRED, "nancy") | others
 
 
 @pytest.mark.parametrize("cluster", [*CURRENT, "gemini"])
@@ -230,72 +216,169 @@ def test_a_node_without_gpu_has_empty_lists() -> None:
     assert [row[name] for name in lists] == [[]] * 5
 
 
+# What neither has
+
+
 NEW_CPU = {"model": "AMD EPYC", "version": 9999}
+UNKNOWN = [
+    described("gros-1", A40, ("Brand-New", None)),
+    described("gros-2", processor=NEW_CPU),
+    described("gros-3", processor=NEW_CPU | {"version": 9998}),
+    described("gros-4", ("Old", "100.00 W"), ("Brand-New", "900.00 W")),
+    described("nova-1", processor=None, main_memory=None),
+    described("nova-2"),
+]
 
 
-@pytest.mark.parametrize(
-    ("nodes", "told", "file", "blanks"),
-    [
-        (
-            [described("gros-1", processor=NEW_CPU)],
-            "node gros-1: the thermal design power of its processor 'AMD EPYC 9999' is not known; "
-            "add a line `AMD EPYC 9999,<watts>,2,<source>` to "
-            "workflow/src/footprint/hardware/cpus.csv",
-            "cpus.csv",
-            {"<watts>": "300"},
-        ),
-        (
-            [described(f"gros-{n}", processor=NEW_CPU) for n in (3, 2)] + [described("gros-1")],
-            "node gros-2 and 1 more: the thermal design power of its processor 'AMD EPYC 9999' is "
-            "not known; add a line `AMD EPYC 9999,<watts>,2,<source>` to "
-            "workflow/src/footprint/hardware/cpus.csv",
-            "cpus.csv",
-            {"<watts>": "300.5"},
-        ),
-        (
-            [described("nova-1", processor=None)],
-            "node nova-1: its processor is not known; "
-            "add a line `nova,<site>,<processor>,2,4,...` to "
-            "workflow/src/footprint/hardware/clusters.csv, or describe the node in full",
-            "clusters.csv",
-            {"<site>": "lyon", "<processor>": "Intel Xeon E5-2650", "...": "8,64,0,,<source>"},
-        ),
-        (
-            [described("nova-1", main_memory=None)],
-            "node nova-1: its memory is not known; "
-            "add a line `nova,<site>,<processor>,2,4,...` to "
-            "workflow/src/footprint/hardware/clusters.csv, or describe the node in full",
-            "clusters.csv",
-            {"<site>": "lyon", "<processor>": "Intel Xeon E5-2650", "...": "8,64,0,,<source>"},
-        ),
-        (
-            [described("gros-1", A40, ("Brand-New", None)), described("gros-2", A40)],
-            "node gros-1: the power limit of its GPU 'Brand-New' is not known; "
-            "add a line `Brand-New,<generation>,<watts>,,,<source>` to "
-            "workflow/src/footprint/hardware/gpus.csv",
-            "gpus.csv",
-            {"<generation>": "Blackwell", "<watts>": "1000"},
-        ),
-    ],
-)
-def test_what_is_not_known_is_named_with_the_line_that_mends_it(
-    nodes: list[dict[str, Any]],
-    told: str,
-    file: str,
-    blanks: dict[str, str],
-    tables_in: Path,
-) -> None:
-    with pytest.raises(InputError) as error:
-        table_of(*nodes)
-    assert str(error.value) == told
-    line = told.split("`")[1]
-    for blank, value in ({"<source>": "a data sheet"} | blanks).items():
-        line = line.replace(blank, value)
-    with (tables_in / file).open("a") as table:
-        table.write(line.replace("<source>", "a data sheet") + "\n")
-    for read in (hardware.cpus, hardware.gpus, hardware.clusters):
-        read.cache_clear()
-    assert table_of(*nodes).height == len(nodes)
+def test_hardware_that_is_in_no_table_is_null() -> None:
+    rows = rows_of(*UNKNOWN)
+    assert rows["gros-1"]["gpu_limits_w"] == [300, None]
+    assert rows["gros-1"]["gpu_generations"] == ["Ampere", None]
+    assert (rows["gros-2"]["cpu_model"], rows["gros-2"]["tdp_w"]) == ("AMD EPYC 9999", None)
+    assert rows["gros-4"]["gpu_limits_w"] == [100, 900]
+    lone = rows["nova-1"]
+    assert (lone["cpu_model"], lone["tdp_w"], lone["memory_gb"]) == (None, None, None)
+    assert (rows["nova-2"]["tdp_w"], rows["nova-2"]["memory_gb"]) == (155, 256)
+
+
+def test_one_rejected_row_lists_all_unknown_models_and_names_the_fix() -> None:
+    found = hardware.set_aside(table_of(*UNKNOWN))
+    assert tables.SetAside.is_valid(found)
+    (row,) = found.to_dicts()
+    assert row["example"].split("; ") == [
+        "GPU Brand-New: generation, power limit",
+        "GPU Old: generation",
+        "memory of nova",
+        "processor AMD EPYC 9998: thermal design power",
+        "processor AMD EPYC 9999: thermal design power",
+        "processor of nova: model",
+    ]
+    assert row["n_rows"] == 5  # all nodes but nova-2
+    assert (row["stage"], row["source"]) == ("hardware", "catalogue")
+    assert "estimates that need it are null" in row["reason"]
+    assert "`hardware:` in the configuration" in row["reason"]
+    (line,) = rejected_rows.lines(found)
+    assert line.endswith(f"5 (catalogue, as in {row['example']})")
+
+
+def test_known_hardware_gives_no_rejected_row() -> None:
+    found = table_of(described("gros-1", A40), described("gres-1"))
+    assert hardware.set_aside(found).is_empty()
+    assert hardware.unknown(found) == []
+
+
+def test_the_configuration_adds_what_the_catalogue_lacks() -> None:
+    given = {
+        "cpus": {"AMD EPYC 9999": {"tdp_w": 400}, "AMD EPYC 9998": {"tdp_w": 300.5}},
+        "gpus": {
+            "Brand-New": {"power_limit_w": 1000, "generation": "Rubin"},
+            "Old": {"power_limit_w": 1, "generation": "Kepler", "source": "a data sheet"},
+        },
+        "nodes": {"nova": {"cpu_model": "AMD EPYC 9999"}, "nova-1": {"memory_gb": 64}},
+    }
+    found = tables.conform(tables.Hardware, hardware.look_up(nodes_table(*UNKNOWN).lazy(), given))
+    rows = {row["node"]: row for row in found.iter_rows(named=True)}
+    assert [rows[f"gros-{n}"]["tdp_w"] for n in (1, 2, 3)] == [155, 400, 300.5]
+    assert rows["gros-1"]["gpu_limits_w"] == [300, 1000]
+    assert rows["gros-4"]["gpu_limits_w"] == [100, 900]  # as described
+    assert rows["gros-4"]["gpu_generations"] == ["Kepler", "Rubin"]
+    lone = rows["nova-1"]
+    assert (lone["cpu_model"], lone["tdp_w"], lone["memory_gb"]) == ("AMD EPYC 9999", 400, 64)
+    assert rows["nova-2"]["cpu_model"] == "AMD EPYC 7352"  # as described
+    assert hardware.set_aside(found, given).is_empty()
+
+
+def test_the_configuration_replaces_the_catalogue_and_not_a_description() -> None:
+    given = {
+        "cpus": {"AMD EPYC 7352": {"tdp_w": 170}},
+        "gpus": {"A40": {"power_limit_w": 280}},
+        "nodes": {"gros-2": {"gpu_power_limit_w": 200, "memory_gb": 1}},
+    }
+    nodes = [described(f"gros-{n}", ("A40", limit)) for n, limit in ((1, None), (2, None))]
+    nodes += [described("gros-3", A40)]
+    found = hardware.look_up(nodes_table(*nodes).lazy(), given)
+    assert found["tdp_w"].to_list() == [170] * 3
+    assert found["gpu_limits_w"].to_list() == [[280], [200], [300]]
+    assert found["gpu_generations"].to_list() == [["Ampere"]] * 3
+    assert found["memory_gb"].to_list() == [256] * 3
+
+
+def test_a_name_in_the_configuration_without_a_node_is_listed() -> None:
+    given = {"nodes": {"gross": {"memory_gb": 1}, "gros": {"memory_gb": 1}}}
+    (row,) = hardware.set_aside(table_of(described("gros-1")), given).to_dicts()
+    assert (row["source"], row["n_rows"], row["example"]) == ("hardware.nodes", 1, "gross")
+
+
+# All sites
+
+
+NOT_CATALOGUED = {"Carmel Unknown"}
+"""Its thermal design power is published for the whole module, with its GPU, alone."""
+
+
+def processors(shared_data: Path) -> list[dict[str, str]]:
+    return read_csv(shared_data / "reference-api/all_sites_processors.csv")
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_catalogue_has_every_processor_of_all_sites(shared_data: Path) -> None:
+    known = dict(hardware.cpus().select("cpu_model", "cores_per_cpu").iter_rows())
+    lacking = set()
+    for row in processors(shared_data):
+        if row["model"] == "Unknown":  # sasquatch: its cluster is in clusters.csv
+            assert set(row["clusters"].split()) == {"grenoble/sasquatch"}
+            assert catalogue("sasquatch")["n_cores"] == int(row["nb_cores"])
+            continue
+        model = f"{row['model']} {row['version']}"
+        if model not in known:
+            lacking.add(model)
+        elif row["clusters"] != "sophia/esterel36":  # 48 of 64 cores are switched on
+            assert int(row["nb_procs"]) * known[model] == int(row["nb_cores"]), model
+    assert lacking == NOT_CATALOGUED
+
+
+def test_the_catalogue_has_every_gpu_of_all_sites(shared_data: Path) -> None:
+    for row in read_csv(shared_data / "reference-api/all_sites_gpus.csv"):
+        known = gpu(row["model"])
+        capability = None if row["compute_capability"] == "None" else row["compute_capability"]
+        generation = node_facts.gpu_generation(
+            compute_capability=capability, microarchitecture=row["microarchitecture"]
+        )
+        assert known["generation"] == generation, row["model"]
+        if row["power_default_limit"]:
+            limit_w = float(row["power_default_limit"].removesuffix(" W"))
+            # one model has 250 W on some clusters and 260 W on others
+            assert known["power_limit_w"] in (limit_w, 250), row["model"]
+
+
+def test_a_look_up_of_every_present_cluster_gives_a_row_for_each(shared_data: Path) -> None:
+    nodes: dict[str, dict[str, Any]] = {}
+    for row in processors(shared_data):
+        for place in row["clusters"].split():
+            cluster = place.partition("/")[2]
+            architecture = {"nb_procs": int(row["nb_procs"]), "nb_cores": int(row["nb_cores"])}
+            architecture |= {"nb_threads": int(row["nb_cores"]), "cpu_core_numbering": "contiguous"}
+            nodes[cluster] = described(
+                f"{cluster}-1",
+                architecture=architecture,
+                processor={key: row[key] for key in ("model", "version", "other_description")},
+            )
+    for row in read_csv(shared_data / "reference-api/all_sites_gpus.csv"):
+        names = ("model", "microarchitecture", "compute_capability", "power_default_limit")
+        for place in row["clusters"].split():
+            gpus = nodes[place.partition("/")[2]].setdefault("gpu_devices", {})
+            gpus[f"card{len(gpus)}"] = {name: row[name] or None for name in names} | {
+                "cpu_affinity": 0,
+                "compute_capability": row["compute_capability"].replace("None", "") or None,
+            }
+    found = table_of(*nodes.values())
+    assert found.height == 158
+    assert hardware.unknown(found) == ["processor Carmel Unknown: thermal design power"]
+    assert found.filter(pl.col("tdp_w").is_null())["cluster"].to_list() == ["estats"]
 
 
 def test_generations_come_in_the_order_of_their_years() -> None:

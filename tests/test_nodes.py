@@ -115,6 +115,30 @@ def test_the_rule_gives_the_table_that_oar_was_set_up_with(shared_data, cluster)
     assert all(expected == found for expected in by_host.values())
 
 
+@pytest.mark.parametrize(
+    ("capability", "written", "generation"),
+    [
+        ("8.0", "Ampere", "Ampere"),
+        (8.9, None, "Ada Lovelace"),
+        ("7.5", "Turing", "Turing"),
+        ("7.2", "Volta", "Volta"),
+        ("5.2", "Fermi", "Maxwell"),  # GeForce GTX 980 of graphique
+        ("2.0", "Maxwell", "Fermi"),  # Tesla M2075 of orion
+        ("11.6", "Blackwell", "Blackwell"),
+        ("12.0", None, "Blackwell"),
+        (None, "Vega20", "Vega20"),
+        ("99.1", "Rubin", "Rubin"),
+        ("", " ", None),
+        (None, None, None),
+    ],
+)
+def test_compute_capability_decides_the_generation_before_the_microarchitecture(
+    capability, written, generation
+):
+    found = nodes.gpu_generation(compute_capability=capability, microarchitecture=written)
+    assert found == generation
+
+
 def test_plausible_power_is_twice_what_the_parts_can_draw():
     # 2 x (250 + 200 for the unknown one + 12 x 16 + 0.3725 x 128 + 300) = 1979.36
     power = nodes.max_plausible_power_w(

@@ -125,8 +125,10 @@ def test_nonsense_is_refused_by_file_and_node():
     strange = node("gros-1", gpu_devices={"nvidia0": {"power_default_limit": "much"}})
     with pytest.raises(InputError, match=r"gpu_devices.nvidia0.power_default_limit` is 'much'"):
         rows_of(strange)
-    with pytest.raises(InputError, match="'frontend' is not the name of a node"):
+    with pytest.raises(InputError, match="'frontend' is not the name of a node") as raised:
         rows_of(node("frontend"))
+    assert "set source.node_pattern" in str(raised.value)
+    assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match=r"nodes/0.json: describes no node"):
         rows_of(page({"uid": 12, "state": "running"}))
     with pytest.raises(InputError, match=r"nodes/0.json: the API answered: not found"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,7 +45,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         "integrate_gpu_power",
         input={"gates": made.path("gpu_gates"), "devices": made.by_month("devices", "grele")},
         output=made.paths("gpu_power"),
-        params=window,
+        params=window | {"node_pattern": made.planned.node_pattern},
         wildcards={"cluster": "grele"},
     )
     for cluster, load in (("grele", made.by_month("load", "grele")), ("gres", [])):
@@ -54,7 +53,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
             "integrate_cpu_series",
             input=made.paths("gates", "hardware") | {"load": load, "package": []},
             output={"cpu_series": made.path(f"cpu_series-{cluster}")},
-            params=window | {"policy": "reserved"},
+            params=window | {"policy": "reserved", "node_pattern": made.planned.node_pattern},
             wildcards={"cluster": cluster},
         )
     estimate(made, "estimates", "all")
@@ -119,31 +118,51 @@ def test_hardware_is_that_of_the_studied_clusters(chain: Chain) -> None:
         "look_up_hardware",
         "of one cluster",
         input=chain.paths("nodes"),
-        output={"hardware": only},
-        params={"clusters": ["grele"]},
+        output={"hardware": only, "set_aside": chain.folder / "grele_aside.parquet"},
+        params={"clusters": ["grele"], "hardware": {}},
     )
     assert set(pl.read_parquet(only)["cluster"]) == {"grele"}
 
 
-def test_an_unknown_processor_is_named_with_the_line_to_add(
+def test_unknown_processors_are_null_and_listed_and_estimated_without(
     run: Run, chain: Chain, tmp_path: Path
 ) -> None:
+    is_other = pl.col("node") == "grele-2"
     nodes = chain.read("nodes").with_columns(
-        cpu_model=pl.when(pl.col("node") == "grele-2")
-        .then(pl.lit("Zilog Z80"))
-        .otherwise("cpu_model")
+        cpu_model=pl.when(is_other).then(pl.lit("Zilog Z80")).otherwise("cpu_model")
     )
     nodes.write_parquet(tmp_path / "nodes.parquet")
-    with pytest.raises(InputError, match=r"node grele-2: .*'Zilog Z80' is not known") as raised:
-        run(
-            "look_up_hardware",
-            input={"nodes": str(tmp_path / "nodes.parquet")},
-            output={"hardware": tmp_path / "hardware.parquet"},
-            params={"clusters": CLUSTERS},
-        )
-    line = r"add a line `Zilog Z80,<watts>,\d+,<source>` to .*cpus\.csv"
-    assert re.search(line, str(raised.value))
-    assert not (tmp_path / "hardware.parquet").exists()
+    made = {name: tmp_path / f"{name}.parquet" for name in ("hardware", "set_aside")}
+    given: dict[str, Any] = {
+        "input": {"nodes": str(tmp_path / "nodes.parquet")},
+        "output": made,
+        "params": {"clusters": CLUSTERS, "hardware": {}},
+    }
+    logged = run("look_up_hardware", **given)
+    assert "the catalogue lacks processor Zilog Z80: thermal design power" in logged
+    found = pl.read_parquet(made["hardware"])
+    assert found.filter(pl.col("tdp_w").is_null())["node"].to_list() == ["grele-2"]
+    (row,) = pl.read_parquet(made["set_aside"]).to_dicts()
+    assert (row["stage"], row["n_rows"]) == ("hardware", 1)
+    assert row["example"] == "processor Zilog Z80: thermal design power"
+    estimates = tmp_path / "estimates.parquet"
+    run(
+        "estimate_energy",
+        input=inputs(chain) | {"hardware": str(made["hardware"])},
+        output={"estimates": estimates},
+        params={"estimators": ["green_algorithms", "mlco2"]},
+    )
+    on_it = chain.read("energy-job_nodes").filter(is_other, pl.col("core_hours") > 0)["job_id"]
+    told = pl.read_parquet(estimates).filter(pl.col("job_id").is_in(on_it.implode()))
+    ga = told.filter(pl.col("estimator").str.starts_with("green_algorithms"))
+    assert ga.height > 0
+    assert ga["energy_kwh"].null_count() == ga.height
+    assert ga["basis"].str.contains("unknown").all()
+    assert told.filter(pl.col("estimator").str.starts_with("mlco2"))["energy_kwh"].null_count() == 0
+    given["params"]["hardware"] = {"cpus": {"Zilog Z80": {"tdp_w": 1.5}}}
+    assert run("look_up_hardware", **given) == ""
+    assert pl.read_parquet(made["hardware"])["tdp_w"].null_count() == 0
+    assert pl.read_parquet(made["set_aside"]).is_empty()
 
 
 def trapezoid(readings: pl.DataFrame, low: datetime, high: datetime) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         "merge_runs",
         input=made.paths("jobs", "allocations"),
         output=made.paths("run_of_job"),
-        params={"gap_h": 48, "arrays": "lines"},
+        params={"gap_h": 48, "arrays": "lines", "node_pattern": made.planned.node_pattern},
     )
     jobs = made.read("jobs").join(
         made.read("energy-jobs").select("job_id", "energy_kwh"), on="job_id", how="left"

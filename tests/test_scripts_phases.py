@@ -33,7 +33,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         "merge_runs",
         input=made.paths("jobs", "allocations"),
         output=made.paths("run_of_job"),
-        params={"gap_h": 48, "arrays": "lines"},
+        params={"gap_h": 48, "arrays": "lines", "node_pattern": made.planned.node_pattern},
     )
     made.run(
         "match_labels",

@@ -60,6 +60,7 @@ def test_smallest_configuration_is_completed() -> None:
             "states": None,
             "oar_database": None,
             "recorded": None,
+            "node_pattern": r"(?P<cluster>.+)-(?P<number>\d+)",
             "seed": 2025,
             "nodes": None,
             "jobs": 3600,
@@ -88,6 +89,7 @@ def test_smallest_configuration_is_completed() -> None:
             "max_power": {},
             "calibration": {},
         },
+        "hardware": {"cpus": {}, "gpus": {}, "nodes": {}},
         "estimators": "all",
         "pue": 1,
         "labels": {"files": [], "ledgers": []},
@@ -421,7 +423,8 @@ def test_schema_describes_every_key_and_refuses_all_others() -> None:
             assert ("properties" in shape) == (shape["additionalProperties"] is False), path
         nested = shape.get("additionalProperties") or {}
         for key, each in {**shape.get("properties", {}), **nested.get("properties", {})}.items():
-            check(f"{path}.{key}", each, key in shape.get("required", []))
+            known = [*shape.get("required", []), *nested.get("required", [])]
+            check(f"{path}.{key}", each, key in known)
 
     check("", yaml.safe_load(SCHEMA.read_text()), required=True)
 

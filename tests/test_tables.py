@@ -126,6 +126,7 @@ def test_a_node_names_every_core_and_its_gpu() -> None:
         "gpus": [],
         "gpu_reservable": [],
         "gpu_models": [],
+        "gpu_generations": [],
         "gpu_power_limits_w": [],
         "gpu_memory_bytes": [],
         "queues": [],

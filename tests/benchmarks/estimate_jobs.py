@@ -53,6 +53,7 @@ def described() -> pl.DataFrame:
                 "gpus": list(range(n_gpus)),
                 "gpu_reservable": [True] * n_gpus,
                 "gpu_models": [facts_of["gpu_model"]] * n_gpus,
+                "gpu_generations": [None] * n_gpus,
                 "gpu_power_limits_w": limit_w,
                 "gpu_memory_bytes": [None] * n_gpus,
                 "queues": ["production"],

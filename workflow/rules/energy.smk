@@ -115,6 +115,7 @@ rule gather_energy:
         ),
         set_aside=[
             rules.download_jobs.output.set_aside,
+            "<resources>/<site>/set_aside/hardware.parquet",
             branch(STUDY.exported, then=rules.convert_power.output.set_aside, otherwise=[]),
             branch(
                 STUDY.has_records,

@@ -16,15 +16,16 @@ rule look_up_hardware:
         nodes=rules.download_nodes.output.nodes,
     output:
         hardware="<resources>/<site>/hardware.parquet",
+        set_aside="<resources>/<site>/set_aside/hardware.parquet",
     log:
         "<logs>/look_up_hardware.log",
     benchmark:
         "<benchmarks>/look_up_hardware.jsonl"
-    priority: 1  # hardware that is in no table is found before long work
     conda:
         "../../envs/footprint.yaml"
     params:
         clusters=STUDY.clusters,
+        hardware=STUDY.hardware,
     script:
         "../scripts/look_up_hardware.py"
 
@@ -49,6 +50,7 @@ rule integrate_gpu_power:
     params:
         start=STUDY.start,
         end=STUDY.end,
+        node_pattern=STUDY.node_pattern,
     script:
         "../scripts/integrate_gpu_power.py"
 
@@ -84,6 +86,7 @@ rule integrate_cpu_series:
         policy=STUDY.integration["gate"],
         start=STUDY.start,
         end=STUDY.end,
+        node_pattern=STUDY.node_pattern,
     script:
         "../scripts/integrate_cpu_series.py"
 

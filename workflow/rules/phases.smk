@@ -28,6 +28,7 @@ rule merge_runs:
     params:
         gap_h=STUDY.phases["runs"]["gap_h"],
         arrays=STUDY.phases["runs"]["arrays"],
+        node_pattern=STUDY.node_pattern,
     script:
         "../scripts/merge_runs.py"
 

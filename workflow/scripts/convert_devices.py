@@ -16,7 +16,12 @@ site = ExportedSite.from_config(params.source, site=params.site)
 set_aside = [
     site.convert_devices(directory=folder.parent),
     converted.outside_study(
-        folder, clusters=params.clusters, start=start, end=end, stage="devices"
+        folder,
+        clusters=params.clusters,
+        start=start,
+        end=end,
+        stage="devices",
+        pattern=site.pattern,
     ),
 ]
 tables.write(tables.SetAside, pl.concat(set_aside), snakemake.output.set_aside)

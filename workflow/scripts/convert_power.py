@@ -15,6 +15,8 @@ start, end = windows.window(params.start, params.end)
 site = ExportedSite.from_config(params.source, site=params.site)
 set_aside = [
     site.convert_power(metric=params.metric, directory=folder.parent),
-    converted.outside_study(folder, clusters=params.clusters, start=start, end=end),
+    converted.outside_study(
+        folder, clusters=params.clusters, start=start, end=end, pattern=site.pattern
+    ),
 ]
 tables.write(tables.SetAside, pl.concat(set_aside), snakemake.output.set_aside)

@@ -10,7 +10,7 @@ start, end = windows.window(snakemake.params.start, snakemake.params.end)
 pieces = pl.read_parquet(snakemake.input.gates)
 table = device_use.gpu_power(
     list(snakemake.input.devices),
-    device_use.of_cluster(pieces, snakemake.wildcards.cluster),
+    device_use.of_cluster(pieces, snakemake.wildcards.cluster, snakemake.params.node_pattern),
     start=start,
     end=end,
 )

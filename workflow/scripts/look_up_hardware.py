@@ -1,4 +1,4 @@
-"""Write what estimators need to know of the study's nodes."""
+"""Write what estimators need to know of the study's nodes, and count what is not known."""
 
 import polars as pl
 
@@ -9,4 +9,7 @@ logs.to_file(snakemake.log[0])
 nodes = pl.scan_parquet(snakemake.input.nodes).filter(
     pl.col("cluster").is_in(snakemake.params.clusters)
 )
-tables.write(tables.Hardware, hardware.look_up(nodes), snakemake.output.hardware)
+given = snakemake.params.hardware
+found = hardware.look_up(nodes, given)
+tables.write(tables.Hardware, found, snakemake.output.hardware)
+tables.write(tables.SetAside, hardware.set_aside(found, given), snakemake.output.set_aside)

@@ -12,5 +12,6 @@ run_of_job = runs.merge(
     gap_h=snakemake.params.gap_h,
     arrays=snakemake.params.arrays,
     allocations=pl.scan_parquet(snakemake.input.allocations),
+    node_pattern=snakemake.params.node_pattern,
 )
 tables.write(tables.RunOfJob, run_of_job, snakemake.output.run_of_job)

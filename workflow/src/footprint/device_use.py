@@ -13,10 +13,11 @@ from functools import partial
 
 import polars as pl
 
-from footprint import energy, gates, tables
+from footprint import energy, gates, node_names, tables
 from footprint.energy import Gate
 from footprint.gpu_gates import node_of
 from footprint.intervals import Method
+from footprint.node_names import GRID5000
 from footprint.summation import by_run, total
 from footprint.units import H_PER_S, KWH_PER_J
 
@@ -189,6 +190,12 @@ def _while_held(
     return jobs
 
 
-def of_cluster(pieces: pl.DataFrame, cluster: str) -> pl.DataFrame:
-    """Pieces on the nodes, or the GPUs of the nodes, of a cluster."""
-    return pieces.filter(node_of().str.replace(r"-\d+$", "") == cluster)
+def of_cluster(pieces: pl.DataFrame, cluster: str, pattern: str = GRID5000) -> pl.DataFrame:
+    """Pieces on the nodes, or the GPUs of the nodes, of a cluster.
+
+    Args:
+        pieces: Pieces with `node`: a node, or a node and its GPU as in `gres-1/0`.
+        cluster: The cluster.
+        pattern: Pattern of the nodes' names.
+    """
+    return pieces.filter(node_names.cluster(node_of(), pattern) == cluster)

@@ -16,6 +16,41 @@ WATTS_OF_THE_REST = 300.0
 PLAUSIBLE_MARGIN = 2.0
 
 
+GENERATIONS = {
+    "1": "Tesla",
+    "2": "Fermi",
+    "3": "Kepler",
+    "5": "Maxwell",
+    "6": "Pascal",
+    "7": "Volta",
+    "7.5": "Turing",
+    "8": "Ampere",
+    "8.9": "Ada Lovelace",
+    "9": "Hopper",
+    "10": "Blackwell",
+    "11": "Blackwell",
+    "12": "Blackwell",
+}
+"""Generation of an NVIDIA GPU by compute capability, else by its first number.
+
+Source: "Compute capabilities" in NVIDIA's CUDA C++ Programming Guide, and "CUDA GPUs" on NVIDIA's
+developer pages.
+"""
+
+
+def gpu_generation(*, compute_capability: object, microarchitecture: object) -> str | None:
+    """Generation of a GPU, as in `Ampere`; null where its description has neither of the two.
+
+    The compute capability decides, which the card itself reports. The microarchitecture is written
+    by hand: the Reference API calls a GTX 980 (5.2) Fermi and a Tesla M2075 (2.0) Maxwell. AMD's
+    GPUs have no compute capability.
+    """
+    capability = "" if compute_capability is None else str(compute_capability).strip()
+    major = capability.partition(".")[0]
+    written = "" if microarchitecture is None else str(microarchitecture).strip()
+    return GENERATIONS.get(capability, GENERATIONS.get(major)) or written or None
+
+
 class Gpu(NamedTuple):
     """A GPU as the Reference API places it in its node."""
 

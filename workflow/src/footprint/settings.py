@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from footprint import addresses, schema
+from footprint import addresses, node_names, schema
 from footprint.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
@@ -101,6 +101,7 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     addresses.check_service(config["source"]["url"])
     if config["source"]["oar_database"] is not None:
         addresses.check_database(config["source"]["oar_database"])
+    node_names.check_pattern(config["source"]["node_pattern"], where="source.node_pattern")
     _CHECKS[config["source"]["kind"]](config)
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])

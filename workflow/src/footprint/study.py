@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from footprint import __version__, privacy, settings, site, windows
+from footprint.node_names import GRID5000
 from footprint.site import kwollect
 from footprint.tracker import reading
 from footprint.validation import recordings
@@ -99,6 +100,16 @@ class Study:
     def by_gpu(self) -> bool:
         """Whether the power of single GPUs divides energy among jobs: by the gate `two_part`."""
         return self.integration["gate"] == "two_part" and self.has_gpu_power
+
+    @property
+    def hardware(self) -> dict[str, Any]:
+        """Hardware that the catalogue lacks: `cpus`, `gpus` and `nodes`."""
+        return dict(self.config["hardware"])
+
+    @property
+    def node_pattern(self) -> str:
+        """Regular expression of the names of nodes; the simulated site has names of its own."""
+        return GRID5000 if self.simulated else str(self.config["source"]["node_pattern"])
 
     @property
     def estimators(self) -> list[str] | str:

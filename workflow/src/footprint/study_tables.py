@@ -226,7 +226,8 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
         )
         .alias("gpus")
     )
-    n_cpus = pl.col("n_cpus")
+    n_cpus, limits = pl.col("n_cpus"), pl.col("gpu_limits_w")
+    lacking = descriptions.unknown(descriptions.latest(hardware))
     rows = (
         descriptions.latest(hardware)
         .join(node_power.select("node", "idle_power_w", "max_power_w"), on="node", how="left")
@@ -242,8 +243,8 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
             pl.format("{} × {}", n_cpus, "cpu_model").alias("cpus"),
             (pl.col("tdp_w") * n_cpus).alias("cpu_tdp_w"),
             models,
-            pl.when(pl.col("gpu_limits_w").list.len() > 0)
-            .then(pl.col("gpu_limits_w").list.sum())
+            pl.when(limits.list.len() > 0, limits.list.drop_nulls().list.len() == limits.list.len())
+            .then(limits.list.sum())
             .alias("gpu_limit_w"),
         )
     )
@@ -262,6 +263,7 @@ def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTa
             "all GPUs. Idle and highest: measured at the node (5th percentile without a job, "
             "99.5th percentile of all), in the median over the nodes with readings; a dash where "
             "nothing was read. Cores are physical, a GB is 2^30 bytes."
+            + (f" The catalogue lacks: {'; '.join(lacking)}." if lacking else "")
         ),
         rows=rows,
         columns=[

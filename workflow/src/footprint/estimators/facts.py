@@ -9,7 +9,7 @@ import polars as pl
 
 from footprint import shares, tables
 from footprint.hardware import PRE_VOLTA
-from footprint.summation import by_run, total
+from footprint.summation import total
 
 KNOWN_FRAC = 0.5
 """A series of a device stands for a job's time on a node when it covers at least so much of it."""
@@ -20,14 +20,15 @@ HELD = {
     "coverage_frac": "part of share x time with measured power",
     "gpu_hours": "GPUs held x hours",
     "core_hours": "cores held x hours",
-    "memory_gbh": "memory held x hours: that of the node by the part of its cores",
+    "memory_gbh": "memory held x hours: that of the node by the part of its cores; null: not known",
     "n_cpus": "sockets of the node",
     "n_cores": "cores of the node",
-    "tdp_w": "thermal design power of a socket",
-    "memory_gb": "memory of the node",
-    "gpu_limit_w": "power limit of a GPU: mean of those held",
+    "tdp_w": "thermal design power of a socket; null: not known",
+    "memory_gb": "memory of the node; null: not known",
+    "gpu_limit_w": "power limit of a GPU: mean of those held; null where one is not known",
     "gpu_mlco2_w": "the same by the table of ML CO2 Impact; null where it lacks one of them",
-    "pre_volta_frac": "part of the GPUs held, by their limits, that has no energy counter",
+    "pre_volta_frac": "part of the GPUs held, by their limits, that has no energy counter; "
+    "null where a generation is not known",
     "gpu_series_w": "mean power of a GPU held, by its own series; null: not known",
     "core_use_frac": "mean of min(1, load / cores) of the node; null: not known",
     "thread_load_cubed": "mean of min(1, load / threads)^3 of the node; null: not known",
@@ -98,7 +99,9 @@ def gather(
                 pl.coalesce(f"{name}_own", name).alias(name)
                 for name in ("gpu_limit_w", "gpu_mlco2_w", "pre_volta_frac")
             ),
-            memory_gbh=hours / pl.col("n_cores") * pl.col("memory_gb"),
+            memory_gbh=pl.when(hours > 0)
+            .then(hours / pl.col("n_cores") * pl.col("memory_gb"))
+            .otherwise(0.0),
         )
         .join(_gpu_series(gpu_power), on=key, how="left")
         .join(_cpu_series(cpu_series), on=key, how="left")
@@ -114,25 +117,37 @@ def gather(
         "gpu_hours",
         "core_hours",
         known=~pl.col("flags").list.contains("nodes_unknown"),
-    ).join(_memory(joined.collect()).lazy(), on="job_id", how="left")
+    ).join(_memory_of_jobs(joined), on="job_id", how="left")
     return Facts(
         joined,
-        jobs.with_columns(pl.col("memory_gbh").fill_null(0.0)).sort("job_id").collect().lazy(),
+        jobs.with_columns(
+            # a job that held no node held no memory
+            memory_gbh=pl.when(pl.col("memory_known").fill_null(True)).then(
+                pl.col("memory_gbh").fill_null(0.0)
+            )
+        )
+        .drop("memory_known")
+        .sort("job_id")
+        .collect()
+        .lazy(),
         tables.Recorded.create_empty().lazy() if recorded is None else recorded,
         tables.Tracked.create_empty().lazy() if tracked is None else tracked,
     )
 
 
-def _memory(held: pl.DataFrame) -> pl.DataFrame:
-    """Memory of each job over its nodes, which are sorted by job; unknown memory counts as none."""
-    memory = held.select("job_id", pl.col("memory_gbh").fill_null(0.0))
-    return by_run(memory, ["job_id"], sums=["memory_gbh"])
+def _memory_of_jobs(held: pl.LazyFrame) -> pl.LazyFrame:
+    """`memory_gbh` of each job over its nodes, and `memory_known`: whether that of all is known."""
+    amount = pl.col("memory_gbh")
+    return held.group_by("job_id").agg(total(amount), memory_known=amount.is_not_null().all())
 
 
 def _of_nodes(hardware: pl.LazyFrame) -> pl.LazyFrame:
-    """Facts of each node; of its GPUs, means, which hold for nodes with GPUs of one kind."""
-    lists = [pl.col("gpu_limits_w"), pl.col("gpu_mlco2_w")]
-    known = lists[1].list.drop_nulls().list.len() == lists[1].list.len()
+    """Facts of each node; of its GPUs, means, which hold for nodes with GPUs of one kind.
+
+    A mean is null where the value of one GPU is null.
+    """
+    names = ("gpu_limits_w", "gpu_mlco2_w", "gpu_generations")
+    limit_w, mlco2_w, generation = (_if_all_known(name) for name in names)
     return hardware.select(
         "node",
         "valid_from",
@@ -140,12 +155,18 @@ def _of_nodes(hardware: pl.LazyFrame) -> pl.LazyFrame:
         "n_cores",
         "tdp_w",
         "memory_gb",
-        gpu_limit_w=lists[0].list.mean(),
-        gpu_mlco2_w=pl.when(known).then(lists[1].list.mean()),
-        pre_volta_frac=pl.col("gpu_generations")
-        .list.eval(pl.element().is_in(PRE_VOLTA).fill_null(False).cast(pl.Float64))
-        .list.mean(),  # of nodes with GPUs of one kind; see `_of_mixed_gpus` for others
+        gpu_limit_w=limit_w.list.mean(),
+        gpu_mlco2_w=mlco2_w.list.mean(),
+        pre_volta_frac=generation.list.eval(
+            pl.element().is_in(PRE_VOLTA).cast(pl.Float64)
+        ).list.mean(),  # of nodes with GPUs of one kind; see `_of_mixed_gpus` for others
     )
+
+
+def _if_all_known(name: str) -> pl.Expr:
+    """A list; null where one of its values is null."""
+    values = pl.col(name)
+    return pl.when(values.list.drop_nulls().list.len() == values.list.len()).then(values)
 
 
 def _of_mixed_gpus(
@@ -169,19 +190,22 @@ def _of_mixed_gpus(
     ).drop_nulls("gpu")
     weight = pl.col("gpus")
     limits = pl.col("gpu_limits_w") * weight
-    pre_volta = pl.col("gpu_generations").is_in(PRE_VOLTA).fill_null(False).cast(pl.Float64)
+    pre_volta = pl.col("gpu_generations").is_in(PRE_VOLTA).cast(pl.Float64)
     mlco2_w = pl.col("gpu_mlco2_w")
+    limits_known = limits.is_not_null().all()
     return (
         parts.group_by("job_id", "node", "valid_from", "gpu")
         .agg(total(pl.col("gpus")))
         .join(per_gpu.rename({"gpus": "gpu"}), on=["node", "valid_from", "gpu"])
         .group_by("job_id", "node")
         .agg(
-            gpu_limit_w_own=total(limits) / total(weight),
+            gpu_limit_w_own=pl.when(limits_known).then(total(limits) / total(weight)),
             gpu_mlco2_w_own=pl.when(mlco2_w.is_not_null().all()).then(
                 total(mlco2_w * weight) / total(weight)
             ),
-            pre_volta_frac_own=total(pre_volta * limits) / total(limits),
+            pre_volta_frac_own=pl.when(limits_known & pre_volta.is_not_null().all()).then(
+                total(pre_volta * limits) / total(limits)
+            ),
         )
     )
 

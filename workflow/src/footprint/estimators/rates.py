@@ -13,9 +13,13 @@ import polars as pl
 from footprint.estimators.facts import Facts
 from footprint.summation import by_run
 
-BASES = ("series", "load", "tdp", "table", "any")
-SERIES, LOAD, TDP, TABLE, ANY = (1 << place for place in range(len(BASES)))
-"""Where a power comes from, as bits, so that the bases of a job's nodes are their union."""
+BASES = ("series", "load", "tdp", "table", "any", "unknown")
+SERIES, LOAD, TDP, TABLE, ANY, UNKNOWN = (1 << place for place in range(len(BASES)))
+"""Where a power comes from, as bits, so that the bases of a job's nodes are their union.
+
+`unknown` replaces the basis of a power that is null because the catalogue lacks the hardware. The
+table of a tool (`table`) lacks hardware of its own.
+"""
 
 KWH_PER_WH = 1e-3
 
@@ -69,8 +73,9 @@ def energy(facts: Facts, rates: Rates) -> pl.LazyFrame:
             *AMOUNTS.values(),
             **parts,
             covered_frac=pl.col("coverage_frac").fill_null(0.0),
-            basis=_held_bits("gpu_hours", rates.gpu_basis)
-            | _held_bits("core_hours", rates.cpu_basis),
+            basis=_held_bits("gpu_hours", _basis(rates.gpu_w, rates.gpu_basis))
+            | _held_bits("core_hours", _basis(rates.core_w, rates.cpu_basis))
+            | pl.when(parts["memory_kwh"].is_null()).then(UNKNOWN).otherwise(0),
         )
         .with_columns(energy_kwh=pl.sum_horizontal(*parts, ignore_nulls=False))
         .with_columns(covered_kwh=pl.col("energy_kwh") * pl.col("covered_frac"))
@@ -98,8 +103,13 @@ def mean_powers() -> list[pl.Expr]:
 
 
 def _part(amount: pl.Expr, power_kw: pl.Expr) -> pl.Expr:
-    """Amount x power; what is not held needs no power that is known."""
-    return pl.when(amount > 0).then(amount * power_kw).otherwise(0.0)
+    """Amount x power; a part that is not held, or that the tool leaves out, is 0 in any case."""
+    return pl.when((amount <= 0) | (power_kw == 0)).then(0.0).otherwise(amount * power_kw)
+
+
+def _basis(power_w: pl.Expr, basis: pl.Expr) -> pl.Expr:
+    """The basis of a power; `UNKNOWN` for a null, unless a tool's own table has the gap."""
+    return pl.when(power_w.is_null() & (basis != TABLE)).then(UNKNOWN).otherwise(basis)
 
 
 def _held_bits(amount: str, basis: pl.Expr) -> pl.Expr:

@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from footprint import node_names
 from footprint.intervals import Integers
+from footprint.node_names import GRID5000
 
 Arrays = Literal["lines", "together"]
 MERGED_BY = pl.Enum(["single", "chain", "array"])
@@ -48,6 +50,7 @@ def merge(
     gap_h: float,
     arrays: Arrays = "lines",
     allocations: pl.LazyFrame | None = None,
+    node_pattern: str = GRID5000,
 ) -> pl.LazyFrame:
     """The run of each job.
 
@@ -58,13 +61,14 @@ def merge(
             `together`: all lines of an array that started are one run.
         allocations: `tables.Allocations`, from which follows the cluster of each job. Without them
             jobs of different clusters may be of one chain.
+        node_pattern: Pattern of the nodes' names.
 
     Returns:
         `tables.RunOfJob`: one row a job, sorted by job; `run_id` is the smallest job id of the
         run. Of the runs of more than one job, `array` are those with an array taken together, and
         `chain` the others. Interactive jobs and jobs that never started are `single`.
     """
-    records = _records(jobs, allocations)
+    records = _records(jobs, allocations, node_pattern)
     edges = _links(records, gap_h=gap_h)
     of_array = _lines_of_arrays(records).filter(arrays == "together")
     edges = pl.concat([edges, of_array])
@@ -119,14 +123,16 @@ def links(
         gap_h: Longest time (h) between the two.
         allocations: `tables.Allocations`; see `merge`.
     """
-    return _links(_records(jobs, allocations), gap_h=gap_h)
+    return _links(_records(jobs, allocations, GRID5000), gap_h=gap_h)
 
 
-def _records(jobs: pl.LazyFrame, allocations: pl.LazyFrame | None) -> pl.DataFrame:
+def _records(
+    jobs: pl.LazyFrame, allocations: pl.LazyFrame | None, node_pattern: str
+) -> pl.DataFrame:
     """Of each job: identity (a number), line, start, end, and whether it may lead or follow."""
     clusters = pl.LazyFrame(schema={"job_id": pl.Int64, "cluster": pl.String})
     if allocations is not None:
-        cluster = pl.col("node").str.replace(r"-\d+$", "").alias("cluster")
+        cluster = node_names.cluster(pl.col("node"), node_pattern).alias("cluster")
         each = allocations.select("job_id", cluster).unique()
         clusters = each.group_by("job_id").agg(pl.col("cluster").sort().str.join(","))
     facts = jobs.join(clusters, on="job_id", how="left").collect()

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
+from footprint.node_names import GRID5000
+
 
 class JobRecords(NamedTuple):
     """Jobs of a window, what they held, and the records that were set aside."""
@@ -100,7 +102,7 @@ def clusters_of(
         return Descriptions.from_config(source, site=site, download=download or {}).clusters()
     from footprint.site import folders
 
-    return folders.clusters(Path(source["directory"]))
+    return folders.clusters(Path(source["directory"]), source.get("node_pattern", GRID5000))
 
 
 def files_of(source: Mapping[str, Any]) -> dict[str, list[str]]:

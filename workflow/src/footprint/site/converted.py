@@ -13,10 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from footprint import tables
+from footprint import node_names, tables
 from footprint.errors import InputError
+from footprint.node_names import GRID5000, cluster_of
 from footprint.site import kwollect, pieces
-from footprint.site.reference import SAVE_NODE, cluster_of
+from footprint.site.reference import SAVE_NODE
 from footprint.summation import exact_sum
 
 INDEX = "index.parquet"
@@ -30,6 +31,7 @@ def convert_power(
     nodes: Collection[str],
     directory: Path,
     stage: str = "power",
+    pattern: str = GRID5000,
 ) -> pl.DataFrame:
     """Write the samples of one metric to `directory`, and count those that are not of the study.
 
@@ -43,6 +45,7 @@ def convert_power(
         nodes: Nodes described.
         directory: Folder to write; made when missing.
         stage: `power`, or `devices` for samples of single GPUs, which get a column `gpu`.
+        pattern: Pattern of the nodes' names.
 
     Raises:
         InputError: A file cannot be read, or has samples of a node that is not described although
@@ -56,14 +59,14 @@ def convert_power(
         series = [pl.DataFrame(schema=SERIES)]
         for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else None)):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
-            _check_described(count.filter(pl.col("metric") == metric), path, described)
+            _check_described(count.filter(pl.col("metric") == metric), path, described, pattern)
             series.append(count)
             metrics |= set(count["metric"])
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
             kept = frame.filter(pl.col("metric") == metric)
             kept = kwollect.with_gpu(kept, path) if by_gpu else kept
             places.append(_write(kept, described, target))
-        counted = _set_aside(pl.concat(series), path, metric, described)
+        counted = _set_aside(pl.concat(series), path, metric, described, pattern)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
     # GPUs may be there with other series only; without power there is no study
     if not by_gpu and metrics and metric not in metrics:
@@ -96,6 +99,7 @@ def outside_study(
     start: datetime,
     end: datetime,
     stage: str = "power",
+    pattern: str = GRID5000,
 ) -> pl.DataFrame:
     """Converted samples that the study does not integrate, by reason (`tables.SetAside`).
 
@@ -107,12 +111,13 @@ def outside_study(
         start: Start of the study.
         end: End of the study, excluded.
         stage: `power` or `devices`.
+        pattern: Pattern of the nodes' names.
     """
     names = sorted(set(pl.read_parquet(directory / INDEX)["file"]))
     if not names:
         return pl.DataFrame(tables.SetAside.create_empty())
     inside = pl.col("timestamp").is_between(start, end, closed="left")
-    cluster = pl.col("node").str.replace(r"-\d+$", "")
+    cluster = node_names.cluster(pl.col("node"), pattern)
     reason = (
         pl.when(~cluster.is_in(clusters))
         .then(pl.lit("cluster not studied"))
@@ -145,21 +150,21 @@ def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.Dat
     return pieces.write(kept, target)
 
 
-def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> None:
-    clusters = {cluster_of(node) for node in nodes}
+def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pattern: str) -> None:
+    clusters = {cluster_of(node, pattern) for node in nodes}
     for device in sorted(set(count["device"]) - nodes):
-        if cluster_of(device) in clusters and device.rpartition("-")[2].isdigit():
+        if cluster_of(device, pattern) in clusters:
             what = f"has samples of node {device}, which is not described"
             raise InputError(what, where=str(path), do=SAVE_NODE)
 
 
 def _set_aside(
-    series: pl.DataFrame, path: Path, metric: str, nodes: frozenset[str]
+    series: pl.DataFrame, path: Path, metric: str, nodes: frozenset[str], pattern: str
 ) -> pl.DataFrame:
     """Samples that were not kept, by reason."""
     device = pl.col("device")
     is_other = pl.col("metric") != metric
-    is_node = device.str.contains(r"-\d+$")
+    is_node = node_names.cluster(device, pattern) != ""
     reason = (
         pl.when(is_other)
         .then(pl.lit("other metric"))

@@ -12,6 +12,7 @@ import polars as pl
 
 from footprint import tables
 from footprint.errors import InputError
+from footprint.node_names import GRID5000
 from footprint.site import (
     JobRecords,
     converted,
@@ -32,7 +33,14 @@ class ExportedSite:
     `devices/`.
     """
 
-    def __init__(self, directory: Path, *, site: str, converted: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        site: str,
+        converted: Path | None = None,
+        pattern: str = GRID5000,
+    ) -> None:
         """A site whose files are in `directory`.
 
         Args:
@@ -40,6 +48,7 @@ class ExportedSite:
             site: Name of the site.
             converted: Folder of the power files as Parquet, one subfolder a metric, as
                 `convert_power` writes them; only `power` needs it.
+            pattern: Pattern of the nodes' names.
 
         Raises:
             InputError: There is no such folder.
@@ -50,13 +59,17 @@ class ExportedSite:
         self.directory = directory
         self.site = site
         self.converted = converted
+        self.pattern = pattern
 
     @classmethod
     def from_config(cls, source: Mapping[str, Any], *, site: str) -> Self:
-        """The site that the configuration's `source` names: `directory`, `converted` (optional)."""
+        """The site of a `source`: `directory`, and optionally `converted` and `node_pattern`."""
         folder = source.get("converted")
         return cls(
-            Path(source["directory"]), site=site, converted=None if folder is None else Path(folder)
+            Path(source["directory"]),
+            site=site,
+            converted=None if folder is None else Path(folder),
+            pattern=source.get("node_pattern", GRID5000),
         )
 
     def nodes(self) -> pl.LazyFrame:
@@ -76,6 +89,7 @@ class ExportedSite:
                 for document in files.documents(path)
             ),
             site=self.site,
+            pattern=self.pattern,
         )
         if not rows:
             where = str(self.directory / "nodes")
@@ -99,7 +113,12 @@ class ExportedSite:
             empty += [] if documents else [name]
             records += [oar.parse_jobs(each, file=name, resources=resources) for each in documents]
         found = holdings.job_records(
-            pl.concat(records), nodes=self._nodes, site=self.site, start=start, end=end
+            pl.concat(records),
+            nodes=self._nodes,
+            site=self.site,
+            start=start,
+            end=end,
+            pattern=self.pattern,
         )
         set_aside = pl.concat([found.set_aside, _empty_files(empty).lazy()])
         return found._replace(set_aside=tables.conform(tables.SetAside, set_aside).lazy())
@@ -131,7 +150,9 @@ class ExportedSite:
             states.read_states(path, name=folders.label(path, self.directory)) for path in paths
         )
         where = str(self.directory / "states")
-        return states.in_window(rows, nodes=self._nodes, where=where, start=start, end=end)
+        return states.in_window(
+            rows, nodes=self._nodes, where=where, start=start, end=end, pattern=self.pattern
+        )
 
     def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
         """Convert the files of `power/` for one metric; what was set aside (`tables.SetAside`).
@@ -147,6 +168,7 @@ class ExportedSite:
             metric=metric,
             nodes=self._nodes["node"].unique().to_list(),
             directory=directory / metric,
+            pattern=self.pattern,
         )
 
     def convert_devices(self, *, directory: Path) -> pl.DataFrame:
@@ -157,6 +179,7 @@ class ExportedSite:
             nodes=self._nodes["node"].unique().to_list(),
             directory=directory / kwollect.GPU_POWER_METRIC,
             stage="devices",
+            pattern=self.pattern,
         )
 
     def power(

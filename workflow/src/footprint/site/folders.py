@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from footprint.errors import InputError
+from footprint.node_names import GRID5000
 from footprint.site import files, reference
 
 
@@ -74,11 +75,16 @@ def label(path: Path, directory: Path) -> str:
     return path.relative_to(directory).as_posix()
 
 
-def clusters(directory: Path) -> list[str]:
+def clusters(directory: Path, pattern: str = GRID5000) -> list[str]:
     """Clusters of which nodes are described, sorted.
 
+    Args:
+        directory: Folder of the exports.
+        pattern: Pattern of the nodes' names.
+
     Raises:
-        InputError: A file of `nodes/` cannot be read, or none describes a node.
+        InputError: A file of `nodes/` cannot be read, none describes a node, or the name of a node
+            does not match the pattern.
     """
     found = set()
     for path in node_files(directory):
@@ -89,7 +95,7 @@ def clusters(directory: Path) -> list[str]:
             raise InputError("the file is empty", where=where, do=reference.SAVE_NODES)
         for document in documents:
             for node in reference.node_objects(document, where=where):
-                found.add(reference.cluster_of(str(node.get("uid", "")).partition(".")[0]))
+                found.add(reference.name_and_cluster(node, where=where, pattern=pattern)[1])
     if not found:
         where = str(directory / "nodes")
         raise InputError("no file describes a node", where=where, do=reference.SAVE_NODES)

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from footprint import tables
+from footprint import node_names, tables
 from footprint.errors import InputError
+from footprint.node_names import GRID5000 as GRID5000_NAME
 from footprint.site import JobRecords
 from footprint.site.oar import ENDED, NOT_STARTED, RECORD, SAVE_JOBS, SAVE_RESOURCES, TIMES
 from footprint.site.reference import SAVE_NODE, UNKNOWN_SINCE
@@ -32,7 +33,13 @@ HELD_ROW: dict[str, Any] = {
 
 
 def job_records(
-    records: pl.DataFrame, *, nodes: pl.DataFrame, site: str, start: datetime, end: datetime
+    records: pl.DataFrame,
+    *,
+    nodes: pl.DataFrame,
+    site: str,
+    start: datetime,
+    end: datetime,
+    pattern: str = GRID5000_NAME,
 ) -> JobRecords:
     """Jobs of a window: those that held a node of a described cluster, and those never started.
 
@@ -47,6 +54,7 @@ def job_records(
         site: Site of the jobs.
         start: Start of the window.
         end: End of the window, excluded.
+        pattern: Pattern of the nodes' names.
 
     Raises:
         InputError: Records of a job contradict each other; a job that ran comes without times, or
@@ -64,7 +72,7 @@ def job_records(
     jobs = jobs.filter(inside)
     _check_nodes_told(jobs)
 
-    held = pl.concat([pl.DataFrame(schema=HELD_ROW), *_held_nodes(jobs, site)])
+    held = pl.concat([pl.DataFrame(schema=HELD_ROW), *_held_nodes(jobs, site, pattern)])
     described = pl.col("cluster").is_in(nodes["cluster"].unique().implode())
     elsewhere, held = held.filter(~described), held.filter(described)
     here = pl.col("job_id").is_in(held["job_id"].unique().implode())
@@ -202,7 +210,7 @@ def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _held_nodes(jobs: pl.DataFrame, site: str) -> Iterator[pl.DataFrame]:
+def _held_nodes(jobs: pl.DataFrame, site: str, pattern: str) -> Iterator[pl.DataFrame]:
     """A row a job and node held, with the short name of the node and its cluster."""
     for part in jobs.select("job_id", "started_at", "file", "held").iter_slices(JOBS_AT_ONCE):
         rows = part.explode("held").drop_nulls("held").unnest("held")
@@ -214,7 +222,7 @@ def _held_nodes(jobs: pl.DataFrame, site: str) -> Iterator[pl.DataFrame]:
             raise InputError(what, where=row["file"], do=ONE_SITE)
         short = written.list.first()
         yield rows.with_columns(
-            _utc(pl.col("started_at")), node=short, cluster=short.str.replace(r"-[^-]*$", "")
+            _utc(pl.col("started_at")), node=short, cluster=node_names.cluster(short, pattern)
         ).select(list(HELD_ROW))
 
 

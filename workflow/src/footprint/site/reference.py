@@ -12,9 +12,12 @@ from typing import Any
 
 from footprint import nodes
 from footprint.errors import InputError
+from footprint.node_names import GRID5000, RULE, cluster_of
 from footprint.site.files import refused
 
 UNKNOWN_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN = "Unknown"
+"""Model of a processor that the Reference API does not name."""
 CONTAINERS = ("items", "sites", "clusters", "nodes")
 COUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[A-Za-z]*\s*")
 SAVE_NODES = "save the answer of /sites/<site>/clusters/<cluster>/nodes"
@@ -22,11 +25,6 @@ SAVE_NODE = (
     f"{SAVE_NODES}/<node>?timestamp=<when it was used, in seconds> into nodes/ of the exports, or "
     "leave its cluster out of study.clusters"
 )
-
-
-def cluster_of(node: str) -> str:
-    """Cluster of a node: its short name without the number."""
-    return node.rpartition("-")[0]
 
 
 def node_objects(document: Any, *, where: str) -> Iterator[dict[str, Any]]:
@@ -60,7 +58,9 @@ def _objects(document: Any, key: str, where: str) -> Iterator[dict[str, Any]]:
                 yield from _objects(inside, key, where)
 
 
-def node_rows(documents: Iterable[tuple[str, Any]], *, site: str) -> list[dict[str, Any]]:
+def node_rows(
+    documents: Iterable[tuple[str, Any]], *, site: str, pattern: str = GRID5000
+) -> list[dict[str, Any]]:
     """Rows of `tables.Nodes`, by name, of all nodes described in the answers.
 
     The same description in several answers gives one row. The API dates neither its answers nor
@@ -69,6 +69,7 @@ def node_rows(documents: Iterable[tuple[str, Any]], *, site: str) -> list[dict[s
     Args:
         documents: Answers with the file that each comes from.
         site: Site of the nodes.
+        pattern: Pattern of the nodes' names (`node_names.cluster_of`).
 
     Raises:
         InputError: An answer describes no node, a description lacks a field or has one that makes
@@ -84,7 +85,7 @@ def node_rows(documents: Iterable[tuple[str, Any]], *, site: str) -> list[dict[s
         if not described and not clusters:
             raise InputError("describes no node", where=where, do=SAVE_NODES)
         for node in described:
-            row = node_row(node, site=site, where=where)
+            row = node_row(node, site=site, where=where, pattern=pattern)
             name = row["node"]
             if rows.setdefault(name, row) != row:
                 raise InputError(
@@ -112,11 +113,28 @@ def default_power_metrics(metrics: Iterable[dict[str, Any]], *, node: str) -> li
     return sorted(name for name in collected if "power" in name and name.endswith("_watt"))
 
 
-def node_row(node: dict[str, Any], *, site: str, where: str) -> dict[str, Any]:
-    """The row of `tables.Nodes` for one description; `power_metrics` is left unknown."""
+def name_and_cluster(node: dict[str, Any], *, where: str, pattern: str) -> tuple[str, str]:
+    """Short name of a described node, and its cluster by the pattern of the names.
+
+    Raises:
+        InputError: The node has no name, or its name does not match.
+    """
     name = str(_field(node, "uid", where, "a node")).partition(".")[0]
-    if not cluster_of(name):
-        raise InputError(f"{name!r} is not the name of a node", where=where, do=SAVE_NODES)
+    cluster = cluster_of(name, pattern)
+    if not cluster:
+        raise InputError(
+            f"{name!r} is not the name of a node by the pattern `{pattern}`",
+            where=where,
+            do=f"set source.node_pattern; {RULE}",
+        )
+    return name, cluster
+
+
+def node_row(
+    node: dict[str, Any], *, site: str, where: str, pattern: str = GRID5000
+) -> dict[str, Any]:
+    """The row of `tables.Nodes` for one description; `power_metrics` is left unknown."""
+    name, cluster = name_and_cluster(node, where=where, pattern=pattern)
 
     def field(path: str) -> Any:
         return _field(node, path, where, f"node {name}")
@@ -147,7 +165,7 @@ def node_row(node: dict[str, Any], *, site: str, where: str) -> dict[str, Any]:
         "valid_from": UNKNOWN_SINCE,
         "valid_until": None,
         "site": site,
-        "cluster": cluster_of(name),
+        "cluster": cluster,
         "cpu_model": _cpu_model(node.get("processor") or {}),
         "n_cpus": n_cpus,
         "n_cores": n_cores,
@@ -158,6 +176,7 @@ def node_row(node: dict[str, Any], *, site: str, where: str) -> dict[str, Any]:
         "gpus": list(range(len(gpus))),
         "gpu_reservable": [gpu["place"].reservable for gpu in gpus],
         "gpu_models": [gpu["model"] for gpu in gpus],
+        "gpu_generations": [gpu["generation"] for gpu in gpus],
         "gpu_power_limits_w": limits,
         "gpu_memory_bytes": [gpu["memory_bytes"] for gpu in gpus],
         "queues": sorted((node.get("supported_job_types") or {}).get("queues") or []),
@@ -188,6 +207,10 @@ def _gpus(node: dict[str, Any], where: str, name: str) -> list[dict[str, Any]]:
                     reservable=bool(gpu.get("reservation", True)),
                 ),
                 "model": str(gpu.get("model") or "unknown"),
+                "generation": nodes.gpu_generation(
+                    compute_capability=gpu.get("compute_capability"),
+                    microarchitecture=gpu.get("microarchitecture"),
+                ),
                 "power_limit_w": optional(
                     gpu.get("power_default_limit"), f"{path}.power_default_limit"
                 ),
@@ -198,7 +221,12 @@ def _gpus(node: dict[str, Any], where: str, name: str) -> list[dict[str, Any]]:
 
 
 def _cpu_model(processor: dict[str, Any]) -> str | None:
-    """Model and version in words, as in `Intel Xeon Gold 5220`; the version may be a number."""
+    """Model and version in words, as in `Intel Xeon Gold 5220`; the version may be a number.
+
+    A processor whose model is `Unknown` has none: that word stands for many.
+    """
+    if processor.get("model") == UNKNOWN:
+        return None
     words = [str(processor[key]) for key in ("model", "version") if processor.get(key) is not None]
     return " ".join(words) or None
 

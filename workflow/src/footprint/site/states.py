@@ -13,9 +13,10 @@ import polars as pl
 
 from footprint import tables
 from footprint.errors import InputError
+from footprint.node_names import GRID5000, cluster_of
 from footprint.site import files
 from footprint.site.kwollect import OFFSET, utc
-from footprint.site.reference import SAVE_NODE, cluster_of
+from footprint.site.reference import SAVE_NODE
 
 STATES = ("absent", "suspected", "dead", "maintenance", "standby", "alive")
 COLUMNS = ("node", "state", "from", "to")
@@ -79,7 +80,13 @@ def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
 
 
 def in_window(
-    rows: pl.DataFrame, *, nodes: pl.DataFrame, where: str, start: datetime, end: datetime
+    rows: pl.DataFrame,
+    *,
+    nodes: pl.DataFrame,
+    where: str,
+    start: datetime,
+    end: datetime,
+    pattern: str = GRID5000,
 ) -> pl.LazyFrame:
     """Intervals that touch [start, end), each once (`tables.States`).
 
@@ -89,6 +96,7 @@ def in_window(
         where: Where the intervals come from, for messages.
         start: Start of the window.
         end: End of the window, excluded.
+        pattern: Pattern of the nodes' names.
 
     Raises:
         InputError: A node of a described cluster has no description, or a node has two states from
@@ -96,7 +104,7 @@ def in_window(
     """
     rows = rows.unique()
     for node in sorted(set(rows["node"]) - set(nodes["node"])):
-        if cluster_of(node) in set(nodes["cluster"]):
+        if cluster_of(node, pattern) in set(nodes["cluster"]):
             raise InputError(f"node {node} is not described", where=where, do=SAVE_NODE)
     key = ["node", "started_at"]
     twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)

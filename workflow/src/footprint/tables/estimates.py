@@ -14,13 +14,20 @@ class Hardware(dy.Schema):
     node = Key(description="Node")
     valid_from = Timestamp(primary_key=True, description="Start of the period, as in `nodes`")
     cluster = dy.String(description="Cluster of the node")
-    cpu_model = dy.String(description="Processor")
-    tdp_w = Watts(min_exclusive=0, description="Thermal design power of one socket")
+    cpu_model = Text(description="Processor; null: not known")
+    tdp_w = Watts(
+        nullable=True,
+        min_exclusive=0,
+        description="Thermal design power of one socket; null: not catalogued",
+    )
     n_cpus = dy.Int32(min=1, description="Sockets")
     n_cores = dy.Int32(min=1, description="Physical cores of all sockets")
     n_threads = dy.Int32(min=1, description="Hardware threads of all sockets")
     memory_gb = dy.Float64(
-        min_exclusive=0, metadata={"unit": "GB"}, description="Main memory, a GB being 2^30 bytes"
+        nullable=True,
+        min_exclusive=0,
+        metadata={"unit": "GB"},
+        description="Main memory, a GB being 2^30 bytes; null: not known",
     )
     gpus = dy.List(dy.UInt8(), description="Index of each GPU")
     gpu_models = dy.List(dy.String(), description="Model of each GPU")
@@ -28,7 +35,9 @@ class Hardware(dy.Schema):
         dy.String(nullable=True), description="Architecture of each GPU; null: not catalogued"
     )
     gpu_limits_w = dy.List(
-        dy.Float64(), metadata={"unit": "W"}, description="Default power limit of each GPU"
+        dy.Float64(nullable=True),
+        metadata={"unit": "W"},
+        description="Default power limit of each GPU; null: not catalogued",
     )
     gpu_mlco2_w = dy.List(
         dy.Float64(nullable=True),
@@ -96,7 +105,8 @@ class Estimates(dy.Schema):
     basis = dy.String(
         description="Where the powers come from, GPU and CPU part: `series` (the device's own "
         "readings), `load` (the load average), `tdp` (limit or thermal design power), `table` or "
-        "`any` (the tool's own), `recorded` (by the tool in the job); `none`: held nothing"
+        "`any` (the tool's own), `recorded` (by the tool in the job), `unknown` (hardware that the "
+        "catalogue lacks; the part is null); `none`: held nothing"
     )
     pue = dy.Float64(min=1, description="Factor that the tool itself adds; 1: none")
     gpu_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="GPUs held x hours")
@@ -104,7 +114,10 @@ class Estimates(dy.Schema):
     core_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="Cores held x hours")
     core_power_w = Watts(nullable=True, min=0, description="Mean power of one core")
     memory_gbh = dy.Float64(
-        min=0, metadata={"unit": "GB h"}, description="Memory held (by its share of cores) x hours"
+        nullable=True,
+        min=0,
+        metadata={"unit": "GB h"},
+        description="Memory held (by its share of cores) x hours; null: the node's is not known",
     )
     memory_w_per_gb = dy.Float64(
         nullable=True, min=0, metadata={"unit": "W/GB"}, description="Mean power of a GB"

@@ -31,6 +31,11 @@ class Nodes(dy.Schema):
     gpus = dy.List(dy.UInt8(), description="Index of each GPU, in the order of its device name")
     gpu_reservable = dy.List(dy.Bool(), description="Whether each GPU can be reserved")
     gpu_models = dy.List(dy.String(), description="Model of each GPU")
+    gpu_generations = dy.List(
+        dy.String(nullable=True),
+        description="Generation of each GPU by its compute capability, else its microarchitecture; "
+        "null when the source says neither",
+    )
     gpu_power_limits_w = dy.List(
         dy.Float64(nullable=True),
         metadata={"unit": "W"},

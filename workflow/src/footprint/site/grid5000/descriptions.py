@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from footprint import windows
 from footprint.errors import InputError
+from footprint.node_names import GRID5000
 from footprint.site import reference
 from footprint.site.grid5000.refusals import Refused
 from footprint.site.grid5000.service import Service, epoch, settled
@@ -30,7 +31,15 @@ DAY = timedelta(days=1)
 class Descriptions:
     """What the Reference API says of a site over a period."""
 
-    def __init__(self, service: Service, *, site: str, start: datetime, end: datetime) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        site: str,
+        start: datetime,
+        end: datetime,
+        pattern: str = GRID5000,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -38,8 +47,9 @@ class Descriptions:
             site: Site.
             start: Start of the period.
             end: End of the period, excluded.
+            pattern: Pattern of the nodes' names.
         """
-        self.service, self.site = service, site
+        self.service, self.site, self.pattern = service, site, pattern
         months = (f"{month}-01" for month in windows.months(start, end))
         firsts = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in months)
         last = end - timedelta(seconds=1)
@@ -52,7 +62,13 @@ class Descriptions:
     ) -> Self:
         """What a configuration asks about; `source` with `start`, `end` and `answers`."""
         start, end = windows.window(source["start"], source["end"])
-        return cls(Service.from_config(source, download), site=site, start=start, end=end)
+        return cls(
+            Service.from_config(source, download),
+            site=site,
+            start=start,
+            end=end,
+            pattern=source.get("node_pattern", GRID5000),
+        )
 
     def clusters(self) -> list[str]:
         """Clusters that the site had at any of the dates, sorted.
@@ -134,7 +150,8 @@ class Descriptions:
             )
             if any(objects(document, where=path))  # nodes may be to come, and metrics unknown
         ]
-        return {row["node"]: row for row in reference.node_rows(documents, site=self.site)}
+        rows = reference.node_rows(documents, site=self.site, pattern=self.pattern)
+        return {row["node"]: row for row in rows}
 
     def _ask_clusters(self, date: datetime) -> list[dict[str, Any]]:
         path = f"/sites/{self.site}/clusters"

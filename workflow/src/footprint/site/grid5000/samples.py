@@ -15,12 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from footprint.errors import InputError
+from footprint.node_names import cluster_of
 from footprint.site import kwollect, pieces
 from footprint.site.grid5000.chunks import Chunk, groups, spans
 from footprint.site.grid5000.progress import Progress
 from footprint.site.grid5000.refusals import Refused, TooMuch, Unanswered
 from footprint.site.grid5000.service import Service, epoch, settled
-from footprint.site.reference import cluster_of
 
 TOO_MUCH_IN_A_ROW = 3
 """So many chunks of a size that were too much, and the next ones are cut without asking."""

@@ -14,10 +14,10 @@ import polars as pl
 
 from footprint import addresses, tables
 from footprint.errors import InputError
+from footprint.node_names import cluster_of
 from footprint.site import JobRecords, holdings, kwollect, states
 from footprint.site.grid5000 import jobs, samples
 from footprint.site.grid5000.descriptions import Descriptions
-from footprint.site.reference import cluster_of
 
 ASKED_TWICE = ("repeated", "outside the window")
 """Records that are set aside since a service lists more than was wanted: no loss of the study."""
@@ -94,7 +94,12 @@ class Grid5000Site:
             )
             lacking = [lacks.lazy()]
         found = holdings.job_records(
-            records, nodes=self._nodes, site=self.site, start=start, end=end
+            records,
+            nodes=self._nodes,
+            site=self.site,
+            start=start,
+            end=end,
+            pattern=self.descriptions.pattern,
         )
         wanted = ~pl.col("reason").is_in(ASKED_TWICE)
         return found._replace(set_aside=pl.concat([found.set_aside.filter(wanted), *lacking]))
@@ -115,7 +120,14 @@ class Grid5000Site:
             where, rows = addresses.DATABASE, self._of_described(found)
         else:
             return None
-        return states.in_window(rows, nodes=self._nodes, where=where, start=start, end=end)
+        return states.in_window(
+            rows,
+            nodes=self._nodes,
+            where=where,
+            start=start,
+            end=end,
+            pattern=self.descriptions.pattern,
+        )
 
     def _notes(self, told: str) -> pl.DataFrame:
         if not told.startswith("/sites/"):
@@ -179,7 +191,7 @@ class Grid5000Site:
         names = self.node_names(cluster)
         clusters = self.clusters() if query.missing else []
         for node in sorted(query.missing):
-            own = cluster_of(node)
+            own = cluster_of(node.partition(".")[0], self.descriptions.pattern)
             if own not in clusters:
                 what, known = f"{self.site} has no cluster of a node {node}", clusters
             elif own == cluster and node not in names:
