@@ -30,9 +30,7 @@ class Case:
 
     def run(self, project: Project, *targets: str, status: int | None = 0) -> Ran:
         """Run Snakemake on the case; without targets, as far as the energies of the jobs."""
-        return project.run(
-            self.directory, "--cores", "2", *(targets or ENERGIES), status=status
-        )
+        return project.run(self.directory, "--cores", "2", *(targets or ENERGIES), status=status)
 
     def table(self, path: str) -> pl.DataFrame:
         """A Parquet table of the results, by its path below `results/` without ending."""

@@ -56,6 +56,12 @@ def test_site_with_a_suspension_planned_after_its_end_has_a_true_energy(seed: in
     check_site(SMALL | {"seed": seed})
 
 
+def test_month_with_a_suspension_planned_after_its_end_has_a_true_energy() -> None:
+    nodes = {"graffiti": 13, "gres": 2, "gruss": 2, "grele": 8}
+    window = {"start": "2025-03-03", "end": "2025-03-31"}
+    check_site(window | {"seed": 232, "nodes": nodes, "jobs": 1500})
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_small_site_of_any_seed_can_be_read_and_integrated(seed: int) -> None:
     shapes: list[dict[str, Any]] = [
