@@ -220,3 +220,7 @@ def test_records_of_tools_are_matched_with_jobs(
     assert job_counts(said) == OF_EVERY_STUDY | others | {"match_recorded": 1}
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
     assert inputs["match_recorded"].startswith("exports/recorded/11/emissions.csv")
+    # a link to nothing is counted by the same rule, which needs no other file
+    path.unlink()
+    path.symlink_to("nowhere.csv")
+    assert project.planned(tmp_path)["match_recorded"] == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, recorded, tables
+from footprint import logs, recorded, tables, told
 from footprint.site import folders
 from footprint.site import recorded as files
 
@@ -12,7 +12,8 @@ logs.to_file(snakemake.log[0])
 
 folder = Path(snakemake.params.folder)
 runs = files.parse(
-    (folders.label(Path(path), folder), Path(path)) for path in snakemake.input.files
+    ((folders.label(Path(path), folder), Path(path)) for path in snakemake.input.files),
+    unreadable=snakemake.params.unreadable,
 )
 matched = recorded.match(
     runs,
@@ -20,6 +21,13 @@ matched = recorded.match(
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes),
 )
-print(f"{len(runs)} runs recorded; {matched.jobs['n_runs'].sum()} are of {len(matched.jobs)} jobs")
+told.warn(
+    f"{source}: {reason} ({n_rows}, {example})"
+    for source, reason, n_rows, example in matched.set_aside.select(
+        "source", "reason", "n_rows", "example"
+    ).iter_rows()
+)
+n_runs = runs["started_at"].count()
+print(f"{n_runs} runs recorded; {matched.jobs['n_runs'].sum()} are of {len(matched.jobs)} jobs")
 tables.write(tables.Recorded, matched.jobs, snakemake.output.recorded)
 tables.write(tables.SetAside, matched.set_aside, snakemake.output.set_aside)

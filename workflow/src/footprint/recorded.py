@@ -226,7 +226,7 @@ def _also_by_codecarbon(runs: pl.DataFrame) -> pl.Series:
 
 
 def _again(runs: pl.DataFrame, allocations: pl.LazyFrame) -> pl.Series:
-    """Indices of runs during which a longer run of the same tool was of the same machine, in a list.
+    """Indices, in a list, of runs that a longer run of the same tool and machine overlaps.
 
     The machine of a run is its host, or the node of its job where that held only one. Of several
     nodes, a run that names none may be of any: nothing is said of it here.

@@ -60,7 +60,9 @@ NODE_NAME = re.compile(rf"{NO_NODE}([a-z][a-z0-9]*-\d+)({DOMAIN})?")
 NODE_FIRST = re.compile(rf"{NO_NODE}([a-z][a-z0-9]*-\d+)({DOMAIN})?(?=[._-])")
 
 
-def parse(paths: Iterable[tuple[str, Path]]) -> pl.DataFrame:
+def parse(
+    paths: Iterable[tuple[str, Path]], *, unreadable: Iterable[tuple[str, str]] = ()
+) -> pl.DataFrame:
     """Runs in files of CodeCarbon and carbontracker, in the order of the files (`RUNS`).
 
     The content tells the format; `.gz` and `.zst` are decompressed. Runs that cannot be used, and
@@ -68,8 +70,10 @@ def parse(paths: Iterable[tuple[str, Path]]) -> pl.DataFrame:
 
     Args:
         paths: Each file with its label: its path relative to the folder of recordings.
+        unreadable: Other entries of that folder that should be files: label and reason.
     """
     rows = [row for label, path in paths for row in _runs(label, path)]
+    rows += [_whole_file(label, reason) for label, reason in unreadable]
     own = {row["run"] for row in rows if row["reason"] is None}
     for row in rows:
         row["is_task"] = "own_fault" in row
@@ -117,11 +121,10 @@ def _runs(label: str, path: Path) -> Iterator[dict[str, Any]]:
 
 def _rows(label: str, path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a file, or one row that says why it is not read."""
-    whole_file: dict[str, Any] = {"source": label, "line": None, "tool": None, "run": label}
     try:
         text = _text(path)
     except UnreadableError as error:
-        yield whole_file | {"reason": error.reason}
+        yield _whole_file(label, error.reason)
         return
     name = files.plain_name(path)
     start = text.lstrip().partition("\n")[0].strip()
@@ -130,14 +133,18 @@ def _rows(label: str, path: Path) -> Iterator[dict[str, Any]]:
     elif carbontracker_files.is_log(text):
         yield from carbontracker_files.rows(label, text)
     elif reason := carbontracker_files.unused_log(text, name):
-        yield whole_file | {"line": 1, "tool": carbontracker_files.TOOL, "reason": reason}
+        yield _whole_file(label, reason) | {"line": 1, "tool": carbontracker_files.TOOL}
     elif not start:
-        yield whole_file | {"reason": EMPTY}
+        yield _whole_file(label, EMPTY)
     elif start.startswith(LFS):
-        yield whole_file | {"reason": POINTER}
+        yield _whole_file(label, POINTER)
     else:
-        reason = LEDGER if name.endswith(".jsonl") and _is_ledger(start) else NO_TOOL
-        yield whole_file | {"reason": reason}
+        is_ledger = name.endswith(".jsonl") and _is_ledger(start)
+        yield _whole_file(label, LEDGER if is_ledger else NO_TOOL)
+
+
+def _whole_file(label: str, reason: str) -> dict[str, Any]:
+    return {"source": label, "line": None, "tool": None, "run": label, "reason": reason}
 
 
 def _text(path: Path) -> str:
