@@ -135,6 +135,12 @@ class Study:
         return bool(self.files.recorded or self.unreadable_records)
 
     @property
+    def has_model_list(self) -> bool:
+        """Whether a list of notable models is named, beside those that are built in."""
+        epoch = self.config["epoch"]
+        return epoch["file"] is not None or epoch["url"] is not None
+
+    @property
     def has_ledgers(self) -> bool:
         """Whether people gave ledgers of what they tracked."""
         return bool(self.config["labels"]["ledgers"])
