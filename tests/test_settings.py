@@ -167,10 +167,10 @@ def test_labels_of_the_simulated_site_must_exist(
 @pytest.mark.parametrize(
     ("kind", "path", "value", "sources"),
     [
-        ("exports", "source.seed", 3, "`simulated`"),
-        ("grid5000", "source.nodes", {"grele": 2}, "`simulated`"),
-        ("exports", "source.jobs", 120, "`simulated`"),
-        ("exports", "source.mix", {"debug": 1}, "`simulated`"),
+        ("exports", "source.seed", 3, "`simulated` and `grid5000`"),
+        ("exports", "source.nodes", {"grele": 2}, "`simulated` and `grid5000`"),
+        ("exports", "source.jobs", 120, "`simulated` and `grid5000`"),
+        ("exports", "source.mix", {"debug": 1}, "`simulated` and `grid5000`"),
         ("exports", "download.devices", ["prom_node_load1"], "`simulated` and `grid5000`"),
         ("simulated", "source.directory", "exports", "`exports`"),
         ("grid5000", "source.directory", "exports", "`exports`"),

@@ -132,16 +132,18 @@ def _with_site_defaults(raw: dict[str, Any], shape: Mapping[str, Any]) -> dict[s
     return config
 
 
+# `footprint serve` takes the simulated site from the configuration of a study that asks it
+_SERVED = ("simulated", "grid5000")
 _SOURCES_OF_KEY = {
     "source.directory": ("exports",),
     "source.credentials": ("grid5000",),
     "source.ca_bundle": ("grid5000",),
     "source.states": ("grid5000",),
     "source.oar_database": ("grid5000",),
-    "source.seed": ("simulated",),
-    "source.nodes": ("simulated",),
-    "source.jobs": ("simulated",),
-    "source.mix": ("simulated",),
+    "source.seed": _SERVED,
+    "source.nodes": _SERVED,
+    "source.jobs": _SERVED,
+    "source.mix": _SERVED,
     "download.devices": ("simulated", "grid5000"),
 }
 """Kinds of source that a key has an effect on; keys that are not listed concern all of them."""
