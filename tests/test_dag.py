@@ -1,6 +1,7 @@
 """Which rules run for which study, as `snakemake -n` plans them."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,23 @@ def exports(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+def test_source_of_exports_has_nothing_of_the_simulated_site(
+    project: Project, tmp_path: Path, exports: dict[str, Any]
+) -> None:
+    shutil.copy2(project.folder / "config.yaml", tmp_path)
+    shutil.copytree(project.folder / "docs", tmp_path / "docs")
+    del exports["labels"]
+    said = project.run(configure(tmp_path, **exports), "-n").said
+    assert job_counts(said) == OF_EVERY_STUDY | by_month(2) | by_cluster(2) | {"convert_power": 1}
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
+    assert "labels" not in inputs["match_labels"]
+    # the default study has them, over the same config.yaml
+    said = project.run(configure(tmp_path, study={"clusters": ["gres"]}), "-n").said
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
+    assert inputs["match_labels"].endswith("docs/labels/simulated.yaml")
+    assert job_counts(said)["download_series"] == 2
+
+
 def test_exports_are_converted_and_have_no_truth(
     project: Project, tmp_path: Path, exports: dict[str, Any]
 ) -> None:
@@ -202,3 +220,7 @@ def test_records_of_tools_are_matched_with_jobs(
     assert job_counts(said) == OF_EVERY_STUDY | others | {"match_recorded": 1}
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", said, re.M))
     assert inputs["match_recorded"].startswith("exports/recorded/11/emissions.csv")
+    # a link to nothing is counted by the same rule, which needs no other file
+    path.unlink()
+    path.symlink_to("nowhere.csv")
+    assert project.planned(tmp_path)["match_recorded"] == 1

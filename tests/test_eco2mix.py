@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import eco2mix
+from footprint import eco2mix, tables
 from footprint.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -69,6 +69,96 @@ def test_the_open_data_platform_writes_it_with_semicolons(tmp_path: Path) -> Non
         encoding="utf-8",
     )
     assert eco2mix.read(path).rows() == [(datetime(2025, 1, 9, 23, 30, tzinfo=UTC), 24.0)]
+
+
+def test_columns_without_labels_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "technical.csv"
+    path.write_text(
+        "perimetre;nature;date_heure;date;heure;consommation;taux_co2\n"
+        "France;x;2025-03-03T00:30:00+01:00;2025-03-03;00:30;60000;20\n"
+    )
+    assert eco2mix.read(path).rows() == [(datetime(2025, 3, 2, 23, 30, tzinfo=UTC), 20.0)]
+
+
+def test_years_of_two_digits_are_of_this_century(tmp_path: Path) -> None:
+    found = eco2mix.read(write(tmp_path, [("03/02/25", "01:00", "17"), ("3/2/25", "02:00", "18")]))
+    assert found["timestamp"].to_list() == [
+        datetime(2025, 2, 3, 0, tzinfo=UTC),
+        datetime(2025, 2, 3, 1, tzinfo=UTC),
+    ]
+
+
+MARCH = {"start": datetime(2025, 3, 3, tzinfo=UTC), "end": datetime(2025, 3, 4, tzinfo=UTC)}
+
+
+def test_lines_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    rows = [
+        ("2025-03-03", "12:00", "20"),
+        ("2025-03-03", "12:15", ""),  # as in all files: not a fault
+        ("2025-03-03", "12:30", "ND"),
+        ("2025-03-03", "13:00", "inf"),
+        ("2025-03-03", "13:30", "NaN"),
+        ("2025-03-03", "14:00", "-5"),
+        ("2025-03-03", "14:30", "much"),
+        ("03.03.2025", "15:00", "21"),
+        ("2025-03-03", "25:00", "21"),
+    ]
+    found = eco2mix.load(write(tmp_path, rows), **MARCH)
+    assert found.intensity.rows() == [(datetime(2025, 3, 3, 11, tzinfo=UTC), 20.0)]
+    assert tables.SetAside.is_valid(found.set_aside)
+    assert found.set_aside.rows() == [
+        ("carbon", "carbon.eco2mix", "its day or time cannot be read", 2, "line 9"),
+        ("carbon", "carbon.eco2mix", "its intensity is not a number of 0 or more", 4, "line 5"),
+    ]
+    assert eco2mix.read(write(tmp_path, rows)).height == 1
+    torn = write(tmp_path, rows[:1])
+    torn.write_bytes(torn.read_bytes() + b"France\tx\t2025-03-03\t15:3\n")
+    (short,) = eco2mix.load(torn, **MARCH).set_aside.rows()
+    assert short[2:] == ("the line ends before its intensity", 1, "line 4")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "example"),
+    [
+        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2", None),
+        (b"", "no columns Date, Heures and Taux de CO2", None),
+        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "no columns Date, Heures", None),
+        (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date, a time and a number", None),
+        (
+            b"Date\tHeures\tTaux de Co2\n2024-03-03\t12:00\t20\n2024-03-04\t12:00\t20\n",
+            "no value lies in the study",
+            "2024-03-03 to 2024-03-04",
+        ),
+    ],
+)
+def test_file_without_a_value_in_the_study_is_set_aside(
+    tmp_path: Path, content: bytes, reason: str, example: str | None
+) -> None:
+    path = tmp_path / "other.xls"
+    path.write_bytes(content)
+    found = eco2mix.load(path, **MARCH)
+    assert found.intensity.is_empty()
+    (row,) = found.set_aside.to_dicts()
+    assert row["reason"].startswith(reason)
+    assert row["example"] == (example or "the whole file")
+
+
+def test_file_that_cannot_be_opened_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    path = write(tmp_path, [])
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (reason,) = eco2mix.load(path, **MARCH).set_aside["reason"]
+    assert reason == "the file cannot be opened (Permission denied)"
+
+
+def test_without_any_value_no_mean_is_known() -> None:
+    found = eco2mix.mean_over(interval(0, 1), series())
+    assert found.select("g_per_kwh", "known_frac").rows() == [(None, 0.0)]
+    assert found.schema == eco2mix.mean_over(interval(0, 1), series((0, 20))).schema
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,10 @@ def test_mistakes_name_the_line(tmp_path: Path, text: str, message: str) -> None
     ("text", "message"),
     [
         ("jobs,what\n1,p\n", r"l\.csv:1: unknown column 'what'"),
+        ("jobs;paper\n1;p\n", r"l\.csv:1: the columns are separated by semicolons \(`;`\); save"),
+        ("jobs\tpaper\n1\tp\n", r"separated by tabs \(`tab`\); save the file with commas"),
+        ("jobs,paper,\n1,p,\n", r":1: column 3 has no name; remove the column, or the comma"),
+        ("jobs,paper\n1.0,p\n", r":2: job id .1\.0. is not a whole number; write as in"),
         ("jobs,paper,jobs\n1,p,2\n", r":1: column 'jobs' stands twice"),
         ("jobs,paper\n1,p\n1,p,q\n", r":3: 3 cells under 2 columns"),
         ('jobs,paper\n1,"p\n', r":2: not CSV"),

@@ -12,7 +12,6 @@ from estimating import of_schema
 from polars.testing import assert_frame_equal
 
 from footprint import ledger_table, ledgers, reconciliation, recorded, tables
-from footprint.errors import InputError
 from footprint.tracker import reading
 from footprint.tracker.reading import Energy, Fault, Read, Run
 from footprint.vocabulary import STATEMENTS
@@ -179,9 +178,19 @@ def test_labels_hold_for_the_runs_of_the_jobs() -> None:
     ]
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone\.jsonl: the ledger cannot be read"):
-        ledgers.load([tmp_path / "gone.jsonl"])
+def test_file_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    own = "20250310-job-1-gruss-1-7-0123abcd.jsonl"
+    read = ledgers.load([tmp_path / "gone.jsonl", tmp_path / own], unreadable=["anne.jsonl"])
+    assert read.runs == []
+    assert {each.line for each in read.faults} == {None}
+    found = match(run("a"), faults=read.faults).set_aside
+    assert tables.SetAside.is_valid(found)
+    # files whose names the tracker did not give are named nowhere
+    assert found.rows() == [
+        ("ledger", "labels.ledgers", reading.UNREADABLE, 3, own),
+    ]
+    (alone,) = match(run("a"), faults=read.faults[:1]).set_aside["example"]
+    assert alone == "a whole file"
 
 
 # Reconciliation

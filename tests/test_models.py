@@ -36,8 +36,12 @@ LIST = "\n".join(
 )
 
 
-def parsed(*lines: str, header: str = HEADER) -> pl.DataFrame:
+def listed(*lines: str, header: str = HEADER) -> models.Listed:
     return models.parse_epoch("\n".join([header, *lines]).encode(), where="list.csv")
+
+
+def parsed(*lines: str, header: str = HEADER) -> pl.DataFrame:
+    return listed(*lines, header=header).models
 
 
 def refusal(*lines: str, header: str = HEADER) -> str:
@@ -90,7 +94,10 @@ class TestOwnTable:
 
 class TestEpoch:
     def test_a_list_is_read(self) -> None:
-        found = models.parse_epoch(b"\xef\xbb\xbf" + LIST.encode(), where="list.csv")
+        read = models.parse_epoch(b"\xef\xbb\xbf" + LIST.encode(), where="list.csv")
+        found = read.models
+        assert read.set_aside.is_empty()
+        assert tables.SetAside.is_valid(read.set_aside)
         assert found.rows() == [
             ("AlexNet", date(2012, 9, 30), 4.7e17, "Vision", "Epoch AI"),
             ("GPT-3 175B (davinci)", date(2020, 5, 28), 3.14e23, "Language", "Epoch AI"),
@@ -106,13 +113,23 @@ class TestEpoch:
             date(2014, 2, 3),
         ]
 
-    def test_lines_without_name_or_date_are_left_out_and_said(
+    def test_lines_that_cannot_be_used_are_left_out_and_counted(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
+        flops = ("much", "0", "-1e20", "nan", "inf")
         with caplog.at_level("INFO"):
-            found = parsed(",,2012-01-01,,1e3,", "a,, ,,1e3,", "b,,2012-01-01,,1e3,")
-        assert found["model"].to_list() == ["b"]
-        assert "list.csv: 2 lines without a name or date" in caplog.text
+            found = listed(
+                *(",,2012-01-01,,1e3,", "a,, ,,1e3,", "b,,2012-01-01,,1e3,", "c,,May 2012,,1e3,"),
+                *(f"d{number},,2012-01-01,,{flop}," for number, flop in enumerate(flops)),
+            )
+        assert found.models["model"].to_list() == ["b"]
+        assert tables.SetAside.is_valid(found.set_aside)
+        assert found.set_aside.rows() == [
+            ("models", "epoch.file", "its publication date cannot be read", 1, "c"),
+            ("models", "epoch.file", "its training compute is no number over 0", 5, "d0"),
+            ("models", "epoch.file", "no name or no publication date", 2, "a"),
+        ]
+        assert "list.csv: 5 lines: its training compute is no number over 0 (d0)" in caplog.text
 
     def test_of_repeated_lines_the_most_compute_stays(self) -> None:
         lines = ("a,,2012-01-01,,1e3,", "a,,2012-01-01,,,", "a,,2012-01-01,,2e3,")
@@ -123,14 +140,6 @@ class TestEpoch:
         text = refusal("a,b,2012-01-01,d,1e3,f", header=HEADER.replace(column, "Other"))
         assert text.startswith(f"list.csv: has no column {column!r}; its columns are ")
         assert "Other" in text
-
-    def test_what_is_no_number_or_date_is_named(self) -> None:
-        assert "Training compute (FLOP) of 'a' is 'much': no number over 0" in refusal(
-            "a,,2012-01-01,,much,"
-        )
-        for flop in ("0", "-1e20", "nan", "inf"):
-            assert "no number over 0" in refusal(f"a,,2012-01-01,,{flop},")
-        assert "Publication date of 'a' is 'May 2012': no date" in refusal("a,,May 2012,,1e3,")
 
     @pytest.mark.parametrize(
         ("content", "told"),
@@ -164,10 +173,30 @@ class TestDownload:
         route = web.get(URL).respond(text=LIST)
         copy = tmp_path / "copy.csv"
         copy.write_text(LIST.replace("AlexNet", "Other net"))
-        assert "Other net" in download.gather(file=str(copy), url=URL)["model"]
+        assert "Other net" in download.gather(file=str(copy), url=URL).models["model"]
         assert not route.called
-        assert download.gather(file=None, url=URL).height == 3
-        assert download.gather(file=None, url=None).equals(models.well_known())
+        assert download.gather(file=None, url=URL).models.height == 3
+        own = download.gather(file=None, url=None)
+        assert own.models.equals(models.well_known())
+        assert own.set_aside.is_empty()
+
+    def test_a_list_that_cannot_be_had_costs_itself(
+        self, tmp_path: Path, web: respx.MockRouter, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        web.get(URL).respond(404)
+        copy = tmp_path / "copy.csv"
+        copy.write_bytes(b"PK\x03\x04...")
+        for source, found, told in (
+            ("epoch.url", download.gather(file=None, url=URL), "was refused (HTTP 404)"),
+            ("epoch.file", download.gather(file=str(copy), url=None), "is a ZIP, not a CSV"),
+            ("epoch.file", download.gather(file=str(tmp_path), url=None), "cannot be read (Is a "),
+        ):
+            assert found.models.equals(models.well_known())
+            ((stage, named, reason, n_rows, _),) = found.set_aside.rows()
+            assert (stage, named, n_rows) == ("models", source, 1)
+            assert reason.startswith(told)
+            assert reason.endswith(": the built-in models stand in")
+            assert told in caplog.text
 
     def test_what_may_pass_is_tried_again(self, web: respx.MockRouter) -> None:
         answers: list[httpx.Response | Exception] = [

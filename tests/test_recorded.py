@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint.errors import InputError
 from footprint.site import recorded
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -100,12 +99,6 @@ def read(tmp_path: Path) -> Any:
         return parsed(folder, {label: content}).to_dicts()
 
     return rows
-
-
-def refused(read: Any, content: str, label: str = "emissions.csv") -> str:
-    with pytest.raises(InputError) as error:
-        read(content, label)
-    return str(error.value)
 
 
 # CodeCarbon
@@ -229,37 +222,159 @@ def test_compressed_files_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "lines"),
     [
-        (table({}, {"duration": "1h"}), "e.csv:3: the duration '1h' is not a number"),
-        (table({}, {"duration": ""}), "e.csv:3: cannot tell the duration of ''"),
-        (table({"duration": "1e12"}), "e.csv:2: cannot tell the duration of '1e12'"),
-        (table({"gpu_energy": "?"}), "e.csv:2: the gpu_energy '?' is not a number"),
-        (table({"pue": "one"}), "e.csv:2: the pue 'one' is not a number"),
-        (table({"timestamp": "yesterday"}), "e.csv:2: cannot tell the time of 'yesterday'"),
-        (table({"timestamp": "2025-04-18"}), "e.csv:2: cannot tell the time of '2025-04-18'"),
-        (table({"timestamp": ""}), "e.csv:2: cannot tell the time of ''"),
+        (table({}, {"duration": "1h"}), {3: "a number cannot be read"}),
+        (table({}, {"duration": ""}), {3: "its duration cannot be read"}),
+        (table({"duration": "1e12"}, {}), {2: "its duration cannot be read"}),
+        (table({"gpu_energy": "?"}, {}), {2: "a number cannot be read"}),
+        (table({"pue": "one"}, {}), {2: "a number cannot be read"}),
+        (table({"timestamp": "yesterday"}, {}), {2: "a time cannot be read"}),
+        (table({"timestamp": "2025-04-18"}, {}), {2: "a time cannot be read"}),
+        (table({"timestamp": ""}, {}), {2: "a time cannot be read"}),
         (
-            table({"timestamp": "2025-03-30T02:30:00"}),
-            "e.csv:2: Paris never had the time 2025-03-30T02:30:00; a time looks like",
+            table({"timestamp": "2025-03-30T02:30:00"}, {}),
+            {2: "Paris never had its time, in spring"},
         ),
-        (table({}) + "a,b\n", "e.csv:3: 2 fields instead of 32"),
-        (table({"run_id": "x" * 200_000}), "e.csv:2: this is not CSV (field larger than"),
-        ("run_id,duration\n", "e.csv:1: this is of no tool that is known: run_id,duration"),
-        ("step 1\n", "e.csv:1: this is of no tool that is known: step 1; CodeCarbon's"),
-        (" \n", "e.csv:1: the file is empty"),
-        ("carbontracker version 1.1.6\n", "e.csv:1: no line has a time"),
-        (log(*epoch(GPU + "[1 x]")), "e.csv:4: the power '[1 x]' is not a number"),
-        (log(*epoch(GPU + "[1]", duration="1 h")), "e.csv:3: cannot tell the duration of '1 h'"),
-        (log(*epoch("Average power usage (W) for fan: 1")), "e.csv:4: fan is no component"),
+        (table({}) + "a,b\n", {3: "another number of fields than the header has"}),
+        (table({"run_id": "x" * 200_000}, {}), {2: "the line is not CSV"}),
+        # a line that another writer tore, with a quote that is left open, costs no line but itself
         (
-            OLD_LOG.replace("11-07 23:06:25 - Mon", "13-07 23:06:25 - Mon"),
-            "e.csv:10: cannot tell the time of '2022-13-07 23:06:25'",
+            table({}).replace("\n2025", '\n2025-04-18T1,"Intel(R) Xe\n2025'),
+            {2: "the line is not CSV"},
         ),
+        (table({}) + "ne" + "," * 31 + "\n", {3: "a time cannot be read"}),
+        (table({}) + "," * 31 + "\n", {3: "a time cannot be read"}),
+        (table({"pue": "\x00"}, {}), {None: "not a text file"}),
     ],
 )
-def test_what_cannot_be_read_is_named(read: Any, content: str, told: str) -> None:
-    assert refused(read, content, "e.csv").startswith(told)
+def test_line_of_codecarbon_that_cannot_be_read_is_set_aside(
+    read: Any, content: str, lines: dict[int, str]
+) -> None:
+    rows = read(content, "1234567/e.csv")
+    aside = {row["line"]: row["reason"] for row in rows if row["reason"] is not None}
+    assert aside == lines
+    used = [row for row in rows if row["reason"] is None]
+    assert [row["energy_kwh"] for row in used] == ([] if None in lines else [0.4])
+    assert {row["source"] for row in rows} == {"1234567/e.csv"}
+    faulty = next(row for row in rows if row["reason"] is not None)
+    assert [faulty[name] for name in ("started_at", "stopped_at", "energy_kwh")] == [None] * 3
+
+
+def test_row_without_its_empty_columns_is_read_where_the_others_stand(read: Any) -> None:
+    # CodeCarbon 3.2.9, 35 fields under 38
+    full = {"country_iso_code": "FRA", "tracking_mode": "machine", "on_cloud": "N", "pue": "2"}
+    whole = table(full)
+    header, row, _ = whole.split("\n")
+    cells = row.replace(ROW["cpu_model"], "Xeon").split(",")
+    names = header.split(",")
+    short = [
+        cell
+        for name, cell in zip(names, cells, strict=True)
+        if name not in ("region", "longitude", "latitude")
+    ]
+    (found,) = read("\n".join([header, ",".join(short)]))
+    assert (found["energy_kwh"], found["reason"]) == (0.2, None)
+    assert (found["run"], found["tool_version"]) == ("r1", "2.3.4")
+    for torn in (short[1:], short[:-1], ["x", *short[:-1]]):
+        (found,) = read("\n".join([header, ",".join(torn)]))
+        assert found["reason"] == "another number of fields than the header has"
+
+
+def test_gpus_whose_energy_is_0_were_not_read(read: Any) -> None:
+    def reason(**fields: str) -> str | None:
+        found: str | None = read(table(fields, header=f"{HEADER}"))[0]["reason"]
+        return found
+
+    told = "GPUs are listed and their energy is 0: it was not read"
+    assert reason(gpu_energy="0.0", gpu_count="2") == told
+    assert reason(gpu_energy="0.0", gpu_count="") is None
+    assert reason(gpu_energy="0.0", gpu_count="0") is None
+    assert reason(gpu_energy="0.1", gpu_count="2") is None
+    assert reason(gpu_energy="", gpu_count="2") is None
+    nothing = {"gpu_energy": "0", "energy_consumed": "0", "duration": "0"}
+    assert reason(gpu_count="2", **nothing) is None
+
+
+def test_files_of_codecarbon_1_have_neither_runs_nor_parts(read: Any) -> None:
+    header = (
+        "timestamp,experiment_id,project_name,duration,emissions,energy_consumed,country_name,"
+        "country_iso_code,region,on_cloud,cloud_provider,cloud_region"
+    )
+    one, two = read(table({}, {}, header=header), "4288294/emissions.csv")
+    assert (one["run"], two["run"]) == ("4288294/emissions.csv:2", "4288294/emissions.csv:3")
+    assert (one["job_id"], one["energy_kwh"], one["reason"]) == (4_288_294, 0.4, None)
+    assert [one[name] for name in ("gpu_kwh", "cpu_kwh", "memory_kwh")] == [None] * 3
+
+
+def test_tasks_of_a_run_in_no_file_are_used_once(tmp_path: Path) -> None:
+    header = f"task_name,{HEADER}"
+    two = table({"duration": "40"}, {"duration": "3400", "energy_consumed": "-1"}, header=header)
+    found = parsed(tmp_path, {"emissions_base_r1.csv": two, "copy.csv": two})
+    twice = "the same task is in another line"
+    assert found["reason"].to_list() == [None, "negative energy", twice, "negative energy"]
+
+
+@pytest.mark.parametrize(
+    ("label", "content", "reason"),
+    [
+        ("e.csv", b"run_id,duration\n", "of no tool that is known"),
+        ("README.md", b"my notes\n", "of no tool that is known"),
+        ("e.csv", b" \n", "the file is empty"),
+        ("e.csv", b"", "the file is empty"),
+        ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file"),
+        (
+            "e.csv",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
+            "a pointer of Git LFS: the file itself was not fetched",
+        ),
+        (
+            "e.csv.gz",
+            gzip.compress(b"x" * 999)[:-9],
+            "the compressed file is damaged or incomplete",
+        ),
+        ("e.csv.gz", b"timestamp,run_id", "the compressed file is damaged or incomplete"),
+        ("e.csv.zst", b"timestamp,run_id", "the compressed file is damaged or incomplete"),
+        (
+            "20250303-job-4288294-grele-1-00000000.jsonl",
+            b'{"format":1,"record":"start"}\n',
+            "a ledger of the tracker: labels.ledgers names its folder",
+        ),
+        ("deep.jsonl", b"[" * 100_000, "of no tool that is known"),
+        ("log.jsonl", b'{"step": 1}\n', "of no tool that is known"),
+    ],
+)
+def test_other_file_is_set_aside_as_a_whole(
+    tmp_path: Path, label: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / label).write_bytes(content)
+    good = tmp_path / "good.csv"
+    good.write_text(table({}))
+    found = recorded.parse([(label, tmp_path / label), ("good.csv", good)])
+    aside, used = found.to_dicts()
+    assert (aside["source"], aside["line"], aside["reason"]) == (label, None, reason)
+    assert (used["reason"], used["energy_kwh"]) == (None, 0.4)
+
+
+def test_file_that_cannot_be_opened_is_set_aside(tmp_path: Path) -> None:
+    (row,) = recorded.parse([("gone.csv", tmp_path / "gone.csv")]).to_dicts()
+    assert row["reason"] == "the file cannot be opened"
+
+
+def test_file_that_unpacks_to_too_much_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "LARGEST_BYTES", 1 << 21)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(bytes(1 << 23)))
+    (row,) = recorded.parse([("bomb.csv.gz", path)]).to_dicts()
+    assert row["reason"] == "larger than 256 MiB"
+
+
+def test_lines_may_end_as_on_any_system(read: Any) -> None:
+    for end in ("\r\n", "\r"):
+        (row,) = read(table({}).replace("\n", end))
+        assert (row["line"], row["energy_kwh"]) == (2, 0.4)
 
 
 # carbontracker
@@ -306,6 +421,36 @@ def test_a_component_at_0_w_throughout_was_not_read(read: Any) -> None:
     assert (row["cpu_kwh"], row["energy_kwh"]) == (None, pytest.approx(0.2))
     (row,) = read(log(*epoch(CPU + "0.0")))
     assert (row["energy_kwh"], row["reason"]) == (None, "no energy")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("carbontracker version 1.1.6\n", 1, "no line has a time"),
+        (log(*epoch(GPU + "[1 x]")), 1, "a number cannot be read"),
+        (log(*epoch(GPU + "[1]", duration="1 h")), 1, "its duration cannot be read"),
+        (
+            log(*epoch("Average power usage (W) for fan: 1")),
+            1,
+            "power of a component that is not known",
+        ),
+        (
+            OLD_LOG.replace("11-07 23:06:25 - Mon", "13-07 23:06:25 - Mon"),
+            1,
+            "a time cannot be read",
+        ),
+    ],
+)
+def test_run_of_a_log_that_cannot_be_read_is_set_aside(
+    read: Any, content: str, line: int, reason: str
+) -> None:
+    (row,) = read(content, "4288294/x.log")
+    assert (row["line"], row["reason"], row["tool"]) == (line, reason, "carbontracker")
+    assert (row["job_id"], row["energy_kwh"]) == (4_288_294, None)
+    if "no line" not in reason:
+        # other runs of the log are used
+        torn, good = read(content + OLD_LOG, "4288294/x.log")
+        assert (torn["reason"], good["reason"]) == (reason, None)
 
 
 @pytest.mark.parametrize(
@@ -409,6 +554,21 @@ def test_other_files_of_carbontracker_are_told_apart(
         ("gros-2.nancy.grid5000.fr/seed-1/emissions.csv", {}, None, "gros-2"),
         ("gros-2/gros-3/1234567/emissions.csv", {}, 1_234_567, "gros-3"),
         ("run-1/job-2/oar-1234567/emissions-7.csv", {}, 1_234_567, None),
+        ("OAR_JOB_ID=4288294/emissions.csv", {}, 4_288_294, None),
+        ("4288294_asr/emissions.csv", {}, 4_288_294, None),
+        ("run4288294/emissions.csv", {}, 4_288_294, None),
+        ("OAR.4288294/emissions.csv", {}, 4_288_294, None),
+        ("OAR.asr.4288294.stdout/emissions.csv", {}, 4_288_294, None),
+        ("4288294_2025-03-03T090030Z_carbontracker.csv", {}, 4_288_294, None),
+        ("4288294_1234.root_2025-03-03T090030Z_carbontracker.csv", {}, 4_288_294, None),
+        ("20250303-4288294/e.csv", {}, 4_288_294, None),
+        # no job, or no single one
+        ("2025-03-03T090030Z/e.csv", {}, None, None),
+        ("20250303/e.csv", {}, 20_250_303, None),
+        ("run-20250303/e.csv", {}, None, None),
+        ("seed42_12345/e.csv", {}, None, None),
+        ("4288294_4288295/e.csv", {}, None, None),
+        ("4288294_4288295/run4288296/e.csv", {}, 4_288_296, None),
     ],
 )
 def test_jobs_and_nodes_are_named_by_fields_and_paths(

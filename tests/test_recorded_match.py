@@ -196,7 +196,6 @@ def test_of_two_tools_at_the_same_time_codecarbon_counts(
 ) -> None:
     runs = [
         run(0, 30, job_id=7),
-        run(5, 6, job_id=7),
         run(start, stop, job_id=7, tool="carbontracker", source="a.log"),
         run(start, stop, job_id=8, tool="carbontracker", source="b.log"),
     ]
@@ -210,6 +209,58 @@ def test_a_run_that_is_set_aside_does_not_displace_another() -> None:
     found = matched(runs, [job(7)])
     assert found.jobs["tools"].to_list() == ["carbontracker"]
     assert found.set_aside["reason"].to_list() == ["more power than the nodes can draw"]
+
+
+@pytest.mark.parametrize(
+    ("starts_and_stops", "used"),
+    [
+        ([(0, 59), (0, 59), (0, 59), (0, 59)], 59),  # four ranks, of which the first counts
+        ([(5, 6), (0, 30)], 30),  # the longest counts, whatever stands first
+        ([(0, 20), (10, 40), (35, 60)], 30),  # 10 to 40 is the longest: both others overlap it
+        ([(0, 20), (20, 40), (40, 60)], 60),
+        ([(0, 20.05), (20, 40.05), (40, 60)], 60.1),  # times are cut to seconds
+        ([(0, 20.5), (20, 40)], 20.5),
+        ([(0, 0.05), (0, 0.05)], 0.05),  # short runs do not hide in that either
+        ([(0, 30), (10, 10)], 30),  # no time at all
+    ],
+)
+def test_overlapping_records_of_one_machine_count_once(
+    starts_and_stops: list[tuple[float, float]], used: float
+) -> None:
+    runs = [
+        run(
+            start,
+            stop,
+            job_id=7,
+            line=line,
+            gpu_kwh=(stop - start) / 1e4,
+            energy_kwh=(stop - start) / 1e4,
+        )
+        for line, (start, stop) in enumerate(starts_and_stops, start=2)
+    ]
+    found = matched(runs, [job(7)])
+    assert found.jobs["duration_s"].item() == pytest.approx(used * 60)
+    assert found.jobs["gpu_kwh"].item() == pytest.approx(used / 1e4)
+    reasons = found.set_aside["reason"].to_list()
+    assert set(reasons) <= {"the same machine, at the same time"}
+    assert found.jobs["n_runs"].item() + found.set_aside["n_rows"].sum() == len(runs)
+
+
+def test_records_of_several_nodes_are_of_different_machines_where_they_name_them() -> None:
+    pair = job(7, "gros-1", "gros-2")
+    runs = [run(job_id=7, host="gros-1"), run(job_id=7, host="gros-2"), run(job_id=7, host=None)]
+    assert matched(runs, [pair]).jobs["n_runs"].item() == 3
+    again = matched([*runs[:2], run(job_id=7, host="gros-2", line=9)], [pair])
+    assert again.jobs["n_runs"].item() == 2
+    assert again.set_aside["example"].to_list() == ["line 9"]
+
+
+def test_whole_files_are_counted_without_a_line() -> None:
+    unread = {"source": "README.md", "run": "README.md", "reason": "of no tool that is known"}
+    found = matched([unread], [job(7)])
+    assert found.set_aside.rows() == [
+        ("recorded", "README.md", "of no tool that is known", 1, "the whole file")
+    ]
 
 
 # Counts
@@ -295,7 +346,11 @@ def test_every_run_is_used_or_counted_once_and_by_the_rules(
         if len(candidates) == 1:
             job_id = candidates[0]["job_id"]
             expected[job_id] = expected.get(job_id, 0) + 1
-    later = ("more power than the nodes can draw", "another tool recorded the same time")
+    later = (
+        "more power than the nodes can draw",
+        "another tool recorded the same time",
+        "the same machine, at the same time",
+    )
     n_later = found.set_aside.filter(pl.col("reason").is_in(later))["n_rows"].sum()
     assert found.jobs["n_runs"].sum() + n_later == sum(expected.values())
     assert all(n <= expected[job_id] for job_id, n in found.jobs[["job_id", "n_runs"]].iter_rows())

@@ -50,7 +50,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def estimate(run: Run, inputs: dict[str, str], folder: Path, **options: Any) -> pl.DataFrame:
     names = ("levels", "job_energy", "job_nodes", "node_energy", "papers", "records")
-    file = options.get("eco2mix")
+    file = None
+    if options.get("eco2mix"):
+        file = str(folder / "eco2mix.parquet")
+        run(
+            "read_eco2mix",
+            input={"file": options["eco2mix"]},
+            output={"intensity": file, "set_aside": folder / "set_aside.parquet"},
+            params=PERIOD,
+        )
     run(
         "estimate_carbon",
         input={name: inputs[name] for name in names} | {"eco2mix": file or []},
@@ -91,6 +99,7 @@ def test_a_file_of_intensities_adds_the_jobs_own_hours(
     rows = estimate(run, inputs, tmp_path, eco2mix=str(path), embodied=MAKING)
     assert {"eco2mix", "embodied"} < set(rows["factor"])
     hours = rows.filter(pl.col("factor") == "eco2mix", pl.col("level") == "site")
+    assert pl.read_parquet(tmp_path / "set_aside.parquet").is_empty()
     assert hours["g_per_kwh"].item() == pytest.approx(30)
 
 
@@ -138,3 +147,19 @@ def test_the_study_and_its_hardware_are_tabulated(
         params=params,
     )
     assert "1 × T4" in (tmp_path / "table.csv").read_text()
+
+
+def test_carbon_by_hours_is_unknown_with_a_file_of_another_year(
+    run: Run, inputs: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "eco2mix.csv"
+    path.write_text("Date;Heures;Taux de CO2\n03/03/2019;12:00;20\n")
+    rows = estimate(run, inputs, tmp_path, eco2mix=str(path))
+    assert Carbon.is_valid(rows)
+    hours = rows.filter(pl.col("factor") == "eco2mix")
+    assert hours.height > 0
+    assert hours["carbon_kg"].null_count() == hours["g_per_kwh"].null_count() == hours.height
+    assert rows.filter(pl.col("factor") == "RTE")["carbon_kg"].null_count() == 0
+    aside = pl.read_parquet(tmp_path / "set_aside.parquet")
+    assert tables.SetAside.is_valid(aside)
+    assert aside["reason"].to_list() == ["no value lies in the study"]

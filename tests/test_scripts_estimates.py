@@ -276,19 +276,21 @@ def test_what_a_tool_recorded_is_matched_and_estimated(chain: Chain, tmp_path: P
         "match_recorded",
         input=chain.paths("jobs", "allocations", "nodes") | {"files": [path]},
         output={"recorded": chain.path("recorded"), "set_aside": chain.path("recorded_aside")},
-        params={"folder": str(tmp_path)},
+        params={"folder": str(tmp_path), "unreadable": [["x.csv", "a link"]]},
     )
     found, set_aside = chain.read("recorded"), chain.read("recorded_aside")
     assert tables.Recorded.is_valid(found)
     assert tables.SetAside.is_valid(set_aside)
     assert "2 runs recorded; 1 are of 1 jobs" in chain.logs["match_recorded"]
+    assert "x.csv: a link (1, the whole file)" in chain.logs["match_recorded"]
     raw = (pl.scan_parquet(chain.path(name)) for name in ("jobs", "allocations", "nodes"))
-    matched = recorded.match(files.parse([("kept/emissions.csv", Path(path))]), *raw)
+    read = files.parse([("kept/emissions.csv", Path(path))], unreadable=[("x.csv", "a link")])
+    matched = recorded.match(read, *raw)
     assert_frame_equal(found, tables.conform(tables.Recorded, matched.jobs))
     assert_frame_equal(set_aside, matched.set_aside)
     (row,) = found.rows(named=True)
     assert (row["job_id"], row["energy_kwh"], row["n_runs"]) == (longest["job_id"], 0.035, 1)
-    assert set_aside["source"].to_list() == ["kept/emissions.csv"]
+    assert set_aside["source"].to_list() == ["kept/emissions.csv", "x.csv"]
     estimate(chain, "with records", ["recorded", "mlco2"], recorded=chain.path("recorded"))
     told = chain.read("with records").filter(pl.col("estimator") == "recorded@1")
     assert told["job_id"].to_list() == [longest["job_id"]]

@@ -92,7 +92,7 @@ def match_ledgers(made: Chain, folder: Path) -> None:
         input=made.paths("jobs", "allocations", "nodes")
         | {"files": [str(path) for path in reading.files(folder)]},
         output=made.paths("ledger", "tracked") | {"set_aside": made.path("ledger_aside")},
-        params={"site": "nancy"},
+        params={"site": "nancy", "unreadable": []},
     )
 
 

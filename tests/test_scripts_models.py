@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 from test_models import LIST
 
-from footprint import models
-from footprint.errors import InputError
+from footprint import models, tables
 from footprint.tables.models import NotableModels
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -21,7 +20,8 @@ Run = Callable[..., str]
 def gather(run: Run, folder: Path, **params: str | None) -> tuple[str, Path]:
     path = folder / "notable_models.parquet"
     asked = {"file": None, "url": None} | params
-    return run("gather_models", output={"models": path}, params=asked), path
+    output = {"models": path, "set_aside": folder / "set_aside.parquet"}
+    return run("gather_models", output=output, params=asked), path
 
 
 def test_the_own_table_is_gathered_and_drawn(run: Run, tmp_path: Path) -> None:
@@ -46,8 +46,12 @@ def test_a_file_is_gathered(run: Run, tmp_path: Path) -> None:
     assert pl.read_parquet(path)["model"].to_list() == ["AlexNet", "GPT-3 175B (davinci)", "Secret"]
 
 
-def test_a_changed_list_stops_it(run: Run, tmp_path: Path) -> None:
+def test_a_changed_list_is_set_aside(run: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy.csv"
     copy.write_text(LIST.replace("Training compute (FLOP)", "Compute"))
-    with pytest.raises(InputError, match=r"has no column 'Training compute \(FLOP\)'"):
-        gather(run, tmp_path, file=str(copy))
+    log, path = gather(run, tmp_path, file=str(copy))
+    assert "has no column 'Training compute (FLOP)'" in log
+    assert pl.read_parquet(path).equals(models.well_known())
+    aside = pl.read_parquet(tmp_path / "set_aside.parquet")
+    assert tables.SetAside.is_valid(aside)
+    assert aside["source"].to_list() == ["epoch.file"]

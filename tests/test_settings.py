@@ -114,6 +114,88 @@ def test_default_configuration_is_accepted(monkeypatch: pytest.MonkeyPatch) -> N
     assert load(config)["source"]["kind"] == "simulated"
 
 
+SHIPPED = yaml.safe_load((ROOT / "config.yaml").read_text())
+SHIPPED_LABELS = "docs/labels/simulated.yaml"
+
+
+def test_default_study_has_the_labels_people_and_series_of_the_simulated_site(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    config = load(SHIPPED)
+    assert config["labels"] == {"files": [SHIPPED_LABELS], "ledgers": []}
+    assert config["levels"]["users"] == ["birch", "cedar", "hazel", "maple", "oak"]
+    series = ["prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1"]
+    assert config["download"]["devices"] == series
+    assert "simulated" not in config
+    assert load(config) == config
+
+
+def test_another_source_has_nothing_of_the_simulated_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    mine = tmp_path / "my.yaml"
+    mine.write_text(
+        "study: {site: lyon, start: 2022-11-07, end: 2022-11-09}\n"
+        f"source: {{kind: exports, directory: {tmp_path}}}\n"
+        "privacy: {key: public}\n"
+    )
+    config = load(settings.read([ROOT / "config.yaml", mine]))
+    assert config["labels"] == {"files": [], "ledgers": []}
+    assert config["levels"]["users"] == []
+    assert config["download"]["devices"] == []
+    assert "simulated" not in config
+    # what the user names stays, whatever it is
+    mine.write_text(mine.read_text() + f"labels: {{files: [{SHIPPED_LABELS}]}}\n")
+    assert load(settings.read([ROOT / "config.yaml", mine]))["labels"]["files"] == [SHIPPED_LABELS]
+    grid5000 = SHIPPED | {"source": {"kind": "grid5000"}}
+    assert load(grid5000)["download"]["devices"] == []
+
+
+def test_keys_of_a_simulated_study_override_what_belongs_to_the_site() -> None:
+    config = load(SHIPPED | {"labels": {"files": []}, "levels": {"users": "all"}})
+    assert (config["labels"]["files"], config["levels"]["users"]) == ([], "all")
+    assert config["download"]["devices"] == SHIPPED["simulated"]["devices"]
+
+
+def test_labels_of_the_simulated_site_must_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complaint(SHIPPED).startswith(f"labels.files: there is no file {SHIPPED_LABELS}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "sources"),
+    [
+        ("exports", "source.seed", 3, "`simulated` and `grid5000`"),
+        ("exports", "source.nodes", {"grele": 2}, "`simulated` and `grid5000`"),
+        ("exports", "source.jobs", 120, "`simulated` and `grid5000`"),
+        ("exports", "source.mix", {"debug": 1}, "`simulated` and `grid5000`"),
+        ("exports", "download.devices", ["prom_node_load1"], "`simulated` and `grid5000`"),
+        ("simulated", "source.directory", "exports", "`exports`"),
+        ("grid5000", "source.directory", "exports", "`exports`"),
+        ("simulated", "source.credentials", "me.yaml", "`grid5000`"),
+        ("exports", "source.ca_bundle", "ca.crt", "`grid5000`"),
+        ("simulated", "source.states", "states.csv", "`grid5000`"),
+        ("exports", "source.oar_database", "postgresql://oardb/oar2", "`grid5000`"),
+    ],
+)
+def test_key_without_effect_on_the_source_is_refused(
+    tmp_path: Path, kind: str, path: str, value: Any, sources: str
+) -> None:
+    config = with_key(path, value)
+    source = config.setdefault("source", {})
+    source["kind"] = kind
+    if kind == "exports":
+        source.setdefault("directory", str(tmp_path))
+    assert complaint(config) == (
+        f"{path}: the key has no effect where source.kind is `{kind}`; "
+        f"remove it; it is for {sources}"
+    )
+
+
 def test_loading_again_changes_nothing_and_the_input_stays() -> None:
     raw = {"study": dict(STUDY), "integration": {"calibration": {"gros": {"slope": 1.1}}}}
     before = copy.deepcopy(raw)

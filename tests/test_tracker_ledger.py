@@ -39,7 +39,7 @@ def read(folder: Path, *records: dict[str, Any] | str) -> reading.Read:
     return reading.read(reading.files(folder))
 
 
-def faults(read: reading.Read) -> list[tuple[int, str]]:
+def faults(read: reading.Read) -> list[tuple[int | None, str]]:
     return [(fault.line, fault.reason) for fault in read.faults]
 
 
@@ -176,6 +176,25 @@ def test_a_run_that_was_killed_ends_at_its_last_sign_of_life(tmp_path: Path) -> 
         (later("stop", 90) | {"exit_status": "none"}, reading.BAD_VALUE),
         (start("b", labels={"phase": "fun"}), reading.BAD_LABEL),
         (start("b", labels={"papers": "p"}), reading.BAD_LABEL),
+        ("[" * 100_000, reading.CUT),
+        ("[" * 100_000 + "]" * 100_000 + " }", reading.NO_RECORD),
+        (
+            '{"format": 1, "record": "seen", "id": "a", "duration_s": ' + "9" * 5000 + "}",
+            reading.NO_RECORD,
+        ),
+        ("\x00\x01", reading.CUT),
+        (later("stop", 90) | {"duration_s": 1e300}, reading.BAD_VALUE),
+        (later("stop", 90) | {"duration_s": float("inf")}, reading.BAD_VALUE),
+        (later("stop", 90, devices=[1]), reading.BAD_VALUE),
+        (later("stop", 90, signal=15), reading.BAD_VALUE),
+        (start("b", labels=["p"]), reading.BAD_VALUE),
+        (start("b", oar=[7]), reading.BAD_VALUE),
+        (start("b", oar={"job_id": 1 << 63}), reading.BAD_VALUE),
+        (start("b", host=7), reading.BAD_VALUE),
+        (start("b", host="\ud800"), reading.BAD_VALUE),
+        (start("b", mark={"a": 1}), reading.BAD_VALUE),
+        (start("b", within=["a"]), reading.BAD_VALUE),
+        ({"record": "devices", "found": [], "absent": ["nvml"]}, reading.BAD_VALUE),
     ],
 )
 def test_lines_that_cannot_be_used_are_told_and_the_rest_is_used(
@@ -187,6 +206,13 @@ def test_lines_that_cannot_be_used_are_told_and_the_rest_is_used(
     run = found.runs[0]
     assert (run.identity, run.labels) == ("a", {"paper": "p"})
     assert run.duration_s == (90.0 if reason == reading.CLOCK else 60.0)
+
+
+def test_file_that_cannot_be_opened_costs_itself(tmp_path: Path) -> None:
+    read(tmp_path, start(), later("stop", 60))
+    found = reading.read([tmp_path / "gone.jsonl", tmp_path / "job-1.jsonl"])
+    assert [str(each) for each in found.faults] == [f"gone.jsonl: {reading.UNREADABLE}"]
+    assert [run.duration_s for run in found.runs] == [60.0]
 
 
 def test_what_comes_after_the_stop_contradicts_it(tmp_path: Path) -> None:

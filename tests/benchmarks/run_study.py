@@ -74,7 +74,7 @@ def default_study(folder: Path) -> Path:
     """A folder with the default study."""
     folder.mkdir()
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    config["labels"]["files"] = [str(ROOT / each) for each in config["labels"]["files"]]
+    config["simulated"]["labels"] = [str(ROOT / each) for each in config["simulated"]["labels"]]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
 

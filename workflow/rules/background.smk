@@ -16,6 +16,7 @@ rule gather_models:
         branch(STUDY.config["epoch"]["file"], then=STUDY.config["epoch"]["file"], otherwise=[]),
     output:
         models="<results>/notable_models.parquet",
+        set_aside="<resources>/<site>/set_aside/models.parquet",
     log:
         "<logs>/gather_models.log",
     benchmark:

@@ -124,6 +124,16 @@ rule gather_energy:
             ),
             branch(STUDY.has_ledgers, then=rules.match_ledgers.output.set_aside, otherwise=[]),
             branch(
+                STUDY.config["carbon"]["eco2mix"],
+                then="<resources>/<site>/set_aside/eco2mix.parquet",
+                otherwise=[],
+            ),
+            branch(
+                STUDY.has_model_list,
+                then="<resources>/<site>/set_aside/models.parquet",
+                otherwise=[],
+            ),
+            branch(
                 STUDY.has_gpu_power,
                 then=[
                     branch(

@@ -105,11 +105,12 @@ rule match_recorded:
         "<logs>/match_recorded.log",
     benchmark:
         "<benchmarks>/match_recorded.jsonl"
-    priority: 1  # files that cannot be read are found before long work
+    priority: 1  # what cannot be read is counted before long work
     conda:
         "../../envs/footprint.yaml"
     params:
         folder=STUDY.recorded_folder,
+        unreadable=STUDY.unreadable_records,
     script:
         "../scripts/match_recorded.py"
 

@@ -27,5 +27,6 @@ rule match_ledgers:
         "../../envs/footprint.yaml"
     params:
         site=STUDY.site,
+        unreadable=STUDY.unreadable_ledgers,
     script:
         "../scripts/match_ledgers.py"

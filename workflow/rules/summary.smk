@@ -2,11 +2,33 @@
 
 REQUIRED INPUTS: levels, energies of jobs and nodes, hardware, development beside training
 OUTPUTS:
+    eco2mix     resources/<site>/eco2mix.parquet                           where a file is named
     carbon      results/carbon.parquet                                     carbon by named factors
     summary     results/summary.md                                         conclusions in words
     opening     results/opening.html                                       the same in brief
     tables      results/tables/{study_summary,hardware,carbon}.{csv,html,tex}
 """
+
+
+rule read_eco2mix:
+    """Carbon intensity of the study's hours, and what of its file cannot be used."""
+    input:
+        file=STUDY.config["carbon"]["eco2mix"] or [],
+    output:
+        intensity="<resources>/<site>/eco2mix.parquet",
+        set_aside="<resources>/<site>/set_aside/eco2mix.parquet",
+    log:
+        "<logs>/read_eco2mix.log",
+    benchmark:
+        "<benchmarks>/read_eco2mix.jsonl"
+    priority: 1  # what cannot be used is counted before long work
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        start=STUDY.start,
+        end=STUDY.end,
+    script:
+        "../scripts/read_eco2mix.py"
 
 
 rule estimate_carbon:
@@ -18,7 +40,11 @@ rule estimate_carbon:
         node_energy=rules.gather_energy.output.nodes,
         papers=rules.match_labels.output.papers,
         records=rules.download_jobs.output.jobs,
-        eco2mix=STUDY.config["carbon"]["eco2mix"] or [],
+        eco2mix=branch(
+            STUDY.config["carbon"]["eco2mix"],
+            then=rules.read_eco2mix.output.intensity,
+            otherwise=[],
+        ),
     output:
         carbon="<results>/carbon.parquet",
     log:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from footprint import carbon, eco2mix, logs, tables, windows
+from footprint import carbon, logs, tables, windows
 from footprint.tables.carbon import Carbon
 
 logs.to_file(snakemake.log[0])
@@ -17,7 +17,7 @@ rows = carbon.estimate(
     pue=snakemake.params.pue,
     start=start,
     end=end,
-    intensity=eco2mix.read(snakemake.input.eco2mix) if snakemake.input.eco2mix else None,
+    intensity=pl.read_parquet(snakemake.input.eco2mix) if snakemake.input.eco2mix else None,
     embodied=settings["embodied"],
 )
 tables.write(Carbon, rows, snakemake.output.carbon)

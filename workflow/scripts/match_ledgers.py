@@ -6,7 +6,7 @@ from footprint import ledgers, logs, tables, told
 
 logs.to_file(snakemake.log[0])
 
-read = ledgers.load(snakemake.input.files)
+read = ledgers.load(snakemake.input.files, unreadable=snakemake.params.unreadable)
 matched = ledgers.match(
     ledgers.table(read),
     pl.scan_parquet(snakemake.input.jobs),

@@ -6,8 +6,12 @@ class InputError(Exception):
 
     Rules and commands print the message alone; any other exception is a defect and keeps its
     traceback.
+
+    Attributes:
+        what: What is wrong, without where it stands and what to do.
     """
 
     def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
+        self.what = what
         parts = [f"{where}: {what}" if where else what, do]
         super().__init__("; ".join(part for part in parts if part))

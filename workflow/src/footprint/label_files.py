@@ -165,6 +165,7 @@ def _csv_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str
     after = 0
     try:
         columns = [column.strip() for column in next(lines, [])]
+        _check_separator(columns, where=f"{file}:1")
         _check_columns(columns, where=f"{file}:1")
         after = lines.line_num
         for cells in lines:
@@ -216,6 +217,25 @@ def _texts(node: yaml.Node, file: str) -> list[str]:
     if isinstance(node, yaml.SequenceNode):
         return [text for item in node.value for text in _texts(item, file)]
     raise InputError("a value is text or a list", where=f"{file}:{node.start_mark.line + 1}")
+
+
+def _check_separator(columns: Sequence[str], *, where: str) -> None:
+    """Refuse a header that a spreadsheet saved with another separator, or with empty columns."""
+    known = {*SELECTORS, *STATEMENTS}
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        parts = {part.strip() for column in columns for part in column.split(separator)}
+        if any(separator in column for column in columns) and parts & known:
+            raise InputError(
+                f"the columns are separated by {name} (`{separator.strip() or 'tab'}`)",
+                where=where,
+                do="save the file with commas (`,`) as separator",
+            )
+    if columns and "" in columns:
+        raise InputError(
+            f"column {columns.index('') + 1} has no name",
+            where=where,
+            do="remove the column, or the comma at the end of each line",
+        )
 
 
 def _check_columns(columns: Sequence[object], *, where: str) -> None:
@@ -318,7 +338,8 @@ def _check_pattern(pattern: str, column: str, *, where: str) -> None:
 
 def _number(text: str, what: str, *, where: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise InputError(f"{what} {text!r} is not a number", where=where, do="write as in 2041586")
+        kind = "a whole number" if re.fullmatch(r"\d+\.\d*", text) else "a number"
+        raise InputError(f"{what} {text!r} is not {kind}", where=where, do="write as in 2041586")
     return int(text)
 
 

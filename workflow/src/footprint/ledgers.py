@@ -13,7 +13,6 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint import recorded, tables
-from footprint.errors import InputError
 from footprint.summation import known_sum, total
 from footprint.told import ROWS, Weighed, weighed
 from footprint.tracker import reading
@@ -31,20 +30,16 @@ HOST = re.compile(r"(?P<node>[a-z][a-z0-9]*-\d+)(?:\.(?P<site>[a-z]+)\.grid5000\
 ENERGIES = tuple(f"{component}_kwh" for component in reading.COMPONENTS)
 
 
-def load(paths: Iterable[str | Path]) -> reading.Read:
-    """Everything that files of ledgers say.
+def load(paths: Iterable[str | Path], *, unreadable: Iterable[str] = ()) -> reading.Read:
+    """Runs in the files of ledgers, and what of them cannot be used.
 
-    Raises:
-        InputError: A file cannot be read.
+    Args:
+        paths: Files.
+        unreadable: Names of other entries that should be files and cannot be read.
     """
-    try:
-        return reading.read(map(Path, paths))
-    except OSError as error:
-        raise InputError(
-            f"the ledger cannot be read ({error.strerror})",
-            where=str(error.filename),
-            do="see labels.ledgers",
-        ) from None
+    read = reading.read(map(Path, paths))
+    faults = [reading.Fault(name, None, reading.UNREADABLE) for name in unreadable]
+    return read._replace(faults=[*read.faults, *faults])
 
 
 def table(read: reading.Read) -> pl.DataFrame:
@@ -216,6 +211,8 @@ def _set_aside(
         usable.select("file", "line", reason="why"),
         lines,
     ]
+    file, line = pl.col("file").first(), pl.col("line").first()
+    named = file.str.contains(OWN_NAME)
     counted = (
         pl.concat(parts)
         .drop_nulls("reason")
@@ -223,9 +220,12 @@ def _set_aside(
         .group_by("reason")
         .agg(
             n_rows=pl.len().cast(pl.Int64),
-            example=pl.when(pl.col("file").first().str.contains(OWN_NAME))
-            .then(pl.format("{}:{}", pl.col("file").first(), pl.col("line").first()))
-            .otherwise(pl.format("line {}", pl.col("line").first())),
+            example=pl.coalesce(
+                pl.when(named).then(pl.format("{}:{}", file, line)),
+                pl.when(named).then(file),
+                pl.format("line {}", line),
+                pl.lit("a whole file"),
+            ),
         )
         .with_columns(stage=pl.lit("ledger"), source=pl.lit("labels.ledgers"))
     )

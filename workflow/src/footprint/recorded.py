@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ SEVERAL_JOBS = "several jobs held its host at the time"
 NOTHING_NAMED = "neither a job nor a host is named"
 TOO_MUCH = "more power than the nodes can draw"
 ANOTHER_TOOL = "another tool recorded the same time"
+SAME_MACHINE = "the same machine, at the same time"
+SAME_TIME_S = 5.0
+"""Runs that follow each other may overlap by so much: a tool writes its times in whole seconds."""
 
 
 class Matched(NamedTuple):
@@ -50,6 +54,7 @@ def match(
     """Energy that tools recorded of each job; every run is in a job or set aside, and once.
 
     A run belongs to the job that it names, else to the only one that held its host all the time.
+    Tools record whole machines: of runs of one machine that overlap, the longest is used.
 
     Args:
         runs: Runs (`site.recorded.RUNS`); those with a `reason` are only counted.
@@ -65,6 +70,7 @@ def match(
     found = found.join(limits(found, allocations, nodes), on="job", how="left")
     most_kwh = pl.col("duration_s") * pl.col("limit_w") * units.KWH_PER_J
     found = _set_aside(found, pl.col("energy_kwh") > most_kwh, TOO_MUCH)
+    found = _set_aside(found, pl.col("index").is_in(_again(found, allocations)), SAME_MACHINE)
     found = _set_aside(found, pl.col("index").is_in(_also_by_codecarbon(found)), ANOTHER_TOOL)
     return Matched(_by_job(found), _counted(found))
 
@@ -219,6 +225,44 @@ def _also_by_codecarbon(runs: pl.DataFrame) -> pl.Series:
     return overlaps["index"].implode()
 
 
+def _again(runs: pl.DataFrame, allocations: pl.LazyFrame) -> pl.Series:
+    """Indices, in a list, of runs that a longer run of the same tool and machine overlaps.
+
+    The machine of a run is its host, or the node of its job where that held only one. Of several
+    nodes, a run that names none may be of any: nothing is said of it here.
+    """
+    used = runs.filter(pl.col("reason").is_null())
+    nodes = (
+        allocations.select("node", job="job_id")
+        .join(used.lazy().select("job").unique(), on="job", how="semi")
+        .group_by("job")
+        .agg(n_nodes=pl.col("node").n_unique())
+        .collect()
+    )
+    only = pl.when(pl.col("n_nodes") == 1).then(pl.lit("the only node")).otherwise("host")
+    of_machines = (
+        used.join(nodes, on="job", how="left")
+        .select("index", "job", "tool", "started_at", "stopped_at", "duration_s", machine=only)
+        .drop_nulls("machine")
+        .sort("duration_s", "started_at", "index", descending=[True, False, False])
+    )
+    times = pl.col("started_at", "stopped_at").dt.epoch("us") / 1e6
+    taken: dict[tuple[int, str, str], list[tuple[float, float]]] = {}
+    again = []
+    for index, job, tool, machine, start_s, stop_s in of_machines.select(
+        "index", "job", "tool", "machine", times
+    ).iter_rows():
+        spells = taken.setdefault((job, tool, machine), [])
+        place = bisect_left(spells, (start_s, stop_s))
+        near = spells[max(place - 1, 0) : place + 1]
+        allowed_s = min(SAME_TIME_S, 0.5 * (stop_s - start_s))
+        if any(min(stop_s, stop) - max(start_s, start) > allowed_s for start, stop in near):
+            again.append(index)
+        else:
+            insort(spells, (start_s, stop_s))
+    return pl.Series("index", again, runs.schema["index"]).implode()
+
+
 def _by_job(runs: pl.DataFrame) -> pl.DataFrame:
     """Runs that are used, summed by job (`JOBS`)."""
     return (
@@ -243,7 +287,9 @@ def _counted(runs: pl.DataFrame) -> pl.DataFrame:
         .group_by("source", "reason")
         .agg(
             n_rows=pl.len().cast(pl.Int64),
-            example=pl.format("line {}", pl.col("line").min()),
+            example=pl.coalesce(
+                pl.format("line {}", pl.col("line").min()), pl.lit("the whole file")
+            ),
         )
         .with_columns(stage=pl.lit("recorded"))
         .select(tables.SetAside.column_names())

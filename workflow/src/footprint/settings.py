@@ -96,12 +96,14 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     Raises:
         InputError: The first mistake: its key, its value and what to write instead.
     """
-    config = schema.complete(_plain(raw), schema=schema.read(schema_path))
+    shape = schema.read(schema_path)
+    config = _with_site_defaults(_plain(raw), shape)
     _check_window(config["study"])
     addresses.check_service(config["source"]["url"])
     if config["source"]["oar_database"] is not None:
         addresses.check_database(config["source"]["oar_database"])
     node_names.check_pattern(config["source"]["node_pattern"], where="source.node_pattern")
+    _check_effects(config, shape)
     _CHECKS[config["source"]["kind"]](config)
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
@@ -114,6 +116,56 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     if config["privacy"]["key"] is not None:
         config["privacy"]["key"] = str(Path(config["privacy"]["key"]).expanduser())
     return config
+
+
+_SITE_DEFAULTS = (
+    ("devices", "download", "devices"),
+    ("labels", "labels", "files"),
+    ("users", "levels", "users"),
+)
+"""Keys of `simulated`, and the section and key whose default each is."""
+
+
+def _with_site_defaults(raw: dict[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The completed configuration; `simulated` fills keys of that source and is then removed."""
+    config = schema.complete(raw, schema=shape)
+    defaults = config.pop("simulated")
+    if config["source"]["kind"] == "simulated":
+        for name, section, key in _SITE_DEFAULTS:
+            if key not in (raw.get(section) or {}):
+                config[section][key] = defaults[name]
+    return config
+
+
+# `footprint serve` takes the simulated site from the configuration of a study that asks it
+_SERVED = ("simulated", "grid5000")
+_SOURCES_OF_KEY = {
+    "source.directory": ("exports",),
+    "source.credentials": ("grid5000",),
+    "source.ca_bundle": ("grid5000",),
+    "source.states": ("grid5000",),
+    "source.oar_database": ("grid5000",),
+    "source.seed": _SERVED,
+    "source.nodes": _SERVED,
+    "source.jobs": _SERVED,
+    "source.mix": _SERVED,
+    "download.devices": ("simulated", "grid5000"),
+}
+"""Kinds of source that a key has an effect on; keys that are not listed concern all of them."""
+
+
+def _check_effects(config: Mapping[str, Any], shape: Mapping[str, Any]) -> None:
+    """Refuse a key that differs from its default and has no effect on this kind of source."""
+    kind = config["source"]["kind"]
+    for where, kinds in _SOURCES_OF_KEY.items():
+        section, key = where.split(".")
+        default = shape["properties"][section]["properties"][key]["default"]
+        if kind not in kinds and config[section][key] != default:
+            raise InputError(
+                f"the key has no effect where source.kind is `{kind}`",
+                where=where,
+                do=f"remove it; it is for {' and '.join(f'`{each}`' for each in kinds)}",
+            )
 
 
 def clusters(config: Mapping[str, Any], known: Collection[str]) -> list[str]:

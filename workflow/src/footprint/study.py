@@ -8,7 +8,7 @@ from typing import Any
 
 from footprint import __version__, privacy, settings, site, windows
 from footprint.node_names import GRID5000
-from footprint.site import kwollect
+from footprint.site import folders, kwollect
 from footprint.tracker import reading
 from footprint.validation import recordings
 
@@ -134,14 +134,36 @@ class Study:
         return dict(self.config["phases"])
 
     @property
+    def unreadable_records(self) -> list[list[str]]:
+        """Entries of that folder that cannot be read: path in it, and the reason."""
+        folder = self.recorded_folder
+        found = [] if folder is None else folders.unreadable_records(Path(folder))
+        return [list(each) for each in found]
+
+    @property
     def has_records(self) -> bool:
-        """Whether jobs left records of tools."""
-        return bool(self.files.recorded)
+        """Whether jobs left records of tools, or something else is in their place."""
+        return bool(self.files.recorded or self.unreadable_records)
+
+    @property
+    def has_model_list(self) -> bool:
+        """Whether a list of notable models is named, beside those that are built in."""
+        epoch = self.config["epoch"]
+        return epoch["file"] is not None or epoch["url"] is not None
 
     @property
     def has_ledgers(self) -> bool:
         """Whether people gave ledgers of what they tracked."""
         return bool(self.config["labels"]["ledgers"])
+
+    @property
+    def unreadable_ledgers(self) -> list[str]:
+        """Names of entries of the ledgers' folders that should be files and cannot be read."""
+        return [
+            path.name
+            for folder in self.config["labels"]["ledgers"]
+            for path, _ in folders.tree(Path(folder), suffix=".jsonl").unreadable
+        ]
 
     @property
     def integration(self) -> dict[str, Any]:

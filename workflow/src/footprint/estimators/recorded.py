@@ -15,14 +15,19 @@ COMPARED_FRAC = 0.9
 def as_recorded(facts: Facts) -> pl.LazyFrame:
     """Energy of the jobs that have a record; other jobs have no row.
 
-    `covered_kwh` is null where the record is of less than 90 % of the job's time in the study, or
-    of a job that began before the study or went on after it.
+    `covered_kwh` is null where the record is of less than 90 % of the job's time in the study, of a
+    job that began before the study or went on after it, or of a job on several nodes: tools record
+    the machine that they run on.
     """
     duration_s, of_record_s = pl.col("duration_s"), pl.col("duration_s_recorded")
     whole = (of_record_s >= COMPARED_FRAC * duration_s) & (
         of_record_s * COMPARED_FRAC <= duration_s
     )
-    jobs = facts.jobs.join(facts.recorded, on="job_id", suffix="_recorded")
+    whole &= (pl.col("n_nodes") == 1).fill_null(False)
+    n_nodes = facts.held.group_by("job_id").agg(n_nodes=pl.col("node").n_unique())
+    jobs = facts.jobs.join(facts.recorded, on="job_id", suffix="_recorded").join(
+        n_nodes, on="job_id", how="left", maintain_order="left"
+    )
     return jobs.with_columns(
         *mean_powers(),
         basis=pl.lit("recorded"),

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from footprint import __version__
+from footprint import __version__, tables
 from footprint.errors import InputError
 from footprint.summation import mean, total
 
@@ -72,40 +73,68 @@ def well_known() -> pl.DataFrame:
     return pl.read_csv(OWN_TABLE, schema_overrides=types).sort("model", "published_on")
 
 
-def parse_epoch(content: bytes, *, where: str) -> pl.DataFrame:
-    """Models of Epoch AI's list (`tables.NotableModels`).
+class Listed(NamedTuple):
+    """Models of a list (`tables.NotableModels`), and what of it is not used (`tables.SetAside`)."""
 
-    A model without a publication date is left out, one without a name too; the log has how many.
-    Of lines with the same name and date, the one with most compute is kept.
+    models: pl.DataFrame
+    set_aside: pl.DataFrame
+
+
+NO_NAME = "no name or no publication date"
+NO_DATE = "its publication date cannot be read"
+NO_FLOP = "its training compute is no number over 0"
+
+
+def set_aside(rows: pl.DataFrame, *, source: str) -> pl.DataFrame:
+    """`tables.SetAside` of `reason`, `n_rows`, `example`."""
+    stages = pl.lit("models").alias("stage"), pl.lit(source).alias("source")
+    found: pl.DataFrame = tables.conform(tables.SetAside, rows.with_columns(*stages))
+    return found
+
+
+def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> Listed:
+    """Models of Epoch AI's list.
+
+    A line without a name or a date, or with a date or a number that cannot be read, is left out
+    and counted. Of lines with the same name and date, the one with most compute is kept.
 
     Args:
         content: The list, as CSV.
         where: What messages call it.
+        source: Key of the configuration that names it.
 
     Raises:
-        InputError: It is no CSV, lacks a column, or has a date or a number that is none.
+        InputError: It is no CSV, or lacks a column.
     """
     raw = _table(content, where=where)
     text = pl.all().str.strip_chars()
     named = raw.select(**COLUMNS).select(pl.when(text != "").then(text).name.keep())
-    kept = named.filter(pl.col("model").is_not_null(), pl.col("published_on").is_not_null())
-    if kept.height < named.height:
-        log.info("%s: %d lines without a name or date", where, named.height - kept.height)
-    read = kept.with_columns(
-        read_date=pl.coalesce(
-            (pl.col("published_on") + ending).str.to_date("%Y-%m-%d", strict=False)
-            for ending in DATE_ENDINGS
-        ),
-        read_flop=pl.col("training_flop").cast(pl.Float64, strict=False),
+    flop = pl.col("training_flop").cast(pl.Float64, strict=False)
+    day = pl.coalesce(
+        (pl.col("published_on") + ending).str.to_date("%Y-%m-%d", strict=False)
+        for ending in DATE_ENDINGS
     )
-    _check(read, "published_on", pl.col("read_date").is_null(), "no date", where)
-    flop = pl.col("read_flop")
-    wrong = pl.col("training_flop").is_not_null() & ~(flop.is_finite() & (flop > 0)).fill_null(
-        value=False
+    has_flop = (flop.is_finite() & (flop > 0)).fill_null(value=False)
+    judged = named.with_columns(
+        read_date=day,
+        read_flop=flop,
+        reason=pl.when(pl.col("model").is_null() | pl.col("published_on").is_null())
+        .then(pl.lit(NO_NAME))
+        .when(day.is_null())
+        .then(pl.lit(NO_DATE))
+        .when(pl.col("training_flop").is_not_null() & ~has_flop)
+        .then(pl.lit(NO_FLOP)),
     )
-    _check(read, "training_flop", wrong, "no number over 0", where)
-    return (
-        read.select(
+    aside = (
+        judged.drop_nulls("reason")
+        .group_by("reason")
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("model").drop_nulls().min())
+    )
+    for reason, n_rows, example in aside.sort("reason").iter_rows():
+        log.warning("%s: %d lines: %s (%s)", where, n_rows, reason, example)
+    models = (
+        judged.filter(pl.col("reason").is_null())
+        .select(
             "model",
             published_on="read_date",
             training_flop="read_flop",
@@ -121,10 +150,11 @@ def parse_epoch(content: bytes, *, where: str) -> pl.DataFrame:
         )
         .unique(["model", "published_on"], keep="first", maintain_order=True)
     )
+    return Listed(models, set_aside(aside, source=source))
 
 
-def read_epoch(path: str | Path) -> pl.DataFrame:
-    """Models of a copy of Epoch AI's list (`tables.NotableModels`).
+def read_epoch(path: str | Path) -> Listed:
+    """Models of a copy of Epoch AI's list.
 
     Raises:
         InputError: There is no such file, or it cannot be used.
@@ -214,12 +244,3 @@ def _table(content: bytes, *, where: str) -> pl.DataFrame:
             do=f"its columns are {has}: rename the one that is meant, or {do}",
         )
     return raw.select(COLUMNS.values())
-
-
-def _check(read: pl.DataFrame, column: str, wrong: pl.Expr, what: str, where: str) -> None:
-    for row in read.filter(wrong).head(1).iter_rows(named=True):
-        raise InputError(
-            f"{COLUMNS[column]} of {row['model']!r} is {row[column]!r}: {what}",
-            where=where,
-            do="mend the line, or empty the cell",
-        )

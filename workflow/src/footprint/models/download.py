@@ -23,25 +23,33 @@ class _Passing(Exception):
     """A failure that may pass."""
 
 
-def gather(*, file: str | None, url: str | None, wait_s: float = 1.0) -> pl.DataFrame:
+def gather(*, file: str | None, url: str | None, wait_s: float = 1.0) -> models.Listed:
     """Models of Epoch AI's list, where a study names it, else some well-known ones.
+
+    The list is optional: where it cannot be read or fetched, or is another than expected, the
+    well-known models stand in, and the reason is counted.
 
     Args:
         file: A copy of the list; wins over the address.
         url: Its address.
         wait_s: Wait before the first new try; each further one is twice as long.
-
-    Returns:
-        `tables.NotableModels`.
-
-    Raises:
-        InputError: The list cannot be read or fetched, or is another than expected.
     """
-    if file:
-        return models.read_epoch(file)
-    if url:
-        return models.parse_epoch(fetch(url, wait_s=wait_s), where=url)
-    return models.well_known()
+    source = "epoch.file" if file else "epoch.url"
+    try:
+        if file:
+            return models.read_epoch(file)
+        if url:
+            return models.parse_epoch(fetch(url, wait_s=wait_s), where=url, source=source)
+    except InputError as error:
+        log.warning("%s", error)
+        reason = f"{error.what}: the built-in models stand in"
+        return models.Listed(models.well_known(), _counted([(reason, 1, "the whole list")], source))
+    return models.Listed(models.well_known(), _counted([], source))
+
+
+def _counted(rows: list[tuple[str, int, str]], source: str) -> pl.DataFrame:
+    schema = {"reason": pl.String, "n_rows": pl.Int64, "example": pl.String}
+    return models.set_aside(pl.DataFrame(rows, schema=schema, orient="row"), source=source)
 
 
 def fetch(url: str, *, wait_s: float = 1.0) -> bytes:

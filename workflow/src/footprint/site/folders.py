@@ -6,7 +6,9 @@ every start.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 from footprint.errors import InputError
 from footprint.node_names import GRID5000
@@ -59,15 +61,65 @@ def state_files(directory: Path) -> list[Path]:
     return files.listed(directory, "states", holds="node, state, from, to", optional=True)
 
 
+class Tree(NamedTuple):
+    """Files of a folder and its subfolders, and the entries that cannot be read."""
+
+    files: list[Path]
+    unreadable: list[tuple[Path, str]]
+
+
+DANGLING = "a link to a file that is not there"
+CLOSED_FOLDER = "the folder cannot be opened"
+NO_FILE = "neither a file nor a folder"
+
+
+def tree(directory: Path, *, suffix: str = "") -> Tree:
+    """Files below a folder, by name; names that begin with a dot do not count.
+
+    Links are followed, and a folder that several links lead to counts once. A folder that is
+    missing has no files.
+
+    Args:
+        directory: The folder.
+        suffix: What names of files and of dangling links end with.
+    """
+    found = Tree([], [])
+    if directory.is_dir():
+        _walk(directory, suffix, found, {os.path.realpath(directory)})
+    return Tree(sorted(found.files), sorted(found.unreadable))
+
+
+def _walk(folder: Path, suffix: str, found: Tree, seen: set[str]) -> None:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        found.unreadable.append((folder, CLOSED_FOLDER))
+        return
+    for name in names:
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if path.is_dir():
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                _walk(path, suffix, found, seen)
+        elif not name.endswith(suffix):
+            continue
+        elif path.is_file():
+            found.files.append(path)
+        else:
+            found.unreadable.append((path, DANGLING if path.is_symlink() else NO_FILE))
+
+
 def recorded_files(directory: Path) -> list[Path]:
     """What tools recorded in jobs, in a folder and its subfolders, which may be missing."""
-    found = directory.rglob("*") if directory.is_dir() else ()
-    return sorted(
-        path
-        for path in found
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
+    return tree(directory).files
+
+
+def unreadable_records(directory: Path) -> list[tuple[str, str]]:
+    """Entries of that folder that cannot be read: path relative to it, and the reason."""
+    return [(label(path, directory), reason) for path, reason in tree(directory).unreadable]
 
 
 def label(path: Path, directory: Path) -> str:

@@ -30,22 +30,28 @@ SHRINKS = "the run is shorter than it was before"
 CLOCK = "the clock was set while it ran"
 BAD_LABEL = "a label has a value that is not known"
 BAD_VALUE = "a value is missing or impossible"
+UNREADABLE = "the file cannot be opened"
 
 CLOCK_S = 120.0
 """Clocks are corrected by less than this while a job runs."""
 COMPONENTS = ("gpu", "cpu", "memory")
 
 
+LONGEST_S = 1e9
+"""No run lasts 30 years."""
+
+
 class Fault(NamedTuple):
-    """A line that cannot be used, or not in full."""
+    """A line that cannot be used, or not in full; without a line, the whole file."""
 
     file: str
-    line: int
+    line: int | None
     reason: str
 
     def __str__(self) -> str:
         """As a message."""
-        return f"{self.file}:{self.line}: {self.reason}"
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.reason}"
 
 
 class Energy(NamedTuple):
@@ -116,19 +122,21 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(paths: Iterable[Path]) -> Read:
-    """Everything that files of ledgers say.
+    """Runs in the files of ledgers; a file that cannot be opened is a fault.
 
     Args:
         paths: Files; messages name them without their folders, which may hold logins.
-
-    Raises:
-        OSError: A file cannot be read.
     """
     runs: dict[str, Run] = {}
     faults: list[Fault] = []
     for path in paths:
         file = _File(path.name, runs, faults)
-        for line, text in enumerate(path.read_bytes().split(b"\n"), start=1):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            faults.append(Fault(path.name, None, UNREADABLE))
+            continue
+        for line, text in enumerate(content.split(b"\n"), start=1):
             file.read_line(line, text)
     return Read(sorted(runs.values(), key=lambda run: (run.started_at, run.file, run.line)), faults)
 
@@ -154,7 +162,7 @@ class _File:
             return
         try:
             record = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._fault(line, NO_RECORD if text.rstrip().endswith(b"}") else CUT)
             return
         if not isinstance(record, dict) or not isinstance(record.get("format"), int):
@@ -166,7 +174,7 @@ class _File:
         else:
             try:
                 self._records[record["record"]](line, record)
-            except (KeyError, TypeError, ValueError, OverflowError):
+            except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
                 self._fault(line, BAD_VALUE)
 
     def _fault(self, line: int, reason: str) -> None:
@@ -184,15 +192,15 @@ class _File:
             line=line,
             identity=identity,
             started_at=_time(record["at"]),
-            within=record.get("within"),
-            mark=record.get("mark"),
+            within=_optional(record.get("within")),
+            mark=_optional(record.get("mark")),
             # a block inside a block does not say again where it is
-            host=record.get("host") or (around.host if around else None),
+            host=_optional(record.get("host")) or (around.host if around else None),
             job_id=_whole(oar.get("job_id")) if oar or not around else around.job_id,
             array_index=_whole(oar.get("array_index")),
             labels=dict(self._labels(line, record.get("labels") or {})),
             command=[_text(word) for word in record.get("command") or []],
-            commit=record.get("commit"),
+            commit=_optional(record.get("commit")),
         )
         self._own.add(identity)
 
@@ -240,12 +248,15 @@ class _File:
         run = self._run(line, record)
         if run is not None:
             status = _whole(record.get("exit_status"))
+            signal = _optional(record.get("signal"))
             self._go_on(run, line, record)
-            run.end, run.exit_status, run.signal = "stopped", status, record.get("signal")
+            run.end, run.exit_status, run.signal = "stopped", status, signal
 
     def _go_on(self, run: Run, line: int, record: Mapping[str, Any]) -> None:
         """Take duration and energies of a later record of a run."""
         duration_s = _number(record["duration_s"])
+        if duration_s > LONGEST_S:
+            raise ValueError(duration_s)
         devices = {
             name: Energy(_number(each["energy_j"]), _number(each["covered_frac"]))
             for name, each in (record.get("devices") or {}).items()
@@ -270,7 +281,12 @@ def _time(value: Any) -> datetime:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(value)
+    value.encode()  # half of a character alone (`\\ud800`) is no text
     return value
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None or value == "" else _text(value)
 
 
 def _whole(value: Any) -> int | None:

@@ -147,7 +147,7 @@ class Electricity:
     def _held_s(self, job: Job) -> Spells:
         """When a job used its nodes: its time without its suspension."""
         started_s, stopped_s = float(job.started_s or 0), float(self._stop_s(job))
-        suspended = suspension_s(job)
+        suspended = suspension_s(job, end_s=self._end_s)
         if suspended is None:
             return [(started_s, stopped_s)]
         return [(started_s, float(suspended[0])), (float(suspended[1]), stopped_s)]

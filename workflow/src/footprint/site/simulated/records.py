@@ -78,18 +78,28 @@ def is_of(job: Job, *, first_s: float, last_s: float) -> bool:
     return job.started_s < last_s and (job.started_s >= first_s or not ended)
 
 
-def suspension_s(job: Job) -> tuple[int, int] | None:
-    """When a job was suspended, None when it was not or ended before."""
+def suspension_s(job: Job, *, end_s: float) -> tuple[int, int] | None:
+    """Start and end of a job's suspension, in seconds since the simulation's origin.
+
+    Args:
+        job: Job.
+        end_s: End of the simulation, at which the records are read out.
+
+    Returns:
+        None where no suspension is planned, or where it does not end before the job and before
+        the simulation: such a job runs on.
+    """
     planned = job.request.suspended
     if planned is None or job.started_s is None:
         return None
     start_s = job.started_s + planned[0]
     stop_s = start_s + planned[1]
-    return (start_s, stop_s) if job.stopped_s is None or stop_s < job.stopped_s else None
+    last_s = end_s if job.stopped_s is None else job.stopped_s
+    return (start_s, stop_s) if stop_s < last_s else None
 
 
 def jobs_frame(
-    jobs: Sequence[Job], all_jobs: Sequence[Job], *, site: str, origin: datetime
+    jobs: Sequence[Job], all_jobs: Sequence[Job], *, site: str, origin: datetime, end_s: float
 ) -> pl.LazyFrame:
     """Rows of `tables.Jobs`.
 
@@ -98,16 +108,19 @@ def jobs_frame(
         all_jobs: Every job, among which the first lines of arrays are found.
         site: Site.
         origin: Start of the simulation.
+        end_s: End of the simulation, in seconds since its origin.
     """
     first_lines: dict[int, int] = {}
     for job in all_jobs:
         if job.request.array is not None:
             first_lines.setdefault(job.request.array, job.job_id)
-    rows = [_row(job, first_lines, site=site, origin=origin) for job in jobs]
+    rows = [_row(job, first_lines, site=site, origin=origin, end_s=end_s) for job in jobs]
     return pl.LazyFrame(rows, schema=JOBS, orient="row")
 
 
-def _row(job: Job, first_lines: dict[int, int], *, site: str, origin: datetime) -> dict[str, Any]:
+def _row(
+    job: Job, first_lines: dict[int, int], *, site: str, origin: datetime, end_s: float
+) -> dict[str, Any]:
     request = job.request
 
     def at(seconds: int | None) -> datetime | None:
@@ -116,7 +129,7 @@ def _row(job: Job, first_lines: dict[int, int], *, site: str, origin: datetime) 
     types = list(request.types)
     if job.container is not None:
         types.append(f"inner={job.container.job_id}")
-    suspended = suspension_s(job)
+    suspended = suspension_s(job, end_s=end_s)
     spells = [] if suspended is None else [suspended]
     array = request.array
     return {

@@ -130,6 +130,12 @@ class Scheduler:
                 self._job_event(now_s, what, subject)
             elif isinstance(subject, Outage):
                 self._node_event(now_s, what, subject)
+        for job in self.jobs:
+            if job.started_s is not None and job.started_s >= self._end_s:
+                # it would start after the records are read out
+                job.started_s = job.stopped_s = None
+                job.state = "waiting" if job.state == "running" else job.state
+                job.held.clear()
         self.jobs.sort(key=lambda job: job.submitted_s)
         return self.jobs
 

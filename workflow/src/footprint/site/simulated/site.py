@@ -121,7 +121,9 @@ class SimulatedSite:
         """
         jobs = self._jobs_in(start, end)
         return JobRecords(
-            records.jobs_frame(jobs, self._jobs, site=self.site, origin=self._origin),
+            records.jobs_frame(
+                jobs, self._jobs, site=self.site, origin=self._origin, end_s=self._end_s
+            ),
             records.allocations_frame(jobs),
             pl.LazyFrame(schema=_SET_ASIDE),
         )
