@@ -21,6 +21,7 @@ from footprint.errors import InputError
 from footprint.serve.list_faults import LIST_KINDS, damage_list, list_kinds
 from footprint.site import oar
 from footprint.site.grid5000 import completeness, damage
+from footprint.site.grid5000.by_date import Overdue
 from footprint.site.grid5000.refusals import Refused
 from footprint.site.grid5000.site import Grid5000Site
 
@@ -254,6 +255,17 @@ def test_running_job_over_its_walltime_is_expected_in_no_list(api: Api, tmp_path
     }
     assert n_asked(api, DETAILS) == 1 + 4 + 1
     assert len([query for _, query in api.asked if "state" in query]) == 2
+
+
+def test_overdue_jobs_count_after_their_walltime_alone(api: Api, tmp_path: Path) -> None:
+    """One runs since noon of the first day, with a walltime of one day."""
+    noon = MIDNIGHT + DAY_S // 2
+    whole = Oar()
+    whole.overdue = [oar_job(1, state="Running", start_time=noon, stop_time=0, walltime=DAY_S)]
+    api.answer = whole
+    overdue = Overdue(service(api.url, tmp_path), "nancy")
+    counts = [overdue.count(START + n * DAY, START + (n + 1) * DAY) for n in range(-1, 4)]
+    assert counts == [0, 0, 0, 1, 1]
 
 
 def test_count_that_fails_is_counted(api: Api, tmp_path: Path) -> None:
