@@ -558,3 +558,27 @@ def test_the_metric_of_the_simulated_site_is_the_one_that_it_has() -> None:
     from footprint.site.simulated.hardware import METRIC
 
     assert settings.SIMULATED_METRIC == METRIC
+
+
+def test_hardware_of_the_configuration_is_completed_and_checked() -> None:
+    given = {"cpus": {"Intel Xeon E5-2630": {"tdp_w": 95}}, "nodes": {"nova": {"memory_gb": 64}}}
+    config = load({"study": STUDY, "hardware": given})
+    assert config["hardware"] == {
+        "cpus": {"Intel Xeon E5-2630": {"tdp_w": 95, "source": None}},
+        "gpus": {},
+        "nodes": {"nova": {"cpu_model": None, "memory_gb": 64, "gpu_power_limit_w": None}},
+    }
+    for section, entry, expected in (
+        ("cpus", {"tdp": 95}, "hardware.cpus.X.tdp: unknown key"),
+        ("cpus", {}, "hardware.cpus.X.tdp_w: missing; give a number above 0"),
+        ("cpus", {"tdp_w": 0}, "hardware.cpus.X.tdp_w: 0 cannot be used"),
+        ("gpus", {"power_limit_w": "much"}, "hardware.gpus.X.power_limit_w: "),
+        ("nodes", {"memory": 1}, "hardware.nodes.X.memory: unknown key"),
+    ):
+        found = complaint({"study": STUDY, "hardware": {section: {"X": entry}}})
+        assert found.startswith(expected)
+
+
+def test_a_pattern_of_nodes_without_cluster_is_refused() -> None:
+    found = complaint({"study": STUDY, "source": {"node_pattern": r"node\d+"}})
+    assert found.startswith("source.node_pattern: `node\\d+` has no group `cluster`; write")

@@ -128,6 +128,17 @@ def test_nodes_that_are_alike_share_a_line() -> None:
     assert empty.rows.is_empty()
 
 
+def test_hardware_that_is_not_known_is_a_gap_and_named_in_the_note() -> None:
+    nodes = [
+        hardware("a-1", ["A40", "X"]) | {"gpu_limits_w": [300.0, None]},
+        hardware("b-1", []) | {"tdp_w": None, "cpu_model": "Z80"},
+    ]
+    table = study_tables.hardware_table(frame(tables.Hardware, nodes), frame(tables.NodePower, []))
+    # half of a sum is no sum
+    assert table.rows.select("gpu_limit_w", "cpu_tdp_w").rows() == [(None, 170), (None, None)]
+    assert "lacks: GPU X: power limit; processor Z80: thermal design power." in table.note
+
+
 MAKING = {"kg_per_gpu_node": 2000, "kg_per_cpu_node": 1000, "lifetime_y": 5, "source": "a guess"}
 
 
