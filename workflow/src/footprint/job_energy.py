@@ -132,6 +132,7 @@ def jobs(
     *,
     start: datetime,
     end: datetime,
+    trimmed: pl.Series | None = None,
 ) -> pl.LazyFrame:
     """Energy of each job (`tables.JobEnergy`), but for the pseudonym of its user.
 
@@ -144,6 +145,7 @@ def jobs(
         allocations: `tables.Allocations`, those on nodes outside the study included.
         start: Start of the study.
         end: End of the study, excluded.
+        trimmed: Jobs of which some seconds count for another job on the same cores.
     """
     weight = pl.col("share") * pl.col("duration_s")
     by_job = (
@@ -190,7 +192,7 @@ def jobs(
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
             mean_power_w=quotient(pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("measured_s")),
-            flags=flags(start=start, end=end),
+            flags=flags(start=start, end=end, trimmed=trimmed),
         )
         .sort("job_id")
     )
@@ -203,8 +205,9 @@ def used_nothing(*, start: datetime, end: datetime) -> pl.Expr:
     return (pl.col("duration_s") == 0) & (pl.col("started_at").is_null() | (until <= begin))
 
 
-def flags(*, start: datetime, end: datetime) -> pl.Expr:
+def flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = None) -> pl.Expr:
     """What a reader should know about a job, as a list of words in this order."""
+    is_trimmed = pl.lit(False) if trimmed is None else pl.col("job_id").is_in(trimmed.implode())
     never = pl.col("started_at").is_null()
     held_s = pl.col("duration_s")
     words = {
@@ -223,6 +226,8 @@ def flags(*, start: datetime, end: datetime) -> pl.Expr:
         & (pl.col("n_allocated") > pl.col("n_nodes")),
         "suspended": pl.col("state").is_in(["suspended", "resuming"])
         & pl.col("suspensions").is_null(),
+        "walltime_unknown": ~never & latest_end().is_null(),
+        "overlap_trimmed": is_trimmed,
     }
     return pl.concat_list(
         pl.when(condition.fill_null(False)).then(pl.lit(word)) for word, condition in words.items()

@@ -11,7 +11,7 @@ import polars as pl
 
 from footprint import tables
 
-NOT_LISTED = "counted in `total` of the answer, but listed in no file"
+NOT_LISTED = 'counted in "total" of the answer, but listed in no file'
 PAGING = re.compile(r"[?&](?:offset|limit)=\d*")
 
 

@@ -66,7 +66,7 @@ def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
             what = f"cannot tell the time of {row.get('from') if start is None else to!r}"
             raise InputError(what, where=where, do=OFFSET)
         if end is not None and end < start:
-            raise InputError("the state ends before it starts", where=where, do="correct the line")
+            raise InputError("the state ends before it starts", where=where, do="mend the line")
     return pl.DataFrame(
         {
             "node": [str(row["node"]).partition(".")[0] for row in rows],
