@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from cases import Case
 from running import Project
@@ -90,7 +91,8 @@ def test_types_as_text_are_a_list(project: Project, tmp_path: Path, shared_cases
     case = Case(shared_cases / "cluster-15-types-as-text", tmp_path)
     case.run(project)
     assert case.energies_kwh() == {1: pytest.approx(HOUR_KWH, rel=1e-3)}
-    assert case.table("energy/jobs")["types"].to_list() == [["besteffort"]]
+    jobs = pl.read_parquet(case.directory / "resources/nancy/jobs.parquet")
+    assert jobs["types"].to_list() == [["besteffort"]]
 
 
 def test_an_overlap_of_seconds_is_trimmed_and_counted(

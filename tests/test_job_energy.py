@@ -11,6 +11,7 @@ import pytest
 from footprint import gather, job_energy, tables
 from footprint.conservation import ConservationError
 from footprint.energy import JOB_SUMS
+from footprint.overlaps import OVERLAPS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)
@@ -331,4 +332,4 @@ def test_gather_conceals_people_and_counts_jobs_elsewhere() -> None:
         ("held no node of the studied clusters", 1, None),
         (gather.TRIMMED, 2, "1"),
     ]
-    assert found.jobs["flags"].to_list() == [["partly_measured", "overlap_trimmed"]]
+    assert found.jobs["flags"].to_list() == [["overlap_trimmed"]]

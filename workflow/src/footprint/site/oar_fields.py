@@ -15,6 +15,10 @@ TYPE = re.compile(r"timesharing=(?:\*|user),(?:\*|name)|[^,;\s\"']+")
 """One job type in a text of several; the value of `timesharing` has a comma of its own."""
 
 
+NOT_A_NUMBER = "text where a number belongs"
+IMPOSSIBLE = "a number that cannot be"
+
+
 class FieldError(InputError):
     """A field of one record that cannot be read.
 
@@ -60,11 +64,11 @@ def integer(
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
-        fault, reason = "not a number", "text where a number belongs"
+        fault, reason = "not a number", NOT_A_NUMBER
     else:
         if least <= number <= most:
             return number
-        fault, reason = f"not a number from {least} to {most}", "a number that cannot be"
+        fault, reason = f"not a number from {least} to {most}", IMPOSSIBLE
     field = " ".join(map(str, what))
     raise FieldError(f"{field} is {value!r:.60}, {fault}", where=file, do=do, reason=reason)
 

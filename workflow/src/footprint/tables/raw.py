@@ -167,7 +167,7 @@ class DeviceSeries(dy.Schema):
 
 
 class SetAside(dy.Schema):
-    """Rows of the source that the study does not use, by reason."""
+    """Rows of the source that the study does not use, or uses with a limit, by reason."""
 
     stage = Key(description="`jobs`, `power`, `devices`, `recorded`, `ledger`, ...")
     source = Key(description="File or service that they came from")
