@@ -249,6 +249,13 @@ class TestJobs:
         found = job_energy.jobs(nodes.lazy(), jobs, held, start=START, end=END, trimmed=trimmed)
         assert found.collect()["flags"].to_list() == [[], ["overlap_trimmed"]]
 
+    def test_a_job_that_lost_all_its_time_to_another_used_nothing(self) -> None:
+        nodes = per_node({"job_id": 1, "node": "a-1"})
+        jobs, held = records({"job_id": 1}, {"job_id": 2}), allocations((1, "a-1"), (2, "a-1"))
+        whole = {"start": START, "end": END, "trimmed": pl.Series([2])}
+        row = job_energy.jobs(nodes.lazy(), jobs, held, **whole).collect().row(1, named=True)
+        assert (row["energy_kwh"], row["flags"]) == (0.0, ["overlap_trimmed"])
+
     def test_jobs_on_other_clusters_are_not_of_the_study(self) -> None:
         jobs = records({"job_id": 1}, {"job_id": 2}, {"job_id": 3, "started_at": None})
         kept, elsewhere = job_energy.of_study(
