@@ -405,6 +405,7 @@ def test_bare_resource_ids_are_looked_up():
     record = only(details(resources=bare), TABLE)
     assert (record["held"], record["unknown_resource"]) == (HELD, None)
     assert only(details(resources=[1, "2"]), TABLE)["held"] == HELD
+    assert only(details(resources=[{"id": 1}, {"id": 99}]), TABLE)["unknown_resource"] == 99
 
 
 def test_bare_resource_ids_without_a_table_are_the_named_nodes():
