@@ -79,7 +79,7 @@ class Chain:
         self.run(
             "build_gates",
             input=self.paths("nodes", "jobs", "allocations"),
-            output=self.paths("gates", "occupancy"),
+            output=self.paths("gates", "occupancy", "overlaps"),
             params=self.window | {"clusters": CLUSTERS, "policy": self.planned.integration["gate"]},
         )
 
@@ -114,7 +114,7 @@ class Chain:
         }
         self.run(
             "gather_energy",
-            input=self.paths("nodes", "jobs", "allocations")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps")
             | monthly
             | {"set_aside": [self.path("set_aside")]},
             output={

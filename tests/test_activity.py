@@ -256,8 +256,8 @@ class TestGpuGates:
         assert parts.select("node", "share").rows() == [("c-1/0", 0.5), ("c-1/1", 1.0)]
 
     def test_a_gpu_held_twice_is_named_although_the_node_is_not_full(self) -> None:
-        twice = [job(1, 0, 9, [0, 1]), job(2, 0, 9, [0])]
-        with pytest.raises(InputError, match=r"c-1/0: jobs 1, 2 together hold 1.5 of the GPU"):
+        twice = [job(1, 0, 900, [0, 1]), job(2, 0, 900, [0])]
+        with pytest.raises(InputError, match=r"c-1/0: jobs 1, 2 hold the same cores from"):
             gpu_gates.build(*records(twice, [NODE]), start=START, end=START + timedelta(days=1))
 
 

@@ -172,7 +172,7 @@ def test_a_node_of_which_too_much_is_held(
     other = answers.g5k_job(12, resources_by_type=WHOLE_NODE)
     answers.save(exports / "jobs/more.json", answers.page(other))
     message = (
-        r"gruss-1: jobs 11, 12 together hold 1\.5 of the node from 2025-03-03 12:00:00 UTC .*; "
+        r"gruss-1: jobs 11, 12 hold the same cores from 2025-03-03 12:00:00 UTC .*; "
         r"correct the jobs' times or cores, or set integration\.gate to binary"
     )
     ran = refused(project, tmp_path, config, message, "--cores", "1")

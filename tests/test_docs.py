@@ -21,9 +21,14 @@ import yaml
 
 from footprint import dictionary, privacy, recorded, schema, settings, tables
 from footprint.errors import InputError
-from footprint.site import folders, kwollect
+from footprint.gather import TRIMMED
+from footprint.site import folders, job_checks, kwollect
 from footprint.site import recorded as recorded_files
 from footprint.site.exports import ExportedSite
+from footprint.site.listing_totals import NOT_LISTED
+from footprint.site.oar import NO_JOB
+from footprint.site.oar_fields import IMPOSSIBLE, NOT_A_NUMBER
+from footprint.site.oar_held import REPEATED
 from footprint.site.simulated import hardware
 
 ROOT = Path(__file__).parents[1]
@@ -502,6 +507,7 @@ def reasons(module: Path) -> Iterator[str]:
             is_choice = called.endswith((".then", ".otherwise"))
             literals = [each for each in node.args if ast.unparse(each).startswith("pl.lit(")]
             found = literals if is_choice else node.args[1:] if called == "_aside" else []
+            found += [each.value for each in node.keywords if each.arg == "reason"]
         for each in (inner for part in found for inner in ast.walk(part)):
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 yield each.value
@@ -511,5 +517,11 @@ def test_the_reasons_that_are_listed_are_those_of_the_code() -> None:
     listed = set(re.findall(r"^\| (?:jobs|power) \| `([^`]+)` \|", text_of(EXPORTS), re.M))
     library = ROOT / "workflow/src/footprint"
     modules = ("gather.py", "site/holdings.py", "site/converted.py", "site/exports.py")
+    modules += ("site/oar_fields.py",)
     written = {each for name in modules for each in reasons(library / name)}
-    assert listed == written - {"cores", "whole_node"}  # which say how an allocation is known
+    written -= {"cores", "whole_node"}  # which say how an allocation is known
+    written -= {"fault", "reason"}  # columns
+    named = {text for text in vars(job_checks).values() if isinstance(text, str) and " " in text}
+    named -= {job_checks.__doc__}
+    named |= {IMPOSSIBLE, NO_JOB, NOT_A_NUMBER, NOT_LISTED, REPEATED, TRIMMED}
+    assert listed == written | named

@@ -343,3 +343,50 @@ def test_devices_may_have_other_series_only(folder):
     save(folder / "devices" / "a.json", [sample("gruss-1", 5, metric="prom_other")])
     aside = site(folder).convert_devices(directory=folder / "converted-devices")
     assert aside.select("reason", "n_rows").rows() == [("other metric", 1)]
+
+
+def listing(total, *jobs, address=None):
+    links = [{"rel": "self", "href": address}] if address else []
+    return page(*jobs) | {"total": total, "links": links}
+
+
+def not_listed(folder, *documents):
+    for path in (folder / "jobs").iterdir():
+        path.unlink()
+    for number, document in enumerate(documents):
+        save(folder / "jobs" / f"{number}.json", document)
+    rows = site(folder).jobs(**DAY).set_aside.collect()
+    reason = 'counted in "total" of the answer, but listed in no file'
+    return rows.filter(pl.col("reason") == reason).select("source", "n_rows").rows()
+
+
+def test_jobs_that_a_page_counts_but_no_file_lists_are_counted(folder):
+    three = [g5k_job(key) for key in (1, 2, 3)]
+    assert not_listed(folder, listing(400, *three)) == [("jobs/0.json", 397)]
+    assert not_listed(folder, listing(3, *three)) == []
+    assert not_listed(folder, listing(3, *three[:2]), listing(3, *three[1:])) == []
+
+
+def test_listings_are_told_apart_by_their_address_without_paging(folder):
+    day, jobs = "/oarapi/jobs/details.json?from=1&to=2", [g5k_job(key) for key in (1, 2)]
+    other = "/oarapi/jobs/details.json?from=2&to=3"
+    first = listing(2, jobs[0], address=f"{day}&limit=1&offset=0")
+    assert not_listed(folder, first, listing(2, jobs[1], address=f"{day}&limit=1&offset=1")) == []
+    apart = listing(2, jobs[1], address=f"{other}&limit=1&offset=0")
+    assert not_listed(folder, first, apart) == [("jobs/0.json", 1), ("jobs/1.json", 1)]
+
+
+def test_a_list_from_the_newest_job_back_to_before_the_study_is_whole(folder):
+    early = int(DAY["start"].timestamp()) - 1
+    old = g5k_job(1, submitted_at=early, started_at=early, stopped_at=NOON)
+    assert not_listed(folder, listing(2_000_000, g5k_job(2), old)) == []
+    by_date = {
+        "id": 1,
+        "owner": "x",
+        "state": "Terminated",
+        "submission_time": early,
+        "start_time": early,
+        "stop_time": NOON,
+        "nodes": [{"network_address": "gruss-1"}],
+    }
+    assert not_listed(folder, listing(2, by_date)) == [("jobs/0.json", 1)]

@@ -256,9 +256,17 @@ class TestOccupancy:
         build([job(1, 0, 10), job(2, 10, 20)], [held(1, list(range(8))), held(2, [0])])
 
     def test_more_than_the_node_is_refused_with_its_jobs(self) -> None:
-        jobs = [job(1, 0, 10), job(2, 5, 20)]
-        with pytest.raises(InputError, match=r"c-1: jobs 1, 2 together hold 1\.12 .* 00:00:05 UTC"):
-            build(jobs, [held(1, list(range(8))), held(2, [0])])
+        jobs = [job(1, 0, 100), job(2, 5, 200), job(3, 0, 61), job(4, 0, 61)]
+        allocations = [held(1, list(range(8))), held(2, [0])]
+        allocations += [held(3, [0, 1], "c-2"), held(4, [1], "c-2")]
+        with pytest.raises(InputError) as error:
+            build(jobs, allocations, [node("c-1"), node("c-2")])
+        assert str(error.value) == (
+            "c-1: jobs 1, 2 hold the same cores from 2025-03-01 00:00:05 UTC, "
+            "c-2: jobs 3, 4 hold the same cores from 2025-03-01 00:00:00 UTC"
+            " (for more than 60 s); "
+            "correct the jobs' times or cores, or set integration.gate to binary"
+        )
 
     def test_but_not_under_binary(self) -> None:
         jobs = [job(1, 0, 10), job(2, 5, 20)]

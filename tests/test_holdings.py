@@ -323,3 +323,110 @@ def test_the_recorded_jobs_of_all_sources_together(shared_data):
     assert len(alone.allocations.collect()) == 24
     n_set_aside = together.set_aside.collect()["n_rows"].sum()
     assert n_set_aside == sum(map(len, frames.values())) - 24
+
+
+def rejected(*changes, **more):
+    """Reasons and counts of the records of jobs 1, 2, ... with these changes, beside job 99."""
+    cases = [g5k_job(key, **each) for key, each in enumerate(changes, start=1)]
+    result = found(records(*cases, g5k_job(99), **more))
+    return [row[1:] for row in aside(result)], jobs(result)
+
+
+MS = 1000
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "unheard-of", "stopped_at": None}, "state that OAR does not have, and no end"),
+        ({"started_at": 0}, "terminated, but no start is recorded"),
+        ({"started_at": NOON + 3601}, "ended before it started"),
+        (
+            {"started_at": NOON * MS, "stopped_at": NOON * MS + 9},
+            "time in milliseconds, or after 2100",
+        ),
+        ({"submitted_at": NOON * MS}, "time in milliseconds, or after 2100"),
+        ({"started_at": 86_400}, "time before 2000"),
+        ({"started_at": -5}, "time before 2000"),
+        ({"stopped_at": NOON + 11 * 366 * 86_400}, "ended more than ten years after its start"),
+        (
+            {"state": "running", "stopped_at": None, "walltime": 0},
+            "runs with a walltime of 0, negative or over ten years",
+        ),
+        (
+            {"state": "launching", "stopped_at": None, "walltime": -7200},
+            "runs with a walltime of 0, negative or over ten years",
+        ),
+        (
+            {"state": "running", "stopped_at": None, "walltime": 2**52},
+            "runs with a walltime of 0, negative or over ten years",
+        ),
+        ({"state": "running", "stopped_at": None, "walltime": 2**62}, "a number that cannot be"),
+        ({"resources_by_type": {}, "assigned_nodes": []}, "held no core of a node"),
+        ({"resources_by_type": {"disks": ["sdb.gruss-1"]}}, "held no core of a node"),
+        ({"resources_by_type": None, "assigned_nodes": None}, "no file names its nodes"),
+    ],
+)
+def test_a_job_that_cannot_be_used_is_rejected_and_counted(changes, reason):
+    assert rejected(changes) == ([(reason, 1, "1")], [99])
+
+
+def test_a_job_without_times_is_rejected_where_others_have_them():
+    short = {"id": 3, "owner": "x", "state": "Terminated", "submission": NOON}
+    result = found(records(g5k_job(1), short))
+    assert jobs(result) == [1]
+    assert aside(result) == [("jobs/a.json", "no file says when it ran", 1, "3")]
+
+
+def test_a_start_of_null_is_no_start():
+    result = found(records(g5k_job(1) | {"started_at": None}))
+    reason = "terminated, but no start is recorded"
+    assert (jobs(result), aside(result)) == ([], [("jobs/a.json", reason, 1, "1")])
+
+
+def test_a_good_record_of_a_job_wins_over_one_with_a_fault():
+    result = found(records(g5k_job(1, started_at=NOON * MS)), records(g5k_job(1)))
+    assert jobs(result) == [1]
+    assert len(result.allocations.collect()) == 1
+    reason = "time in milliseconds, or after 2100"
+    assert aside(result) == [("jobs/a.json", reason, 1, "1")]
+
+
+def test_an_end_in_an_unknown_state_is_used_and_counted():
+    result = found(records(g5k_job(1, state="COMPLETED")))
+    (job,) = result.jobs.collect().to_dicts()
+    assert job["stopped_at"] == datetime(2025, 3, 3, 13, tzinfo=UTC)
+    reason = "state that OAR does not have: the recorded end is used"
+    assert aside(result) == [("jobs/a.json", reason, 1, "1")]
+
+
+def test_an_impossible_walltime_of_an_ended_job_is_unknown_and_counted():
+    walltimes = [0, -1, 2**52, 1, None]
+    cases = [g5k_job(key, walltime=each) for key, each in enumerate(walltimes, start=1)]
+    result = found(records(*cases))
+    assert result.jobs.collect()["walltime_s"].to_list() == [None, None, None, 1, None]
+    reason = "walltime of 0, negative or over ten years, of a job that ended: unknown"
+    assert aside(result) == [("jobs/a.json", reason, 3, "1")]
+
+
+def test_a_cancelled_reservation_never_started():
+    cancelled = g5k_job(1, state="error", started_at=NOON + 3600, stopped_at=NOON)
+    result = found(records(cancelled))
+    assert result.jobs.collect()["started_at"].to_list() == [None]
+    assert aside(result) == []
+
+
+def test_all_jobs_and_nodes_at_fault_are_listed_at_once():
+    strangers = [g5k_job(3, **held("gruss-7/0")), g5k_job(4, **held("gruss-8/0", "gruss-7/1"))]
+    told = "jobs 3, 4 held nodes gruss-7, gruss-8, which are not described; save"
+    with pytest.raises(InputError, match=told):
+        found(records(*strangers))
+    told = "jobs 3, 4 held cores 4 of gruss-1, 5 of gruss-2, which its description lacks"
+    with pytest.raises(InputError, match=told):
+        found(records(g5k_job(3, **held("gruss-1/4")), g5k_job(4, **held("gruss-2/5"))))
+    twice = [g5k_job(key, user=user) for key in (3, 4) for user in ("ash", "elm")]
+    with pytest.raises(InputError, match="jobs 3, 4 have different owners; keep"):
+        found(records(*twice))
+    nameless = [g5k_job(key, resources_by_type=None, assigned_nodes=None) for key in (3, 4)]
+    with pytest.raises(InputError, match="no file names the nodes of jobs 3, 4; save"):
+        found(records(*nameless))

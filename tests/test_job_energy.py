@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from footprint import gather, job_energy, tables
 from footprint.conservation import ConservationError
 from footprint.energy import JOB_SUMS
+from footprint.overlaps import OVERLAPS
 from footprint.units import Z95
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -317,9 +318,24 @@ class TestJobs:
             "ends_after_window",
             "still_running",
             "whole_node_assumed",
+            "walltime_unknown",
         ]
         assert found[2]["flags"] == ["ends_after_window", "nodes_outside_study", "suspended"]
         assert found[3]["flags"] == []
+
+    def test_trimmed_jobs_are_flagged(self) -> None:
+        nodes = per_node(*({"job_id": i, "node": "a-1"} for i in (1, 2)))
+        jobs = records({"job_id": 1}, {"job_id": 2})
+        held, trimmed = allocations((1, "a-1"), (2, "a-1")), pl.Series([2])
+        found = job_energy.jobs(nodes.lazy(), jobs, held, start=START, end=END, trimmed=trimmed)
+        assert found.collect()["flags"].to_list() == [[], ["overlap_trimmed"]]
+
+    def test_a_job_that_lost_all_its_time_to_another_used_nothing(self) -> None:
+        nodes = per_node({"job_id": 1, "node": "a-1"})
+        jobs, held = records({"job_id": 1}, {"job_id": 2}), allocations((1, "a-1"), (2, "a-1"))
+        whole = {"start": START, "end": END, "trimmed": pl.Series([2])}
+        row = job_energy.jobs(nodes.lazy(), jobs, held, **whole).collect().row(1, named=True)
+        assert (row["energy_kwh"], row["flags"]) == (0.0, ["overlap_trimmed"])
 
     def test_jobs_on_other_clusters_are_not_of_the_study(self) -> None:
         jobs = records({"job_id": 1}, {"job_id": 2}, {"job_id": 3, "started_at": None})
@@ -386,6 +402,10 @@ def test_gather_conceals_people_and_counts_jobs_elsewhere() -> None:
         nodes=nodes,
         records=records({"job_id": 1}, {"job_id": 2}),
         allocations=allocations((1, "a-1"), (2, "z-9")),
+        overlaps=pl.DataFrame(
+            {"job_id": [1, 1, 1], "node": ["a-1"] * 3, "kind": ["trimmed", "trimmed", "shared"]},
+            schema=OVERLAPS,
+        ),
         job_sums=sums({"job_id": 1, "node": "a-1"}),
         classes=classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 3600)),
         clusters=["a"],
@@ -396,4 +416,8 @@ def test_gather_conceals_people_and_counts_jobs_elsewhere() -> None:
     )
     assert found.jobs["job_id"].to_list() == [1]
     assert found.jobs["user"].to_list() != ["amaro"]
-    assert found.set_aside.collect()["n_rows"].to_list() == [1]
+    assert found.set_aside.collect().select("reason", "n_rows", "example").rows() == [
+        ("held no node of the studied clusters", 1, None),
+        (gather.TRIMMED, 2, "1"),
+    ]
+    assert found.jobs["flags"].to_list() == [["overlap_trimmed"]]

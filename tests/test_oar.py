@@ -238,8 +238,7 @@ def test_a_reservation_cancelled_before_its_start_never_started():
 
 def test_where_only_the_node_is_known_its_cores_are_not():
     whole = [{"node": "gruss-1.nancy.grid5000.fr", "cores": None, "gpus": []}]
-    record = only(g5k_job(1, resources_by_type={"disks": ["sdb.gruss-1"]}))
-    assert record["held"] == whole
+    assert only(g5k_job(1, resources_by_type={}))["held"] == whole
     lost = [resource(1, cpuset=None, status="assigned"), resource(2, status="assigned")]
     assert only(details(resources=lost))["held"] == whole
     assert only(details(resources=[]))["held"] == whole
@@ -311,15 +310,6 @@ def test_nothing_is_an_answer_too():
         ({"2": "Terminated"}, "this is no answer of OAR: 'Terminated'"),
         (page({"id": 1, "links": []}), "an object with the keys id, links is no description of"),
         (page(g5k_job(1, user=None, user_uid=None)), "an object with the keys"),
-        (page(g5k_job(4, started_at="noon")), "job 4 `started_at` is 'noon', not a number"),
-        (
-            page(g5k_job(4, resources_by_type={"cores": ["gruss-1/x"]})),
-            "job 4 core gruss-1/x is 'x', not a number",
-        ),
-        (
-            details(state_logs=[state_log("Suspended", "noon", 0)]),
-            "job 7 state log is 'noon', not a number",
-        ),
         (page({"id": 1, "network_address": "a-1"}), "the short form of resources"),
     ],
 )
@@ -334,3 +324,132 @@ def test_pages_appended_to_one_file_are_all_read(tmp_path):
     path.write_text(json.dumps(page(g5k_job(1))) + "\n" + json.dumps(page(g5k_job(2))))
     found = [jobs_of(document)["job_id"].to_list() for document in files.documents(path)]
     assert found == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"started_at": "noon"}, "text where a number belongs"),
+        ({"started_at": float("inf")}, "text where a number belongs"),
+        ({"walltime": 2**62}, "a number that cannot be"),
+        ({"submitted_at": -(2**63) - 1}, "a number that cannot be"),
+        ({"resources_by_type": {"cores": ["gruss-1/x"]}}, "text where a number belongs"),
+        ({"resources_by_type": {"cores": ["gruss-1/40000"]}}, "a number that cannot be"),
+        ({"resources_by_type": {"cores": ["gruss-1/-1"]}}, "a number that cannot be"),
+        ({"resources_by_type": {"cores": 7}}, "no list of resources"),
+        ({"types": 7}, "types are no list"),
+        ({"user": None, "user_uid": None}, "no id, owner or state"),
+        ({"state_logs": [state_log("Suspended", "noon", 0)]}, "text where a number belongs"),
+    ],
+)
+def test_a_record_that_cannot_be_read_has_a_fault_and_the_others_are_read(changes, reason):
+    records = jobs_of(page(g5k_job(3), g5k_job(4, **changes), g5k_job(5)))
+    assert records.select("job_id", "fault").rows() == [(3, None), (4, reason), (5, None)]
+    faulty = records.row(1, named=True)
+    assert faulty["file"] == "jobs/a.json"
+    assert faulty["state"] is None
+
+
+def test_a_record_without_readable_id_has_a_fault():
+    records = jobs_of(page(g5k_job(3), g5k_job("first"), g5k_job(2**60)))
+    assert records["job_id"].to_list() == [3, None, None]
+    reasons = [None, "text where a number belongs", "a number that cannot be"]
+    assert records["fault"].to_list() == reasons
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("besteffort", ["besteffort"]),
+        ("besteffort,idempotent", ["besteffort", "idempotent"]),
+        (" idempotent; besteffort ", ["besteffort", "idempotent"]),
+        ("{besteffort}", ["besteffort"]),
+        ('{besteffort,"inner=123"}', ["besteffort", "inner=123"]),
+        ('["container=lab"]', ["container=lab"]),
+        ("inner=123", ["inner=123"]),
+        ("besteffort,timesharing=user,name", ["besteffort", "timesharing=user,name"]),
+        ("timesharing=*,*,deploy", ["deploy", "timesharing=*,*"]),
+        ("monitor=prom_.*default_metrics", ["monitor=prom_.*default_metrics"]),
+        ("", []),
+        ([], []),
+        (["inner=123", "inner=123"], ["inner=123"]),
+        (None, None),
+    ],
+)
+def test_types_may_be_a_list_or_a_text(text, expected):
+    assert only(details(types=text))["types"] == expected
+
+
+def test_nodes_and_resources_may_be_a_text():
+    record = only(full(assigned_resources="1, 2", assigned_network_address="x-1"), TABLE)
+    assert record["held"] == HELD
+    whole = g5k_job(1, resources_by_type=None, assigned_nodes="gruss-1,gruss-2")
+    assert [held["node"] for held in only(whole)["held"]] == ["gruss-1", "gruss-2"]
+
+
+def test_a_state_that_oar_does_not_have_keeps_the_recorded_end():
+    record = only(g5k_job(1, state="COMPLETED"))
+    assert (record["state"], record["stopped_at"]) == ("completed", NOON + 3600)
+    for state in oar.STATES:
+        ended = only(g5k_job(1, state=state))["stopped_at"] is not None
+        assert ended == (state in oar.ENDED)
+
+
+def test_a_terminated_job_keeps_times_that_contradict_each_other():
+    record = only(details(start_time=NOON + 3600, stop_time=NOON))
+    assert (record["started_at"], record["stopped_at"]) == (NOON + 3600, NOON)
+
+
+def test_bare_resource_ids_are_looked_up():
+    bare = [{"id": 1}, {"id": 2}, {"id": 17}]
+    record = only(details(resources=bare), TABLE)
+    assert (record["held"], record["unknown_resource"]) == (HELD, None)
+    assert only(details(resources=[1, "2"]), TABLE)["held"] == HELD
+    assert only(details(resources=[{"id": 1}, {"id": 99}]), TABLE)["unknown_resource"] == 99
+
+
+def test_bare_resource_ids_without_a_table_are_the_named_nodes():
+    whole = [{"node": "gruss-1.nancy.grid5000.fr", "cores": None, "gpus": []}]
+    record = only(details(resources=[{"id": 700}]))
+    assert (record["held"], record["unknown_resource"]) == (whole, None)
+    named = only(details(resources=[{"id": 700}], nodes=["gruss-1.nancy.grid5000.fr"]))
+    assert named["held"] == whole
+    assert only(details(resources=[{"id": 700}], nodes=[]))["unknown_resource"] == 700
+
+
+def test_resources_of_other_types_or_not_assigned_are_no_node():
+    scheduled = [resource(1, status="scheduled")]
+    named = [{"network_address": "gruss-1.nancy.grid5000.fr"}]
+    assert only(details(resources=scheduled, nodes=named))["held"] == []
+    disks = [{"id": 17, "type": "disk"}]
+    assert only(details(resources=disks, nodes=named))["held"] == []
+    assert only(g5k_job(1, resources_by_type={"disks": ["sdb.gruss-1"]}))["held"] == []
+
+
+def test_a_key_given_twice_is_a_fault_of_its_record(tmp_path):
+    path = tmp_path / "jobs.json"
+    one = json.dumps(g5k_job(1))
+    twice = '{"uid": 9, ' + json.dumps(g5k_job(2))[1:]
+    inside = json.dumps(g5k_job(3)).replace('{"cores":', '{"cores": [], "cores":')
+    same = '{"uid": 4, ' + json.dumps(g5k_job(4))[1:]
+    path.write_text(f'{{"items": [{one}, {twice}, {inside}, {same}]}}')
+    (document,) = files.documents(path)
+    fault = "a key is given twice, with different values"
+    assert jobs_of(document)["fault"].to_list() == [None, fault, fault, None]
+
+
+def test_a_list_of_jobs_given_twice_is_refused(tmp_path):
+    path = tmp_path / "jobs.json"
+    lists = [json.dumps([g5k_job(key)]) for key in (1, 2)]
+    path.write_text(f'{{"items": {lists[0]}, "items": {lists[1]}}}')
+    (document,) = files.documents(path)
+    with pytest.raises(InputError, match="the answer gives the key 'items' twice"):
+        jobs_of(document)
+
+
+def test_a_resource_that_gives_a_key_twice_is_refused(tmp_path):
+    path = tmp_path / "resources.json"
+    path.write_text(json.dumps(page(resource(1))).replace('"cpuset":', '"cpuset": "9", "cpuset":'))
+    (document,) = files.documents(path)
+    with pytest.raises(InputError, match="resource 1 gives the key 'cpuset' twice"):
+        oar.parse_resources(document, file="resources/a.json")

@@ -109,6 +109,7 @@ def test_a_job_and_what_it_held():
             {"node": GRUSS, "cores": [0, 1], "gpus": [0]},
         ],
         "unknown_resource": None,
+        "fault": None,
         "file": "oar database",
     }
 
@@ -144,6 +145,8 @@ def test_the_request_is_worded_as_oar_does():
         ({"state": "toAckReservation"}, (None, None)),
         ({"state": "Error", "start_time": 0, "stop_time": NOON}, (None, None)),
         ({"state": "Error", "stop_time": NOON - 9}, (None, None)),
+        ({"state": "Terminated", "stop_time": NOON - 9}, (NOON, NOON - 9)),  # rejected later
+        ({"state": "COMPLETED"}, (NOON, NOON + 3600)),
         # a reservation cancelled before its time
         ({"state": "Error", "stop_time": NOON, "assigned_moldable_job": 0}, (None, None)),
         ({"state": "Error", "stop_time": NOON, "assigned_moldable_job": None}, (None, None)),
@@ -175,6 +178,8 @@ def test_resources_that_are_gone_or_without_a_node_are_unknown():
         "source.oar_database: job 7 held resource 1, which `resources` lacks or has without node; "
         "give it its `network_address` back, or study days without this job"
     )
+    with pytest.raises(InputError, match="job 7 held resource 1, job 8 held resource 1, which"):
+        oar_rows.check_resources(pl.concat([found, found.with_columns(job_id=pl.lit(8, pl.Int64))]))
     oar_rows.check_resources(records(job()))
 
 

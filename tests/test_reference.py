@@ -135,6 +135,27 @@ def test_nonsense_is_refused_by_file_and_node():
         rows_of({"code": 404, "message": "not found"})
 
 
+def test_descriptions_that_differ_in_queues_are_one_node():
+    first = node("gros-1", supported_job_types={"queues": ["production"]})
+    second = node("gros-1", supported_job_types={"queues": ["abaca", "production"]})
+    for order in ((first, second), (second, first)):
+        (row,) = rows_of(*order)
+        assert row["queues"] == ["abaca", "production"]
+
+
+def test_all_nodes_with_changed_hardware_are_listed():
+    with pytest.raises(InputError) as error:
+        rows_of(
+            page(node("gros-1"), node("gros-2"), node("gros-3")),
+            page(node("gros-1", n_cores=8), node("gros-2", n_gpus=1), node("gros-3")),
+        )
+    told = str(error.value)
+    assert "node gros-1 is described differently in nodes/0.json (n_cores, " in told
+    assert "node gros-2 is described differently in nodes/0.json (core_gpus, " in told
+    assert "gros-3" not in told
+    assert "files have no date, study the days before and after the change apart" in told
+
+
 def test_a_node_described_in_two_ways_is_refused():
     with pytest.raises(InputError, match=r"nodes/1.json: node gros-1 .* differently in nodes/0"):
         rows_of(node("gros-1"), node("gros-1", n_cores=8))

@@ -124,3 +124,24 @@ def test_a_node_that_its_cluster_lacks_is_refused_and_other_clusters_are_not() -
     assert in_window(note(node="grele-1")) == ["absent 0"]
     with pytest.raises(InputError, match="a: node gros-9 is not described"):
         in_window(note(), note(node="gros-9"))
+
+
+def test_states_of_nodes_that_are_not_described_are_counted() -> None:
+    rows = states.parse_states(
+        [(f"a, item {key}", note(node=name)) for key, name in enumerate(("gros-1", "grele-1"))]
+    )
+    kept, counted = states.of_described(rows.lazy(), nodes=NODES.lazy())
+    assert kept.collect()["node"].to_list() == ["gros-1"]
+    reason = "node that is not described"
+    assert counted.rows() == [("states", "states of nodes", reason, 1, "grele-1")]
+    assert states.of_described(kept, nodes=NODES.lazy())[1].is_empty()
+
+
+def test_all_contradictions_of_states_are_listed() -> None:
+    notes = [
+        note(node=name, state=state)
+        for name in ("gros-1", "gros-2")
+        for state in ("dead", "absent")
+    ]
+    with pytest.raises(InputError, match=r"node gros-1 has two states .*, node gros-2 has two"):
+        in_window(*notes)

@@ -172,6 +172,17 @@ def test_a_history_in_all_formats(tmp_path: Path) -> None:
     assert sorted(one["user"]) == ["ash", "elm", "oak"]
 
 
+def test_a_history_leaves_faulty_records_out_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_history(tmp_path / "history")
+    start = int(at(2020, 3).timestamp())
+    wrong = {"uid": 9, "user": "fig", "state": "terminated", "started_at": start * 1000}
+    (folder / "wrong.json").write_text(json.dumps({"items": [wrong]}))
+    assert "fig" not in usage.read_history(folder)["user"].to_list()
+    assert "1 records of jobs are left out: time in milliseconds, or after 2100" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -99,7 +99,8 @@ def test_every_output_exists(done: Study) -> None:
     }
     expected |= {"levels.parquet", "estimates/jobs.parquet", "estimates/ratios.parquet"}
     expected |= {f"energy/{name}.parquet" for name in ENERGY}
-    expected |= {f"energy/{name}.parquet" for name in ("gates", "occupancy", "simulation_check")}
+    expected |= {f"energy/{name}.parquet" for name in ("gates", "occupancy", "overlaps")}
+    expected |= {"energy/simulation_check.parquet"}
     expected |= {
         f"energy/months/{cluster}/{month}.{what}.parquet"
         for cluster in (FINE, COARSE, UNMEASURED)

@@ -2,7 +2,8 @@
 
 REQUIRED INPUTS: nodes, jobs, allocations, states and power of the download stage
 OUTPUTS:
-    gates       results/energy/{gates,occupancy}.parquet        who held which share of which node when
+    gates       results/energy/{gates,occupancy,overlaps}.parquet
+                who held which share of which node when, and which jobs held the same cores
     months      results/energy/months/{cluster}/{month}.*       sums of one cluster and month
     energy      results/energy/{jobs,job_nodes,nodes,quality,set_aside}.parquet
 """
@@ -17,6 +18,7 @@ rule build_gates:
     output:
         gates="<results>/energy/gates.parquet",
         occupancy="<results>/energy/occupancy.parquet",
+        overlaps="<results>/energy/overlaps.parquet",
     log:
         "<logs>/build_gates.log",
     benchmark:
@@ -104,6 +106,7 @@ rule gather_energy:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
+        overlaps=rules.build_gates.output.overlaps,
         job_sums=collect(
             rules.integrate_energy.output.jobs, cluster=STUDY.clusters, month=STUDY.months
         ),

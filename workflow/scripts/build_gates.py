@@ -7,7 +7,7 @@ from footprint import gates, logs, windows
 logs.to_file(snakemake.log[0])
 
 start, end = windows.window(snakemake.params.start, snakemake.params.end)
-pieces = gates.build(
+built = gates.build_with_overlaps(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes).filter(
@@ -17,5 +17,6 @@ pieces = gates.build(
     end=end,
     policy=snakemake.params.policy,
 )
-pieces.collect().write_parquet(snakemake.output.gates)
-gates.occupancy(pieces).collect().write_parquet(snakemake.output.occupancy)
+built.pieces.write_parquet(snakemake.output.gates)
+built.overlaps.write_parquet(snakemake.output.overlaps)
+gates.occupancy(built.pieces.lazy()).collect().write_parquet(snakemake.output.occupancy)

@@ -1,7 +1,10 @@
 """Write the jobs of the study's window, their allocations, and when nodes were unavailable."""
 
+import polars as pl
+
 from footprint import logs, tables, windows
 from footprint.site import open_site
+from footprint.site.states import of_described
 
 logs.to_file(snakemake.log[0])
 
@@ -13,7 +16,9 @@ states = site.states(start=start, end=end)
 if states is None:
     print("the source does not know node states: time without a job is idle, never unavailable")
     states = tables.States.create_empty().lazy()
+states, stray = of_described(states, nodes=site.nodes())
 tables.write(tables.Jobs, records.jobs, snakemake.output.jobs)
 tables.write(tables.Allocations, records.allocations, snakemake.output.allocations)
-tables.write(tables.SetAside, records.set_aside, snakemake.output.set_aside)
+set_aside = pl.concat([records.set_aside, stray.lazy()])
+tables.write(tables.SetAside, set_aside, snakemake.output.set_aside)
 tables.write(tables.States, states, snakemake.output.states)

@@ -11,6 +11,7 @@ results = gather.gather(
     nodes=pl.scan_parquet(snakemake.input.nodes),
     records=pl.scan_parquet(snakemake.input.jobs),
     allocations=pl.scan_parquet(snakemake.input.allocations),
+    overlaps=pl.read_parquet(snakemake.input.overlaps),
     job_sums=pl.scan_parquet(snakemake.input.job_sums),
     classes=pl.scan_parquet(snakemake.input.classes),
     clusters=snakemake.params.clusters,

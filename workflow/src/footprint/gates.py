@@ -8,11 +8,13 @@ piece for each inner job, and a suspension simply splits a piece in two.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from footprint import overlaps
 from footprint.errors import InputError
-from footprint.shares import SHARE_TOLERANCE, reserved_shares, without_residue
+from footprint.shares import SHARE_TOLERANCE, held_cores, reserved_shares, without_residue
 from footprint.summation import exact_sum, total
 
 POLICIES = ("binary", "reserved", "active", "two_part")
@@ -237,15 +239,95 @@ def build(
 
     Raises:
         InputError: A core that a node does not have, inner jobs that hold more than their
-            container, or shares above 1 (but under `binary`).
+            container, or jobs that hold the same cores (but under `binary`).
+    """
+    return build_with_overlaps(
+        jobs, allocations, nodes, start=start, end=end, policy=policy
+    ).pieces.lazy()
+
+
+class Gates(NamedTuple):
+    """Gate pieces (`PIECES`), and where jobs hold less than they reserved (`overlaps.OVERLAPS`)."""
+
+    pieces: pl.DataFrame
+    overlaps: pl.DataFrame
+
+
+def build_with_overlaps(
+    jobs: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    nodes: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    policy: str,
+) -> Gates:
+    """Gate pieces as of `build`, and the jobs that were trimmed or share their cores.
+
+    Jobs that hold the same cores at the same time are settled as `footprint.overlaps` says, but
+    under `binary`, where every job holds the whole node.
+
+    Args:
+        jobs: As for `build`.
+        allocations: As for `build`.
+        nodes: As for `build`.
+        start: As for `build`.
+        end: As for `build`.
+        policy: As for `build`.
+
+    Raises:
+        InputError: As for `build`.
     """
     pieces = holds(jobs, reserved_shares(jobs, allocations, nodes), end=end)
-    whole = clip(without_inner_jobs(pieces, inner_jobs(jobs)), start=start, end=end).collect()
+    lost = pl.DataFrame(schema=overlaps.TAKEN)
+    inner = inner_jobs(jobs)
+    if policy != "binary":
+        cores = held_cores(jobs, allocations, nodes).with_columns(cores=pl.lit(1.0))
+        lost = overlaps.taken(pieces, cores, jobs, inner, start=start, end=end)
+        overlaps.check(lost)
+        pieces = without_overlaps(pieces, lost)
+    whole = clip(without_inner_jobs(pieces, inner), start=start, end=end).collect()
     check_containers(whole)
     if policy == "binary":
-        return whole.lazy().with_columns(share=pl.lit(1.0))
+        return Gates(whole.with_columns(share=pl.lit(1.0)), overlaps.of_jobs(lost))
     check_shares(whole)
-    return whole.lazy()
+    return Gates(whole, overlaps.of_jobs(lost))
+
+
+def without_overlaps(pieces: pl.LazyFrame, lost: pl.DataFrame) -> pl.LazyFrame:
+    """Pieces without what jobs lose of them; a job holds nothing where it loses all.
+
+    Args:
+        pieces: Pieces of whole intervals.
+        lost: Result of `overlaps.taken`.
+    """
+    if lost.is_empty():
+        return pieces
+    job_node = ["job_id", "node"]
+    what = ("share", "gpus", "cores")
+    losing = lost.lazy().select(job_node).unique()
+    less = lost.lazy().select(
+        *job_node,
+        "started_at",
+        "stopped_at",
+        *(-pl.col(name) for name in what),
+        opens=pl.lit(False),
+        closes=pl.lit(False),
+    )
+    gone = pl.col("share") <= SHARE_TOLERANCE
+    follows = pl.col("started_at") == pl.col("stopped_at").shift(1)
+    precedes = pl.col("stopped_at") == pl.col("started_at").shift(-1)
+    cut = (
+        net(pieces.join(losing, on=job_node, how="semi"), less.select(PIECES.names()))
+        .sort(*job_node, "started_at")
+        .with_columns(
+            # the job opens or closes where the part that is gone begins or ends
+            opens=pl.col("opens") | (gone.shift(1) & follows).over(job_node).fill_null(False),
+            closes=pl.col("closes") | (gone.shift(-1) & precedes).over(job_node).fill_null(False),
+        )
+        .filter(~gone)
+    )
+    return pl.concat([pieces.join(losing, on=job_node, how="anti"), cut])
 
 
 def occupancy(pieces: pl.LazyFrame) -> pl.LazyFrame:
@@ -277,17 +359,18 @@ def check_containers(pieces: pl.DataFrame) -> None:
     less = pieces.filter(pl.col("share") < 0).sort("started_at", "job_id", "node")
     if less.is_empty():
         return
-    row = less.row(0, named=True)
-    raise InputError(
-        f"its inner jobs hold more of {row['node']} than it does"
-        f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC",
-        where=f"container job {row['job_id']}",
-        do="correct the cores of the jobs",
-    )
+    listed = [
+        f"container job {row['job_id']}: its inner jobs hold more of {row['node']} than it does"
+        f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC"
+        for row in less.unique(["job_id", "node"], keep="first", maintain_order=True).iter_rows(
+            named=True
+        )
+    ]
+    raise InputError(", ".join(listed), do="correct the cores of the jobs")
 
 
 def check_shares(pieces: pl.DataFrame, *, of: str = "node") -> None:
-    """Refuse nodes of which more than the whole is held, naming the node, the time and the jobs.
+    """Refuse nodes of which more than the whole is held; all are listed with time and jobs.
 
     Args:
         pieces: Pieces of every job.
@@ -304,17 +387,22 @@ def check_shares(pieces: pl.DataFrame, *, of: str = "node") -> None:
     )
     if over.is_empty():
         return
-    row = over.row(0, named=True)
+    first = over.unique("node", keep="first", maintain_order=True)
+    listed = [_overfull(pieces, row, of) for row in first.iter_rows(named=True)]
+    raise InputError(
+        ", ".join(listed), do="correct the jobs' times or cores, or set integration.gate to binary"
+    )
+
+
+def _overfull(pieces: pl.DataFrame, row: dict[str, Any], of: str) -> str:
+    """A node of which more than the whole is held, its jobs and since when."""
     there = pieces.filter(
         (pl.col("node") == row["node"])
         & (pl.col("started_at") <= row["at"])
         & (pl.col("stopped_at") > row["at"])
     )
-    names = ", ".join(str(job) for job in there["job_id"].unique().sort()[:5])
-    raise InputError(
-        f"jobs {names} together hold {row['share']:.3g} of the {of}"
+    names = ", ".join(str(job) for job in there["job_id"].unique().sort())
+    return (
+        f"{row['node']}: jobs {names} together hold {row['share']:.3g} of the {of}"
         f" from {row['at']:%Y-%m-%d %H:%M:%S} UTC"
-        f" ({over['node'].n_unique()} such {of}s)",
-        where=row["node"],
-        do="correct the jobs' times or cores, or set integration.gate to binary",
     )

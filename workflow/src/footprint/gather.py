@@ -9,6 +9,8 @@ import polars as pl
 
 from footprint import job_energy, privacy, tables
 
+TRIMMED = "trimmed where another job holds the same cores for up to 60 s (flag overlap_trimmed)"
+
 
 class Gathered(NamedTuple):
     """The tables of the energy stage."""
@@ -24,6 +26,7 @@ def gather(
     nodes: pl.LazyFrame,
     records: pl.LazyFrame,
     allocations: pl.LazyFrame,
+    overlaps: pl.DataFrame,
     job_sums: pl.LazyFrame,
     classes: pl.LazyFrame,
     clusters: list[str],
@@ -38,6 +41,7 @@ def gather(
         nodes: `tables.Nodes`.
         records: `tables.Jobs`.
         allocations: `tables.Allocations`.
+        overlaps: Jobs that hold less of a node than they reserved (`overlaps.OVERLAPS`).
         job_sums: Sums of each cluster and month (`energy.JOB_SUMS`).
         classes: Classes of each cluster and month.
         clusters: Clusters of the study.
@@ -48,7 +52,7 @@ def gather(
 
     Returns:
         `tables.JobEnergy`, `tables.JobNodeEnergy`, `tables.NodeEnergy`, and the jobs set aside
-        since they held no node of the study (`tables.SetAside`).
+        since they held no node of the study, with those that were trimmed (`tables.SetAside`).
 
     Raises:
         energy.ConservationError: Jobs and classes do not add up.
@@ -63,14 +67,17 @@ def gather(
     per_node = job_energy.job_nodes(job_sums, hardware, method=method).collect()
     by_class = job_energy.node_classes(classes, hardware).collect()
     job_energy.check(per_node, by_class, start=start, end=end)
-    jobs = job_energy.jobs(per_node.lazy(), kept, allocations, start=start, end=end)
+    trimmed = overlaps.filter(pl.col("kind") == "trimmed")["job_id"]
+    jobs = job_energy.jobs(
+        per_node.lazy(), kept, allocations, start=start, end=end, trimmed=trimmed.unique()
+    )
     set_aside = pl.LazyFrame(
         {
-            "stage": ["jobs"],
-            "source": ["study.clusters"],
-            "reason": ["held no node of the studied clusters"],
-            "n_rows": [n_elsewhere],
-            "example": [None],
+            "stage": ["jobs", "jobs"],
+            "source": ["study.clusters", "overlaps"],
+            "reason": ["held no node of the studied clusters", TRIMMED],
+            "n_rows": [n_elsewhere, len(trimmed)],
+            "example": [None, None if trimmed.is_empty() else str(trimmed.min())],
         },
         schema=pl.DataFrame(tables.SetAside.create_empty()).schema,
     )

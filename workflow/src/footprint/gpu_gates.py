@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from footprint import gates, shares
+from footprint import gates, overlaps, shares
 from footprint.summation import total
 
 
@@ -66,6 +66,18 @@ def build(
     """
     pieces = gates.holds(jobs, reserved_parts(jobs, allocations, nodes), end=end)
     inner = gates.inner_jobs(jobs)
+    cores = shares.held_cores(jobs, allocations, nodes).drop_nulls("gpu")
+    parts = cores.select(
+        "job_id",
+        "core",
+        node=gpu_name("node", "gpu"),
+        share="gpus",
+        gpus=pl.lit(0.0),
+        cores=pl.lit(0.0),
+    )
+    lost = overlaps.taken(pieces, parts, jobs, inner, start=start, end=end)
+    overlaps.check(lost)
+    pieces = gates.without_overlaps(pieces, lost)
     whole = gates.clip(gates.without_inner_jobs(pieces, inner), start=start, end=end).collect()
     gates.check_containers(whole)
     gates.check_shares(whole, of="GPU")

@@ -133,6 +133,7 @@ def jobs(
     *,
     start: datetime,
     end: datetime,
+    trimmed: pl.Series | None = None,
 ) -> pl.LazyFrame:
     """Energy of each job (`tables.JobEnergy`), but for the pseudonym of its user.
 
@@ -146,6 +147,7 @@ def jobs(
         allocations: `tables.Allocations`, those on nodes outside the study included.
         start: Start of the study.
         end: End of the study, excluded.
+        trimmed: Jobs of which some seconds count for another job on the same cores.
     """
     weight = pl.col("share") * pl.col("duration_s")
     by_job = (
@@ -181,7 +183,7 @@ def jobs(
             pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
         )
         .with_columns(
-            pl.when(used_nothing(start=start, end=end))
+            pl.when(used_nothing(start=start, end=end, trimmed=trimmed))
             .then(0.0)
             .otherwise(pl.col(name))
             .alias(name)
@@ -191,7 +193,7 @@ def jobs(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
-            flags=flags(start=start, end=end),
+            flags=flags(start=start, end=end, trimmed=trimmed),
         )
         .sort("job_id")
     )
@@ -209,14 +211,22 @@ def _power_of_nodes_w() -> pl.Expr:
     return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
 
 
-def used_nothing(*, start: datetime, end: datetime) -> pl.Expr:
-    """Whether a job cannot have used energy: it never ran, or not inside the window."""
+def used_nothing(*, start: datetime, end: datetime, trimmed: pl.Series | None = None) -> pl.Expr:
+    """Whether a job cannot have used energy: it never ran, not inside the window, or was trimmed.
+
+    A job shorter than the longest trim may lose all of its time to another on the same cores.
+    """
     begin = pl.max_horizontal("started_at", pl.lit(start))
     until = pl.min_horizontal(held_until(end), pl.lit(end))
-    return (pl.col("duration_s") == 0) & (pl.col("started_at").is_null() | (until <= begin))
+    is_none = pl.col("started_at").is_null() | (until <= begin) | _is_among(trimmed)
+    return (pl.col("duration_s") == 0) & is_none
 
 
-def flags(*, start: datetime, end: datetime) -> pl.Expr:
+def _is_among(jobs: pl.Series | None) -> pl.Expr:
+    return pl.lit(False) if jobs is None else pl.col("job_id").is_in(jobs.implode())
+
+
+def flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = None) -> pl.Expr:
     """What a reader should know about a job, as a list of words in this order."""
     never = pl.col("started_at").is_null()
     held_s = pl.col("duration_s")
@@ -225,7 +235,7 @@ def flags(*, start: datetime, end: datetime) -> pl.Expr:
         "starts_before_window": pl.col("started_at") < pl.lit(start),
         "ends_after_window": (latest_end() > pl.lit(end)) | (~never & latest_end().is_null()),
         "still_running": ~never & pl.col("stopped_at").is_null(),
-        "nodes_unknown": (held_s == 0) & ~used_nothing(start=start, end=end),
+        "nodes_unknown": (held_s == 0) & ~used_nothing(start=start, end=end, trimmed=trimmed),
         "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
         "partly_measured": (held_s > 0)
         & pl.col("energy_kwh").is_not_null()
@@ -236,6 +246,8 @@ def flags(*, start: datetime, end: datetime) -> pl.Expr:
         & (pl.col("n_allocated") > pl.col("n_nodes")),
         "suspended": pl.col("state").is_in(["suspended", "resuming"])
         & pl.col("suspensions").is_null(),
+        "walltime_unknown": ~never & latest_end().is_null(),
+        "overlap_trimmed": _is_among(trimmed),
     }
     return pl.concat_list(
         pl.when(condition.fill_null(False)).then(pl.lit(word)) for word, condition in words.items()

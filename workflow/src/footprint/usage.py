@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,11 @@ import polars as pl
 from footprint import tables
 from footprint.errors import InputError
 from footprint.gates import held_until
-from footprint.site import files, oar
+from footprint.site import files, job_checks, oar
 from footprint.summation import exact_sum
 from footprint.tables.usage import ActiveUsers
+
+log = logging.getLogger(__name__)
 
 Every = Literal["month", "year"]
 TIME = pl.Datetime("us", "UTC")
@@ -248,6 +251,10 @@ def _jobs_of(file: Path) -> Iterator[pl.DataFrame]:
         return
     for document in files.documents(file):
         records = oar.parse_jobs(document, file=str(file), resources={})
+        records = records.with_columns(fault=job_checks.fault())
+        for reason, n_rows in records.drop_nulls("fault")["fault"].value_counts(sort=True).rows():
+            log.warning("%s: %d records of jobs are left out: %s", file, n_rows, reason)
+        records = records.filter(pl.col("fault").is_null())
         timeless = records.filter(~pl.col("has_times"), ~pl.col("state").is_in(oar.NOT_STARTED))
         if len(timeless):
             what = f"job {timeless['job_id'][0]} has no times"

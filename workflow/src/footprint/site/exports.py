@@ -20,6 +20,7 @@ from footprint.site import (
     folders,
     holdings,
     kwollect,
+    listing_totals,
     oar,
     reference,
     states,
@@ -107,11 +108,14 @@ class ExportedSite:
         resources = self._resources()
         records = [pl.DataFrame(schema=oar.RECORD)]
         empty = []
+        pages: list[listing_totals.Page | None] = []
         for path in folders.job_files(self.directory):
             name = folders.label(path, self.directory)
             documents = files.documents(path)
             empty += [] if documents else [name]
-            records += [oar.parse_jobs(each, file=name, resources=resources) for each in documents]
+            for document in documents:
+                records.append(oar.parse_jobs(document, file=name, resources=resources))
+                pages.append(listing_totals.page(document, records[-1], file=name))
         found = holdings.job_records(
             pl.concat(records),
             nodes=self._nodes,
@@ -120,7 +124,8 @@ class ExportedSite:
             end=end,
             pattern=self.pattern,
         )
-        set_aside = pl.concat([found.set_aside, _empty_files(empty).lazy()])
+        not_listed = listing_totals.not_listed(filter(None, pages), start=start)
+        set_aside = pl.concat([found.set_aside, _empty_files(empty).lazy(), not_listed.lazy()])
         return found._replace(set_aside=tables.conform(tables.SetAside, set_aside).lazy())
 
     def _resources(self) -> dict[int, oar.Core | None]:

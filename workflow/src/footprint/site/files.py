@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def documents(path: Path) -> list[Any]:
         text = b"".join(blocks(path)).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("is not a text file", where=str(path), do="save the JSON answer") from None
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_objects())
     found = []
     position = _next(text, 0)
     while position < len(text):
@@ -147,6 +147,42 @@ def documents(path: Path) -> list[Any]:
         found.append(document)
         position = _next(text, position)
     return found
+
+
+class RepeatedKeys(dict[str, Any]):
+    """A JSON object that gives a key twice with different values, of which the last is kept.
+
+    Attributes:
+        repeated: The first such key, of this object or of one that is a value of it.
+        is_own: Whether it is a key of this object.
+    """
+
+    repeated: str
+    is_own: bool
+
+
+def _objects() -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """A maker of JSON objects, `RepeatedKeys` where a value of one is lost."""
+    is_any = False
+
+    def make(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal is_any
+        found = dict(pairs)
+        if len(found) == len(pairs) and not is_any:
+            return found
+        own = next(
+            (key for key, value in pairs if found[key] is not value and found[key] != value), None
+        )
+        inside = (each.repeated for each in found.values() if isinstance(each, RepeatedKeys))
+        repeated = own or next(inside, None)
+        if repeated is None:
+            return found
+        is_any = True
+        marked = RepeatedKeys(found)
+        marked.repeated, marked.is_own = repeated, own is not None
+        return marked
+
+    return make
 
 
 def _next(text: str, position: int) -> int:

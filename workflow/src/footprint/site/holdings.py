@@ -11,13 +11,16 @@ import polars as pl
 from footprint import node_names, tables
 from footprint.errors import InputError
 from footprint.node_names import GRID5000 as GRID5000_NAME
-from footprint.site import JobRecords
-from footprint.site.oar import ENDED, NOT_STARTED, RECORD, SAVE_JOBS, SAVE_RESOURCES, TIMES
+from footprint.site import JobRecords, job_checks
+from footprint.site.oar import NOT_STARTED, RECORD, SAVE_JOBS, SAVE_RESOURCES, STATES, TIMES
 from footprint.site.reference import SAVE_NODE, UNKNOWN_SINCE
 
 GRID5000 = ".grid5000.fr"
 JOBS_AT_ONCE = 5_000
 """Jobs whose cores are unfolded together: bounds the memory."""
+
+MOST_NAMES = 200
+"""Jobs, nodes or cores that a message lists."""
 
 ONE_SITE = "keep the files of one site only: each site numbers its own jobs"
 PERIOD = ("node", "valid_from")
@@ -43,10 +46,12 @@ def job_records(
 ) -> JobRecords:
     """Jobs of a window: those that held a node of a described cluster, and those never started.
 
-    A job whose nodes are all on clusters that `nodes` does not describe is set aside, and so are
-    jobs outside [start, end), repeated records, ended jobs without an end, and the nodes of other
-    clusters of a job that also held described ones. Each is counted by file and reason. A job that
-    never started counts by the time of its submission.
+    Set aside, and counted by file and reason: records with a fault (`job_checks.fault`), repeated
+    records, jobs outside [start, end), started jobs without an end, times or nodes, or that held
+    nothing, jobs whose nodes are all on clusters that `nodes` does not describe, and the nodes of
+    other clusters of a job that also held described ones. A job that never started counts by the
+    time of its submission. Limits of jobs that are kept are counted beside them: an end in a state
+    that OAR does not have, an impossible walltime of a job that ended (unknown then).
 
     Args:
         records: Rows as `oar.RECORD` describes them, of any number of answers.
@@ -57,20 +62,48 @@ def job_records(
         pattern: Pattern of the nodes' names.
 
     Raises:
-        InputError: Records of a job contradict each other; a job that ran comes without times, or
-            without its nodes, or with a resource that no file explains; a node of a described
-            cluster has no description, or not the core that a job held; a node is of another site.
+        InputError: Records of a job contradict each other; none of the jobs that ran comes with its
+            times, or with its nodes; a job held a resource that no file explains; a node of a
+            described cluster has no description, or not the core that a job held; a node is of
+            another site. The message lists all of the jobs or nodes.
     """
-    jobs, repeated = merge(records)
-    _check_times(jobs)
-    endless = pl.col("state").is_in(ENDED) & pl.col("started_at").is_not_null()
-    endless &= pl.col("stopped_at").is_null()
-    aside = [repeated, _aside(jobs.filter(endless), "ended, but no end is recorded")]
-    jobs = jobs.filter(~endless)
+    records = records.with_columns(fault=job_checks.fault())
+    usable = pl.col("fault").is_null()
+    aside = [_aside(records.filter(~usable), pl.col("fault"))]
+    jobs, repeated = merge(records.filter(usable))
+    aside.append(repeated)
     inside = _inside(start, end)
+    ran = ~pl.col("state").is_in(NOT_STARTED)
+    timeless = jobs.filter(ran & ~pl.col("has_times"))
+    if len(timeless) and len(timeless) == len(jobs.filter(ran)):
+        raise InputError(
+            f"{_names('job', timeless['job_id'])} {_verb(timeless['job_id'], 'is', 'are')}"
+            f" {_names('', timeless['state'])}, but no file says when it ran",
+            where=_files(timeless),
+            do=SAVE_JOBS,
+        )
+    aside.append(_aside(timeless, job_checks.NO_TIMES))
+    jobs = jobs.join(timeless, on="job_id", how="anti")
     aside.append(_aside(jobs.filter(~inside), "outside the window"))
     jobs = jobs.filter(inside)
-    _check_nodes_told(jobs)
+    cannot = job_checks.incomplete()
+    aside.append(_aside(jobs.filter(cannot.is_not_null()), cannot))
+    jobs = jobs.filter(cannot.is_null())
+    nameless = jobs.filter(pl.col("started_at").is_not_null() & ~pl.col("tells_nodes"))
+    if len(nameless) and len(nameless) == len(jobs.drop_nulls("started_at")):
+        what = f"no file names the nodes of {_names('job', nameless['job_id'])}"
+        raise InputError(what, where=_files(nameless), do=SAVE_JOBS)
+    aside.append(_aside(nameless, job_checks.NO_NODES))
+    jobs = jobs.join(nameless, on="job_id", how="anti")
+    _check_resources(jobs)
+    held_nothing = pl.col("started_at").is_not_null() & (pl.col("held").list.len() == 0)
+    aside.append(_aside(jobs.filter(held_nothing), job_checks.HELD_NOTHING))
+    jobs = jobs.filter(~held_nothing)
+    foreign = ~pl.col("state").is_in(STATES)
+    aside.append(_aside(jobs.filter(foreign), job_checks.END_USED))
+    no_walltime = ~job_checks.is_walltime().fill_null(True)
+    aside.append(_aside(jobs.filter(no_walltime), job_checks.WALLTIME_DROPPED))
+    jobs = jobs.with_columns(walltime_s=pl.when(~no_walltime).then("walltime_s"))
 
     held = pl.concat([pl.DataFrame(schema=HELD_ROW), *_held_nodes(jobs, site, pattern)])
     described = pl.col("cluster").is_in(nodes["cluster"].unique().implode())
@@ -103,7 +136,7 @@ def merge(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     fields = [name for name in RECORD if name not in ("job_id", "held", "file")]
     detail = pl.col("held").list.eval(pl.element().struct.field("cores").is_not_null())
     records = records.with_columns(
-        ended=pl.col("state").is_in(ENDED),
+        ended=job_checks.has_ended(),
         known=pl.sum_horizontal(pl.col(fields).is_not_null()),
         detail=pl.col("unknown_resource").is_null().cast(pl.Int8)
         + 2 * (pl.col("held").list.len() > 0)
@@ -171,9 +204,11 @@ def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
         by="node",
         check_sortedness=False,  # both are sorted, which polars cannot see within groups
     )
-    for row in held.filter(pl.col("own_cores").is_null()).head(1).iter_rows(named=True):
-        what = f"job {row['job_id']} held node {row['node']}, which is not described"
-        raise InputError(what, where=row["file"], do=SAVE_NODE)
+    stray = held.filter(pl.col("own_cores").is_null())
+    if len(stray):
+        jobs, names = _names("job", stray["job_id"]), _names("node", stray["node"])
+        what = f"{jobs} held {names}, which {_verb(stray['node'], 'is', 'are')} not described"
+        raise InputError(what, where=_files(stray), do=SAVE_NODE)
     reservable = (
         hardware.explode("gpus", "gpu_reservable")
         .filter("gpu_reservable")
@@ -191,10 +226,14 @@ def _allocations(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFrame:
         .explode("core")
         .join(mapping.explode("core", "gpu"), on=[*PERIOD, "core"], how="left")
     )
-    for row in by_core.filter(pl.col("known").is_null()).head(1).iter_rows(named=True):
-        core = f"core {row['core']} of {row['node']}"
-        what = f"job {row['job_id']} held {core}, which its description lacks"
-        raise InputError(what, where=row["file"], do="compare the node's `architecture`")
+    lacking = by_core.filter(pl.col("known").is_null())
+    if len(lacking):
+        place = pl.format("{} of {}", "core", "node")
+        jobs = _names("job", lacking["job_id"])
+        cores = _names("core", lacking.select(place).to_series())
+        what = f"{jobs} held {cores}, which its description lacks"
+        do = "compare the node's `architecture`, or save its description of that time"
+        raise InputError(what, where=_files(lacking), do=do)
     by_rule = by_core.group_by("job_id", "node").agg(
         rule_gpus=pl.col("gpu").drop_nulls().unique().sort()
     )
@@ -217,9 +256,12 @@ def _held_nodes(jobs: pl.DataFrame, site: str, pattern: str) -> Iterator[pl.Data
         written = pl.col("node").str.split(".")
         its_site = written.list.get(1, null_on_oob=True)
         foreign = pl.col("node").str.ends_with(GRID5000) & (its_site != site)
-        for row in rows.filter(foreign).head(1).iter_rows(named=True):
-            what = f"job {row['job_id']} held {row['node']}, which is not a node of {site}"
-            raise InputError(what, where=row["file"], do=ONE_SITE)
+        strangers = rows.filter(foreign)
+        if len(strangers):
+            jobs_there, names = _names("job", strangers["job_id"]), _names("", strangers["node"])
+            be = _verb(strangers["node"], "is not a node", "are not nodes")
+            what = f"{jobs_there} held {names}, which {be} of {site}"
+            raise InputError(what, where=_files(strangers), do=ONE_SITE)
         short = written.list.first()
         yield rows.with_columns(
             _utc(pl.col("started_at")), node=short, cluster=node_names.cluster(short, pattern)
@@ -241,30 +283,36 @@ def _check_same_job(several: pl.DataFrame) -> None:
         pl.col("file").unique().sort().str.join(", "),
     )
     other = one.filter((pl.col("user") > 1) | (pl.col("submitted_at") > 1))
-    for job in other.head(1).iter_rows(named=True):
-        what = "owners" if job["user"] > 1 else "times of submission"
-        raise InputError(
-            f"job {job['job_id']} has different {what}", where=job["file"], do=ONE_SITE
-        )
+    for field, words in (("user", "owners"), ("submitted_at", "times of submission")):
+        differing = other.filter(pl.col(field) > 1)
+        if len(differing):
+            have = _verb(differing["job_id"], "has", "have")
+            what = f"{_names('job', differing['job_id'])} {have} different {words}"
+            raise InputError(what, where=_files(differing), do=ONE_SITE)
 
 
-def _check_times(jobs: pl.DataFrame) -> None:
-    untold = ~pl.col("has_times") & ~pl.col("state").is_in(NOT_STARTED)
-    for job in jobs.filter(untold).head(1).iter_rows(named=True):
-        what = f"job {job['job_id']} is {job['state']}, but no file says when it ran"
-        raise InputError(what, where=job["file"], do=SAVE_JOBS)
+def _check_resources(jobs: pl.DataFrame) -> None:
+    lost = jobs.filter(pl.col("unknown_resource").is_not_null())
+    if len(lost):
+        held = _names("resource", lost["unknown_resource"])
+        what = f"{_names('job', lost['job_id'])} held {held}, which no table of resources has"
+        raise InputError(what, where=_files(lost), do=SAVE_RESOURCES)
 
 
-def _check_nodes_told(jobs: pl.DataFrame) -> None:
-    silent = pl.col("started_at").is_not_null() & ~pl.col("tells_nodes")
-    for job in jobs.filter(silent).head(1).iter_rows(named=True):
-        what = f"no file names the nodes of job {job['job_id']}"
-        raise InputError(what, where=job["file"], do=SAVE_JOBS)
-    lost = pl.col("unknown_resource").is_not_null()
-    for job in jobs.filter(lost).head(1).iter_rows(named=True):
-        resource = f"resource {job['unknown_resource']}"
-        what = f"job {job['job_id']} held {resource}, which no table of resources has"
-        raise InputError(what, where=job["file"], do=SAVE_RESOURCES)
+def _names(word: str, values: pl.Series) -> str:
+    """Each value once, in order, after a word: `job 3`, or `jobs 3, 4`."""
+    each = [str(value) for value in values.unique().sort()]
+    more = f" and {len(each) - MOST_NAMES} more" if len(each) > MOST_NAMES else ""
+    listed = ", ".join(each[:MOST_NAMES]) + more
+    return f"{word}{'s' if len(each) > 1 else ''} {listed}" if word else listed
+
+
+def _verb(values: pl.Series, one: str, several: str) -> str:
+    return one if values.n_unique() == 1 else several
+
+
+def _files(rows: pl.DataFrame) -> str:
+    return ", ".join(rows["file"].unique().sort())
 
 
 def _job_rows(jobs: pl.DataFrame, site: str) -> pl.DataFrame:
@@ -285,15 +333,17 @@ def _utc(seconds: pl.Expr) -> pl.Expr:
     return (seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
 
 
-def _aside(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
-    """Rows counted by file, with the lowest job id as example (`tables.SetAside`)."""
-    counted = rows.group_by("file").agg(
-        n_rows=pl.len().cast(pl.Int64), example=pl.col("job_id").min().cast(pl.String)
+def _aside(rows: pl.DataFrame, reason: str | pl.Expr) -> pl.DataFrame:
+    """Rows counted by file and reason, with the lowest job id as example (`tables.SetAside`)."""
+    counted = (
+        rows.with_columns(reason=pl.lit(reason) if isinstance(reason, str) else reason)
+        .group_by("file", "reason")
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("job_id").min().cast(pl.String))
     )
     return counted.select(
         stage=pl.lit("jobs"),
         source="file",
-        reason=pl.lit(reason),
+        reason="reason",
         n_rows="n_rows",
         example="example",
     )

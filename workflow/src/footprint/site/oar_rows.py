@@ -62,10 +62,10 @@ def records(rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """
     state = pl.col("state").str.strip_chars().str.to_lowercase()
     start, stop, moldable_id = map(nonzero, ("start_time", "stop_time", "assigned_moldable_job"))
-    ended = state.is_in(oar.ENDED)
+    ended = state.is_in(oar.ENDED) | (~state.is_in(oar.STATES) & stop.is_not_null())
     # A reservation has the start that it was promised, but no resources before it starts.
     started = moldable_id.is_not_null() & ~state.is_in(oar.NOT_STARTED)
-    started &= (~ended | (stop >= start)).fill_null(True)
+    started &= ((state != "error") | (stop >= start)).fill_null(True)
     texts = {
         name: repair_column(pl.col(column)).str.strip_chars()
         for name, column in TEXT_COLUMNS.items()
@@ -83,6 +83,7 @@ def records(rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         exit_code=integer("exit_code"),
         has_times=True,
         tells_nodes=True,
+        fault=None,
         file=pl.lit(FILE),
     )
     walltimes = rows["moldable_job_descriptions"].select(
@@ -105,14 +106,15 @@ def records(rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def check_resources(found: pl.DataFrame) -> None:
-    """Refuse records of a job of which nobody knows any more what it held.
+    """Refuse records of jobs whose resources the table `resources` does not explain any more.
 
     Raises:
-        InputError: The first such job.
+        InputError: There are such jobs; all are listed.
     """
-    lost = found.drop_nulls("unknown_resource").select("job_id", "unknown_resource")
-    for job_id, resource in lost.head(1).iter_rows():
-        what = f"job {job_id} held resource {resource}, which `resources` lacks or has without node"
+    lost = found.drop_nulls("unknown_resource").select("job_id", "unknown_resource").sort("job_id")
+    if len(lost):
+        held = [f"job {job_id} held resource {resource}" for job_id, resource in lost.iter_rows()]
+        what = f"{', '.join(held)}, which `resources` lacks or has without node"
         do = "give it its `network_address` back, or study days without this job"
         raise InputError(what, where=DATABASE, do=do)
 

@@ -63,8 +63,8 @@ def node_rows(
 ) -> list[dict[str, Any]]:
     """Rows of `tables.Nodes`, by name, of all nodes described in the answers.
 
-    The same description in several answers gives one row. The API dates neither its answers nor
-    changes, so each row holds from 1970 on.
+    Descriptions of a node that differ in its queues only give one row, with the queues of all. The
+    API dates neither its answers nor changes, so each row holds from 1970 on.
 
     Args:
         documents: Answers with the file that each comes from.
@@ -73,11 +73,12 @@ def node_rows(
 
     Raises:
         InputError: An answer describes no node, a description lacks a field or has one that makes
-            no sense, or a node is described twice and differently.
+            no sense, or nodes are described twice with different hardware; the message lists all.
     """
     rows: dict[str, dict[str, Any]] = {}
     found_in: dict[str, str] = {}
     metrics: dict[str, list[dict[str, Any]]] = {}
+    changed: dict[str, tuple[str, str]] = {}
     for where, document in documents:
         clusters = list(cluster_objects(document, where=where))
         metrics |= {str(cluster.get("uid")): cluster["metrics"] for cluster in clusters}
@@ -87,13 +88,22 @@ def node_rows(
         for node in described:
             row = node_row(node, site=site, where=where, pattern=pattern)
             name = row["node"]
-            if rows.setdefault(name, row) != row:
-                raise InputError(
-                    f"node {name} is described differently in {found_in[name]}",
-                    where=where,
-                    do="keep the description that held during the study",
-                )
+            known = rows.setdefault(name, row)
+            if differing := [key for key in row if row[key] != known[key] and key != "queues"]:
+                fields = ", ".join(differing)
+                changed.setdefault(name, (where, f"differently in {found_in[name]} ({fields})"))
+            known["queues"] = sorted({*known["queues"], *row["queues"]})
             found_in.setdefault(name, where)
+    if changed:
+        listed = "; ".join(
+            f"node {name} is described {changed[name][1]}" for name in sorted(changed)
+        )
+        raise InputError(
+            listed,
+            where=", ".join(sorted({where for where, _ in changed.values()})),
+            do="keep the description that held during the study, or, since files have no date, "
+            "study the days before and after the change apart",
+        )
     for name, row in rows.items():
         if row["cluster"] in metrics:
             row["power_metrics"] = default_power_metrics(metrics[row["cluster"]], node=name)

@@ -103,17 +103,47 @@ def in_window(
             the same time on.
     """
     rows = rows.unique()
-    for node in sorted(set(rows["node"]) - set(nodes["node"])):
-        if cluster_of(node, pattern) in set(nodes["cluster"]):
-            raise InputError(f"node {node} is not described", where=where, do=SAVE_NODE)
+    clusters = set(nodes["cluster"])
+    stray = [
+        f"node {node} is not described"
+        for node in sorted(set(rows["node"]) - set(nodes["node"]))
+        if cluster_of(node, pattern) in clusters
+    ]
+    if stray:
+        raise InputError(", ".join(stray), where=where, do=SAVE_NODE)
     key = ["node", "started_at"]
-    twice = rows.filter(pl.struct(key).is_duplicated()).sort(key)
-    for node, since in twice.select(key).head(1).iter_rows():
-        what = f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
-        raise InputError(what, where=where, do="keep one of them")
+    twice = rows.filter(pl.struct(key).is_duplicated()).select(key).unique().sort(key)
+    contradictions = [
+        f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
+        for node, since in twice.iter_rows()
+    ]
+    if contradictions:
+        raise InputError(", ".join(contradictions), where=where, do="keep one of them")
     touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
     found: pl.DataFrame = tables.conform(tables.States, rows.filter(touches))
     return found.lazy()
+
+
+def of_described(rows: pl.LazyFrame, *, nodes: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """States of the nodes that are described, and the count of the others (`tables.SetAside`).
+
+    Args:
+        rows: `tables.States` of a window.
+        nodes: `tables.Nodes`.
+    """
+    known = nodes.select("node").unique()
+    stray = rows.join(known, on="node", how="anti").collect()
+    counted = pl.DataFrame(
+        {
+            "stage": ["states"],
+            "source": ["states of nodes"],
+            "reason": ["node that is not described"],
+            "n_rows": [len(stray)],
+            "example": [stray["node"].min()],
+        },
+        schema=tables.SetAside.create_empty().schema,
+    )
+    return rows.join(known, on="node", how="semi"), counted.filter(pl.col("n_rows") > 0)
 
 
 def _text(value: Any) -> str | None:

@@ -172,7 +172,7 @@ class DeviceSeries(dy.Schema):
 
 
 class SetAside(dy.Schema):
-    """Rows of the source that the study does not use, and gaps in its lists, by reason."""
+    """Rows that the study does not use or uses with a limit, and gaps in lists, by reason."""
 
     stage = Key(description="`jobs`, `power`, `devices`, `recorded`, `ledger`, ...")
     source = Key(description="File or service that they came from")
