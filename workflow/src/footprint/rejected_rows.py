@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from footprint.summation import exact_sum
+
 MOST_LINES = 20
 """Reasons that a summary lists; the table `quality` and `set_aside.parquet` have all of them."""
 
@@ -20,7 +22,7 @@ def lines(set_aside: pl.DataFrame) -> list[str]:
     reasons = (
         set_aside.group_by("stage", "reason")
         .agg(
-            pl.col("n_rows").sum(),
+            exact_sum(pl.col("n_rows")),
             pl.col("source").n_unique().alias("n_sources"),
             pl.col("source").min(),
             pl.col("example").min(),
