@@ -203,7 +203,7 @@ def test_converting_twice_gives_the_same_bytes(folder, tmp_path):
     for name in ("one", "two"):
         site(folder).convert_power(metric=METRIC, directory=tmp_path / name)
     written = {path.name for path in (tmp_path / "one" / METRIC).iterdir()}
-    assert written == {"00000-00000-a.json.parquet", "index.parquet"}
+    assert written == {"00000-00000-a.json.parquet", "index.parquet", "series.parquet"}
     for name in written:
         contents = [(tmp_path / each / METRIC / name).read_bytes() for each in ("one", "two")]
         assert contents[0] == contents[1]

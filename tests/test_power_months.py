@@ -53,7 +53,7 @@ def download(
     start: datetime = MARCH,
     end: datetime = APRIL,
 ) -> pl.DataFrame:
-    account = power_months.download(
+    account, _ = power_months.download(
         site,  # type: ignore[arg-type]
         described,
         path,

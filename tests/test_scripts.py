@@ -254,14 +254,18 @@ def test_exports_are_converted_then_cleaned(run: Run, exports: Path, tmp_path: P
         "outside the study's days": 2,  # an hour before it, and the midnight after it
     }
     run("download_nodes", output={"nodes": tmp_path / "nodes.parquet"}, params=of(exports))
+    download_jobs(run, exports, tmp_path)
     run(
         "download_power",
         input={
-            "nodes": str(tmp_path / "nodes.parquet"),
-            "converted": str(tmp_path / "converted" / METRIC),
-        },
-        output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality")},
-        params=of(exports) | DAY | {"metric": METRIC, "max_gap_s": 30},
+            name: str(tmp_path / f"{name}.parquet")
+            for name in ("nodes", "jobs", "allocations", "states")
+        }
+        | {"converted": str(tmp_path / "converted" / METRIC)},
+        output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality", "spells")},
+        params=of(exports)
+        | DAY
+        | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
         wildcards={"cluster": "gruss", "month": "2025-03"},
     )
     power = partitions.reader(tmp_path / "power.parquet")("gruss-1")

@@ -113,6 +113,10 @@ rule gather_energy:
         quality=collect(
             rules.download_power.output.quality, cluster=STUDY.clusters, month=STUDY.months
         ),
+        spells=collect(
+            rules.download_power.output.spells, cluster=STUDY.clusters, month=STUDY.months
+        ),
+        converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
         set_aside=[
             rules.download_jobs.output.set_aside,
             branch(STUDY.exported, then=rules.convert_power.output.set_aside, otherwise=[]),
@@ -154,6 +158,7 @@ rule gather_energy:
         start=STUDY.start,
         end=STUDY.end,
         method=STUDY.integration["method"],
+        metric=STUDY.metric,
         privacy=STUDY.privacy,
         simulated=STUDY.simulated,
     script:

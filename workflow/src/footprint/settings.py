@@ -16,6 +16,7 @@ import yaml
 
 from footprint import addresses, schema
 from footprint.errors import InputError
+from footprint.site import kwollect_metrics
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
 
@@ -98,6 +99,7 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     if config["source"]["oar_database"] is not None:
         addresses.check_database(config["source"]["oar_database"])
     _CHECKS[config["source"]["kind"]](config)
+    kwollect_metrics.check_power(config["integration"]["metric"])
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
     _check_labels(config["labels"])

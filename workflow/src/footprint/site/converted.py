@@ -15,10 +15,12 @@ import polars as pl
 
 from footprint import tables
 from footprint.errors import InputError
-from footprint.site import kwollect, pieces
+from footprint.series import keys as labels_of_series
+from footprint.site import kwollect, kwollect_metrics, pieces
 from footprint.site.reference import SAVE_NODE, cluster_of
 
 INDEX = "index.parquet"
+SERIES_SEEN = "series.parquet"
 SERIES: dict[str, Any] = {"metric": pl.String, "device": pl.String, "n_rows": pl.Int64}
 
 
@@ -32,16 +34,19 @@ def convert_power(
 ) -> pl.DataFrame:
     """Write the samples of one metric to `directory`, and count those that are not of the study.
 
-    Set aside (`tables.SetAside`, by file): samples of other metrics, of the virtual devices
-    `<node>-bmc` (Kwollect gives each reading of a BMC once more under that name), of devices that
-    are no nodes, and of nodes of clusters that are not described.
+    Samples under a former name of the metric are samples of it. Set aside (`tables.SetAside`, by
+    file): samples of other metrics, of the virtual devices `<node>-bmc` (Kwollect gives each
+    reading of a BMC once more under that name), of devices that are no nodes, and of nodes of
+    clusters that are not described. `SERIES_SEEN` in `directory` has how many samples of which
+    metrics the nodes have.
 
     Args:
         paths: Files of samples, in any format that `kwollect.samples` reads.
         metric: The metric to keep, as in `bmc_node_power_watt`.
         nodes: Nodes described.
         directory: Folder to write; made when missing.
-        stage: `power`, or `devices` for samples of single GPUs, which get a column `gpu`.
+        stage: `power`, whose samples get a column `labels` (`series.keys`), or `devices` for
+            samples of single GPUs, which get a column `gpu`.
 
     Raises:
         InputError: A file cannot be read, or has samples of a node that is not described although
@@ -49,26 +54,34 @@ def convert_power(
     """
     directory.mkdir(parents=True, exist_ok=True)
     described, by_gpu = frozenset(nodes), stage == "devices"
-    places, metrics = [pl.DataFrame(schema=pieces.PLACE)], set[str]()
+    names = kwollect_metrics.names_of(metric)
+    wanted = pl.col("metric").is_in(names)
+    places, seen = [pl.DataFrame(schema=pieces.PLACE)], [pl.DataFrame(schema=SERIES)]
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
         series = [pl.DataFrame(schema=SERIES)]
-        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else None)):
+        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else "labels")):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
-            _check_described(count.filter(pl.col("metric") == metric), path, described)
+            _check_described(count.filter(wanted), path, described)
             series.append(count)
-            metrics |= set(count["metric"])
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
-            kept = frame.filter(pl.col("metric") == metric)
-            kept = kwollect.with_gpu(kept, path) if by_gpu else kept
+            kept = frame.filter(wanted)
+            if by_gpu:
+                kept = kwollect.with_gpu(kept, path)
+            else:
+                kept = kept.with_columns(labels=labels_of_series(kept["labels"]))
             places.append(_write(kept, described, target))
-        counted = _set_aside(pl.concat(series), path, metric, described)
+        seen += series
+        counted = _set_aside(pl.concat(series), path, names, described)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
     # GPUs may be there with other series only; without power there is no study
-    if not by_gpu and metrics and metric not in metrics:
+    total = pl.concat(seen).group_by("metric", "device").agg(pl.col("n_rows").sum())
+    metrics = set(total["metric"])
+    if not by_gpu and metrics and metrics.isdisjoint(names):
         have = f"the files of {stage}/ have {', '.join(sorted(metrics))}"
         raise InputError(f"no sample of {metric}", where="integration.metric", do=have)
     pl.concat(places).write_parquet(directory / INDEX)
+    total.sort("metric", "device").write_parquet(directory / SERIES_SEEN)
     set_aside: pl.DataFrame = tables.conform(tables.SetAside, pl.concat(aside))
     return set_aside
 
@@ -76,7 +89,10 @@ def convert_power(
 def power(
     directory: Path, *, nodes: Collection[str], start: datetime, end: datetime
 ) -> Iterator[pl.DataFrame]:
-    """Samples in [start, end) of each node that has some, by name: `node`, `timestamp`, `power_w`.
+    """Samples in [start, end) of each node that has some, by name.
+
+    Columns `node`, `timestamp`, `power_w`, and `gpu`, or `labels` where a sample of the node has
+    some.
 
     Args:
         directory: Folder that `convert_power` wrote.
@@ -85,7 +101,9 @@ def power(
         end: End of the window, excluded.
     """
     index = pl.read_parquet(directory / INDEX)
-    return pieces.read(directory, index, nodes=nodes, start=start, end=end)
+    for frame in pieces.read(directory, index, nodes=nodes, start=start, end=end):
+        unlabelled = "labels" in frame.columns and bool((frame["labels"] == "{}").all())
+        yield frame.drop("labels") if unlabelled else frame
 
 
 def outside_study(
@@ -139,7 +157,7 @@ def outside_study(
 def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.DataFrame:
     """Write the samples of the nodes described; which nodes and times there are (pieces.PLACE)."""
     kept = samples.filter(pl.col("device").is_in(nodes)).select(
-        pl.col("device").alias("node"), pl.col("^gpu$"), "timestamp", power_w="value"
+        pl.col("device").alias("node"), pl.col("^(gpu|labels)$"), "timestamp", power_w="value"
     )
     return pieces.write(kept, target)
 
@@ -153,11 +171,11 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> 
 
 
 def _set_aside(
-    series: pl.DataFrame, path: Path, metric: str, nodes: frozenset[str]
+    series: pl.DataFrame, path: Path, names: Collection[str], nodes: frozenset[str]
 ) -> pl.DataFrame:
     """Samples that were not kept, by reason."""
     device = pl.col("device")
-    is_other = pl.col("metric") != metric
+    is_other = ~pl.col("metric").is_in(names)
     is_node = device.str.contains(r"-\d+$")
     reason = (
         pl.when(is_other)

@@ -136,7 +136,8 @@ class Grid5000Site:
     ) -> Iterator[pl.DataFrame]:
         """Raw readings in [start, end), one frame a node that has some, by the nodes' names.
 
-        `from_summary` is true where means over 5 minutes stand in for readings.
+        `from_summary` is true where means over 5 minutes stand in for readings; `labels` tells
+        several series of a node apart.
 
         Raises:
             InputError: See `samples.download`.
@@ -146,7 +147,7 @@ class Grid5000Site:
             log.info("%s is not collected by default of %s", metric, ", ".join(without))
         query = self.power_query(metric)
         for frame in self._samples(query, cluster, start, end):
-            yield frame.select("node", "timestamp", "from_summary", power_w="value")
+            yield frame.select("node", "labels", "timestamp", "from_summary", power_w="value")
 
     def devices(
         self, *, metric: str, cluster: str, start: datetime, end: datetime
