@@ -87,8 +87,12 @@ PROBE_EVERY = 16
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
 
-# Below so many samples the period is the nominal one, where the metric has one.
-FEW_SAMPLES = 12
+# Below so many samples the period is the nominal one, where the metric has one; a stretch with
+# another period has so many at least.
+FEW_SAMPLES = 60
+
+# Distances of samples of one period differ by less than this part of it.
+ALIKE_FRAC = 0.1
 
 # A distance of samples that differs by more than this factor is another period.
 OTHER_PERIOD = 1.5
@@ -287,7 +291,7 @@ def running(
         power_w,
         method,
         idle_power_w,
-        median_s if len(times_us) >= FEW_SAMPLES or method.period_s is None else method.period_s,
+        median_s if method.period_s is None or _is_regular(times_us) else method.period_s,
         step_w,
         memory=memory or Memory(),
     )
@@ -318,8 +322,8 @@ def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tup
     As where a job asked for a sensor at 50 Hz that is read every second otherwise. A sample's
     distance is the smaller one to its two neighbours, so that missed readings make no stretch. A
     stretch has `FEW_SAMPLES` samples or more in a row whose distance differs from `period_s` by
-    more than a factor of `OTHER_PERIOD`, all to the same side; its period is the median of their
-    distances. Shorter ones keep the usual period.
+    more than a factor of `OTHER_PERIOD`, all to the same side, and most of whose distances are
+    alike; its period is their median. Other samples keep the usual period.
 
     Args:
         times_us: Times of the samples, ascending, in microseconds.
@@ -344,8 +348,18 @@ def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tup
     return [
         (slice(low, high), _rounded_s(float(np.median(nearest_us[low:high]))))
         for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
-        if kind[low] and high - low >= FEW_SAMPLES
+        if kind[low] and _is_regular(times_us[low:high])
     ]
+
+
+def _is_regular(times_us: Integers) -> bool:
+    """Whether samples are enough and most of their distances alike, so that they have a period."""
+    distances_us = np.diff(times_us[:PROBE_ROWS])
+    if len(distances_us) + 1 < FEW_SAMPLES:
+        return False
+    median_us = np.median(distances_us)
+    alike = np.abs(distances_us - median_us) <= ALIKE_FRAC * median_us
+    return bool(2 * np.count_nonzero(alike) >= len(distances_us))
 
 
 def _rounded_s(distance_us: float) -> float:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import tables
+from footprint import kwollect_metrics, tables
 from footprint.cleaning import DROP_OUT, STUCK
-from footprint.site import kwollect_metrics
 from footprint.units import H_PER_S
 
 FLAGS = {STUCK: "stuck_sensor", DROP_OUT: "sensor_drop_out"}

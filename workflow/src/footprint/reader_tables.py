@@ -157,7 +157,7 @@ def quality_table(
         set_aside.group_by("stage", "reason").agg(pl.col("n_rows").sum()).sort("stage", "reason")
     )
     note = (
-        "Readings of the power sensors. Kept are those integrated. Stuck readings are kept too: they "
+        "Readings of the power sensors. Kept are those integrated. Stuck readings, kept too, "
         "repeat one value for 20 minutes or more while other readings of the node show that its "
         "power moved. A gap is a pair of neighbours further apart than "
         "integration.max_gap_s."

@@ -55,9 +55,9 @@ def one_a_node(raw: pl.DataFrame, *, metric: str, sum_over: str | None) -> pl.Da
     """Readings of one node as one series: as they are, or the sums of its parts.
 
     Series that follow one another in time, as when an outlet was exchanged, are one. With
-    `sum_over`, the readings of the part with most readings are each added to the readings of all
-    other parts that are nearest in time, at most half a period of that part away (for parts with
-    one reading: at the same time). Where a part has none, nothing is summed.
+    `sum_over`, each reading of the part with most readings is summed with the readings of all other
+    parts that are nearest in time, less than half a period away: the median distance of readings of
+    either part, whichever is shorter. Where a part has none, nothing is summed.
 
     Args:
         raw: Readings of one node: `node`, `timestamp`, `power_w`, `labels` (JSON text), and any
@@ -151,10 +151,12 @@ def _summed(read: pl.DataFrame) -> pl.DataFrame:
     used = []
     for part in others:
         own = once.filter(pl.col("part") == part)
-        period = own["timestamp"].diff().median()
-        tolerance = pl.select(pl.lit(period).dt.total_microseconds() // 2).item() or 0
+        half_us = min(_period_us(own), _period_us(sums)) // 2
+        tolerance_us = max(half_us - 1, 0)  # so that no reading is near to two
         near = own.select("timestamp", row_of_part="row", part_w="power_w")
-        sums = sums.join_asof(near, on="timestamp", strategy="nearest", tolerance=f"{tolerance}us")
+        sums = sums.join_asof(
+            near, on="timestamp", strategy="nearest", tolerance=f"{tolerance_us}us"
+        )
         used.append(sums.select("row", "row_of_part"))
         sums = sums.with_columns(
             power_w=pl.when(pl.col("row_of_part").is_not_null()).then(
@@ -173,3 +175,9 @@ def _summed(read: pl.DataFrame) -> pl.DataFrame:
     twice = ordered.filter(again).with_columns(reason=pl.lit("n_duplicate"))
     columns = [name for name in read.columns if name != "part"]
     return pl.concat([complete.select(columns), rest.select(columns), twice.select(columns)])
+
+
+def _period_us(read: pl.DataFrame) -> int:
+    """Median distance of readings that are sorted by time; 0 for a single one."""
+    median = read["timestamp"].dt.epoch("us").diff().median()
+    return int(median) if isinstance(median, float) else 0

@@ -14,9 +14,8 @@ from typing import Any
 
 import yaml
 
-from footprint import addresses, schema
+from footprint import addresses, kwollect_metrics, schema
 from footprint.errors import InputError
-from footprint.site import kwollect_metrics
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
 

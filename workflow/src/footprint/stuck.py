@@ -30,7 +30,7 @@ FEWEST_OTHERS = 100
 """Other spells of the same reading, in the same use of the node, that show how it usually moves."""
 
 SEEN_FRAC = 0.2
-"""Part of the spell's length that these other spells last together at least."""
+"""Part of the spell's number of readings that these other spells have together at least."""
 
 CHANCE = 0.05
 """Probability that the reading stands still at all jobs' bounds of a spell, for it to be stuck."""
@@ -47,16 +47,16 @@ def find(
     """First and last row of each stuck spell of a node in a month, ascending.
 
     A spell of one reading is stuck if it lasts `SHORTEST_S` or more and `OUTLASTS` times longer
-    than every other spell of this reading in the month, the `LONGEST_FEW` longest apart, and one of
-    these holds:
+    than every other spell of this reading in the month that is not stuck too (at most `LONGEST_FEW`
+    are), and one of these holds:
 
     - jobs began or ended on the node in it, a minute or more from its ends, and the reading would
       have moved: of n other bounds of jobs in the month the reading stood still for two minutes
       before and after at m, and ((m + 1) / (n + 2)) ** k <= `CHANCE` for the k bounds in the spell
       (rule of succession);
     - it lasts `SHORTEST_ALONE_S` or more, and there are `FEWEST_OTHERS` other spells of the same
-      reading, together `SEEN_FRAC` of its length, with the node in the same use (held by a job or
-      free): the sensor shows this power moving at other times.
+      reading with the node in the same use (held by a job or free), of `SEEN_FRAC` as many readings
+      in all: the sensor shows this power moving at other times.
 
     Args:
         times_us: Times of the samples, ascending, in microseconds since 1970.
@@ -76,18 +76,27 @@ def find(
     if not len(long):
         return []
     use = _use(held, times_us[first], times_us[last])
+
+    def is_shown(run: int, same: Integers) -> bool:
+        """Whether other readings show that the power must have changed in a spell."""
+        length_s = lasted_s[run]
+        others = same[(use[same] == use[run]) | (use[run] == _MIXED)]
+        others = others[lasted_s[others] * OUTLASTS <= length_s]
+        n_readings = last - first + 1
+        is_seen = n_readings[others].sum() >= SEEN_FRAC * n_readings[run]
+        moves_else = len(others) >= FEWEST_OTHERS and is_seen
+        if length_s >= SHORTEST_ALONE_S and moves_else:
+            return True
+        span_us = (int(times_us[first[run]]), int(times_us[last[run]]))
+        return _stood_still_under_jobs(span_us, times_us, moves, held)
+
     found: list[int] = []
     for reading_w in np.unique(power_w[first[long]]):
         same = np.flatnonzero(power_w[first] == reading_w)
-        for run in _outlasting(same, lasted_s):
-            others = same[(use[same] == use[run]) | (use[run] == _MIXED)]
-            others = others[lasted_s[others] * OUTLASTS <= lasted_s[run]]
-            seen_s = lasted_s[others].sum()
-            is_usual = len(others) >= FEWEST_OTHERS and seen_s >= SEEN_FRAC * lasted_s[run]
-            alone = lasted_s[run] >= SHORTEST_ALONE_S and is_usual
-            span = (int(times_us[first[run]]), int(times_us[last[run]]))
-            if alone or _stood_still_under_jobs(span, times_us, moves, held):
-                found.append(int(run))
+        for group in _outlasting(same, lasted_s):
+            if all(is_shown(run, same) for run in group):
+                found += group
+                break
     return [(int(first[run]), int(last[run])) for run in sorted(found)]
 
 
@@ -104,14 +113,13 @@ def _use(held: HeldTime, first_us: Integers, last_us: Integers) -> Integers:
     return np.where(within > 0, _MIXED, np.where(held.is_held(middle_us), _HELD, _FREE))
 
 
-def _outlasting(same: Integers, lasted_s: Floats) -> Iterator[int]:
-    """Spells of one reading that outlast all others of it, the longest few apart."""
+def _outlasting(same: Integers, lasted_s: Floats) -> Iterator[list[int]]:
+    """Groups of the longest spells of one reading that outlast all others of it, largest first."""
     longest_first = same[np.argsort(-lasted_s[same], kind="stable")][: LONGEST_FEW + 1]
     lengths_s = np.append(lasted_s[longest_first], 0.0)
     for n in range(min(LONGEST_FEW, len(longest_first)), 0, -1):
         if lengths_s[n - 1] >= SHORTEST_S and lengths_s[n - 1] >= OUTLASTS * lengths_s[n]:
-            yield from longest_first[:n].tolist()
-            return
+            yield longest_first[:n].tolist()
 
 
 def _stood_still_under_jobs(

@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from footprint import tables
+from footprint import kwollect_metrics, tables
 from footprint.errors import InputError
 from footprint.series import keys as labels_of_series
-from footprint.site import kwollect, kwollect_metrics, pieces
+from footprint.site import kwollect, pieces
 from footprint.site.reference import SAVE_NODE, cluster_of
 
 INDEX = "index.parquet"
@@ -91,8 +91,8 @@ def power(
 ) -> Iterator[pl.DataFrame]:
     """Samples in [start, end) of each node that has some, by name.
 
-    Columns `node`, `timestamp`, `power_w`, and `gpu`, or `labels` where a sample of the node has
-    some.
+    Columns `node`, `timestamp`, `power_w`, and `gpu`, or `labels` where those of a node's samples
+    differ.
 
     Args:
         directory: Folder that `convert_power` wrote.
@@ -102,8 +102,8 @@ def power(
     """
     index = pl.read_parquet(directory / INDEX)
     for frame in pieces.read(directory, index, nodes=nodes, start=start, end=end):
-        unlabelled = "labels" in frame.columns and bool((frame["labels"] == "{}").all())
-        yield frame.drop("labels") if unlabelled else frame
+        one_series = "labels" in frame.columns and frame["labels"].n_unique() == 1
+        yield frame.drop("labels") if one_series else frame
 
 
 def outside_study(

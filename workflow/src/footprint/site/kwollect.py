@@ -19,6 +19,12 @@ from typing import Any
 import polars as pl
 
 from footprint.errors import InputError
+from footprint.kwollect_metrics import (
+    FORMER_NAMES,
+    GPU_POWER_METRIC,
+    LOAD_METRIC,
+    PACKAGE_METRIC,
+)
 from footprint.site import files, ndjson
 from footprint.site.kwollect_faults import explain_csv, explain_json, explain_lines
 from footprint.site.kwollect_fields import (
@@ -29,12 +35,6 @@ from footprint.site.kwollect_fields import (
     SAVE,
     csv_layout,
     utc,
-)
-from footprint.site.kwollect_metrics import (
-    FORMER_NAMES,
-    GPU_POWER_METRIC,
-    LOAD_METRIC,
-    PACKAGE_METRIC,
 )
 
 __all__ = [
