@@ -80,6 +80,7 @@ def test_smallest_configuration_is_completed() -> None:
         },
         "integration": {
             "metric": "bmc_node_power_watt",
+            "sum_over": None,
             "method": "trapezoid",
             "max_gap_s": 30,
             "gate": "reserved",

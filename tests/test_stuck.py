@@ -167,7 +167,7 @@ class Judged:
         self.limits = dict(described.select("node", "max_plausible_power_w").iter_rows())
 
     def clean(self, node: str) -> list[cleaning.Cleaned]:
-        held = held_time.by_node(self.held, self.states, nodes=[node], end=END)[node]
+        held = held_time.by_node(self.held, self.states, end=END).get(node)
         frames = [
             (self.site.power_of(node, start=low, end=high), low, high) for low, high in MONTHS
         ]

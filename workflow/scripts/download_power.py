@@ -1,4 +1,4 @@
-"""Write the cleaned power of one cluster and month, the account of its readings, and its spells."""
+"""Write the cleaned power of a cluster and month, the account of its readings, and its spells."""
 
 from pathlib import Path
 
@@ -17,21 +17,9 @@ site = open_site(
     download=snakemake.config["download"],
     converted=Path(converted).parent if converted else None,
 )
-nodes = pl.read_parquet(snakemake.input.nodes)
-_, study_end = windows.window(params.start, params.end)
-held = held_time.by_node(
-    held_time.intervals(
-        pl.scan_parquet(snakemake.input.jobs),
-        pl.scan_parquet(snakemake.input.allocations),
-        end=study_end,
-    ),
-    pl.read_parquet(snakemake.input.states),
-    nodes=nodes.filter(pl.col("cluster") == snakemake.wildcards.cluster)["node"].unique(),
-    end=study_end,
-)
 accounts = power_months.download(
     site,
-    nodes,
+    pl.read_parquet(snakemake.input.nodes),
     snakemake.output.power,
     metric=params.metric,
     cluster=snakemake.wildcards.cluster,
@@ -40,7 +28,7 @@ accounts = power_months.download(
     max_gap_s=params.max_gap_s,
     off_threshold_w=params.off_threshold_w,
     sum_over=params.sum_over,
-    held=held,
+    held=held_time.load(snakemake.input, end=windows.window(params.start, params.end)[1]),
 )
 tables.write(tables.Quality, accounts.quality, snakemake.output.quality)
 tables.write(tables.SensorSpells, accounts.spells, snakemake.output.spells)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,8 @@ import polars as pl
 from footprint import gates
 from footprint.intervals import Integers, ascending
 from footprint.segments import UNAVAILABLE_STATES
+
+BOUNDS = ("started_at", "stopped_at")
 
 
 def _none() -> Integers:
@@ -71,28 +73,42 @@ def intervals(jobs: pl.LazyFrame, allocations: pl.LazyFrame, *, end: datetime) -
     return held.select("job_id", "node", "started_at", "stopped_at").collect()
 
 
-def by_node(
-    held: pl.DataFrame, states: pl.DataFrame, *, nodes: Iterable[str], end: datetime
-) -> dict[str, HeldTime]:
-    """When each node was held.
+def load(files: Any, *, end: datetime) -> dict[str, HeldTime]:
+    """When each node that a job or a state names was held.
+
+    Args:
+        files: Paths of `jobs`, `allocations` and `states`.
+        end: End of the study.
+    """
+    held = intervals(pl.scan_parquet(files.jobs), pl.scan_parquet(files.allocations), end=end)
+    return by_node(held, pl.read_parquet(files.states), end=end)
+
+
+def by_node(held: pl.DataFrame, states: pl.DataFrame, *, end: datetime) -> dict[str, HeldTime]:
+    """When each node of these tables was held.
 
     Args:
         held: Result of `intervals`.
         states: `tables.States`.
-        nodes: Nodes wanted.
         end: End of the study, which bounds states that last.
     """
     away = states.filter(pl.col("state").is_in(UNAVAILABLE_STATES)).with_columns(
         pl.col("stopped_at").fill_null(pl.lit(end).cast(pl.Datetime("us", "UTC")))
     )
+    of_jobs, of_states = _bounds_us(held), _bounds_us(away)
+    none = (_none(), _none())
     return {
-        node: HeldTime(*_sorted_us(held, node), *_sorted_us(away, node)) for node in sorted(nodes)
+        node: HeldTime(*of_jobs.get(node, none), *of_states.get(node, none))
+        for node in sorted(of_jobs.keys() | of_states.keys())
     }
 
 
-def _sorted_us(frame: pl.DataFrame, node: str) -> list[Integers]:
-    own = frame.filter(pl.col("node") == node)
-    return [
-        np.sort(own[name].cast(pl.Datetime("us", "UTC")).cast(pl.Int64).to_numpy())
-        for name in ("started_at", "stopped_at")
-    ]
+def _bounds_us(intervals: pl.DataFrame) -> dict[str, tuple[Integers, Integers]]:
+    """Starts and stops of each node's intervals, each sorted."""
+    bounds = intervals.select(
+        "node", *(pl.col(name).cast(pl.Datetime("us", "UTC")).cast(pl.Int64) for name in BOUNDS)
+    )
+    return {
+        str(node): (np.sort(own["started_at"].to_numpy()), np.sort(own["stopped_at"].to_numpy()))
+        for (node,), own in bounds.partition_by("node", as_dict=True).items()
+    }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint import kwollect_metrics, tables
+from footprint import held_time, kwollect_metrics, tables
 from footprint.cleaning import DROP_OUT, STUCK
 from footprint.units import H_PER_S
 
@@ -21,6 +23,43 @@ WORDS = {
     "n_drop_out": "below `integration.off_threshold_w` under a job",
     "n_incomplete": "a part of the node missing",
 }
+
+
+class Findings(NamedTuple):
+    """What the judgement of readings adds to the tables of a study.
+
+    Attributes:
+        flags: `job_id`, `sensor_flags`.
+        set_aside: `tables.SetAside`.
+    """
+
+    flags: pl.DataFrame
+    set_aside: pl.LazyFrame
+
+
+def find(files: Any, *, clusters: Collection[str], metric: str, end: datetime) -> Findings:
+    """Flags of jobs and rows for the summary, from the files of a study.
+
+    Args:
+        files: Paths of `nodes`, `jobs`, `allocations`, and of each month's `quality` and `spells`;
+            for `exports`, `converted`.
+        clusters: Clusters of the study.
+        metric: Metric integrated.
+        end: End of the study.
+    """
+    spells, folder = pl.read_parquet(files.spells), files.get("converted")
+    held = held_time.intervals(
+        pl.scan_parquet(files.jobs), pl.scan_parquet(files.allocations), end=end
+    )
+    rows = set_aside(
+        pl.read_parquet(files.quality),
+        spells,
+        pl.read_parquet(files.nodes),
+        clusters=clusters,
+        metric=metric,
+        converted=Path(folder) if folder else None,
+    )
+    return Findings(flags(spells, held), rows.lazy())
 
 
 def flags(spells: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:

@@ -38,6 +38,11 @@ def keys(labels: pl.Series) -> pl.Series:
     return texts.replace_strict(known, return_dtype=pl.String)
 
 
+def with_labels_that_differ(readings: pl.DataFrame) -> pl.DataFrame:
+    """Readings of a node without `labels` where all of them are alike, as mostly."""
+    return readings if readings["labels"].n_unique() > 1 else readings.drop("labels")
+
+
 def _identity(text: str) -> dict[str, Any]:
     try:
         labels = json.loads(text or "{}") or {}

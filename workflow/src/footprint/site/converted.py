@@ -13,9 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from footprint import kwollect_metrics, tables
+from footprint import kwollect_metrics, series, tables
 from footprint.errors import InputError
-from footprint.series import keys as labels_of_series
 from footprint.site import kwollect, pieces
 from footprint.site.reference import SAVE_NODE, cluster_of
 
@@ -59,20 +58,20 @@ def convert_power(
     places, seen = [pl.DataFrame(schema=pieces.PLACE)], [pl.DataFrame(schema=SERIES)]
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
-        series = [pl.DataFrame(schema=SERIES)]
+        counts = [pl.DataFrame(schema=SERIES)]
         for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else "labels")):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
             _check_described(count.filter(wanted), path, described)
-            series.append(count)
+            counts.append(count)
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
             kept = frame.filter(wanted)
             if by_gpu:
                 kept = kwollect.with_gpu(kept, path)
             else:
-                kept = kept.with_columns(labels=labels_of_series(kept["labels"]))
+                kept = kept.with_columns(labels=series.keys(kept["labels"]))
             places.append(_write(kept, described, target))
-        seen += series
-        counted = _set_aside(pl.concat(series), path, names, described)
+        seen += counts
+        counted = _set_aside(pl.concat(counts), path, names, described)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
     # GPUs may be there with other series only; without power there is no study
     total = pl.concat(seen).group_by("metric", "device").agg(pl.col("n_rows").sum())
@@ -102,8 +101,7 @@ def power(
     """
     index = pl.read_parquet(directory / INDEX)
     for frame in pieces.read(directory, index, nodes=nodes, start=start, end=end):
-        one_series = "labels" in frame.columns and frame["labels"].n_unique() == 1
-        yield frame.drop("labels") if one_series else frame
+        yield series.with_labels_that_differ(frame) if "labels" in frame.columns else frame
 
 
 def outside_study(
@@ -171,7 +169,7 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str]) -> 
 
 
 def _set_aside(
-    series: pl.DataFrame, path: Path, names: Collection[str], nodes: frozenset[str]
+    counts: pl.DataFrame, path: Path, names: Collection[str], nodes: frozenset[str]
 ) -> pl.DataFrame:
     """Samples that were not kept, by reason."""
     device = pl.col("device")
@@ -190,7 +188,7 @@ def _set_aside(
     )
     example = pl.when(is_other).then("metric").otherwise("device")
     return (
-        series.with_columns(reason=reason, example=example)
+        counts.with_columns(reason=reason, example=example)
         .drop_nulls("reason")
         .group_by("reason")
         .agg(pl.col("n_rows").sum(), pl.col("example").min())
