@@ -66,12 +66,14 @@ class Chain:
                 self.run(
                     "download_power",
                     f"download_power-{cluster}-{month}",
-                    input=self.paths("nodes"),
+                    input=self.paths("nodes", "jobs", "allocations", "states"),
                     output={
-                        "power": self.path(f"power-{cluster}-{month}"),
-                        "quality": self.path(f"quality-{cluster}-{month}"),
+                        name: self.path(f"{name}-{cluster}-{month}")
+                        for name in ("power", "quality", "spells")
                     },
-                    params=self.source | self.window | {"metric": METRIC, "max_gap_s": 30},
+                    params=self.source
+                    | self.window
+                    | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
                     wildcards={"cluster": cluster, "month": month},
                 )
 
@@ -110,7 +112,12 @@ class Chain:
     def gather(self, clusters: list[str], **privacy_settings: Any) -> None:
         monthly = {
             name: [path for cluster in clusters for path in self.by_month(what, cluster)]
-            for name, what in (("job_sums", "sums"), ("classes", "classes"), ("quality", "quality"))
+            for name, what in (
+                ("job_sums", "sums"),
+                ("classes", "classes"),
+                ("quality", "quality"),
+                ("spells", "spells"),
+            )
         }
         self.run(
             "gather_energy",
@@ -125,6 +132,7 @@ class Chain:
             | {
                 "clusters": clusters,
                 "method": "trapezoid",
+                "metric": METRIC,
                 "privacy": self.planned.privacy | privacy_settings,
                 "simulated": not privacy_settings,
             },

@@ -266,6 +266,9 @@ def _quality(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFr
                 "n_nan": int(rng.integers(0, 20)),
                 "n_not_positive": int(rng.integers(0, 3)),
                 "n_spike": int(rng.integers(0, 2)),
+                "n_drop_out": 0,
+                "n_merged": 0,
+                "n_incomplete": 0,
             }
             kept = 17280 - int(rng.integers(0, 600))
             rows.append(

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from footprint import energy, gates, job_energy, segments
 from footprint.conservation import ConservationError
 from footprint.energy import Gate
+from footprint.errors import InputError
 from footprint.integration import PROBE_EVERY, Calibration
 from footprint.intervals import Memory, Method
 from footprint.tables import States
@@ -249,7 +250,8 @@ class TestHandComputed:
         assert by_job(jobs, "covered_s") == pytest.approx({1: 100, 2: 100})
 
     def test_no_calibration_makes_power_negative(self) -> None:
-        jobs, _ = integrate(STEADY, pieces((1, 0, 100, 1.0)), calibration=Calibration(1.0, -500.0))
+        asleep = samples(np.arange(-10, 111, 5.0), np.full(25, 10.0))
+        jobs, _ = integrate(asleep, pieces((1, 0, 100, 1.0)), calibration=Calibration(1.0, -15.0))
         assert by_job(jobs)[1] == 0
 
     @pytest.mark.parametrize("period_s", [5, 15, 25])
@@ -505,3 +507,58 @@ class TestAlways:
                 assert both[name].to_list() == pytest.approx(
                     both[f"{name}_parts"].to_list(), rel=1e-9, abs=1e-6
                 )
+
+
+def sum_of_samples_j(times_s: Any, power_w: Any, held: tuple[float, float]) -> float:
+    jobs, _ = integrate(samples(times_s, power_w), pieces((1, *held, 1.0)), method="sum_of_samples")
+    return by_job(jobs)[1]
+
+
+def test_samples_count_for_their_own_period_whatever_the_nominal_one() -> None:
+    for period_s in (0.02, 0.1, 1.0, 15.0):
+        times = np.arange(0, max(600, 100 * period_s), period_s)
+        found = sum_of_samples_j(times, np.full(len(times), 200.0), (60, 120))
+        assert found == pytest.approx(200 * 60, rel=1e-3)
+
+
+def test_too_few_samples_count_for_the_nominal_period() -> None:
+    assert sum_of_samples_j([10, 13, 16], [100, 100, 100], (0, 60)) == 3 * 100 * 5
+
+
+def test_missed_samples_do_not_lengthen_the_period() -> None:
+    times = np.delete(np.arange(0, 600, 5.0), [3, 7, 8, 9, 50])
+    found = sum_of_samples_j(times, np.full(len(times), 100.0), (0, 600))
+    assert found == pytest.approx(len(times) * 5 * 100)
+
+
+def test_a_stretch_with_another_period_counts_for_its_own() -> None:
+    fast = np.arange(1000, 1100, 0.02)
+    slow = np.arange(0, 3000, 1.0)
+    times = np.concatenate([slow[slow < 1000], fast, slow[slow >= 1100]])
+    power = np.full(len(times), 200.0)
+    for held in ((0, 3000), (1000, 1100), (100, 900), (2000, 2900)):
+        found = sum_of_samples_j(times, power, held)
+        assert found == pytest.approx(200 * (held[1] - held[0]), rel=1e-3)
+
+
+def test_a_calibration_that_clips_is_refused_by_cluster_and_month() -> None:
+    line = Calibration(slope=1.0, offset=-150.0)
+    steady = samples(np.arange(0, 600, 5.0), np.full(120, 100.0))
+    with pytest.raises(InputError) as refused:
+        integrate(steady, pieces((1, 0, 600, 1.0)), calibration=line)
+    assert str(refused.value) == (
+        "integration.calibration.c: gives less than 0 W for 120 of 120 readings in 2025-03; "
+        "correct its slope and offset: power is slope x reading + offset"
+    )
+
+
+def test_a_calibration_may_clip_standby_and_one_reading_in_a_hundred() -> None:
+    line = Calibration(slope=1.0, offset=-25.0)
+    power = np.concatenate([np.full(199, 100.0), [21.0], np.full(100, 9.0)])
+    jobs, _ = integrate(
+        samples(np.arange(300) * 5.0, power), pieces((1, 0, 900, 1.0)), calibration=line
+    )
+    assert by_job(jobs)[1] == pytest.approx(75 * 900)
+    power[:2] = 21.0
+    with pytest.raises(InputError, match="3 of 200 readings"):
+        integrate(samples(np.arange(300) * 5.0, power), pieces(), calibration=line)

@@ -203,7 +203,7 @@ def test_converting_twice_gives_the_same_bytes(folder, tmp_path):
     for name in ("one", "two"):
         site(folder).convert_power(metric=METRIC, directory=tmp_path / name)
     written = {path.name for path in (tmp_path / "one" / METRIC).iterdir()}
-    assert written == {"00000-00000-a.json.parquet", "index.parquet"}
+    assert written == {"00000-00000-a.json.parquet", "index.parquet", "series.parquet"}
     for name in written:
         contents = [(tmp_path / each / METRIC / name).read_bytes() for each in ("one", "two")]
         assert contents[0] == contents[1]
@@ -390,3 +390,38 @@ def test_a_list_from_the_newest_job_back_to_before_the_study_is_whole(folder):
         "nodes": [{"network_address": "gruss-1"}],
     }
     assert not_listed(folder, listing(2, by_date)) == [("jobs/0.json", 1)]
+
+
+def test_samples_under_the_former_name_are_of_the_metric(folder):
+    former = [sample("gruss-1", 20, metric="bmc_power_node_watt"), sample("gruss-1", 25)]
+    save(folder / "power" / "b.json", former)
+    assert len(convert(folder)) == 0
+    [first, _] = readings(folder)
+    assert [row[1] for row in first] == [second(each) for each in (5, 20, 25)]
+
+
+def test_the_former_name_alone_is_the_metric_too(folder):
+    save(folder / "power" / "a.json", [sample("gruss-1", 20, metric="bmc_power_node_watt")])
+    convert(folder)
+    assert len(readings(folder)) == 1
+
+
+def test_labels_tell_series_apart_where_there_are_some(folder):
+    labelled = [sample("gruss-1", 20) | {"labels": {"psu": text}} for text in ("1", "2")]
+    save(folder / "power" / "b.json", labelled)
+    convert(folder)
+    first, second_node = site(folder).power(metric=METRIC, cluster="gruss", **DAY)
+    assert first["labels"].to_list() == ["{}", '{"psu": "1"}', '{"psu": "2"}']
+    assert "labels" not in second_node.columns
+
+
+def test_series_of_other_metrics_are_listed_by_device(folder):
+    other = [sample("gruss-1", 5, metric="pdu_outlet_power_watt")] * 2
+    save(folder / "power" / "b.json", other)
+    convert(folder)
+    seen = pl.read_parquet(folder / "converted" / METRIC / converted.SERIES_SEEN)
+    assert seen.rows() == [
+        (METRIC, "gruss-1", 1),
+        (METRIC, "gruss-2", 1),
+        ("pdu_outlet_power_watt", "gruss-1", 2),
+    ]

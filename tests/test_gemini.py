@@ -34,7 +34,7 @@ def recordings(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     site = open_site(source, site="lyon", converted=folder)
     for metric in (BMC, WATTMETRE):
         site.convert_power(metric=metric, directory=folder)  # type: ignore[attr-defined]
-        account = power_months.download(
+        account, _ = power_months.download(
             site,
             site.nodes().collect(),
             folder / f"{metric}.parquet",

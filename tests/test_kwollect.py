@@ -117,6 +117,20 @@ def test_values_are_integers_floats_the_text_nan_or_null(tmp_path):
     assert found[3:] == [None, -3.0, 1000.0]
 
 
+@pytest.mark.parametrize("pretty", [None, 1])
+def test_bare_nan_and_infinity_are_read_as_json_dump_writes_them(tmp_path, pretty):
+    given = [float("nan"), 98.5, float("inf"), float("-inf")]
+    records = [sample(value=value) | {"labels": {"note": "NaN, x"}} for value in given]
+    array = saved(tmp_path / "a.json", json.dumps(records, indent=pretty))
+    lines = saved(tmp_path / "b.jsonl", "\n".join(map(json.dumps, records)))
+    for path in (array, lines):
+        found = read(path, label="note")
+        assert found["note"].to_list() == ["NaN, x"] * 4
+        values = found["value"].to_list()
+        assert values[0] != values[0]
+        assert values[1:] == given[1:]
+
+
 @pytest.fixture
 def samples():
     return [
@@ -206,6 +220,15 @@ def test_names_are_shortened_and_labels_read_on_demand(tmp_path):
     path = saved(tmp_path / "b.json", json.dumps([sample(**dcgm)]))
     with pytest.raises(InputError, match=r"gruss-1 at .* has no label `gpu`"):
         list(kwollect.gpu_samples(path))
+
+
+def test_all_labels_are_read_as_json_text(tmp_path):
+    labels = {"psu": "1", "_device_orig": ["a", "b"]}
+    array = saved(tmp_path / "a.json", json.dumps([sample() | {"labels": labels}, sample()]))
+    found = read(array, label="labels")["labels"].to_list()
+    assert [json.loads(text) for text in found] == [labels, {}]
+    plain = saved(tmp_path / "b.csv", HEADER.replace(",labels", "") + ROW.replace(',"{}"', ""))
+    assert read(plain, label="labels")["labels"].to_list() == [None]
 
 
 def test_an_answer_without_samples_has_none(tmp_path):

@@ -126,12 +126,12 @@ def small() -> dict[str, pl.LazyFrame]:
             metric=planned.metric, cluster=cluster, start=start - margin, end=end + margin
         ):
             node = raw["node"][0]
-            clean, _ = cleaning.clean(
+            cleaned = cleaning.clean(
                 *(raw,),
                 **{"max_plausible_power_w": spikes[node], "max_gap_s": gap_s},
                 **{"start": start, "end": end},
             )
-            samples[node] = clean.select("timestamp", "power_w")
+            samples[node] = cleaned.samples.select("timestamp", "power_w")
         inside = pl.col("timestamp").is_between(start, end, closed="left")
         power = node_power.complete(
             node_power.measure(

@@ -1,14 +1,19 @@
 """Download of a cluster and month: what is asked for, kept, and accounted for."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import answers
+import numpy as np
 import polars as pl
 import pytest
 
 from footprint import partitions, power_months, tables
+from footprint.errors import InputError
+from footprint.held_time import HeldTime
 
 MARCH, APRIL = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
 
@@ -53,7 +58,7 @@ def download(
     start: datetime = MARCH,
     end: datetime = APRIL,
 ) -> pl.DataFrame:
-    account = power_months.download(
+    account, _ = power_months.download(
         site,  # type: ignore[arg-type]
         described,
         path,
@@ -143,3 +148,60 @@ def test_the_limit_of_plausible_power_is_of_the_description_at_the_end(
     site = Recorded(c_1={-15: 50, -10: 150, -5: 250})
     account = download(site, pl.concat(periods[::-1]), tmp_path / "p")
     assert account["n_kept"].to_list() == [n_kept]
+
+
+class Parts(Recorded):
+    """A site whose node has the same readings from two parts."""
+
+    def power(
+        self, *, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        for frame in super().power(metric=metric, cluster=cluster, start=start, end=end):
+            yield pl.concat(
+                frame.with_columns(labels=pl.lit(json.dumps({"psu": part}))) for part in ("1", "2")
+            )
+
+
+def test_parts_of_a_node_are_refused_or_summed(tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c", "max_gap_s": 30}
+    arguments |= {"start": APRIL, "end": APRIL + timedelta(days=1)}
+    site: Any = Parts(c_1={0: 100, 5: 110, 10: 0})
+    with pytest.raises(InputError, match=r"c-1 has 2 series, .* set integration\.sum_over: psu"):
+        power_months.download(site, nodes("c-1"), tmp_path / "p", **arguments)
+    account, _ = power_months.download(
+        site, nodes("c-1"), tmp_path / "p", **arguments, sum_over="psu"
+    )
+    assert kept(tmp_path / "p", "c-1") == {0: 200, 5: 220}
+    counts = account.select("n_read", "n_kept", "n_merged", "n_not_positive", "n_duplicate")
+    assert counts.rows() == [(6, 2, 3, 1, 0)]
+
+
+def test_means_in_files_stand_for_readings_and_parts_are_summed_before(tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c", "max_gap_s": 30}
+    arguments |= {"start": APRIL, "end": APRIL + timedelta(days=1)}
+    site: Any = Parts(c_1={0: 100, 300: 110})
+    account, _ = power_months.download(
+        site, nodes("c-1"), tmp_path / "p", **arguments, sum_over="psu"
+    )
+    power = kept(tmp_path / "p", "c-1")
+    assert power == {second: 200 if second < 300 else 220 for second in range(0, 600, 5)}
+    assert account.select("n_read", "n_kept", "n_merged", "n_summary").rows() == [
+        (122, 120, 2, 120)
+    ]
+
+
+def test_drop_outs_are_gaps_and_listed(tmp_path: Path) -> None:
+    site: Any = Recorded(c_1={0: 100, 5: 0.2, 10: 0.2, 15: 100}, c_2={0: 9})
+    us = int(APRIL.timestamp() * 1e6)
+    held = HeldTime(np.array([us]), np.array([us + 60_000_000]))
+    account, spells = power_months.download(
+        site,
+        nodes("c-1", "c-2"),
+        tmp_path / "p",
+        **{"metric": "m", "cluster": "c", "max_gap_s": 10, "off_threshold_w": 20},
+        **{"start": APRIL, "end": APRIL + timedelta(days=1), "held": {"c-1": held}},
+    )
+    assert kept(tmp_path / "p", "c-1") == {0: 100, 15: 100}
+    assert kept(tmp_path / "p", "c-2") == {0: 9}
+    assert account.select("n_drop_out", "n_gaps").rows() == [(2, 1), (0, 0)]
+    assert spells.select("node", "kind", "n_readings").rows() == [("c-1", "drop_out", 2)]

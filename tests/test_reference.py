@@ -204,3 +204,12 @@ def test_every_core_of_a_real_node_with_reservable_gpus_has_one(shared_data):
     # Each GPU of a node goes with as many cores as the others.
     cores = gpus.explode("core_gpus").group_by("node", "core_gpus").len()
     assert cores.group_by("node").agg(pl.col("len").n_unique())["len"].max() == 1
+
+
+@pytest.mark.parametrize("page_of", [page, lambda *found: list(found), lambda found: found])
+def test_clusters_of_a_time_without_metrics_leave_them_unknown(page_of):
+    clusters = page_of({"uid": "gruss", "type": "cluster", "queues": ["production"]})
+    [row] = rows_of(page(node("gruss-1")), clusters)
+    assert row["power_metrics"] is None
+    with pytest.raises(InputError, match="describes no node"):
+        rows_of(page(node("gruss-1")), page({"uid": "gruss", "type": "site"}))

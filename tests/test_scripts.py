@@ -123,7 +123,10 @@ def test_energies_of_both_months_are_gathered_under_pseudonyms(chain: Chain) -> 
     names = privacy.pseudonyms(set(logins["login"]), key=privacy.PUBLIC_KEY)
     both = jobs.join(logins, on="job_id")
     assert both["user"].to_list() == [names[each] for each in both["login"]]
-    assert chain.read("energy-set_aside").is_empty()
+    # of gres no power is read
+    aside = chain.read("energy-set_aside")
+    assert aside.select("stage", "source", "n_rows").rows() == [("power", "gres", 0)]
+    assert aside["reason"][0].startswith("no reading: bmc_node_power_watt is not collected unless")
     quality = chain.read("energy-quality")
     assert set(quality["node"]) == {"grele-1", "grele-2"}
 
@@ -254,14 +257,18 @@ def test_exports_are_converted_then_cleaned(run: Run, exports: Path, tmp_path: P
         "outside the study's days": 2,  # an hour before it, and the midnight after it
     }
     run("download_nodes", output={"nodes": tmp_path / "nodes.parquet"}, params=of(exports))
+    download_jobs(run, exports, tmp_path)
     run(
         "download_power",
         input={
-            "nodes": str(tmp_path / "nodes.parquet"),
-            "converted": str(tmp_path / "converted" / METRIC),
-        },
-        output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality")},
-        params=of(exports) | DAY | {"metric": METRIC, "max_gap_s": 30},
+            name: str(tmp_path / f"{name}.parquet")
+            for name in ("nodes", "jobs", "allocations", "states")
+        }
+        | {"converted": str(tmp_path / "converted" / METRIC)},
+        output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality", "spells")},
+        params=of(exports)
+        | DAY
+        | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
         wildcards={"cluster": "gruss", "month": "2025-03"},
     )
     power = partitions.reader(tmp_path / "power.parquet")("gruss-1")

@@ -81,6 +81,7 @@ def test_smallest_configuration_is_completed() -> None:
         },
         "integration": {
             "metric": "bmc_node_power_watt",
+            "sum_over": None,
             "method": "trapezoid",
             "max_gap_s": 30,
             "gate": "reserved",
@@ -582,3 +583,31 @@ def test_hardware_of_the_configuration_is_completed_and_checked() -> None:
 def test_a_pattern_of_nodes_without_cluster_is_refused() -> None:
     found = complaint({"study": STUDY, "source": {"node_pattern": r"node\d+"}})
     assert found.startswith("source.node_pattern: `node\\d+` has no group `cluster`; write")
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("bmc_node_power_watthour_total", "is a counter of energy"),
+        ("prom_node_rapl_package_joules_total", "is a counter of energy"),
+        ("node_energy", "is a counter of energy"),
+        ("node_energy_kWh", "is a counter of energy"),
+        ("my_power_kilowatts", "is in `kilowatts` by its name"),
+        ("my_power_kW", "is in `kw` by its name"),
+        ("my_power_mW", "is in `mw` by its name"),
+        ("bmc_psu_current_amp", "is in `amp` by its name"),
+    ],
+)
+def test_a_metric_that_is_no_power_in_watts_is_refused(
+    tmp_path: Path, metric: str, what: str
+) -> None:
+    config = exports(tmp_path) | {"integration": {"metric": metric}}
+    assert complaint(config).startswith(f"integration.metric: {metric} {what}")
+
+
+@pytest.mark.parametrize(
+    "metric", ["wattmetre_power_watt", "pdu_outlet_power_watt", "bmc_psu_power_watt", "my_power"]
+)
+def test_a_metric_in_watts_is_accepted(tmp_path: Path, metric: str) -> None:
+    config = exports(tmp_path) | {"integration": {"metric": metric, "sum_over": "psu"}}
+    assert load(config)["integration"]["sum_over"] == "psu"

@@ -368,6 +368,7 @@ def test_files_that_a_user_saved_give_the_same_energies(project: Project, done: 
     aside = study.energy("set_aside").group_by("reason").agg(pl.col("n_rows").sum()).rows()
     assert dict(aside) == {
         "outside the study's days": n_readings_outside(folder / "saved"),
+        f"no reading of {METRIC} in the source": 0,  # of the cluster without sensors
     }
 
 

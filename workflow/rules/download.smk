@@ -88,11 +88,18 @@ rule download_power:
     """Cleaned power of one cluster and month, and what became of each of its readings."""
     input:
         nodes=rules.download_nodes.output.nodes,
+        # readings are judged by whether a job held the node
+        jobs=rules.download_jobs.output.jobs,
+        allocations=rules.download_jobs.output.allocations,
+        states=rules.download_jobs.output.states,
         converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
     output:
         power=ensure("<resources>/<site>/power/<metric>/{cluster}/{month}.parquet", non_empty=True),
         quality=ensure(
             "<resources>/<site>/quality/<metric>/{cluster}/{month}.parquet", non_empty=True
+        ),
+        spells=ensure(
+            "<resources>/<site>/sensor_spells/<metric>/{cluster}/{month}.parquet", non_empty=True
         ),
     log:
         "<logs>/download_power/<metric>/{cluster}/{month}.log",
@@ -110,6 +117,8 @@ rule download_power:
         start=STUDY.start,
         end=STUDY.end,
         max_gap_s=STUDY.integration["max_gap_s"],
+        off_threshold_w=STUDY.integration["off_threshold_w"],
+        sum_over=STUDY.integration["sum_over"],
     script:
         "../scripts/download_power.py"
 

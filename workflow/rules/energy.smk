@@ -116,6 +116,10 @@ rule gather_energy:
         quality=collect(
             rules.download_power.output.quality, cluster=STUDY.clusters, month=STUDY.months
         ),
+        spells=collect(
+            rules.download_power.output.spells, cluster=STUDY.clusters, month=STUDY.months
+        ),
+        converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
         set_aside=[
             rules.download_jobs.output.set_aside,
             "<resources>/<site>/set_aside/hardware.parquet",
@@ -168,6 +172,7 @@ rule gather_energy:
         start=STUDY.start,
         end=STUDY.end,
         method=STUDY.integration["method"],
+        metric=STUDY.metric,
         privacy=STUDY.privacy,
         simulated=STUDY.simulated,
     script:

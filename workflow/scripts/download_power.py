@@ -1,10 +1,10 @@
-"""Write the cleaned power of one cluster and month, and the account of its readings."""
+"""Write the cleaned power of a cluster and month, the account of its readings, and its spells."""
 
 from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, power_months, tables, windows
+from footprint import held_time, logs, power_months, tables, windows
 from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
@@ -17,7 +17,7 @@ site = open_site(
     download=snakemake.config["download"],
     converted=Path(converted).parent if converted else None,
 )
-account = power_months.download(
+accounts = power_months.download(
     site,
     pl.read_parquet(snakemake.input.nodes),
     snakemake.output.power,
@@ -26,5 +26,9 @@ account = power_months.download(
     start=start,
     end=end,
     max_gap_s=params.max_gap_s,
+    off_threshold_w=params.off_threshold_w,
+    sum_over=params.sum_over,
+    held=held_time.load(snakemake.input, end=windows.window(params.start, params.end)[1]),
 )
-tables.write(tables.Quality, account, snakemake.output.quality)
+tables.write(tables.Quality, accounts.quality, snakemake.output.quality)
+tables.write(tables.SensorSpells, accounts.spells, snakemake.output.spells)

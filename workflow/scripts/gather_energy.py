@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from footprint import gather, logs, privacy, tables, windows
+from footprint import gather, logs, power_findings, privacy, tables, windows
 
 logs.to_file(snakemake.log[0])
 
@@ -20,12 +20,16 @@ results = gather.gather(
     end=end,
     key=privacy.load_key(snakemake.params.privacy["key"], simulated=snakemake.params.simulated),
 )
-tables.write(tables.JobEnergy, results.jobs, snakemake.output.jobs)
+found = power_findings.find(
+    snakemake.input, clusters=snakemake.params.clusters, metric=snakemake.params.metric, end=end
+)
+jobs = power_findings.with_flags(results.jobs, found.flags)
+tables.write(tables.JobEnergy, jobs, snakemake.output.jobs)
 tables.write(tables.JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)
 tables.write(tables.NodeEnergy, results.nodes, snakemake.output.nodes)
 tables.write(tables.Quality, pl.scan_parquet(snakemake.input.quality), snakemake.output.quality)
 tables.write(
     tables.SetAside,
-    pl.concat([pl.scan_parquet(snakemake.input.set_aside), results.set_aside]),
+    pl.concat([pl.scan_parquet(snakemake.input.set_aside), results.set_aside, found.set_aside]),
     snakemake.output.set_aside,
 )

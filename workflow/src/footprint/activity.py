@@ -223,7 +223,8 @@ def above_idle(totals: Running, part: Floats, moments_us: Integers) -> tuple[Flo
     covered_us = _before(length_us, last) + since_us
     if method.name == "sum_of_samples":
         count = np.searchsorted(times_us, moments_us, side="left")
-        return _before(above_w * part, count) * totals.period_s, covered_us * 1e-6
+        sums_w = _before(totals.weighted(above_w * part), count)
+        return sums_w * totals.period_s, covered_us * 1e-6
     mean_w = above_w[last] + (end_w - above_w)[last] * reached * 0.5
     passed = _before((above_w + end_w) * 0.5 * length_us * part, last)
     return (passed + mean_w * since_us * part[last]) * 1e-6, covered_us * 1e-6

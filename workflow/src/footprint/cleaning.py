@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
+from footprint import stuck, tables
+from footprint.held_time import HeldTime
 from footprint.summation import exact_sum
 
-# A node that works for an hour without the reading moving by one step is worth a look; on coarse
-# sensors (36 W steps on a DGX-1) it happens, so such samples are flagged and kept.
-STUCK_AFTER_S = 3600.0
+REASONS = ("n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_merged", "n_incomplete")
+"""Counts of `tables.Quality` for readings set aside, but for duplicates."""
+
+DROP_OUT, STUCK = "drop_out", "stuck"
+
+# Readings of a node that are judged again later than this are another spell.
+_SPELL_GAP_S = 900.0
+
+
+class Cleaned(NamedTuple):
+    """Samples of a node, what became of its readings, and where its sensor failed.
+
+    Attributes:
+        samples: `tables.Power`, margins included.
+        account: `tables.Quality` of the readings inside the period alone.
+        spells: `tables.SensorSpells`, margins left out.
+    """
+
+    samples: pl.DataFrame
+    account: pl.DataFrame
+    spells: pl.DataFrame
 
 
 def clean(
@@ -20,56 +42,120 @@ def clean(
     max_gap_s: float,
     start: datetime,
     end: datetime,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    off_threshold_w: float = 0.0,
+    held: HeldTime | None = None,
+) -> Cleaned:
     """Samples of one node, and what became of its readings day by day.
 
-    Set aside are readings that are not numbers, not positive, or above `max_plausible_power_w`, and
-    all but the lowest of several at the same time: the order and repetition of rows do not matter.
+    Set aside are readings that are not numbers, not positive, above `max_plausible_power_w`, or
+    below `off_threshold_w` while a job held the node, and all but the lowest of several at the same
+    time: the order and repetition of rows do not matter.
 
     Args:
         raw: `node`, `timestamp`, `power_w` of one node, in any order, with the margin of
             `max_gap_s` on both sides of the period; optionally `from_summary`, true where a mean
-            over minutes stands in for readings.
+            over minutes stands in for readings, and `reason`, the count under which a reading is
+            set aside already (`series.one_a_node`).
         max_plausible_power_w: Readings above it are spikes.
         max_gap_s: Neighbours further apart than this are counted as a gap.
         start: Start of the period.
         end: End of the period, excluded.
-
-    Returns:
-        Samples (`tables.Power`), margins included, and the account (`tables.Quality`) of the
-        readings inside [start, end) alone.
+        off_threshold_w: A node that holds a job draws more than this.
+        held: When jobs held the node; None: never.
     """
+    held = held or HeldTime()
+    ordered = raw.sort("timestamp", "power_w", nulls_last=True)
     power = pl.col("power_w")
-    judged = raw.sort("timestamp", "power_w", nulls_last=True).with_columns(
-        reason=pl.when(power.is_null() | power.is_nan())
+    given = pl.col("reason") if "reason" in raw.columns else pl.lit(None, dtype=pl.String)
+    judged = ordered.with_columns(
+        reason=pl.when(given.is_not_null())
+        .then(given)
+        .when(power.is_null() | power.is_nan())
         .then(pl.lit("n_nan"))
         .when(power <= 0)
         .then(pl.lit("n_not_positive"))
         .when(power > max_plausible_power_w)
         .then(pl.lit("n_spike"))
+        .when(_dropped_out(ordered, off_threshold_w, held))
+        .then(pl.lit("n_drop_out"))
     )
     valid = judged.filter(pl.col("reason").is_null())
     samples = valid.filter(
         (pl.col("timestamp") != pl.col("timestamp").shift()).fill_null(True)
     ).select("node", "timestamp", "power_w")
-    account = quality(judged, samples, max_gap_s=max_gap_s, start=start, end=end)
-    return samples, account
+    rows = stuck.find(
+        samples["timestamp"].to_numpy().view(np.int64),
+        samples["power_w"].to_numpy(),
+        held=held,
+        off_threshold_w=off_threshold_w,
+    )
+    inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
+    spells = pl.concat(
+        [
+            _drop_out_spells(judged.filter(inside & (pl.col("reason") == "n_drop_out"))),
+            *(_spell(samples[low : high + 1].filter(inside), STUCK) for low, high in rows),
+        ]
+    )
+    is_stuck = np.zeros(len(samples), dtype=bool)
+    for low, high in rows:
+        is_stuck[low : high + 1] = True
+    account = quality(
+        judged,
+        samples.with_columns(stuck=pl.lit(pl.Series(is_stuck))),
+        max_gap_s=max_gap_s,
+        start=start,
+        end=end,
+    )
+    return Cleaned(samples, account, spells)
+
+
+def _dropped_out(ordered: pl.DataFrame, off_threshold_w: float, held: HeldTime) -> pl.Expr:
+    """Whether each reading is lower than a node that holds a job can draw."""
+    low = (ordered["power_w"] < off_threshold_w).fill_null(False)
+    if not low.any() or not len(held.starts_us):
+        return pl.lit(False)
+    at_work = held.is_held(ordered["timestamp"].to_numpy().view(np.int64))
+    return pl.lit(low & pl.Series(at_work))
+
+
+def _drop_out_spells(readings: pl.DataFrame) -> pl.DataFrame:
+    """Spells of readings that dropped out."""
+    if readings.is_empty():
+        return pl.DataFrame(tables.SensorSpells.create_empty())
+    apart = pl.col("timestamp").diff().dt.total_seconds() > _SPELL_GAP_S
+    numbered = readings.with_columns(spell=apart.fill_null(False).cum_sum())
+    return pl.concat(
+        _spell(each, DROP_OUT) for each in numbered.partition_by("spell", maintain_order=True)
+    )
+
+
+def _spell(readings: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """A row of `tables.SensorSpells` from its readings; none without readings."""
+    row = readings.group_by("node").agg(
+        pl.lit(kind).alias("kind"),
+        started_at=pl.col("timestamp").min(),
+        stopped_at=pl.col("timestamp").max(),
+        n_readings=pl.len().cast(pl.Int64),
+    )
+    found: pl.DataFrame = tables.conform(tables.SensorSpells, row)
+    return found
 
 
 def quality(
     judged: pl.DataFrame, samples: pl.DataFrame, *, max_gap_s: float, start: datetime, end: datetime
 ) -> pl.DataFrame:
-    """Counts of readings by day (`tables.Quality`): read, set aside by reason, kept, flagged."""
+    """Counts of readings by day (`tables.Quality`): read, set aside by reason, kept, flagged.
+
+    Args:
+        judged: All readings with the `reason` why one is set aside, or null.
+        samples: `timestamp`, `power_w` and whether each is `stuck`.
+        max_gap_s: Neighbours further apart than this are counted as a gap.
+        start: Start of the period.
+        end: End of the period, excluded.
+    """
     inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
     day = pl.col("timestamp").dt.date().alias("day")
     since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
-    moved = (pl.col("power_w").diff() != 0) | (since_last_s > max_gap_s)
-    run = moved.fill_null(False).cum_sum()
-    lasted_s = (pl.col("timestamp").max() - pl.col("timestamp").min()).dt.total_microseconds() / 1e6
-    stuck = samples.select("timestamp", run=run).with_columns(
-        stuck=lasted_s.over("run") >= STUCK_AFTER_S, gap=since_last_s > max_gap_s
-    )
-    reasons = ("n_nan", "n_not_positive", "n_spike")
     from_summary = "from_summary" if "from_summary" in judged.columns else pl.lit(False)
     read = (
         judged.filter(inside)
@@ -78,11 +164,12 @@ def quality(
         .agg(
             pl.len().alias("n_read"),
             exact_sum(pl.col("from_summary")).alias("n_summary"),
-            *(exact_sum(pl.col("reason") == reason).alias(reason) for reason in reasons),
+            *(exact_sum(pl.col("reason") == reason).alias(reason) for reason in REASONS),
         )
     )
     kept = (
-        stuck.filter(inside)
+        samples.with_columns(gap=since_last_s > max_gap_s)
+        .filter(inside)
         .group_by(day)
         .agg(
             n_kept=pl.len(),
@@ -95,9 +182,6 @@ def quality(
     )
     return (
         counts.with_columns(pl.exclude("node", "day").cast(pl.Int64))
-        .with_columns(
-            n_duplicate=pl.col("n_read")
-            - pl.sum_horizontal("n_kept", "n_nan", "n_not_positive", "n_spike")
-        )
+        .with_columns(n_duplicate=pl.col("n_read") - pl.sum_horizontal("n_kept", *REASONS))
         .sort("node", "day")
     )

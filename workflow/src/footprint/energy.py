@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from footprint import activity, quantisation, segments
@@ -50,6 +51,10 @@ class Gate:
         )
         line = Calibration.from_config(integration, cluster=cluster)
         return cls(integration["gate"], method, jobs_complete, line)
+
+
+MOST_CLIPPED_FRAC = 0.01
+"""Part of the readings of nodes that are on which a calibration may make negative, set to 0 W."""
 
 
 class Measured(NamedTuple):
@@ -95,7 +100,8 @@ def integrate(
         `duration_s`, `overcount_j`, `left_out_j`), sorted.
 
     Raises:
-        InputError: The idle power of a node is needed and not known.
+        InputError: The idle power of a node is needed and not known, or the calibration gives less
+            than 0 W for more than `MOST_CLIPPED_FRAC` of the readings of nodes that are on.
         ConservationError: Classes do not add up to a node's integral and time, or jobs not to the
             class `job`.
     """
@@ -111,8 +117,15 @@ def integrate(
     known_of = gpus.measure if gpus and gate.policy == "two_part" else None
     memory = Memory()
 
+    n_on = n_clipped = 0
+
     def measure(node: str) -> Measured:
+        nonlocal n_on, n_clipped
         samples = read(node)
+        if gate.calibration is not None:
+            on = samples["power_w"].filter(samples["power_w"] >= gate.method.off_threshold_w)
+            n_on += len(on)
+            n_clipped += int(np.count_nonzero(gate.calibration.of(on.to_numpy()) < 0))
         totals = running(
             samples,
             method=gate.method,
@@ -129,6 +142,8 @@ def integrate(
         return Measured(before, own, (node, totals.period_s, totals.step_w), known)
 
     measured = [measure(node) for node in nodes]
+    if n_clipped > MOST_CLIPPED_FRAC * n_on:
+        raise _clips(nodes[0], n_clipped, n_on, start)
     at = segments.at_cuts(nodes, [each.before for each in measured], gate.method)
     own = pl.concat([each.pieces for each in measured]) if snapped else held
     sensors = pl.DataFrame(
@@ -143,6 +158,15 @@ def integrate(
     classes = classify(weighted, gate)
     check(jobs, classes, at, policy=gate.policy)
     return jobs, classes
+
+
+def _clips(node: str, n_clipped: int, n_on: int, start: datetime) -> InputError:
+    """The error that names the cluster and how many of its readings become negative."""
+    return InputError(
+        f"gives less than 0 W for {n_clipped} of {n_on} readings in {start:%Y-%m}",
+        where=f"integration.calibration.{node.rpartition('-')[0]}",
+        do="correct its slope and offset: power is slope x reading + offset",
+    )
 
 
 def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:

@@ -40,6 +40,11 @@ class Calibration:
     slope_error: float = 0.0
     offset_error: float = 0.0
 
+    def of(self, readings_w: Floats) -> Floats:
+        """Power of readings, which a wrong line makes negative."""
+        power_w: Floats = readings_w * self.slope + self.offset
+        return power_w
+
     @classmethod
     def from_config(cls, integration: Mapping[str, Any], *, cluster: str) -> Calibration | None:
         """The line that a configuration's `integration` gives for a cluster, if any."""
@@ -47,7 +52,8 @@ class Calibration:
         return cls(**line) if line else None
 
 
-# Periods of the metrics that Grid'5000 collects by default (Reference API, `metrics[].period`).
+# Periods, for nodes with few samples, of the metrics that Grid'5000 collects by default (Reference
+# API, `metrics[].period`).
 NOMINAL_PERIOD_S = {
     "bmc_node_power_watt": 5.0,
     "bmc_power_node_watt": 5.0,
@@ -80,6 +86,16 @@ PROBE_EVERY = 16
 
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
+
+# Below so many samples the period is the nominal one, where the metric has one; a stretch with
+# another period has so many at least.
+FEW_SAMPLES = 60
+
+# Distances of samples of one period differ by less than this part of it.
+ALIKE_FRAC = 0.1
+
+# A distance of samples that differs by more than this factor is another period.
+OTHER_PERIOD = 1.5
 
 # Most BMCs give whole watts: the step of a sensor that has shown one value only.
 USUAL_STEP_W = 1.0
@@ -176,12 +192,22 @@ class Running:
         power_w[:] = self.power_w[low:high:PROBE_EVERY]
         np.equal(self.power_w[low + 1 : high + 1 : PROBE_EVERY], power_w, out=repeats)
 
+    def weighted(self, values: Floats) -> Floats:
+        """Values of the samples in the last dimension, times their own period over `period_s`."""
+        for rows, period_s in stretches_of_another_period(self.times_us, self.period_s):
+            values[..., rows] *= period_s / self.period_s
+        return values
+
     def _counted(self, moments_us: Integers) -> dict[str, Floats]:
-        """Energies by `sum_of_samples`: the samples strictly before a moment, a period each."""
+        """Energies by `sum_of_samples`: the samples strictly before a moment, a period each.
+
+        Samples of a stretch with another period count for that period.
+        """
         count = np.searchsorted(self.times_us, moments_us, side="left")
         asleep = self.power_w < self.method.off_threshold_w
         floor_w = np.minimum(self.power_w, self._limit_w)
-        sums = _sums_before(np.stack([self.power_w, self.power_w * asleep, floor_w]), count)
+        values = self.weighted(np.stack([self.power_w, self.power_w * asleep, floor_w]))
+        sums = _sums_before(values, count)
         return dict(zip(("energy_j", "standby_j", "floor_j"), sums * self.period_s, strict=True))
 
 
@@ -258,14 +284,14 @@ def running(
     power_w = samples["power_w"].to_numpy()
     median_s, step_w = probe(times_us, power_w)
     if calibration is not None:
-        power_w = np.maximum(power_w * calibration.slope + calibration.offset, 0.0)
+        power_w = np.maximum(calibration.of(power_w), 0.0)
         step_w *= abs(calibration.slope)
     return Running(
         times_us,
         power_w,
         method,
         idle_power_w,
-        median_s if method.period_s is None else method.period_s,
+        median_s if method.period_s is None or _is_regular(times_us) else method.period_s,
         step_w,
         memory=memory or Memory(),
     )
@@ -274,17 +300,69 @@ def running(
 def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     """Period and step of a sensor, from samples spread over the partition.
 
-    The period is the median distance between samples, to the hundredth of a second. The step is the
-    most frequent distance between neighbouring values (the smallest of these), `USUAL_STEP_W` when
-    there is but one value.
+    The period is the median distance between samples, to the hundredth of a second (to 10 us below
+    a tenth of a second). The step is the most frequent distance between neighbouring values (the
+    smallest of these), `USUAL_STEP_W` when there is but one value.
 
     Returns:
         `period_s`, `step_w`.
     """
     distances_us = np.sort(np.diff(times_us[:PROBE_ROWS]))
     middle_us = distances_us[(len(distances_us) - 1) // 2 : len(distances_us) // 2 + 1]
-    period_s = round(float(np.mean(middle_us)) / 1e6, 2) if len(middle_us) else 0.0
+    period_s = _rounded_s(float(np.mean(middle_us))) if len(middle_us) else 0.0
     values = np.sort(power_w[:: max(1, len(power_w) // PROBE_ROWS)])
     apart = np.diff(values)
     steps, counts = np.unique(np.round(apart[apart > 0], 6), return_counts=True)
     return period_s, float(steps[counts.argmax()]) if len(steps) else USUAL_STEP_W
+
+
+def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tuple[slice, float]]:
+    """Stretches of samples with a period that differs from the sensor's usual one.
+
+    As where a job asked for a sensor at 50 Hz that is read every second otherwise. A sample's
+    distance is the smaller one to its two neighbours, so that missed readings make no stretch. A
+    stretch has `FEW_SAMPLES` samples or more in a row whose distance differs from `period_s` by
+    more than a factor of `OTHER_PERIOD`, all to the same side, and most of whose distances are
+    alike; its period is their median. Other samples keep the usual period.
+
+    Args:
+        times_us: Times of the samples, ascending, in microseconds.
+        period_s: The usual period.
+
+    Returns:
+        Rows of each stretch and its period in seconds.
+    """
+    if len(times_us) < FEW_SAMPLES or period_s <= 0:
+        return []
+    between_us = np.diff(times_us)
+    nearest_us = np.minimum(
+        np.append(between_us, between_us[-1]), np.append(between_us[0], between_us)
+    )
+    usual_us = period_s * 1e6
+    kind = (nearest_us > usual_us * OTHER_PERIOD).astype(np.int8)
+    kind -= nearest_us < usual_us / OTHER_PERIOD
+    if not kind.any():
+        return []
+    starts = np.flatnonzero(np.append(True, kind[1:] != kind[:-1]))
+    ends = np.append(starts[1:], len(kind))
+    return [
+        (slice(low, high), _rounded_s(float(np.median(nearest_us[low:high]))))
+        for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
+        if kind[low] and _is_regular(times_us[low:high])
+    ]
+
+
+def _is_regular(times_us: Integers) -> bool:
+    """Whether samples are enough and most of their distances alike, so that they have a period."""
+    distances_us = np.diff(times_us[:PROBE_ROWS])
+    if len(distances_us) + 1 < FEW_SAMPLES:
+        return False
+    median_us = np.median(distances_us)
+    alike = np.abs(distances_us - median_us) <= ALIKE_FRAC * median_us
+    return bool(2 * np.count_nonzero(alike) >= len(distances_us))
+
+
+def _rounded_s(distance_us: float) -> float:
+    """A period without the jitter of its clock."""
+    period_s = distance_us / 1e6
+    return round(period_s, 2 if period_s >= 0.1 else 5)

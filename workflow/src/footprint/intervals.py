@@ -32,7 +32,8 @@ class Method:
             `sum_of_samples`: each sample inside counts for one period of the sensor.
         max_gap_s: Longest time between samples that is not a gap.
         off_threshold_w: Between two samples below it the node is in standby.
-        period_s: Nominal period of the sensor; None to take the median distance of samples.
+        period_s: Nominal period of the sensor, for nodes with too few samples to have their own;
+            None: the median distance of samples in any case.
     """
 
     name: str

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
-from footprint import partitions, tables
+from footprint import partitions, series, tables
 from footprint.cleaning import clean
-from footprint.site import Site
+from footprint.held_time import HeldTime
+from footprint.site import Site, means
+
+
+class Accounts(NamedTuple):
+    """What became of a month's readings, and where sensors failed."""
+
+    quality: pl.DataFrame
+    spells: pl.DataFrame
 
 
 def download(
@@ -23,7 +32,10 @@ def download(
     start: datetime,
     end: datetime,
     max_gap_s: float,
-) -> pl.DataFrame:
+    off_threshold_w: float = 0.0,
+    sum_over: str | None = None,
+    held: Mapping[str, HeldTime] | None = None,
+) -> Accounts:
     """Write a cluster's samples in [start, end), with a margin of `max_gap_s`, to a partition.
 
     Args:
@@ -35,9 +47,15 @@ def download(
         start: Start of the month, or of the study inside it.
         end: End of it, excluded.
         max_gap_s: Longest time between samples that is not a gap.
+        off_threshold_w: Readings below it while a job holds the node are no measurement.
+        sum_over: Label that tells parts of a node apart, whose power is summed.
+        held: When jobs held each node; of other nodes nothing is known.
 
     Returns:
-        `tables.Quality` of the readings inside [start, end).
+        `tables.Quality` and `tables.SensorSpells` of the readings inside [start, end).
+
+    Raises:
+        InputError: The metric has several series of a node (`series.one_a_node`).
     """
     # by the description that holds at the end, or the first one where all are later
     limit = pl.col("max_plausible_power_w")
@@ -50,7 +68,8 @@ def download(
         .iter_rows()
     )
     margin = timedelta(seconds=max_gap_s)
-    accounts: list[pl.DataFrame] = []
+    accounts = [pl.DataFrame(tables.Quality.create_empty())]
+    spells = [pl.DataFrame(tables.SensorSpells.create_empty())]
 
     def samples() -> Iterator[pl.DataFrame]:
         for raw in site.power(
@@ -58,16 +77,32 @@ def download(
         ):
             if raw.is_empty():
                 continue
-            kept, account = clean(
-                raw,
-                max_plausible_power_w=limits[raw["node"][0]],
+            node = raw["node"][0]
+            one = series.one_a_node(raw, metric=metric, sum_over=sum_over)
+            cleaned = clean(
+                _with_means(one, start=start - margin, end=end + margin),
+                max_plausible_power_w=limits[node],
                 max_gap_s=max_gap_s,
                 start=start,
                 end=end,
+                off_threshold_w=off_threshold_w,
+                held=(held or {}).get(node),
             )
-            accounts.append(account)
-            yield kept
+            accounts.append(cleaned.account)
+            spells.append(cleaned.spells)
+            yield cleaned.samples
 
     partitions.write(samples(), path)
-    empty = pl.DataFrame(tables.Quality.create_empty())
-    return pl.concat([empty, *accounts], how="diagonal_relaxed").select(empty.columns)
+    quality = pl.concat(accounts, how="diagonal_relaxed").select(accounts[0].columns)
+    return Accounts(quality, pl.concat(spells))
+
+
+def _with_means(readings: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """Readings in which means over 5 minutes are unfolded, unless the source did so itself."""
+    if "from_summary" in readings.columns:
+        return readings
+    if "reason" not in readings.columns:
+        return means.stand_in(readings, start=start, end=end)
+    used = pl.col("reason").is_null()
+    unfolded = means.stand_in(readings.filter(used), start=start, end=end)
+    return pl.concat([unfolded, readings.filter(~used)], how="diagonal")

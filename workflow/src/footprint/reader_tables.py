@@ -146,7 +146,7 @@ def quality_table(
         uncollected: Nodes whose power comes only where a job asked for it; named in the note.
     """
     counts = ["n_read", "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"]
-    counts += ["n_stuck", "n_summary", "n_gaps"]
+    counts += ["n_drop_out", "n_merged", "n_incomplete", "n_stuck", "n_summary", "n_gaps"]
     sums = [pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"), exact_sum(pl.col(counts))]
     by_cluster = quality.with_columns(pl.col("node").str.replace(r"-[^-]*$", "").alias("cluster"))
     clusters = by_cluster.group_by("cluster").agg(sums).sort("cluster")
@@ -161,8 +161,9 @@ def quality_table(
         .sort("stage", "reason")
     )
     note = (
-        "Readings of the power sensors. Kept are those integrated; stuck ones (an hour or more at "
-        "the very same value) are kept too. A gap is a pair of neighbours further apart than "
+        "Readings of the power sensors. Kept are those integrated. Stuck readings, kept too, "
+        "repeat one value for 20 minutes or more while other readings of the node show that its "
+        "power moved. A gap is a pair of neighbours further apart than "
         "integration.max_gap_s."
     )
     has_summaries = (quality["n_summary"] > 0).any()
@@ -170,6 +171,22 @@ def quality_table(
         note += (
             " From means: where the source had no single readings of a node on a day, its means "
             "over 5 minutes stand in for them, at one value every 5 s."
+        )
+    optional = {
+        name: header
+        for name, header in {
+            "n_drop_out": "Drop-outs",
+            "n_merged": "Merged",
+            "n_incomplete": "Incomplete",
+        }.items()
+        if (quality[name] > 0).any()
+    }
+    if "n_drop_out" in optional:
+        note += " Drop-outs: below integration.off_threshold_w while a job held the node."
+    if optional.keys() & {"n_merged", "n_incomplete"}:
+        note += (
+            " Merged: added to the reading of another part of the node. Incomplete: a part of the "
+            "node has no reading at the time."
         )
     if uncollected:
         note += (
@@ -187,6 +204,7 @@ def quality_table(
         "n_nan": "Not a number",
         "n_not_positive": "Not positive",
         "n_spike": "Spikes",
+        **optional,
         "n_stuck": "Stuck",
         **({"n_summary": "From means"} if has_summaries else {}),
         "n_gaps": "Gaps",

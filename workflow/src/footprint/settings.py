@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from footprint import addresses, node_names, schema
+from footprint import addresses, kwollect_metrics, node_names, schema
 from footprint.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "schemas/config.schema.yaml"
@@ -105,6 +105,7 @@ def load(raw: Mapping[str, Any], *, schema_path: str | Path = SCHEMA) -> dict[st
     node_names.check_pattern(config["source"]["node_pattern"], where="source.node_pattern")
     _check_effects(config, shape)
     _CHECKS[config["source"]["kind"]](config)
+    kwollect_metrics.check_power(config["integration"]["metric"])
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
     _check_labels(config["labels"])

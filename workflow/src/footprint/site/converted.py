@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from footprint import node_names, tables
+from footprint import kwollect_metrics, node_names, series, tables
 from footprint.errors import InputError
 from footprint.node_names import GRID5000, cluster_of
 from footprint.site import kwollect, pieces
@@ -21,6 +21,7 @@ from footprint.site.reference import SAVE_NODE
 from footprint.summation import exact_sum
 
 INDEX = "index.parquet"
+SERIES_SEEN = "series.parquet"
 SERIES: dict[str, Any] = {"metric": pl.String, "device": pl.String, "n_rows": pl.Int64}
 
 
@@ -35,16 +36,19 @@ def convert_power(
 ) -> pl.DataFrame:
     """Write the samples of one metric to `directory`, and count those that are not of the study.
 
-    Set aside (`tables.SetAside`, by file): samples of other metrics, of the virtual devices
-    `<node>-bmc` (Kwollect gives each reading of a BMC once more under that name), of devices that
-    are no nodes, and of nodes of clusters that are not described.
+    Samples under a former name of the metric are samples of it. Set aside (`tables.SetAside`, by
+    file): samples of other metrics, of the virtual devices `<node>-bmc` (Kwollect gives each
+    reading of a BMC once more under that name), of devices that are no nodes, and of nodes of
+    clusters that are not described. `SERIES_SEEN` in `directory` has how many samples of which
+    metrics the nodes have.
 
     Args:
         paths: Files of samples, in any format that `kwollect.samples` reads.
         metric: The metric to keep, as in `bmc_node_power_watt`.
         nodes: Nodes described.
         directory: Folder to write; made when missing.
-        stage: `power`, or `devices` for samples of single GPUs, which get a column `gpu`.
+        stage: `power`, whose samples get a column `labels` (`series.keys`), or `devices` for
+            samples of single GPUs, which get a column `gpu`.
         pattern: Pattern of the nodes' names.
 
     Raises:
@@ -53,26 +57,34 @@ def convert_power(
     """
     directory.mkdir(parents=True, exist_ok=True)
     described, by_gpu = frozenset(nodes), stage == "devices"
-    places, metrics = [pl.DataFrame(schema=pieces.PLACE)], set[str]()
+    names = kwollect_metrics.names_of(metric)
+    wanted = pl.col("metric").is_in(names)
+    places, seen = [pl.DataFrame(schema=pieces.PLACE)], [pl.DataFrame(schema=SERIES)]
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
-        series = [pl.DataFrame(schema=SERIES)]
-        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else None)):
+        counts = [pl.DataFrame(schema=SERIES)]
+        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else "labels")):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
-            _check_described(count.filter(pl.col("metric") == metric), path, described, pattern)
-            series.append(count)
-            metrics |= set(count["metric"])
+            _check_described(count.filter(wanted), path, described, pattern)
+            counts.append(count)
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
-            kept = frame.filter(pl.col("metric") == metric)
-            kept = kwollect.with_gpu(kept, path) if by_gpu else kept
+            kept = frame.filter(wanted)
+            if by_gpu:
+                kept = kwollect.with_gpu(kept, path)
+            else:
+                kept = kept.with_columns(labels=series.keys(kept["labels"]))
             places.append(_write(kept, described, target))
-        counted = _set_aside(pl.concat(series), path, metric, described, pattern)
+        seen += counts
+        counted = _set_aside(pl.concat(counts), path, names, described, pattern)
         aside.append(counted.with_columns(stage=pl.lit(stage)))
     # GPUs may be there with other series only; without power there is no study
-    if not by_gpu and metrics and metric not in metrics:
+    total = pl.concat(seen).group_by("metric", "device").agg(exact_sum(pl.col("n_rows")))
+    metrics = set(total["metric"])
+    if not by_gpu and metrics and metrics.isdisjoint(names):
         have = f"the files of {stage}/ have {', '.join(sorted(metrics))}"
         raise InputError(f"no sample of {metric}", where="integration.metric", do=have)
     pl.concat(places).write_parquet(directory / INDEX)
+    total.sort("metric", "device").write_parquet(directory / SERIES_SEEN)
     set_aside: pl.DataFrame = tables.conform(tables.SetAside, pl.concat(aside))
     return set_aside
 
@@ -80,7 +92,10 @@ def convert_power(
 def power(
     directory: Path, *, nodes: Collection[str], start: datetime, end: datetime
 ) -> Iterator[pl.DataFrame]:
-    """Samples in [start, end) of each node that has some, by name: `node`, `timestamp`, `power_w`.
+    """Samples in [start, end) of each node that has some, by name.
+
+    Columns `node`, `timestamp`, `power_w`, and `gpu`, or `labels` where those of a node's samples
+    differ.
 
     Args:
         directory: Folder that `convert_power` wrote.
@@ -89,7 +104,8 @@ def power(
         end: End of the window, excluded.
     """
     index = pl.read_parquet(directory / INDEX)
-    return pieces.read(directory, index, nodes=nodes, start=start, end=end)
+    for frame in pieces.read(directory, index, nodes=nodes, start=start, end=end):
+        yield series.with_labels_that_differ(frame) if "labels" in frame.columns else frame
 
 
 def outside_study(
@@ -145,7 +161,7 @@ def outside_study(
 def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.DataFrame:
     """Write the samples of the nodes described; which nodes and times there are (pieces.PLACE)."""
     kept = samples.filter(pl.col("device").is_in(nodes)).select(
-        pl.col("device").alias("node"), pl.col("^gpu$"), "timestamp", power_w="value"
+        pl.col("device").alias("node"), pl.col("^(gpu|labels)$"), "timestamp", power_w="value"
     )
     return pieces.write(kept, target)
 
@@ -159,11 +175,15 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pat
 
 
 def _set_aside(
-    series: pl.DataFrame, path: Path, metric: str, nodes: frozenset[str], pattern: str
+    counts: pl.DataFrame,
+    path: Path,
+    names: Collection[str],
+    nodes: frozenset[str],
+    pattern: str,
 ) -> pl.DataFrame:
     """Samples that were not kept, by reason."""
     device = pl.col("device")
-    is_other = pl.col("metric") != metric
+    is_other = ~pl.col("metric").is_in(names)
     is_node = node_names.cluster(device, pattern) != ""
     reason = (
         pl.when(is_other)
@@ -178,7 +198,7 @@ def _set_aside(
     )
     example = pl.when(is_other).then("metric").otherwise("device")
     return (
-        series.with_columns(reason=reason, example=example)
+        counts.with_columns(reason=reason, example=example)
         .drop_nulls("reason")
         .group_by("reason")
         .agg(exact_sum(pl.col("n_rows")), pl.col("example").min())

@@ -9,11 +9,9 @@ and `.zst` are decompressed.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,26 +19,41 @@ from typing import Any
 import polars as pl
 
 from footprint.errors import InputError
+from footprint.kwollect_metrics import (
+    FORMER_NAMES,
+    GPU_POWER_METRIC,
+    LOAD_METRIC,
+    PACKAGE_METRIC,
+)
 from footprint.site import files, ndjson
+from footprint.site.kwollect_faults import explain_csv, explain_json, explain_lines
+from footprint.site.kwollect_fields import (
+    BLOCK_BYTES,
+    FIELDS,
+    NEEDED,
+    OFFSET,
+    SAVE,
+    csv_layout,
+    utc,
+)
 
-BLOCK_BYTES = 32 << 20
-FIELDS = ("timestamp", "device_id", "metric_id", "value", "labels")
-NEEDED = FIELDS[:4]
+__all__ = [
+    "FORMER_NAMES",
+    "GPU_POWER_METRIC",
+    "LOAD_METRIC",
+    "OFFSET",
+    "PACKAGE_METRIC",
+    "answer",
+    "gpu_samples",
+    "samples",
+    "uncollected",
+    "utc",
+    "with_gpu",
+]
+
 RECORD_START = b'{"timestamp":'
-OTHER_NAMES = {"device": "device_id", "metric": "metric_id"}
-EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800  # 2000-01-01 and 2100-01-01
-USUAL_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:\d\d|Z)")
-FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
-"""What Kwollect called a metric before: until 2020-05-19, on some clusters until 2021-04-30."""
-
-GPU_POWER_METRIC = "prom_DCGM_FI_DEV_POWER_USAGE"
-"""Power of each GPU; by default of jobs that deploy no system of their own, every 15 s."""
-LOAD_METRIC = "prom_node_load1"
-"""Load average of a node over a minute; collected as the power of GPUs is."""
-PACKAGE_METRIC = "prom_node_rapl_package_joules_total"
-"""Energy counter of each processor (RAPL); only of jobs that ask for it."""
-SAVE = "save the answer of /sites/<site>/metrics?nodes=...&metrics=... again"
-OFFSET = "a time needs an offset, as in 2025-04-18T18:55:33.75+02:00, or is in seconds since 1970"
+BARE = re.compile(rb"(:\s*)([-+]?(?:NaN|Infinity))(?=\s*[,}\]])")
+"""What Python's `json.dump` writes where JSON has no number, without quotation marks."""
 
 
 class _Fault(Exception):
@@ -52,7 +65,8 @@ def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
 
     Columns `metric`, `device` (short name), `timestamp` (UTC, microseconds), `value` (float; NaN
     where the sensor's answer was no number, null where there was none), and the label called
-    `label` when one is asked for (text; null where a sample lacks it).
+    `label` when one is asked for (text; null where a sample lacks it); with `label="labels"`, all
+    labels as JSON text.
 
     Raises:
         InputError: The file is empty, damaged, broken off, holds an error that the API answered, or
@@ -64,11 +78,11 @@ def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
         raise InputError("is empty", where=str(path), do=SAVE)
     text = chain([first], blocks)
     if first[:1] not in (b"[", b"{"):
-        frames, explain = _csv_frames(path, text, first), _explain_csv
+        frames, explain = _csv_frames(path, text, first), explain_csv
     elif _is_record(first.partition(b"\n")[0]):
-        frames, explain = _json_frames(text, label), _explain_lines
+        frames, explain = _json_frames(text, label), explain_lines
     else:
-        frames, explain = _json_frames(ndjson.one_a_line(text), label), _explain_json
+        frames, explain = _json_frames(ndjson.one_a_line(text), label), explain_json
     try:
         for frame in frames:
             yield _tidy(frame, label)
@@ -194,25 +208,6 @@ def with_gpu(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     return found
 
 
-def utc(texts: pl.Series) -> pl.Series:
-    """Times in UTC (microseconds) of ISO timestamps with offset, or of seconds since 1970.
-
-    Fractions have 0 to 9 digits, of which six count; offsets are `+01:00`, `+0100`, `+01` or `Z`;
-    `T` or a space stands before the time of day. The offset alone decides, so that the hour that
-    autumn repeats is told apart. What is none of these, or lies outside this century, is null.
-    """
-    text, seconds = pl.col("text"), pl.col("text").cast(pl.Float64, strict=False)
-    times = texts.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
-    frame = pl.DataFrame({"text": texts, "time": times})
-    if times.null_count() > texts.null_count():
-        spaced = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", strict=False)
-        this_century = pl.when(seconds.is_between(EARLIEST_S, LATEST_S)).then(seconds)
-        epoch = (this_century * 1e6).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
-        frame = frame.with_columns(time=pl.coalesce("time", spaced, epoch))
-    sensible = pl.col("time").dt.epoch("s").is_between(EARLIEST_S, LATEST_S)
-    return frame.select(pl.when(sensible).then("time")).to_series()
-
-
 def _is_record(line: bytes) -> bool:
     """Whether a line is one whole record, so that the file holds a record a line."""
     try:
@@ -224,15 +219,22 @@ def _is_record(line: bytes) -> bool:
 def _json_frames(text: Iterator[bytes], label: str | None) -> Iterator[pl.DataFrame]:
     schema: dict[str, Any] = dict.fromkeys(NEEDED, pl.String)
     if label is not None:
-        schema["labels"] = pl.Struct({label: pl.String})
+        schema["labels"] = pl.String if label == "labels" else pl.Struct({label: pl.String})
     for block in files.lines(text, block_bytes=BLOCK_BYTES):
         if block.strip():
-            frame = pl.read_ndjson(block, schema=schema)
-            yield frame if label is None else frame.unnest("labels")
+            frame = pl.read_ndjson(_quoted(block), schema=schema)
+            yield frame if label in (None, "labels") else frame.unnest("labels")
+
+
+def _quoted(block: bytes) -> bytes:
+    """Records in which NaN and Infinity stand in quotation marks, as JSON has them."""
+    if b"NaN" in block or b"Infinity" in block:
+        return BARE.sub(rb'\1"\2"', block)
+    return block
 
 
 def _csv_frames(path: Path, text: Iterator[bytes], first: bytes) -> Iterator[pl.DataFrame]:
-    names, separator, has_header = _csv_layout(path, first)
+    names, separator, has_header = csv_layout(path, first)
     skip = has_header
     for block in files.lines(text, block_bytes=BLOCK_BYTES):
         rows = block.partition(b"\n")[2] if skip else block
@@ -256,27 +258,6 @@ def _fields(rows: bytes, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator))
 
 
-def _csv_layout(path: Path, first: bytes) -> tuple[list[str], str, bool]:
-    """Names of the columns, the separator, and whether the first line is a header.
-
-    Raises:
-        InputError: The first line is neither a header of Kwollect nor a sample.
-    """
-    line = first.partition(b"\n")[0].decode("utf-8", "replace").strip()
-    separator = "\t" if "\t" in line else ","
-    fields = next(csv.reader([line], delimiter=separator))
-    names = [OTHER_NAMES.get(name.strip(), name.strip()) for name in fields]
-    if set(NEEDED) <= set(names):
-        return names, separator, True
-    if len(fields) in (len(NEEDED), len(FIELDS)) and utc(pl.Series(fields[:1]))[0] is not None:
-        return list(FIELDS[: len(fields)]), separator, False
-    raise InputError(
-        f"this is neither JSON nor CSV of Kwollect: {line[:60]}",
-        where=f"{path}:1",
-        do=f"a CSV file starts with the header {','.join(FIELDS)}",
-    )
-
-
 def _tidy(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
     """Samples with their types; refuses a piece in which a record cannot be used."""
     raw = pl.col("value")
@@ -288,8 +269,10 @@ def _tidy(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
     if frame.select(faulty.any()).item():
         raise _Fault
     if label is not None and label not in frame.columns:
+        if "labels" not in frame.columns:
+            frame = frame.with_columns(labels=pl.lit(None, dtype=pl.String))
         found = pl.col("labels").str.json_path_match(f"$.{label}")
-        frame = frame.with_columns(found.alias(label))
+        frame = frame if label == "labels" else frame.with_columns(found.alias(label))
     return frame.select(
         pl.col("metric_id").alias("metric"),
         pl.col("device_id").str.split(".").list.first().alias("device"),
@@ -303,87 +286,3 @@ def _explained(path: Path, explain: Callable[[Path], InputError | None]) -> Inpu
     """The error that names the first record at fault."""
     found = explain(path)
     return found or InputError("cannot be read as an answer of Kwollect", where=str(path), do=SAVE)
-
-
-def _explain_lines(path: Path) -> InputError | None:
-    lines = chain.from_iterable(
-        block.splitlines() for block in files.lines(files.blocks(path), block_bytes=BLOCK_BYTES)
-    )
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                start = line[:60].decode("utf-8", "replace")
-                what = f"this is not a whole record of JSON: {start}"
-                return InputError(what, where=f"{path}:{number}", do=files.SAVE_AGAIN)
-            if fault := _fault(record, f"{path}:{number}"):
-                return fault
-    return None
-
-
-def _explain_json(path: Path) -> InputError | None:
-    records = chain.from_iterable(
-        document if isinstance(document, list) else [document] for document in files.documents(path)
-    )
-    for number, record in enumerate(records, start=1):
-        if fault := _fault(record, f"{path}, record {number}"):
-            return fault
-    return None
-
-
-def _explain_csv(path: Path) -> InputError | None:
-    content = b"".join(files.blocks(path)).decode("utf-8-sig", "replace")
-    names, separator, has_header = _csv_layout(path, content.lstrip().encode())
-    reader = csv.reader(io.StringIO(content), delimiter=separator)
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
-        if not row or (has_header and row[names.index("timestamp")] == "timestamp"):
-            continue
-        if len(row) != len(names):
-            what = f"{len(row)} fields instead of {len(names)}"
-            return InputError(what, where=where, do=files.SAVE_AGAIN)
-        record = {name: field or None for name, field in zip(names, row, strict=True)}
-        if fault := _fault(record, where):
-            return fault
-    return None
-
-
-def _fault(record: Any, where: str) -> InputError | None:
-    """Why a record cannot be used; None when it can."""
-    if message := files.refused(record):
-        return InputError(f"the API answered: {message}", where=where, do=SAVE)
-    if not isinstance(record, dict):
-        return InputError("this is no record of Kwollect", where=where, do=SAVE)
-    for key in ("timestamp", "device_id", "metric_id"):
-        if record.get(key) in (None, ""):
-            return InputError(f"a record has no `{key}`", where=where, do=SAVE)
-    if not _is_time(str(record["timestamp"])):
-        return InputError(f"cannot tell the time of {record['timestamp']}", where=where, do=OFFSET)
-    value = record.get("value")
-    if value is not None and not _is_number(str(value)):
-        return InputError(f"the value {value!r} is not a number", where=where, do=SAVE)
-    return None
-
-
-# Every record before the one at fault is asked: a frame for each would take hours for a month.
-
-
-def _is_time(text: str) -> bool:
-    """Whether `utc` can tell the time."""
-    try:
-        if USUAL_TIME.fullmatch(text):
-            datetime.fromisoformat(text)
-            return True
-        return EARLIEST_S <= float(text) <= LATEST_S
-    except ValueError:
-        return utc(pl.Series([text]))[0] is not None
-
-
-def _is_number(text: str) -> bool:
-    """Whether a column of numbers can hold it, NaN included."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -83,7 +83,7 @@ def node_rows(
         clusters = list(cluster_objects(document, where=where))
         metrics |= {str(cluster.get("uid")): cluster["metrics"] for cluster in clusters}
         described = list(node_objects(document, where=where))
-        if not described and not clusters:
+        if not described and not clusters and not _is_of_clusters(document):
             raise InputError("describes no node", where=where, do=SAVE_NODES)
         for node in described:
             row = node_row(node, site=site, where=where, pattern=pattern)
@@ -108,6 +108,14 @@ def node_rows(
         if row["cluster"] in metrics:
             row["power_metrics"] = default_power_metrics(metrics[row["cluster"]], node=name)
     return [rows[name] for name in sorted(rows)]
+
+
+def _is_of_clusters(document: Any) -> bool:
+    """Whether an answer describes clusters, which did not declare `metrics` before spring 2020."""
+    items = document.get("items", [document]) if isinstance(document, dict) else document
+    return bool(items) and all(
+        isinstance(item, dict) and item.get("type") == "cluster" for item in items
+    )
 
 
 def default_power_metrics(metrics: Iterable[dict[str, Any]], *, node: str) -> list[str]:

@@ -23,6 +23,7 @@ from footprint.tables.energy import (
     NodeEnergy,
     NodePower,
     Quality,
+    SensorSpells,
     SimulationCheck,
     Truth,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "Recorded",
     "RunOfJob",
     "Runs",
+    "SensorSpells",
     "SetAside",
     "SimulationCheck",
     "States",
@@ -121,6 +123,10 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "truth": (Truth, "resources/<site>/truth.parquet"),
     "set_aside": (SetAside, "results/energy/set_aside.parquet"),
     "quality": (Quality, "results/energy/quality.parquet"),
+    "sensor_spells": (
+        SensorSpells,
+        "resources/<site>/sensor_spells/<metric>/<cluster>/<month>.parquet",
+    ),
     "node_power": (NodePower, "results/energy/node_power/<cluster>.parquet"),
     "job_nodes": (JobNodeEnergy, "results/energy/job_nodes.parquet"),
     "job_energy": (JobEnergy, "results/energy/jobs.parquet"),

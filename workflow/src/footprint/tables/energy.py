@@ -30,7 +30,16 @@ class Quality(dy.Schema):
     n_nan = Count(description="Set aside: not a number, or no value")
     n_not_positive = Count(description="Set aside: 0 W or less")
     n_spike = Count(description="Set aside: above `max_plausible_power_w`")
-    n_stuck = Count(description="Kept, but part of an hour or more at the very same value")
+    n_drop_out = Count(
+        description="Set aside: below `integration.off_threshold_w` while a job held the node"
+    )
+    n_merged = Count(
+        description="Added to another reading by `integration.sum_over`: a part of the same node"
+    )
+    n_incomplete = Count(description="Set aside: no reading of another part of the node to add")
+    n_stuck = Count(
+        description="Kept, but at one value for long while other readings show that power moved"
+    )
     n_summary = Count(
         description="Stood in for by a mean over 5 minutes, at one value every 5 s of it"
     )
@@ -39,8 +48,29 @@ class Quality(dy.Schema):
     @dy.rule()
     def nothing_lost(cls) -> pl.Expr:
         return pl.col("n_read") == pl.sum_horizontal(
-            "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"
+            "n_kept",
+            "n_duplicate",
+            "n_nan",
+            "n_not_positive",
+            "n_spike",
+            "n_drop_out",
+            "n_merged",
+            "n_incomplete",
         )
+
+
+class SensorSpells(dy.Schema):
+    """Spells in which a node's power sensor gave no measurement or repeated itself, by month."""
+
+    node = Key(description="Node")
+    kind = dy.Enum(
+        ["drop_out", "stuck"],
+        primary_key=True,
+        description="`drop_out`: set aside; `stuck`: kept (docs/method.md, section 1)",
+    )
+    started_at = Timestamp(primary_key=True, description="First reading of the spell")
+    stopped_at = Timestamp(description="Last reading of the spell")
+    n_readings = Count(description="Readings of the spell")
 
 
 class NodePower(dy.Schema):

@@ -17,6 +17,7 @@ import polars as pl
 from footprint.errors import InputError
 from footprint.node_names import cluster_of
 from footprint.site import kwollect, pieces
+from footprint.site import means as means_of
 from footprint.site.grid5000.chunks import Chunk, groups, spans
 from footprint.site.grid5000.progress import Progress
 from footprint.site.grid5000.refusals import Refused, TooMuch, Unanswered
@@ -29,7 +30,6 @@ FAILED_IN_A_ROW = 5
 """So many nodes that failed and none that did not, and the service is what fails."""
 
 SUMMARY_HOURS = 31 * 24.0
-BUCKET_S, SAMPLE_S = 300, 5
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +280,7 @@ def _silent(group: Sequence[tuple[Chunk, Future[pl.DataFrame]]], query: Query) -
     silent = []
     for chunk, future in group:
         nodes = set(chunk.nodes) - query.missing - set(future.result()["node"])
-        long = chunk.end - chunk.start >= timedelta(seconds=BUCKET_S)
+        long = chunk.end - chunk.start >= timedelta(seconds=means_of.BUCKET_S)
         if query.summaries and nodes and long:
             silent.append(Chunk(tuple(sorted(nodes)), chunk.start, chunk.end))
     return silent
@@ -301,25 +301,13 @@ def _by_node(
         own = [*pieces.read(folder, index, nodes=[node], start=start, end=end)]
         frames = [frame.with_columns(from_summary=pl.lit(False)) for frame in own]
         for frame in pieces.read(folder, means, nodes=[node], start=start, end=end):
-            frames += [_unfold(frame, chunk) for chunk in silent if node in chunk.nodes]
+            frames += [
+                means_of.unfold(frame, start=chunk.start, end=chunk.end, value="value")
+                for chunk in silent
+                if node in chunk.nodes
+            ]
         if frames:
             yield pl.concat(frames)
-
-
-def _unfold(means: pl.DataFrame, chunk: Chunk) -> pl.DataFrame:
-    """Means over 5 minutes inside a chunk, each as the readings every 5 s that it stands for."""
-    begun = chunk.start - timedelta(seconds=BUCKET_S)
-    touches = pl.col("timestamp").is_between(begun, chunk.end, closed="none")
-    inside = pl.col("timestamp").is_between(chunk.start, chunk.end, closed="left")
-    offsets = pl.duration(seconds=pl.int_range(0, BUCKET_S, SAMPLE_S)).implode()
-    return (
-        means.filter(touches & pl.col("value").is_not_null() & pl.col("value").is_not_nan())
-        .with_columns(offset=offsets)
-        .explode("offset")
-        .with_columns(timestamp=pl.col("timestamp") + pl.col("offset"), from_summary=pl.lit(True))
-        .filter(inside)
-        .drop("offset")
-    )
 
 
 def _cannot_be_had(failed: dict[str, str], query: Query) -> InputError:

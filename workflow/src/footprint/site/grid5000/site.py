@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint import addresses, tables
+from footprint import addresses, series, tables
 from footprint.errors import InputError
 from footprint.node_names import cluster_of
 from footprint.site import JobRecords, holdings, kwollect, states
@@ -149,7 +149,8 @@ class Grid5000Site:
     ) -> Iterator[pl.DataFrame]:
         """Raw readings in [start, end), one frame a node that has some, by the nodes' names.
 
-        `from_summary` is true where means over 5 minutes stand in for readings.
+        `from_summary` is true where means over 5 minutes stand in for readings; `labels` is
+        there where those of a node's readings differ.
 
         Raises:
             InputError: See `samples.download`.
@@ -159,7 +160,9 @@ class Grid5000Site:
             log.info("%s is not collected by default of %s", metric, ", ".join(without))
         query = self.power_query(metric)
         for frame in self._samples(query, cluster, start, end):
-            yield frame.select("node", "timestamp", "from_summary", power_w="value")
+            yield series.with_labels_that_differ(
+                frame.select("node", "labels", "timestamp", "from_summary", power_w="value")
+            )
 
     def devices(
         self, *, metric: str, cluster: str, start: datetime, end: datetime

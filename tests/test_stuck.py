@@ -1,0 +1,274 @@
+"""When a spell of one reading is stuck: by hand, on the simulated site, and never on real ones."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from footprint import cleaning, held_time, stuck
+from footprint.held_time import HeldTime
+from footprint.intervals import Floats, Integers
+from footprint.site import kwollect
+from footprint.site.simulated import SimulatedSite
+
+DAY_S, PERIOD_S = 86_400, 5
+
+
+def times_us(seconds: Floats) -> Integers:
+    return np.asarray(np.rint(seconds * 1e6), dtype=np.int64)
+
+
+def noisy(seconds: Floats, *, at_w: float = 200.0, width: int = 2) -> Floats:
+    """Readings in steps of 1 W that move at nearly every sample."""
+    moves = np.random.default_rng(1).integers(-width, width + 1, len(seconds))
+    return at_w + moves.astype(np.float64)
+
+
+def held_by(*jobs: tuple[float, float]) -> HeldTime:
+    starts, stops = (np.sort(times_us(np.array(bounds))) for bounds in zip(*jobs, strict=True))
+    return HeldTime(starts, stops)
+
+
+def found_s(
+    seconds: Floats, power_w: Floats, held: HeldTime | None = None
+) -> list[tuple[float, float]]:
+    rows = stuck.find(times_us(seconds), power_w, held=held or HeldTime(), off_threshold_w=20)
+    return [(float(seconds[low]), float(seconds[high])) for low, high in rows]
+
+
+SECONDS = np.arange(0, DAY_S, PERIOD_S, dtype=np.float64)
+
+
+def test_constant_power_alone_is_never_stuck() -> None:
+    steady = np.full(len(SECONDS), 200.0)
+    assert found_s(SECONDS, steady) == []
+    assert found_s(SECONDS, steady, held_by((3600, 7200), (10_000, 20_000))) == []
+
+
+def test_a_spell_that_outlasts_all_others_of_its_reading_by_far_is_stuck() -> None:
+    power_w = noisy(SECONDS)
+    power_w[1000:3000] = 200
+    power_w[[999, 3000]] = 201
+    assert found_s(SECONDS, power_w) == [(5000, 14_995)]
+
+
+def test_less_than_an_hour_is_not_stuck_without_jobs() -> None:
+    power_w = noisy(SECONDS)
+    power_w[1000:1719] = 200
+    power_w[[999, 1719]] = 201
+    assert found_s(SECONDS, power_w) == []
+
+
+def test_missing_readings_do_not_end_a_spell() -> None:
+    power_w = noisy(SECONDS)
+    power_w[1000:3000] = 200
+    power_w[[999, 3000]] = 201
+    kept = np.ones(len(SECONDS), dtype=bool)
+    kept[1500:1600] = kept[2000:2100] = False
+    assert found_s(SECONDS[kept], power_w[kept]) == [(5000, 14_995)]
+
+
+def test_a_coarse_sensor_that_often_stands_still_is_not_stuck() -> None:
+    power_w = noisy(SECONDS)
+    power_w[1000:3000] = 200
+    power_w[5000:5300] = 200
+    power_w[[999, 3000, 4999, 5300]] = 201
+    assert found_s(SECONDS, power_w) == []
+
+
+def test_a_reading_that_is_not_seen_otherwise_is_not_stuck_without_jobs() -> None:
+    power_w = noisy(SECONDS)
+    power_w[1000:3000] = 450
+    assert found_s(SECONDS, power_w) == []
+
+
+def test_other_use_of_the_node_shows_nothing() -> None:
+    # under a job the reading moves; without one, as in the spell, it is not seen
+    power_w = noisy(SECONDS)
+    held = held_by((0, 5000), (15_000, DAY_S))
+    power_w[1000:3000] = 200
+    assert found_s(SECONDS, power_w, held) == []
+
+
+def jobs_every(hours: float, *, move: bool = True) -> tuple[Floats, HeldTime]:
+    """Readings without noise on a node that a job holds for an hour every few hours."""
+    power_w = np.full(len(SECONDS), 200.0)
+    starts = np.arange(1800, DAY_S - 3600, hours * 3600)
+    for number, start in enumerate(starts):
+        rows = (start <= SECONDS) & (start + 3600 > SECONDS)
+        power_w[rows] += (100 + number) * move
+    return power_w, held_by(*((start, start + 3600) for start in starts))
+
+
+def test_a_reading_that_stands_still_while_jobs_come_and_go_is_stuck() -> None:
+    power_w, held = jobs_every(2)
+    rows = (SECONDS > 45_500) & (SECONDS < 53_000)  # two bounds of jobs
+    power_w[rows] = 333
+    assert found_s(SECONDS, power_w, held) == [(45_505, 52_995)]
+
+
+def test_jobs_at_which_the_reading_seldom_moves_show_nothing() -> None:
+    power_w, held = jobs_every(2, move=False)
+    power_w[(SECONDS > 45_500) & (SECONDS < 53_000)] = 333
+    assert found_s(SECONDS, power_w, held) == []
+
+
+def test_one_job_shows_nothing_where_few_others_do() -> None:
+    # the 2 bounds of another job: ((0 + 1) / (2 + 2)) ** 2 > 0.05
+    power_w = np.full(len(SECONDS), 200.0)
+    held = held_by((40_000, 45_000), (5000, 6000))
+    power_w[(SECONDS >= 5000) & (SECONDS < 6000)] = 300
+    power_w[(SECONDS > 38_000) & (SECONDS < 47_000)] = 333
+    assert found_s(SECONDS, power_w, held) == []
+
+
+def test_spells_below_the_threshold_are_standby() -> None:
+    power_w = noisy(SECONDS, at_w=12)
+    power_w[1000:3000] = 12
+    power_w[[999, 3000]] = 13
+    assert found_s(SECONDS, power_w) == []
+
+
+def test_two_stuck_spells_of_one_reading_are_both_found() -> None:
+    power_w = noisy(SECONDS)
+    for low, high in ((1000, 2500), (6000, 7200)):
+        power_w[low:high] = 200
+        power_w[[low - 1, high]] = 201
+    assert found_s(SECONDS, power_w) == [(5000, 12_495), (30_000, 35_995)]
+
+
+def test_no_samples_have_no_spells() -> None:
+    assert found_s(SECONDS[:0], SECONDS[:0]) == []
+    assert found_s(SECONDS[:1], np.array([200.0])) == []
+
+
+# The simulated site and real recordings.
+
+START, END = datetime(2025, 3, 3, tzinfo=UTC), datetime(2025, 4, 28, tzinfo=UTC)
+MONTHS = ((START, datetime(2025, 4, 1, tzinfo=UTC)), (datetime(2025, 4, 1, tzinfo=UTC), END))
+
+
+class Judged:
+    """Readings of a simulated site, cleaned, and what of it is stuck in truth."""
+
+    def __init__(self, seed: int) -> None:
+        source = {"start": "2025-03-03", "end": "2025-04-28", "seed": seed, "jobs": 3600}
+        self.site = SimulatedSite.from_config(source)
+        records = self.site.jobs(start=START, end=END)
+        self.held = held_time.intervals(records.jobs, records.allocations, end=END)
+        self.states = self.site.states(start=START, end=END).collect()
+        described = self.site.nodes().collect()
+        self.limits = dict(described.select("node", "max_plausible_power_w").iter_rows())
+
+    def clean(self, node: str) -> list[cleaning.Cleaned]:
+        held = held_time.by_node(self.held, self.states, end=END).get(node)
+        frames = [
+            (self.site.power_of(node, start=low, end=high), low, high) for low, high in MONTHS
+        ]
+        return [
+            cleaning.clean(
+                frame,
+                max_plausible_power_w=self.limits[node],
+                max_gap_s=30,
+                start=low,
+                end=high,
+                off_threshold_w=20,
+                held=held,
+            )
+            for frame, low, high in frames
+            if frame is not None
+        ]
+
+    def true_spells(self) -> dict[str, list[tuple[datetime, datetime]]]:
+        origin = START - timedelta(days=9)
+        return {
+            node: [tuple(origin + timedelta(seconds=each) for each in spell) for spell in spells]
+            for node, spells in self.site._electricity._stuck_spells.items()
+        }
+
+
+def stuck_samples(cleaned: cleaning.Cleaned) -> pl.DataFrame:
+    spells = cleaned.spells.filter(pl.col("kind") == "stuck")
+    parts = [
+        cleaned.samples.filter(pl.col("timestamp").is_between(first, last))
+        for first, last in spells.select("started_at", "stopped_at").iter_rows()
+    ]
+    return pl.concat([cleaned.samples.clear(), *parts])
+
+
+@pytest.mark.parametrize("seed", [2025, 3])
+def test_stuck_spells_of_the_simulated_site_are_found(seed: int) -> None:
+    judged = Judged(seed)
+    true_w = found_w = 0.0
+    for node, spells in judged.true_spells().items():
+        for cleaned in judged.clean(node):
+            for first, last in spells:
+                inside = pl.col("timestamp").is_between(first, last)
+                true_w += cleaned.samples.filter(inside)["power_w"].sum()
+                found_w += stuck_samples(cleaned).filter(inside)["power_w"].sum()
+    assert found_w >= 0.8 * true_w > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2025, 11])
+def test_hardly_any_sample_of_other_sensors_is_called_stuck(seed: int) -> None:
+    judged = Judged(seed)
+    true = judged.true_spells()
+    n_samples = n_stuck = n_drop_outs = 0
+    for node in judged.limits.keys() - true.keys():
+        for cleaned in judged.clean(node):
+            n_samples += len(cleaned.samples)
+            n_stuck += len(stuck_samples(cleaned))
+            n_drop_outs += int(cleaned.account["n_drop_out"].sum())
+    assert n_samples > 30_000_000
+    assert n_stuck <= 0.001 * n_samples
+    assert n_drop_outs == 0
+
+
+def test_none_is_found_on_the_real_node_gemini_1(shared_data: Path) -> None:
+    folder = shared_data / "gemini-2022-11"
+    jobs = pl.read_json(folder / "jobs/jobs.json")
+    items = jobs["items"].explode().struct.unnest() if "items" in jobs.columns else jobs
+    bounds = items.select("started_at", "stopped_at").cast(pl.Float64)
+    held = held_by(*bounds.iter_rows())
+    assert len(held.starts_us) == 152
+    for metric in ("bmc_node_power_watt", "wattmetre_power_watt"):
+        frame = pl.concat(kwollect.samples(folder / f"power/{metric}.jsonl.gz")).sort("timestamp")
+        times = frame["timestamp"].to_numpy().view(np.int64)
+        power_w = frame["value"].to_numpy()
+        assert len(times) > 4000
+        assert stuck.find(times, power_w, held=held, off_threshold_w=20) == []
+
+
+def test_none_is_found_on_the_real_nodes_of_cresco6(shared_data: Path) -> None:
+    folder = shared_data / "cresco6"
+    jobs = pl.read_csv(io.BytesIO(gzip.decompress((folder / "jobs_data.csv.gz").read_bytes())))
+    nodes = pl.col("nodes").str.split(":").list.eval(pl.element().str.split("*").list.last())
+    held = (
+        jobs.select("start_ts", "end_ts", node=nodes)
+        .explode("node")
+        .drop_nulls()
+        .select("node", *(pl.col(name).cast(pl.Float64) for name in ("start_ts", "end_ts")))
+    )
+    n_samples = 0
+    for path in sorted((folder / "sensors").iterdir()):
+        day = pl.read_csv(
+            io.BytesIO(gzip.decompress(path.read_bytes())), separator="\t", infer_schema_length=0
+        ).select(
+            node="nodename",
+            second=pl.col("timestamp_measure").cast(pl.Float64),
+            power_w=pl.col("sys_power").cast(pl.Float64, strict=False),
+        )
+        for (node,), own in day.drop_nulls().partition_by("node", as_dict=True).items():
+            own = own.sort("second", "power_w").unique("second", keep="first", maintain_order=True)
+            jobs_there = held.filter(pl.col("node") == node).drop("node").rows()
+            seconds, power_w = own["second"].to_numpy(), own["power_w"].to_numpy()
+            assert found_s(seconds, power_w, held_by(*jobs_there) if jobs_there else None) == []
+            n_samples += len(own)
+    assert n_samples > 20_000
