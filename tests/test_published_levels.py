@@ -5,6 +5,7 @@ tests/support/mutations.yaml has the faults that these tests must find.
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date, timedelta
 from typing import Any
 
@@ -154,14 +155,20 @@ FACTORS = [
 MAKING = {"kg_per_gpu_node": 2000, "kg_per_cpu_node": 1000, "lifetime_y": 5, "source": "d"}
 
 
+def names_of(record: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(record)]
+
+
 def of_carbon(level: str, name: str, factor: str, **options: Any) -> dict[str, Any]:
-    energies = carbon.Energies(
-        levels=rows_of_levels(),
-        job_energy=JOBS,
-        job_nodes=NODES,
-        node_energy=NODE_ENERGY,
-        papers=PAPERS,
-    )
+    study = {
+        "levels": rows_of_levels(),
+        "job_energy": JOBS,
+        "job_nodes": NODES,
+        "node_energy": NODE_ENERGY,
+        "papers": PAPERS,
+        "records": JOBS.with_columns(walltime_s=pl.lit(None, pl.Int64)),
+    }
+    energies = carbon.Energies(**{name: study[name] for name in names_of(carbon.Energies)})
     window = {"start": START, "end": START + timedelta(days=1)}
     table = carbon.estimate(energies, factors=FACTORS, pue=1.5, **window, **options)
     rows = tables.conform(tables.Carbon, table).filter(level=level, name=name, factor=factor)

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from test_energy import EVERY_5_S, STEADY, by_job, integrate, pieces, samples
 from test_job_energy import KWH, START, allocations, records, sums, whole
 
 from footprint import job_energy, tables
@@ -84,9 +85,9 @@ def test_numbers_of_a_job_on_four_nodes() -> None:
 
 
 def test_mean_power_of_a_job_is_energy_over_measured_time() -> None:
-    half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 1.5 * KWH}
-    found = of_jobs({"job_id": 1, "node": "a-1"} | half)[1]
-    assert found["mean_power_w"] == pytest.approx(3000.0)
+    most = {"covered_s": 2700.0, "share_covered_s": 2700.0, "energy_j": 1.5 * KWH}
+    found = of_jobs({"job_id": 1, "node": "a-1"} | most)[1]
+    assert found["mean_power_w"] == pytest.approx(2000.0)
 
 
 def test_records_of_a_job_are_published_as_they_are() -> None:
@@ -95,3 +96,41 @@ def test_records_of_a_job_are_published_as_they_are() -> None:
     nodes = job_energy.job_nodes(sums({"job_id": 1, "node": "a-1"}), NODES, method="trapezoid")
     found = whole(nodes.collect(), records(record), allocations((1, "a-1")))[1]
     assert found == found | record | {"site": "nancy"}
+
+
+def test_sums_of_a_job_that_holds_a_quarter_of_a_node_with_a_gap() -> None:
+    # 200 W every 5 s, but for 1000 s of the 1200 s that the job held 1 of 4 GPUs and 4 of 16 cores
+    gap = pl.col("timestamp").is_between(
+        START + timedelta(seconds=1001), START + timedelta(seconds=1999)
+    )
+    jobs, _ = integrate(STEADY.filter(~gap), pieces((1, 900, 2100, 0.25)))
+    expected = {
+        "duration_s": 1200.0,
+        "covered_s": 200.0,
+        "gpu_s": 1200.0,
+        "core_s": 4800.0,
+        "share_s": 300.0,
+        "share_covered_s": 50.0,
+        "energy_j": 0.25 * 200 * 200,
+        # half a period of 5 s at each end
+        "edge_j": 0.25 * 200 * 5,
+    }
+    assert {name: by_job(jobs, name)[1] for name in expected} == pytest.approx(expected)
+
+
+def test_spread_of_a_job_is_by_the_square_of_its_share() -> None:
+    power_w = [200.0 + 50 * (place % 3) for place in range(len(EVERY_5_S))]
+    (whole, half) = (
+        by_job(integrate(samples(EVERY_5_S, power_w), pieces((1, 0, 600, share)))[0], "spread_j2")
+        for share in (1.0, 0.5)
+    )
+    assert whole[1] > 0
+    assert half[1] == pytest.approx(whole[1] / 4)
+
+
+def test_stranded_and_idle_energy_are_what_is_left() -> None:
+    _, classes = integrate(STEADY, pieces((1, 0, 3600, 0.25)))
+    energies = dict(classes.select("class", "energy_j").iter_rows())
+    assert energies == pytest.approx(
+        {"job": 0.25 * KWH / 5, "stranded": 0.75 * KWH / 5, "idle": 23 * KWH / 5}
+    )

@@ -10,15 +10,18 @@ all are found. Nothing in the working tree is changed.
 from __future__ import annotations
 
 import argparse
+import compileall
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from py_compile import PycInvalidationMode
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import NamedTuple
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +29,7 @@ SOURCE = ROOT / "workflow/src"
 LIST = Path(__file__).with_name("mutations.yaml")
 LONGEST_S = 600
 """Seconds after which a mutated test hangs, which counts as found."""
+PRELOADED = ("pytest", "polars", "polars.testing", "numpy", "hypothesis", "dataframely", "yaml")
 COLLECTION_FAILED = "ERROR collecting"
 
 
@@ -70,18 +74,43 @@ def load(path: Path = LIST) -> list[Mutation]:
     ]
 
 
-def run_tests(tests: Sequence[str], library: Path) -> subprocess.CompletedProcess[str]:
-    """Run pytest on files of tests until one fails, with the library in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(library), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=False,
-        timeout=LONGEST_S,
-    )
+class Ran(NamedTuple):
+    """The exit status of pytest, None where it was stopped, and what it printed."""
+
+    status: int | None
+    output: str
+
+
+def run_tests(tests: Sequence[str], library: Path) -> Ran:
+    """Run pytest on files of tests until one fails, with the library in a folder.
+
+    Each run is a fork of one process that has imported everything but the library, since importing
+    takes longer than the tests.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
+        process = context.Process(target=_pytest, args=(list(tests), str(library), output.name))
+        process.start()
+        process.join(LONGEST_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return Ran(None, output.read())
+        return Ran(process.exitcode, output.read())
+
+
+def _pytest(tests: list[str], library: str, output: str) -> None:
+    """Run pytest in this process, which ends with its exit status."""
+    os.chdir(ROOT)
+    os.environ["PYTHONPATH"] = library
+    sys.path.insert(0, library)
+    sys.dont_write_bytecode = True
+    with Path(output).open("w", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    preloaded = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *preloaded, *tests])))
 
 
 def verdict(mutation: Mutation, library: Path) -> str:
@@ -97,33 +126,41 @@ def verdict(mutation: Mutation, library: Path) -> str:
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(mutation.was, mutation.becomes), encoding="utf-8")
     try:
-        done = run_tests(mutation.tests, library)
-    except subprocess.TimeoutExpired:
-        return "found"
+        ran = run_tests(mutation.tests, library)
     finally:
         path.write_text(text, encoding="utf-8")
-    if done.returncode == 0:
+    if ran.status == 0:
         return "SURVIVED"
-    return "BROKEN" if COLLECTION_FAILED in done.stdout or done.returncode > 1 else "found"
+    is_broken = COLLECTION_FAILED in ran.output or ran.status not in (None, 1)
+    return "BROKEN" if is_broken else "found"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the mutations, print the verdicts, and give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", metavar="TEXT", help="only mutations with this in file or name")
+    parser.add_argument(
+        "--only", metavar="TEXT", help="only mutations of this file, or with this in the name"
+    )
     parser.add_argument("--list", action="store_true", help="print the names, and run nothing")
     options = parser.parse_args(arguments)
-    chosen = [each for each in load() if (options.only or "") in f"{each.file} {each.name}"]
+    chosen = [
+        each
+        for each in load()
+        if options.only in (None, Path(each.file).name) or options.only in each.name
+    ]
     if options.list or not chosen:
         print(*(f"{each.name}  {each.file}  {' '.join(each.columns)}" for each in chosen), sep="\n")
         return 0 if chosen else 1
     with TemporaryDirectory() as folder:
         library = Path(folder)
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(SOURCE, library, dirs_exist_ok=True, ignore=ignored)
+        shutil.copytree(SOURCE, library, dirs_exist_ok=True)
+        # By their hash: a mutation may have the size and the second of another one.
+        compileall.compile_dir(
+            library, quiet=1, force=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+        )
         tests = sorted({test for each in chosen for test in each.tests})
-        if (unmutated := run_tests(tests, library)).returncode:
-            print(unmutated.stdout, "the tests fail without any mutation: fix these first")
+        if (unmutated := run_tests(tests, library)).status != 0:
+            print(unmutated.output, "the tests fail without any mutation: fix these first")
             return 1
         verdicts = []
         for each in chosen:
