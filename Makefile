@@ -3,7 +3,7 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
-.PHONY: results test slow check docs gallery lock
+.PHONY: results test slow mutations check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/
 	$(uv) run snakemake --cores 8
@@ -13,6 +13,9 @@ test: $(own_uv)
 
 slow: $(own_uv)  ## tests of whole studies that take long
 	$(uv) run pytest -m slow
+
+mutations: $(own_uv)  ## whether tests find each fault of tests/support/mutations.yaml
+	$(uv) run python tests/support/mutate.py
 
 check: $(own_uv)  ## format, lint and types
 	$(uv) run ruff format --check

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error"),
 ]
 
-WAIT_MS = 10_000
+WAIT_MS = 120_000
 VIEWED = "app.state.resultPath"
 """What the report shows at the moment, in words of its own script."""
 LINK = re.compile(r"\b(?:https?:)?//[\w.-]+")
