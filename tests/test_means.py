@@ -54,6 +54,7 @@ def test_single_readings_are_no_means() -> None:
         [(1.0, 100.0), (301.0, 100.0)],
         [(0.0, 100.0)],
         [(0.0, 100.0), (299.0, 100.0), (600.0, 100.0)],
+        [(295.0, 100.0), (300.0, 100.0), (600.0, 100.0), (605.0, 100.0)],
     ):
         frame = means.stand_in(readings(*rows), **WINDOW)
         assert "from_summary" not in frame.columns

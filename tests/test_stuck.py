@@ -88,6 +88,14 @@ def test_a_reading_that_is_not_seen_otherwise_is_not_stuck_without_jobs() -> Non
     assert found_s(SECONDS, power_w) == []
 
 
+def test_few_other_spells_of_the_reading_show_nothing() -> None:
+    power_w = noisy(SECONDS, at_w=500)
+    power_w[1000:3000] = 200
+    for low in range(4000, 4000 + 60 * 110, 110):  # 60 spells of 100 readings
+        power_w[low : low + 100] = 200
+    assert found_s(SECONDS, power_w) == []
+
+
 def test_other_use_of_the_node_shows_nothing() -> None:
     # under a job the reading moves; without one, as in the spell, it is not seen
     power_w = noisy(SECONDS)

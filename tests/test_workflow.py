@@ -132,6 +132,7 @@ def test_every_table_is_what_its_schema_says(done: Study) -> None:
             checked.append(name)
     assert {name: checked.count(name) for name in checked if checked.count(name) > 1} == {
         "power": 6,
+        "sensor_spells": 6,
         "node_power": 3,
         "power_levels": 3,
     }
