@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import energy, gates, job_energy, segments
+from footprint import energy, gates, integration, job_energy, segments
 from footprint.conservation import ConservationError
 from footprint.energy import Gate
 from footprint.errors import InputError
@@ -519,6 +519,13 @@ def test_samples_count_for_their_own_period_whatever_the_nominal_one() -> None:
         times = np.arange(0, max(600, 100 * period_s), period_s)
         found = sum_of_samples_j(times, np.full(len(times), 200.0), (60, 120))
         assert found == pytest.approx(200 * 60, rel=1e-3)
+
+
+def test_period_of_a_coarse_clock_is_the_mean_distance() -> None:
+    distances_us = np.resize([4_994_488, 4_994_488, 4_994_489, 5_010_488, 5_010_489], 3000)
+    times_us = np.cumsum(distances_us)
+    assert integration.probe(times_us, np.full(3000, 200.0))[0] == 5.0
+    assert integration.probe(np.delete(times_us, [7, 70]), np.full(2998, 200.0))[0] == 5.0
 
 
 def test_too_few_samples_count_for_the_nominal_period() -> None:
