@@ -233,7 +233,10 @@ def test_parts_add_up_and_what_is_covered_is_a_part(job: Job) -> None:
             assert row["covered_kwh"] is None
         else:
             assert sum(parts) == pytest.approx(row["energy_kwh"] / row["pue"], rel=1e-9, abs=1e-12)
-            assert 0 <= row["covered_kwh"] <= row["energy_kwh"] * (1 + 1e-12)
+            if name == "recorded" and len(job[0]) > 1:
+                assert row["covered_kwh"] is None  # the record is of one node of several
+            else:
+                assert 0 <= row["covered_kwh"] <= row["energy_kwh"] * (1 + 1e-12)
 
 
 # The table

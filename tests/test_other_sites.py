@@ -70,7 +70,7 @@ class Exported:
         self.script(
             "build_gates",
             input=self.paths("nodes", "jobs", "allocations"),
-            output=self.paths("gates", "occupancy"),
+            output=self.paths("gates", "occupancy", "overlaps"),
             params=self.window | clusters | {"policy": "reserved"},
         )
         for cluster in self.planned.clusters:
@@ -93,12 +93,15 @@ class Exported:
 
     def _integrate(self, cluster: str, converted: Mapping[str, str]) -> None:
         of = {"cluster": cluster, "month": MONTH}
-        own = {name: self.folder / f"{name}-{cluster}.parquet" for name in ("power", "quality")}
+        names = ("power", "quality", "spells")
+        own = {name: self.folder / f"{name}-{cluster}.parquet" for name in names}
         self.script(
             "download_power",
-            input=self.paths("nodes") | converted,
+            input=self.paths("nodes", "jobs", "allocations", "states") | converted,
             output=own,
-            params=self.of_site | self.window | {"metric": METRIC, "max_gap_s": 30},
+            params=self.of_site
+            | self.window
+            | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
             wildcards=of,
         )
         self.script(
@@ -116,12 +119,19 @@ class Exported:
     def _gather(self, clusters: Mapping[str, Any]) -> None:
         by_cluster = {
             name: [str(self.folder / f"{what}-{each}.parquet") for each in self.planned.clusters]
-            for name, what in (("job_sums", "sums"), ("classes", "classes"), ("quality", "quality"))
+            for name, what in (
+                ("job_sums", "sums"),
+                ("classes", "classes"),
+                ("quality", "quality"),
+                ("spells", "spells"),
+            )
         }
         aside = [self.paths(name)[name] for name in ("set_aside", "power_aside", "hardware_aside")]
         self.script(
             "gather_energy",
-            input=self.paths("nodes", "jobs", "allocations") | by_cluster | {"set_aside": aside},
+            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            | by_cluster
+            | {"set_aside": aside},
             output={
                 "jobs": self.folder / "job_energy.parquet",
                 "nodes": self.folder / "node_energy.parquet",
@@ -130,7 +140,8 @@ class Exported:
             | self.paths("job_nodes", "quality"),
             params=self.window
             | clusters
-            | {"method": "trapezoid", "privacy": self.planned.privacy, "simulated": False},
+            | {"method": "trapezoid", "metric": METRIC}
+            | {"privacy": self.planned.privacy, "simulated": False},
         )
 
 

@@ -112,9 +112,10 @@ def small() -> dict[str, pl.LazyFrame]:
     start, end = windows.window(planned.start, planned.end)
     records, known = site.jobs(start=start, end=end), tables.conform(tables.Nodes, site.nodes())
     jobs, held = records.jobs, records.allocations
-    pieces = gates.build(
+    built = gates.build_with_overlaps(
         jobs, held, known.lazy(), start=start, end=end, policy="reserved"
-    ).collect()
+    )
+    pieces = built.pieces
     occupancy = gates.occupancy(pieces.lazy()).collect()
     spikes = dict(known.select("node", "max_plausible_power_w").iter_rows())
     gap_s = planned.integration["max_gap_s"]
@@ -172,6 +173,7 @@ def small() -> dict[str, pl.LazyFrame]:
         nodes=known.lazy(),
         records=jobs,
         allocations=held,
+        overlaps=built.overlaps,
         job_sums=pl.concat(sums).lazy(),
         classes=pl.concat(classes).lazy(),
         clusters=list(planned.source["nodes"]),

@@ -65,7 +65,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     made.build_levels(minimum_group=1)
     made.run(
         "compare_phases",
-        input=made.paths("runs", "evidence", "labelled", "levels"),
+        input=made.paths("runs", "evidence", "labelled", "levels")
+        | {"job_nodes": made.path("energy-job_nodes")},
         output=made.paths("ratio"),
         params={"thresholds": {}, "papers": "all"},
     )

@@ -23,7 +23,9 @@ def figure_paths(folder: Path) -> dict[str, Path]:
 def test_users_are_counted_and_drawn(run: Run, tmp_path: Path, statistics: bool) -> None:
     start = datetime(2025, 3, 4, tzinfo=UTC)
     users = [f"login{i}" for i in range(5)]
-    jobs = pl.DataFrame({"user": users, "started_at": start, "stopped_at": start})
+    jobs = pl.DataFrame(
+        {"user": users, "started_at": start, "stopped_at": start, "walltime_s": 3600}
+    )
     jobs.write_parquet(tmp_path / "jobs.parquet")
     platform = tmp_path / "platform.csv"
     platform.write_text("year,active_users\n2023,600\n2024,620\n")
