@@ -108,7 +108,7 @@ def job_damage(job: Mapping[str, Any], *, started: bool) -> str | None:
     lacks_resources = _lacks_nodes if "uid" in job else _lacks_resources
     if lacks_resources(job):
         return NO_RESOURCES
-    return NO_WALLTIME if job.get("walltime") is None else None
+    return NO_WALLTIME if job.get("walltime") in (None, "") else None
 
 
 def _lacks_resources(job: Mapping[str, Any]) -> bool:
