@@ -12,7 +12,7 @@ import pytest
 from answers import NOON, g5k_job
 from asking import DAY, HOUR, Api, answering, service, set_clock
 
-from footprint.site.grid5000 import by_date, jobs
+from footprint.site.grid5000 import by_date, jobs, newest_first
 from footprint.site.grid5000.refusals import Refused
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -298,8 +298,8 @@ def test_the_list_is_read_down_to_what_was_submitted_long_before(api: Api, tmp_p
     needed = {number for number, at in enumerate(times) if at >= oldest_wanted}
     assert len(needed) == 4464
     assert needed <= set(found["job_id"])
-    assert len(needed) <= len(found) <= len(needed) + 2 * jobs.API_PAGE
-    assert offsets(api) == list(range(0, len(found), jobs.API_PAGE))
+    assert len(needed) <= len(found) <= len(needed) + 2 * newest_first.API_PAGE
+    assert offsets(api) == list(range(0, len(found), newest_first.API_PAGE))
     assert {path for path, _ in api.asked} == {LIST}
 
 

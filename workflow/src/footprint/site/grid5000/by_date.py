@@ -18,7 +18,13 @@ import polars as pl
 from footprint.site import oar
 from footprint.site.grid5000 import completeness
 from footprint.site.grid5000.chunks import spans
-from footprint.site.grid5000.damage import damaged_jobs, page_doubt, whole_total
+from footprint.site.grid5000.damage import (
+    damaged_jobs,
+    item_records,
+    page_doubt,
+    unreadable,
+    whole_total,
+)
 from footprint.site.grid5000.progress import Progress
 from footprint.site.grid5000.refusals import Refused
 from footprint.site.grid5000.service import Service, epoch, settled
@@ -47,7 +53,7 @@ def list_by_date(
 
     Raises:
         InputError: The service refuses, an answer cannot be understood, or days stay empty while
-            OAR counts more jobs than it lists.
+            OAR, or a total of their own pages, counts more jobs than they list.
     """
     days = [*spans(start, end, WINDOW_HOURS)]
     progress = Progress(f"jobs of {site}", len(days), unit="jobs")
@@ -86,6 +92,18 @@ def list_by_date(
             n_counted=n_counted,
             path=_details_path(site),
         )
+    n_missing = sum(day.n_missing for day in lists.values())
+    _check_none_empty(
+        [days[number][0] for number, day in lists.items() if day.has_empty_page and day.n_missing],
+        n_listed=n_listed,
+        n_counted=n_listed + n_missing,
+        path=_details_path(site),
+        counted_by="their own totals count",
+    )
+    if n_counted is not None and n_counted >= n_listed + max(
+        day.n_missing for day in lists.values()
+    ):
+        n_missing = 0  # the comparison of counts has them
     found = once(day.records for day in lists.values())
     whole = set(found["job_id"])
     damaged = {
@@ -98,6 +116,7 @@ def list_by_date(
     return found, [
         completeness.rejected_jobs(damaged, source=OARAPI),
         completeness.compared_counts(n_listed=n_listed, n_counted=n_counted, source=OARAPI),
+        completeness.missing_by_total(n_listed, n_listed + n_missing, source=OARAPI),
     ]
 
 
@@ -132,7 +151,7 @@ class Overdue:
             with suppress(Refused):
                 path = _details_path(self._site)
                 page = self._service.ask(path, params, check=collection, final=never)
-            records = oar.parse_jobs(page["items"], file=OARAPI, resources={})
+            records = item_records(page["items"], file=OARAPI)
             n_before = len(found)
             for job, began, walltime in records.select(
                 "job_id", "started_at", "walltime_s"
@@ -173,13 +192,20 @@ def _compare(
     return n_listed, n_counted
 
 
-def _check_none_empty(empty: list[datetime], *, n_listed: int, n_counted: int, path: str) -> None:
+def _check_none_empty(
+    empty: list[datetime],
+    *,
+    n_listed: int,
+    n_counted: int,
+    path: str,
+    counted_by: str = "OAR counts",
+) -> None:
     """Refuse lists that are short of jobs, if there are days that came without a job."""
     if empty:
         shown = ", ".join(f"{day:%Y-%m-%d}" for day in empty[:DAYS_SHOWN])
         more = f" and {len(empty) - DAYS_SHOWN} more" if len(empty) > DAYS_SHOWN else ""
         what = (
-            f"lists {n_listed} of the {n_counted} jobs that OAR counts, and lacks jobs of {shown}"
+            f"lists {n_listed} of the {n_counted} jobs that {counted_by}, and lacks jobs of {shown}"
             f"{more}; what came is kept"
         )
         do = "try again later, or set download.jobs to `jobs`, which lists them without OAR's API"
@@ -195,6 +221,7 @@ class _Page(NamedTuple):
         n_items: How many there are of both.
         total: Its `total`; None where that is no whole number.
         ended: Whether all of them have ended.
+        unreadable: Why a record cannot be read; None where all can.
         goes_on: Whether other pages may follow.
     """
 
@@ -203,6 +230,7 @@ class _Page(NamedTuple):
     n_items: int
     total: int | None
     ended: bool
+    unreadable: str | None
     goes_on: bool
 
 
@@ -214,12 +242,14 @@ class _Day(NamedTuple):
         damaged: The reason of each other one, by id.
         final: Whether OAR will always answer so.
         has_empty_page: Whether a page without jobs came where there may be some.
+        n_missing: Jobs that it lacks by the totals of its own pages.
     """
 
     records: pl.DataFrame
     damaged: dict[int, str]
     final: bool
     has_empty_page: bool
+    n_missing: int
 
 
 def _details_path(site: str) -> str:
@@ -247,15 +277,17 @@ def _day(
     parts, damaged, seen = [pl.DataFrame(schema=oar.RECORD)], dict[int, str](), set[int]()
     tries: list[pl.DataFrame] = []
     offset, goes_on, has_empty_page = 0, True, False
+    total, any_doubt = 0, False
     stays = settled(end)
 
     def check(content: bytes) -> _Page:
         with parsing:
             page = collection(content)
             items, links = page["items"], page.get("links")
-            found = oar.parse_jobs(page, file=OARAPI, resources={})
+            found = item_records(items, file=OARAPI)
             broken = damaged_jobs(items, found)
-            whole = found.filter(~pl.col("job_id").is_in(list(broken)))
+            in_damage = pl.col("job_id").is_in(list(broken)).fill_null(value=False)
+            whole = found.filter(~in_damage)
             tries.append(whole)
             follows = not links or any(link.get("rel") == "next" for link in links)
             return _Page(
@@ -264,6 +296,7 @@ def _day(
                 len(items),
                 whole_total(page),
                 all(map(has_ended, items)),
+                unreadable(whole),
                 follows or len(items) >= OARAPI_PAGE,
             )
 
@@ -271,7 +304,7 @@ def _day(
         if page.damaged:
             job_id, reason = min(page.damaged.items())
             return f"{len(page.damaged)} damaged jobs: job {job_id} {reason}"
-        return page_doubt(
+        return page.unreadable or page_doubt(
             page.n_items,
             page.total,
             offset=offset,
@@ -303,11 +336,15 @@ def _day(
         damaged |= page.damaged
         stays = stays and page.ended and not is_doubtful
         has_empty_page = has_empty_page or (page.n_items == 0 and is_doubtful)
+        any_doubt, total = any_doubt or is_doubtful, max(total, page.total or 0)
         offset += max(1, page.n_items - (0 if stays else OVERLAP))
         goes_on = bool(new) and page.goes_on
         progress.more(int(goes_on))
         progress.done(len(new), kept=kept)
-    return _Day(pl.concat(parts), damaged, stays, has_empty_page)
+    n_missing = total - len(seen) if any_doubt else 0
+    if n_missing > 0:
+        n_missing = max(0, n_missing - overdue.count(start, end))
+    return _Day(pl.concat(parts), damaged, stays, has_empty_page, max(0, n_missing))
 
 
 def count_by_date(service: Service, *, site: str, start: datetime, end: datetime) -> int | None:
@@ -355,6 +392,9 @@ def collection(content: bytes) -> dict[str, Any]:
     items = page.get("items") if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("no list of jobs")
+    links = page.get("links") or []
+    if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
+        raise ValueError(f"`links` is no list of links: {links!r:.60}")
     return dict(page)
 
 

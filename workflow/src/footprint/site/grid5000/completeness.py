@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -13,6 +13,8 @@ from footprint import tables
 
 COUNTED_ONLY = "counted by OAR over the study, but in none of its lists"
 LISTED_ONLY = "in OAR's lists, but not in its count over the study"
+MISSING = "counted by the total of a list, but not in the list"
+WRONG_TOTAL = "pages of the list whose total does not fit their jobs"
 EMPTY_DAYS = "days without any job on the whole site"
 MISSING_IDS = "job ids that are missing across days without any job"
 
@@ -41,6 +43,25 @@ def compared_counts(*, n_listed: int, n_counted: int, source: str) -> pl.DataFra
     reason = COUNTED_ONLY if n_counted > n_listed else LISTED_ONLY
     example = f"{n_counted} counted, {n_listed} listed"
     return _table([_row(source, reason, abs(n_counted - n_listed), example)])
+
+
+def missing_by_total(n_listed: int, n_counted: int, *, source: str) -> pl.DataFrame:
+    """Return a row (`tables.SetAside`) if fewer jobs are listed than the list's total counts."""
+    if n_listed >= n_counted:
+        return _table([])
+    example = f"{n_counted} counted, {n_listed} listed"
+    return _table([_row(source, MISSING, n_counted - n_listed, example)])
+
+
+def wrong_totals(doubts: Sequence[str], *, source: str) -> pl.DataFrame:
+    """Return a row (`tables.SetAside`) of pages whose total does not fit their jobs.
+
+    Args:
+        doubts: What is wrong on each such page.
+        source: The list that they come from.
+    """
+    rows = [_row(source, WRONG_TOTAL, len(doubts), doubts[0])] if doubts else []
+    return _table(rows)
 
 
 def days_without_jobs(

@@ -1,4 +1,4 @@
-"""Signs that an answer of OAR's API is damaged although its status is 200.
+"""Signs that a list of jobs is damaged although its status is 200.
 
 OAR's API does not report a failure of its database. A failed query gives an empty list, a failure
 between its two queries gives a total without items, and a connection that is cut while it answers
@@ -8,9 +8,13 @@ gives jobs without walltime, nodes or resources.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import polars as pl
+
+from footprint.errors import InputError
+from footprint.site import oar
 
 NO_WALLTIME = "started, but OAR gives no walltime"
 NO_RESOURCES = "started, but OAR gives no nodes or resources"
@@ -54,27 +58,82 @@ def whole_total(page: Mapping[str, Any]) -> int | None:
     """Return the `total` of a page, which Perl may write as text; None: it is no whole number."""
     try:
         return int(page["total"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
-def job_damage(job: Mapping[str, Any], *, started: bool) -> str | None:
-    """Return why a job of `jobs/details` is damaged: a reason to reject it, or None.
+def item_records(items: list[dict[str, Any]], *, file: str) -> pl.DataFrame:
+    """Return the record (`oar.RECORD`) of each item of a page, in its order.
 
     Args:
-        job: The job as OAR's API describes it.
+        items: The page's items.
+        file: The list that they come from, for messages and counts.
+
+    Raises:
+        ValueError: An item is a resource, empty, or a list of its own, or none describes a job.
+    """
+    found = None
+    with suppress(InputError):
+        found = oar.parse_jobs(items, file=file, resources={})
+    if found is None or len(found) != len(items):
+        number, item = next(
+            (number, item) for number, item in enumerate(items, 1) if not _is_one_job(item, file)
+        )
+        raise ValueError(f"item {number} of {len(items)} is no job: {item!r:.60}")
+    return found
+
+
+def _is_one_job(item: dict[str, Any], file: str) -> bool:
+    try:
+        return len(oar.parse_jobs([item], file=file, resources={})) == 1
+    except InputError:
+        return False
+
+
+def unreadable(records: pl.DataFrame) -> str | None:
+    """Return how many records of a page cannot be read, and why the first cannot; None: all can."""
+    faults = records["fault"].drop_nulls()
+    return f"{len(faults)} jobs cannot be read: {faults[0]}" if len(faults) else None
+
+
+def job_damage(job: Mapping[str, Any], *, started: bool) -> str | None:
+    """Return why a job is damaged: a reason to reject it, or None.
+
+    Args:
+        job: The job as `jobs/details` of OAR's API describes it, or `/sites/<site>/jobs`.
         started: Whether it has started, so that OAR must know its walltime and resources.
     """
     if not started:
         return None
-    resources, nodes = job.get("resources"), job.get("nodes")
-    lacks_nodes = nodes is not None and not nodes and any(map(_is_core, resources or []))
-    if not resources or lacks_nodes:
+    lacks_resources = _lacks_nodes if "uid" in job else _lacks_resources
+    if lacks_resources(job):
         return NO_RESOURCES
-    return NO_WALLTIME if job.get("walltime") is None else None
+    return NO_WALLTIME if job.get("walltime") in (None, "") else None
 
 
-def _is_core(resource: Mapping[str, Any]) -> bool:
+def _lacks_resources(job: Mapping[str, Any]) -> bool:
+    """Whether a job of `jobs/details` has no resources, or cores and no nodes."""
+    resources, nodes = job.get("resources"), job.get("nodes")
+    if not isinstance(resources, list) or not resources:
+        return True
+    return nodes is not None and not nodes and any(map(_is_core, resources))
+
+
+def _lacks_nodes(job: Mapping[str, Any]) -> bool:
+    """Whether a job of `/sites/<site>/jobs` has neither resources nor nodes, or one of both alone.
+
+    Resources other than cores (disks, networks) have no node.
+    """
+    resources, nodes = job.get("resources_by_type"), job.get("assigned_nodes")
+    of_types = resources if isinstance(resources, dict) else {}
+    if not any(of_types.values()):
+        return not nodes or resources is not None
+    return nodes is not None and not nodes and bool(of_types.get("cores"))
+
+
+def _is_core(resource: Any) -> bool:
+    if not isinstance(resource, dict):
+        return False
     return resource.get("type", "default") == "default" and bool(resource.get("network_address"))
 
 
@@ -83,7 +142,7 @@ def damaged_jobs(items: list[dict[str, Any]], records: pl.DataFrame) -> dict[int
 
     Args:
         items: The page's jobs.
-        records: The same jobs in the same order, as `oar.parse_jobs` reads them.
+        records: The same jobs in the same order, as `item_records` reads them.
     """
     started = records["started_at"].is_not_null()
     return {

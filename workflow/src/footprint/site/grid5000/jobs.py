@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
-from footprint.site import oar
 from footprint.site.grid5000 import completeness
-from footprint.site.grid5000.by_date import (
-    NOT_OPEN,
-    OARAPI,
-    collection,
-    has_ended,
-    list_by_date,
-    once,
-)
-from footprint.site.grid5000.progress import Progress
+from footprint.site.grid5000.by_date import NOT_OPEN, OARAPI, list_by_date
+from footprint.site.grid5000.newest_first import LIST, list_newest_first
 from footprint.site.grid5000.refusals import Refused
-from footprint.site.grid5000.service import Service, epoch, settled
-
-API_PAGE = 500
-"""The most that the Grid'5000 API gives."""
-
-LIST = "/jobs"
+from footprint.site.grid5000.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +37,8 @@ def records(
     """Records of all jobs that may have held a node in [start, end), and what the lists lack.
 
     A job has several records where the service said different things of it. Counted are the jobs
-    that stayed damaged and are rejected, a difference from OAR's own count of jobs, days without
-    any job, and job ids that are missing across them.
+    that stayed damaged and are rejected, a difference from OAR's own count of jobs, jobs that lists
+    lack by their own totals, days without any job, and job ids that are missing across them.
 
     Args:
         service: The API.
@@ -65,8 +51,8 @@ def records(
         concurrency: Requests at once.
 
     Raises:
-        InputError: The service refuses, an answer cannot be understood, or days stay empty while
-            OAR counts more jobs than it lists.
+        InputError: The service refuses, an answer cannot be understood, or days or pages stay empty
+            while OAR counts more jobs than it lists.
     """
     if listing != "jobs":
         try:
@@ -78,8 +64,10 @@ def records(
             if listing == "oarapi" or refusal.status not in NOT_OPEN:
                 raise
             log.info("%s; listing /sites/%s/jobs instead", refusal, site)
-    found = once(_newest_first(service, site=site, end=end, oldest=start - history))
-    return _with_empty_days(found, [], start=start, end=end, source=LIST)
+    found, lacking = list_newest_first(
+        service, site=site, start=start, end=end, oldest=start - history
+    )
+    return _with_empty_days(found, lacking, start=start, end=end, source=LIST)
 
 
 def _with_empty_days(
@@ -95,62 +83,3 @@ def _with_empty_days(
     for row in set_aside.iter_rows(named=True):
         log.warning("%s: %s: %d (%s)", source, row["reason"], row["n_rows"], row["example"])
     return Listed(found, set_aside)
-
-
-def _newest_first(
-    service: Service, *, site: str, end: datetime, oldest: datetime
-) -> Iterator[pl.DataFrame]:
-    """Records of the pages of `/sites/<site>/jobs` down to jobs submitted before `oldest`.
-
-    New jobs push older ones to later pages while one reads: jobs may come twice, none is missed.
-    Jobs submitted after the study do not matter to it, so that a page read an hour after its end
-    need not be read again; only jobs that had not ended are asked for once more, one by one.
-    """
-    path = f"/sites/{site}/jobs"
-    progress = Progress(f"jobs of {site}", 1, unit="jobs")
-
-    offset, newest, seen = 0, 0.0, set[Any]()
-    while True:
-        params = {"limit": str(API_PAGE), "offset": str(offset), "resources": "yes"}
-        # the same offset shows other jobs to a study that ends later
-        name = f"{service.request(path, params)}#until={epoch(end)}"
-        kept = service.answers.has(name)
-        page = service.ask(path, params, check=collection, final=lambda _: settled(end), name=name)
-        items = page["items"]
-        progress.done(len(items), kept=kept)
-        new = {job.get("uid") for job in items} - seen
-        if not new and len(items) < API_PAGE:
-            break  # the end, which new jobs may push further with every request
-        seen |= new
-        if kept:
-            items = [_as_it_is_now(service, path, job, end) for job in items]
-        yield oar.parse_jobs(items, file=LIST, resources={})
-        offset += len(items)
-        submitted = [_submitted(job) for job in items]
-        if all(0 < at < oldest.timestamp() for at in submitted):
-            break
-        newest, reached = max(newest, *submitted), min(submitted)
-        # as if jobs had been submitted at the same pace all the time
-        left = progress.n_done * (reached - oldest.timestamp()) / max(newest - reached, 1.0)
-        progress.more(max(1, round(left)) - (progress.n_requests - progress.n_done))
-    progress.finish()
-
-
-def _as_it_is_now(
-    service: Service, path: str, job: dict[str, Any], end: datetime
-) -> dict[str, Any]:
-    """A job that may have gone on since the list was read."""
-    matters = (job.get("started_at") or 0) < end.timestamp() and _submitted(job) < end.timestamp()
-    if has_ended(job) or not matters:
-        return job
-    try:
-        return service.document(f"{path}/{job['uid']}", {}, final=has_ended)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
-        return job
-
-
-def _submitted(job: Mapping[str, Any]) -> float:
-    """When a job was submitted; 0: it does not say."""
-    return float(job.get("submitted_at") or 0)
