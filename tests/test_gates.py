@@ -264,7 +264,7 @@ class TestOccupancy:
         assert str(error.value) == (
             "c-1: jobs 1, 2 hold the same cores from 2025-03-01 00:00:05 UTC, "
             "c-2: jobs 3, 4 hold the same cores from 2025-03-01 00:00:00 UTC"
-            " (for more than 60 s); "
+            " (for more than 60 s in all); "
             "correct the jobs' times or cores, or set integration.gate to binary"
         )
 
