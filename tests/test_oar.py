@@ -347,7 +347,7 @@ def test_a_record_that_cannot_be_read_has_a_fault_and_the_others_are_read(change
     assert records.select("job_id", "fault").rows() == [(3, None), (4, reason), (5, None)]
     faulty = records.row(1, named=True)
     assert faulty["file"] == "jobs/a.json"
-    assert faulty["state"] is None
+    assert faulty["state"] == "terminated"  # a record without an end must not revive the job
 
 
 def test_a_record_without_readable_id_has_a_fault():

@@ -91,7 +91,7 @@ the last perhaps endless; `has_times`: the answer has the times that the state c
 `tells_nodes`: it would name nodes if there were any; `held`: nodes as written, with `cpuset`s
 (ascending; null when only the node is known) and GPUs (empty when the answer does not say);
 `unknown_resource`: a resource held that no table explains; `fault`: why the record cannot be read,
-all other fields but `job_id` and `file` being null then."""
+all other fields but `job_id`, `state` and `file` being null then."""
 
 NO_JOB = "no id, owner or state"
 """Fault of an object that is no description of a job."""
@@ -161,6 +161,8 @@ def suspensions(
 ) -> list[dict[str, int | None]] | None:
     """Intervals in which a job was suspended, as RECORD has them; those that touch are one.
 
+    An interval that ends before it starts is kept last, for `job_checks.suspensions` to find.
+
     Args:
         logs: Rows of OAR's table `job_state_logs` (`job_state`, `date_start`, `date_stop`); None
             where the source does not tell.
@@ -181,8 +183,8 @@ def suspensions(
         if str(log.get("job_state")).lower() in SUSPENDED
     ]
     spells: list[list[int]] = []
-    for start, stop in sorted(bounds):
-        if spells and start <= spells[-1][1]:
+    for start, stop in sorted(bounds, key=lambda bound: (bound[1] < bound[0], *bound)):
+        if start <= stop and spells and start <= spells[-1][1]:
             spells[-1][1] = max(stop, spells[-1][1])
         else:
             spells.append([start, stop])
@@ -231,11 +233,14 @@ def _is_resource(item: dict[str, Any]) -> bool:
 
 
 def _unreadable(item: dict[str, Any], file: str, reason: str) -> dict[str, Any]:
-    """A record of which only the fault is known, and the id where that can be read."""
+    """A record of which the fault is known, and the id and state where they can be read."""
     job_id = None
+    state = first(item, NAMES["state"])
+    state = state.partition("(")[0].strip().lower() if isinstance(state, str) else None
     with suppress(FieldError):
         job_id = _integer(first(item, NAMES["job_id"]), file, "id")
-    return dict.fromkeys(RECORD) | {"job_id": job_id, "fault": reason, "file": file}
+    record = dict.fromkeys(RECORD) | {"job_id": job_id, "fault": reason, "file": file}
+    return record | {"state": state}
 
 
 def _job(item: dict[str, Any], file: str, resources: Resources) -> dict[str, Any]:
