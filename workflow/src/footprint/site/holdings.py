@@ -70,9 +70,9 @@ def job_records(
     records = records.with_columns(fault=job_checks.fault())
     usable = pl.col("fault").is_null()
     aside = [_aside(records.filter(~usable), pl.col("fault"))]
-    records = records.with_columns(revived=job_checks.revived()).filter(usable)
-    aside.append(_aside(records.drop_nulls("revived"), pl.col("revived")))
-    jobs, repeated = merge(records.filter(pl.col("revived").is_null()).drop("revived"))
+    records = records.with_columns(reason=job_checks.revived()).filter(usable)
+    aside.append(_aside(records.drop_nulls("reason"), pl.col("reason")))
+    jobs, repeated = merge(records.filter(pl.col("reason").is_null()).drop("reason"))
     aside.append(repeated)
     inside = _inside(start, end)
     ran = ~pl.col("state").is_in(NOT_STARTED)

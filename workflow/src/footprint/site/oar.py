@@ -132,7 +132,8 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
         resources: What resource ids mean where the answer has no table of its own.
 
     A record that cannot be read has a `fault`: it lacks its id, owner or state, gives a key twice,
-    or has text or an impossible number where a number belongs.
+    has text or an impossible number where a number belongs, or something else where a list or a
+    name belongs.
 
     Raises:
         InputError: The answer is an error, or contains objects that are neither jobs nor resources
@@ -146,7 +147,9 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
     for item in items:
         if not _is_resource(item):
             try:
-                found.append(_job(item, file, known))
+                record = _job(item, file, known)
+                oar_fields.check_text(record, file, f"job {record['job_id']}", do=SAVE_JOBS)
+                found.append(record)
             except FieldError as error:
                 found.append(_unreadable(item, file, error.reason))
                 strange = error if error.reason == NO_JOB else strange
@@ -170,10 +173,11 @@ def suspensions(
         file: The file that they come from, for messages.
 
     Raises:
-        InputError: A time is not a number.
+        FieldError: The logs are no list of objects, or a time is not a number.
     """
     if logs is None:
         return None
+    logs = oar_fields.objects(logs, file, job, "`state_logs`", do=SAVE_JOBS)
     bounds = [
         (
             _integer(log.get("date_start"), file, job, "state log") or 0,
@@ -224,6 +228,9 @@ def _is_container(document: dict[str, Any]) -> bool:
 
 
 def _members(group: Any, file: str) -> Iterator[dict[str, Any]]:
+    if isinstance(group, RepeatedKeys) and group.is_own:
+        what = f"the answer gives the key {group.repeated!r} twice"
+        raise InputError(what, where=file, do=SAVE_JOBS)
     yield from _objects(list(group.values()) if isinstance(group, dict) else group, file)
 
 
@@ -237,6 +244,7 @@ def _unreadable(item: dict[str, Any], file: str, reason: str) -> dict[str, Any]:
     job_id = None
     state = first(item, NAMES["state"])
     state = state.partition("(")[0].strip().lower() if isinstance(state, str) else None
+    state = state if state in STATES else None
     with suppress(FieldError):
         job_id = _integer(first(item, NAMES["job_id"]), file, "id")
     record = dict.fromkeys(RECORD) | {"job_id": job_id, "fault": reason, "file": file}
