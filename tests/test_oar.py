@@ -531,3 +531,10 @@ def test_a_key_given_twice_in_a_list_of_a_job_is_a_fault_of_its_record(tmp_path)
     (document,) = files.documents(path)
     fault = "a key is given twice, with different values"
     assert jobs_of(document)["fault"].to_list() == [None, fault]
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "jobs.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"jobs\.json: the JSON is nested too deeply"):
+        files.documents(path)

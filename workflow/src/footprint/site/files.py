@@ -144,6 +144,9 @@ def documents(path: Path) -> list[Any]:
                 where=line,
                 do="a JSON answer is expected",
             ) from None
+        except RecursionError:
+            what = "the JSON is nested too deeply"
+            raise InputError(what, where=str(path), do="a JSON answer is expected") from None
         found.append(document)
         position = _next(text, position)
     return found
