@@ -21,7 +21,7 @@ import yaml
 
 from footprint import dictionary, privacy, recorded, schema, settings, tables
 from footprint.errors import InputError
-from footprint.gather import TRIMMED
+from footprint.gather import CIRCULAR, TRIMMED
 from footprint.site import folders, job_checks, kwollect
 from footprint.site import recorded as recorded_files
 from footprint.site.exports import ExportedSite
@@ -523,5 +523,5 @@ def test_the_reasons_that_are_listed_are_those_of_the_code() -> None:
     written -= {"fault", "reason"}  # columns
     named = {text for text in vars(job_checks).values() if isinstance(text, str) and " " in text}
     named -= {job_checks.__doc__}
-    named |= {IMPOSSIBLE, NO_JOB, NOT_A_NUMBER, NOT_LISTED, REPEATED, TRIMMED}
+    named |= {IMPOSSIBLE, NO_JOB, NOT_A_NUMBER, NOT_LISTED, REPEATED, TRIMMED, CIRCULAR}
     assert listed == written | named

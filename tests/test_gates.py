@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import gates
+from footprint import containers, gates
 from footprint.errors import InputError
 from footprint.tables import Allocations, Jobs, Nodes
 
@@ -264,10 +264,39 @@ class TestOccupancy:
         assert str(error.value) == (
             "c-1: jobs 1, 2 hold the same cores from 2025-03-01 00:00:05 UTC, "
             "c-2: jobs 3, 4 hold the same cores from 2025-03-01 00:00:00 UTC"
-            " (for more than 60 s); "
+            " (for more than 60 s in all); "
             "correct the jobs' times or cores, or set integration.gate to binary"
         )
 
     def test_but_not_under_binary(self) -> None:
         jobs = [job(1, 0, 10), job(2, 5, 20)]
         build(jobs, [held(1, list(range(8))), held(2, [0])], policy="binary")
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        ({1: ["inner=1"], 2: []}, [1]),
+        ({1: ["container", "inner=1"], 2: ["inner=1"]}, [1]),
+        ({1: ["container", "inner=2"], 2: ["container", "inner=1"], 3: ["inner=2"]}, [1, 2]),
+        ({1: ["container=a", "inner=b"], 2: ["container=b", "inner=a"]}, [1, 2]),
+        (
+            {
+                1: ["container", "inner=3"],
+                2: ["container", "inner=1"],
+                3: ["container", "inner=2"],
+            },
+            [1, 2, 3],
+        ),
+        ({1: ["container"], 2: ["container", "inner=1"], 3: ["inner=2"]}, []),
+    ],
+)
+def test_jobs_inside_themselves_are_inside_nothing(
+    types: dict[int, list[str]], expected: list[int]
+) -> None:
+    jobs = rows(Jobs, [job(i, 0, 100, types=each) for i, each in types.items()])
+    assert containers.inside_themselves(jobs) == expected
+    pairs = set(gates.inner_jobs(jobs).collect().iter_rows())
+    assert not {(a, b) for a, b in pairs if {a, b} <= set(expected)}
+    if 3 in types and expected != [1, 2, 3]:
+        assert (3, 2) in pairs

@@ -169,11 +169,11 @@ def test_jobs_of_other_clusters_are_counted():
 
 def test_moldable_jobs_and_overlapping_pages_are_merged():
     result = found(
-        records(g5k_job(2), g5k_job(1, walltime=60), g5k_job(1, walltime=120), file="jobs/b.json"),
+        records(g5k_job(2), g5k_job(1, walltime=60), g5k_job(1, walltime=9000), file="jobs/b.json"),
         records(g5k_job(2), file="jobs/a.json"),
     )
     assert jobs(result) == [1, 2]
-    assert result.jobs.collect()["walltime_s"].to_list() == [120, 7200]
+    assert result.jobs.collect()["walltime_s"].to_list() == [9000, 7200]
     assert aside(result) == [("jobs/b.json", "repeated", 2, "1")]
 
 
@@ -430,3 +430,90 @@ def test_all_jobs_and_nodes_at_fault_are_listed_at_once():
     nameless = [g5k_job(key, resources_by_type=None, assigned_nodes=None) for key in (3, 4)]
     with pytest.raises(InputError, match="no file names the nodes of jobs 3, 4; save"):
         found(records(*nameless))
+
+
+@pytest.mark.parametrize(
+    ("walltimes", "expected"), [((9000, 5400, 60), 5400), ((60, 3599), None), ((60, 3600), 3600)]
+)
+def test_moldable_job_has_the_smallest_walltime_that_it_fits_into(walltimes, expected):
+    result = found(records(*(g5k_job(1, walltime=each) for each in walltimes)))
+    assert result.jobs.collect()["walltime_s"].to_list() == [expected]
+
+
+def test_two_ends_of_one_job_have_a_reason_of_their_own():
+    one, other = g5k_job(1), g5k_job(1, stopped_at=NOON + 1800, exit_code=None)
+    result = found(records(other, one, one))
+    assert result.jobs.collect()["stopped_at"].to_list() == [datetime(2025, 3, 3, 13, tzinfo=UTC)]
+    assert sorted(aside(result)) == [
+        ("jobs/a.json", "repeated", 1, "1"),
+        ("jobs/a.json", "two different ends: that of the fuller record is used", 1, "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "end", [{"stopped_at": NOON - 5}, {"stopped_at": (NOON + 60) * 1000}, {"stopped_at": "noon"}]
+)
+def test_a_rejected_end_does_not_revive_a_running_record(end):
+    running = g5k_job(1, state="running", stopped_at=None)
+    result = found(records(running), records(g5k_job(1, **end), g5k_job(2), file="jobs/b.json"))
+    assert jobs(result) == [2]
+    expected = ("jobs/a.json", "ended, but the record of its end is rejected", 1, "1")
+    assert expected in aside(result)
+    assert len(aside(result)) == 2
+    again = found(records(running, g5k_job(1)), records(g5k_job(1, **end), file="jobs/b.json"))
+    assert jobs(again) == [1]
+
+
+def spell(start, stop):
+    return {"job_state": "Suspended", "date_start": start, "date_stop": stop}
+
+
+@pytest.mark.parametrize(
+    ("logs", "expected", "reason"),
+    [
+        ([(60, 120)], [(60, 120)], None),
+        ([(-600, -60), (60, 120)], [(60, 120)], "cut"),
+        ([(-600, 60)], [(0, 60)], "cut"),
+        ([(3000, 7200)], [(3000, 3600)], "cut"),
+        ([(4000, 7200)], [], "cut"),
+        ([(120, 60), (300, 600)], None, "unknown"),
+        ([(300, 60), (100, 600)], None, "unknown"),
+    ],
+)
+def test_suspensions_lie_within_their_job_or_are_unknown(logs, expected, reason):
+    logs = [spell(NOON + start, NOON + stop) for start, stop in logs]
+    result = found(records(g5k_job(1, state_logs=logs), g5k_job(2)))
+    got = result.jobs.collect()["suspensions"].to_list()[0]
+    noon = datetime(2025, 3, 3, 12, tzinfo=UTC)
+    if expected is None:
+        assert got is None
+    else:
+        keys = ("started_at", "stopped_at")
+        assert [tuple((each[k] - noon).total_seconds() for k in keys) for each in got] == expected
+    reasons = {
+        "cut": "suspension before the start or after the end of its job: cut there",
+        "unknown": "suspension with impossible times: unknown when it was suspended",
+    }
+    assert [row[1:] for row in aside(result)] == ([(reasons[reason], 1, "1")] if reason else [])
+
+
+def test_suspensions_in_milliseconds_are_unknown():
+    logs = [spell((NOON + 60) * 1000, (NOON + 120) * 1000)]
+    result = found(records(g5k_job(1, state_logs=logs)))
+    assert result.jobs.collect()["suspensions"].to_list() == [None]
+    assert [row[2] for row in aside(result)] == [1]
+
+
+def test_a_running_job_without_a_walltime_has_ended_where_later_jobs_held_its_cores():
+    endless = {"state": "running", "stopped_at": None, "walltime": None}
+    later = {"started_at": NOON + 7200, "stopped_at": NOON + 9000}
+    result = found(records(g5k_job(1, **endless), g5k_job(2, **later)))
+    assert jobs(result) == [2]
+    assert result.allocations.collect()["job_id"].to_list() == [2]
+    reason = "runs without a walltime, and later jobs held its cores"
+    assert aside(result) == [("jobs/a.json", reason, 1, "1")]
+    alone = g5k_job(2, **later, **held("gruss-1/2", "gruss-2/0"))
+    assert jobs(found(records(g5k_job(1, **endless), alone))) == [1, 2]
+    inner = g5k_job(2, **later, types=["inner=1"])
+    around = g5k_job(1, **endless, types=["container"])
+    assert jobs(found(records(around, inner))) == [1, 2]

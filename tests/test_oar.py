@@ -347,7 +347,7 @@ def test_a_record_that_cannot_be_read_has_a_fault_and_the_others_are_read(change
     assert records.select("job_id", "fault").rows() == [(3, None), (4, reason), (5, None)]
     faulty = records.row(1, named=True)
     assert faulty["file"] == "jobs/a.json"
-    assert faulty["state"] is None
+    assert faulty["state"] == "terminated"  # a record without an end must not revive the job
 
 
 def test_a_record_without_readable_id_has_a_fault():
@@ -453,3 +453,88 @@ def test_a_resource_that_gives_a_key_twice_is_refused(tmp_path):
     (document,) = files.documents(path)
     with pytest.raises(InputError, match="resource 1 gives the key 'cpuset' twice"):
         oar.parse_resources(document, file="resources/a.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"resources_by_type": None, "assigned_nodes": [["gruss-1"]]}, "no text as a node's name"),
+        (
+            {"resources_by_type": None, "resources": [resource(1, network_address=["x"])]},
+            "no text as a node's name",
+        ),
+        (
+            {"resources_by_type": None, "resources": [resource(1, gpudevice=300)]},
+            "a number that cannot be",
+        ),
+        ({"name": "a\ud800"}, "text with half of a character"),
+        ({"state": "a\ud800"}, "text with half of a character"),
+        ({"types": ["\udfff"]}, "text with half of a character"),
+        ({"state_logs": {"job_state": "Suspended"}}, "no list of objects"),
+        ({"state_logs": "Suspended"}, "no list of objects"),
+        ({"state_logs": ["Suspended"]}, "no list of objects"),
+        ({"walltime": True}, "text where a number belongs"),
+    ],
+)
+def test_a_record_of_wrong_types_has_a_fault_and_the_others_are_read(changes, reason):
+    records = jobs_of(page(g5k_job(3), g5k_job(4, **changes)))
+    assert records.select("job_id", "fault").rows() == [(3, None), (4, reason)]
+
+
+@pytest.mark.parametrize("job_id", [True, float("nan"), float("inf"), [4], {"a": 4}])
+def test_an_id_that_is_no_number_is_a_fault(job_id):
+    records = jobs_of(page(g5k_job(3), g5k_job(job_id)))
+    assert records["job_id"].to_list() == [3, None]
+    assert records["fault"].to_list() == [None, "text where a number belongs"]
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        ["inner=1,besteffort"],
+        ["{inner=1}", "besteffort"],
+        [" inner=1 ", "besteffort", None],
+        ["inner= 1", "besteffort"],
+        [{"type": "inner=1"}, {"type": "besteffort"}],
+        "inner = 1, besteffort",
+        "INNER=1 BestEffort",
+    ],
+)
+def test_types_are_the_same_in_every_form(types):
+    assert only(g5k_job(2, types=types))["types"] == ["besteffort", "inner=1"]
+
+
+def test_timesharing_keeps_its_comma_in_every_form():
+    for types in (
+        "timesharing=*, *",
+        ["timesharing=*,*"],
+        ["TIMESHARING = *,*"],
+        "{timesharing=*,*}",
+    ):
+        assert only(g5k_job(2, types=types))["types"] == ["timesharing=*,*"]
+
+
+def test_a_job_id_given_twice_by_gantt_is_refused(tmp_path):
+    path = tmp_path / "gantt.json"
+    one, other = (json.dumps(g5k_job(5, name=name)) for name in ("a", "b"))
+    path.write_text(f'{{"jobs": {{"5": {one}, "5": {other}}}, "resources": []}}')
+    (document,) = files.documents(path)
+    with pytest.raises(InputError, match="the answer gives the key '5' twice"):
+        jobs_of(document)
+
+
+def test_a_key_given_twice_in_a_list_of_a_job_is_a_fault_of_its_record(tmp_path):
+    path = tmp_path / "jobs.json"
+    nodes = '[{"network_address": "gruss-1", "network_address": "gruss-2"}]'
+    twice = json.dumps(g5k_job(2, nodes="NODES")).replace('"NODES"', nodes)
+    path.write_text(f'{{"items": [{json.dumps(g5k_job(1))}, {twice}]}}')
+    (document,) = files.documents(path)
+    fault = "a key is given twice, with different values"
+    assert jobs_of(document)["fault"].to_list() == [None, fault]
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "jobs.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"jobs\.json: the JSON is nested too deeply"):
+        files.documents(path)

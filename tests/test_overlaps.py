@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from test_gates import END, START, at, build, held, job, node, rows, spans
 
 from footprint import gates, gpu_gates
 from footprint.errors import InputError
-from footprint.overlaps import losses
+from footprint.overlaps import losses, taken
 from footprint.tables import Allocations, Jobs, Nodes
 
 WHOLE = list(range(8))
@@ -187,3 +188,134 @@ def test_of_cores_held_by_several_one_share_is_left(
     assert left == pytest.approx(min(len(active), 1), abs=1e-12)
     assert {loss.job_id for loss in lost} <= {each[1] for each in active}
     assert len({loss.job_id for loss in lost}) == len(lost)
+
+
+def test_containers_do_not_settle_other_overlaps_twice() -> None:
+    jobs = [
+        job(1, 0, 650),
+        job(2, 600, 900),
+        job(3, 5000, 6000, types=["container"]),
+        job(4, 5995, 6055),
+        job(5, 5000, 5500, types=["inner=3"]),
+    ]
+    allocations = [held(1, WHOLE), held(2, [0, 1, 2, 3]), held(3, [0]), held(4, [0]), held(5, [0])]
+    first = [span for span in spans(build(jobs, allocations)) if span[0] == 1]
+    assert first == [(1, 0, 600, 1), (1, 600, 650, 0.5)]
+
+
+def test_containers_do_not_settle_timesharing_twice() -> None:
+    jobs = [
+        job(1, 0, 900, types=SHARED),
+        job(2, 300, 600, types=SHARED),
+        job(3, 5000, 6000, types=["container"]),
+        job(4, 4000, 5005),
+    ]
+    inner = job(5, 5000, 5500, types=["inner=3"])
+    few = [0, 1, 2, 3]
+    allocations = [held(1, WHOLE), held(2, WHOLE), held(3, few), held(4, few), held(5, [0])]
+    found = spans(build([*jobs, inner], allocations))
+    assert [span for span in found if span[0] == 2] == [(2, 300, 600, 0.5)]
+    assert [span for span in found if span[0] == 4] == [(4, 4000, 5000, 0.5)]
+
+
+def test_an_ordinary_job_loses_its_cores_once_to_a_container_and_a_job_inside_it() -> None:
+    jobs = [
+        job(1, 0, 110),
+        job(2, 100, 900, types=["container"]),
+        job(3, 105, 900, types=["inner=2"]),
+    ]
+    found = spans(build(jobs, [held(i, WHOLE) for i in (1, 2, 3)]))
+    assert found == [(1, 0, 100, 1), (2, 100, 105, 1), (2, 105, 900, 0), (3, 105, 900, 1)]
+
+
+def test_many_short_overlaps_of_one_job_are_refused() -> None:
+    short = [job(i, 60 * i, 60 * i + 60) for i in range(2, 12)]
+    allocations = [held(i, WHOLE) for i in range(1, 12)]
+    with pytest.raises(InputError, match=r"c-1: jobs 1, 2, 3, .*11 hold the same cores"):
+        build([job(1, 0, 3600), *short], allocations)
+    halves = [job(2, 60, 90), job(3, 120, 150)]
+    found = build([job(1, 0, 3600), *halves], allocations[:3])
+    assert [span[1:3] for span in spans(found) if span[0] == 1] == [(0, 60), (90, 120), (150, 3600)]
+
+
+kinds = st.sampled_from([[], SHARED, ["container"], ["inner=0"], ["inner=1"], [*SHARED, "inner=0"]])
+requests = st.tuples(
+    moments, moments, kinds, st.lists(st.integers(0, 3), min_size=1, unique=True).map(sorted)
+)
+
+
+def on_core(active: list[dict[str, Any]]) -> dict[int, float]:
+    """Share of one core of each job that holds it, by brute force; containers without the rest."""
+    ids = {each["job_id"] for each in active}
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for each in active:
+        inner = [int(t[6:]) for t in each["types"] if t.startswith("inner=")]
+        around = [
+            other["job_id"]
+            for other in active
+            if other["job_id"] in inner and "container" in other["types"]
+        ]
+        groups.setdefault(around[0] if around else each["job_id"], []).append(each)
+    result = dict.fromkeys(ids, 0.0)
+
+    def settle(rivals: dict[int, list[dict[str, Any]]], had: float) -> dict[int, float]:
+        if not rivals:
+            return {}
+        newest = {k: max((j["started_at"], j["job_id"]) for j in v) for k, v in rivals.items()}
+        last = max(rivals, key=lambda k: newest[k])
+        heads = {k: next(j for j in v if j["job_id"] == k) for k, v in rivals.items()}
+        equal = [k for k in rivals if SHARED[0] in heads[k]["types"]]
+        winners = equal if last in equal else [last]
+        return {k: had / len(winners) for k in winners}
+
+    for head, had in settle(groups, 1.0).items():
+        inner_jobs = {j["job_id"]: [j] for j in groups[head] if j["job_id"] != head}
+        kept = settle(inner_jobs, had)
+        result |= kept
+        result[head] = 0.0 if kept else had
+    return result
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(requests, min_size=2, max_size=7))
+def test_shares_of_cores_equal_a_brute_force_by_core(requested: list[tuple[Any, ...]]) -> None:
+    jobs = []
+    for job_id, (a, b, types, _) in enumerate(requested):
+        own = [each for each in types if each != f"inner={job_id}"]
+        seconds = [int((each - START).total_seconds()) for each in (min(a, b), max(a, b))]
+        jobs.append(job(job_id, seconds[0], seconds[1] + 1, types=own))
+    parts = {each["job_id"]: requested[each["job_id"]][3] for each in jobs}
+    inner = gates.inner_jobs(rows(Jobs, jobs))
+    inside: dict[int, list[int]] = {}
+    for job_id, container_id in inner.collect().iter_rows():
+        inside.setdefault(job_id, []).append(container_id)
+    held_rows = pl.DataFrame(
+        [(i, "c-1", core, 0.25, 0.0, 1.0) for i, cores in parts.items() for core in cores],
+        schema=["job_id", "node", "core", "share", "gpus", "cores"],
+        orient="row",
+        schema_overrides={"job_id": pl.Int64},
+    )
+    spans_ = pl.DataFrame(jobs).select("job_id", "started_at", "stopped_at", node=pl.lit("c-1"))
+    lost = taken(spans_.lazy(), held_rows.lazy(), rows(Jobs, jobs), inner, start=START, end=END)
+    for now in sorted({each["started_at"] for each in jobs}):
+        active = [each for each in jobs if each["started_at"] <= now < each["stopped_at"]]
+        expected = {each["job_id"]: 0.0 for each in active}
+        for core in range(4):
+            shares = on_core([each for each in active if core in parts[each["job_id"]]])
+            assert sum(shares.values()) <= 1 + 1e-12
+            for job_id, share in shares.items():
+                expected[job_id] += share
+        kept = {each["job_id"]: float(len(parts[each["job_id"]])) for each in active}
+        for loss in lost.rows(named=True):
+            if loss["started_at"] <= now < loss["stopped_at"]:
+                kept[loss["job_id"]] -= loss["cores"]
+        for job_id, cores in kept.items():
+            # `taken` leaves to a container what jobs inside it have, `on_core` does not
+            around = {i for i in kept if i in inside.get(job_id, ())}
+            for i in around & {c for c in around if set(parts[job_id]) <= set(parts[c])}:
+                expected[i] += expected[job_id]
+            if around and not set(parts[job_id]) <= set(parts[min(around)]):
+                expected |= dict.fromkeys(around, math.nan)
+            assert cores >= -1e-12
+        known = [i for i in kept if not math.isnan(expected[i])]
+        assert [kept[i] for i in known] == pytest.approx([expected[i] for i in known])

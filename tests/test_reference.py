@@ -1,3 +1,5 @@
+import json
+
 import polars as pl
 import pytest
 from answers import node, nodes_table, page, save
@@ -213,3 +215,20 @@ def test_clusters_of_a_time_without_metrics_leave_them_unknown(page_of):
     assert row["power_metrics"] is None
     with pytest.raises(InputError, match="describes no node"):
         rows_of(page(node("gruss-1")), page({"uid": "gruss", "type": "site"}))
+
+
+@pytest.mark.parametrize(
+    ("written", "twice", "what"),
+    [
+        ('"nb_cores": 4', '"nb_cores": 9, "nb_cores": 4', "node gros-1 gives the key 'nb_cores'"),
+        ('"uid": "gros-1"', '"uid": "gros-2", "uid": "gros-1"', "gives the key 'uid'"),
+        ('{"items": [', '{"items": [], "items": [', "the answer gives the key 'items'"),
+    ],
+)
+def test_a_description_with_a_key_twice_is_refused(tmp_path, written, twice, what):
+    path = tmp_path / "nodes.json"
+    text = json.dumps({"items": [node("gros-1")]})
+    assert written in text
+    path.write_text(text.replace(written, twice))
+    with pytest.raises(InputError, match=f"nodes.json: .*{what} twice"):
+        reference.node_rows([("nodes.json", each) for each in files.documents(path)], site="nancy")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint import overlaps
+from footprint import containers, overlaps
 from footprint.errors import InputError
 from footprint.shares import SHARE_TOLERANCE, held_cores, reserved_shares, without_residue
 from footprint.summation import exact_sum, total
@@ -99,31 +99,20 @@ def holds(jobs: pl.LazyFrame, shares: pl.LazyFrame, *, end: datetime) -> pl.Lazy
 
 
 def inner_jobs(jobs: pl.LazyFrame) -> pl.LazyFrame:
-    """Pairs of a container job and a job inside it.
-
-    A container has the type `container` or `container=NAME`; a job inside it `inner=JOB_ID` or
-    `inner=NAME` (OAR manual, job types).
+    """Pairs of a container job and a job inside it, but those of `containers.inside_themselves`.
 
     Returns:
         `job_id` (the inner job), `container_id`.
     """
-    types = jobs.select("job_id", "types").explode("types", empty_as_null=False, keep_nulls=False)
-    kind = pl.col("types").str.extract_groups(r"^(?<word>container|inner)(?:=(?<name>.+))?$")
-    words = types.select("job_id", kind.struct.field("word"), kind.struct.field("name"))
-    containers = words.filter(pl.col("word") == "container").select(
-        "job_id", name=pl.concat_list(pl.col("job_id").cast(pl.String), "name")
+    pairs = containers.pairs(jobs)
+    circular = pl.LazyFrame(
+        {"job_id": containers.inside_themselves(jobs)}, schema={"job_id": pl.Int64}
     )
-    return (
-        words.filter((pl.col("word") == "inner") & pl.col("name").is_not_null())
-        .join(
-            containers.explode("name", empty_as_null=False, keep_nulls=False).select(
-                "name", container_id="job_id"
-            ),
-            on="name",
-        )
-        .select("job_id", "container_id")
-        .unique()
+    by_container = circular.rename({"job_id": "container_id"})
+    both = pairs.join(circular, on="job_id", how="semi").join(
+        by_container, on="container_id", how="semi"
     )
+    return pairs.join(both, on=["job_id", "container_id"], how="anti")
 
 
 def without_inner_jobs(pieces: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import job_energy, privacy, tables
+from footprint import containers, job_energy, privacy, tables
 
 TRIMMED = "trimmed where another job holds the same cores for up to 60 s (flag overlap_trimmed)"
+CIRCULAR = "inside itself, or in containers inside each other: counted as inside none of them"
 
 
 class Gathered(NamedTuple):
@@ -52,7 +53,8 @@ def gather(
 
     Returns:
         `tables.JobEnergy`, `tables.JobNodeEnergy`, `tables.NodeEnergy`, and the jobs set aside
-        since they held no node of the study, with those that were trimmed (`tables.SetAside`).
+        since they held no node of the study, with those that were trimmed, and those whose types
+        cannot be (`tables.SetAside`).
 
     Raises:
         energy.ConservationError: Jobs and classes do not add up.
@@ -71,13 +73,18 @@ def gather(
     jobs = job_energy.jobs(
         per_node.lazy(), kept, allocations, start=start, end=end, trimmed=trimmed.unique()
     )
+    circular = containers.inside_themselves(kept)
     set_aside = pl.LazyFrame(
         {
-            "stage": ["jobs", "jobs"],
-            "source": ["study.clusters", "overlaps"],
-            "reason": ["held no node of the studied clusters", TRIMMED],
-            "n_rows": [n_elsewhere, len(trimmed)],
-            "example": [None, None if trimmed.is_empty() else str(trimmed.min())],
+            "stage": ["jobs"] * 3,
+            "source": ["study.clusters", "overlaps", "types"],
+            "reason": ["held no node of the studied clusters", TRIMMED, CIRCULAR],
+            "n_rows": [n_elsewhere, len(trimmed), len(circular)],
+            "example": [
+                None,
+                None if trimmed.is_empty() else str(trimmed.min()),
+                str(circular[0]) if circular else None,
+            ],
         },
         schema=pl.DataFrame(tables.SetAside.create_empty()).schema,
     )

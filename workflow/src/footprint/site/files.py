@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,9 @@ def documents(path: Path) -> list[Any]:
                 where=line,
                 do="a JSON answer is expected",
             ) from None
+        except RecursionError:
+            what = "the JSON is nested too deeply"
+            raise InputError(what, where=str(path), do="a JSON answer is expected") from None
         found.append(document)
         position = _next(text, position)
     return found
@@ -153,7 +156,7 @@ class RepeatedKeys(dict[str, Any]):
     """A JSON object that gives a key twice with different values, of which the last is kept.
 
     Attributes:
-        repeated: The first such key, of this object or of one that is a value of it.
+        repeated: The first such key, of this object or of one inside it.
         is_own: Whether it is a key of this object.
     """
 
@@ -173,7 +176,7 @@ def _objects() -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
         own = next(
             (key for key, value in pairs if found[key] is not value and found[key] != value), None
         )
-        inside = (each.repeated for each in found.values() if isinstance(each, RepeatedKeys))
+        inside = (each.repeated for each in _marked(found.values()))
         repeated = own or next(inside, None)
         if repeated is None:
             return found
@@ -183,6 +186,15 @@ def _objects() -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
         return marked
 
     return make
+
+
+def _marked(values: Iterable[Any]) -> Iterator[RepeatedKeys]:
+    """Objects with a key given twice among values and the elements of lists."""
+    for value in values:
+        if isinstance(value, RepeatedKeys):
+            yield value
+        elif isinstance(value, list):
+            yield from _marked(value)
 
 
 def _next(text: str, position: int) -> int:

@@ -70,7 +70,9 @@ def job_records(
     records = records.with_columns(fault=job_checks.fault())
     usable = pl.col("fault").is_null()
     aside = [_aside(records.filter(~usable), pl.col("fault"))]
-    jobs, repeated = merge(records.filter(usable))
+    records = records.with_columns(reason=job_checks.revived()).filter(usable)
+    aside.append(_aside(records.drop_nulls("reason"), pl.col("reason")))
+    jobs, repeated = merge(records.filter(pl.col("reason").is_null()).drop("reason"))
     aside.append(repeated)
     inside = _inside(start, end)
     ran = ~pl.col("state").is_in(NOT_STARTED)
@@ -104,6 +106,8 @@ def job_records(
     no_walltime = ~job_checks.is_walltime().fill_null(True)
     aside.append(_aside(jobs.filter(no_walltime), job_checks.WALLTIME_DROPPED))
     jobs = jobs.with_columns(walltime_s=pl.when(~no_walltime).then("walltime_s"))
+    jobs, cut = job_checks.suspensions(jobs)
+    aside.append(_aside(cut, pl.col("reason")))
 
     held = pl.concat([pl.DataFrame(schema=HELD_ROW), *_held_nodes(jobs, site, pattern)])
     described = pl.col("cluster").is_in(nodes["cluster"].unique().implode())
@@ -114,9 +118,12 @@ def job_records(
     partly = elsewhere.filter(here)
     aside.append(_aside(partly, "node of another cluster"))
     jobs = jobs.filter(~away)
+    table = allocations(held, nodes=nodes)
+    outlasted = job_checks.outlasted(jobs, table)
+    aside.append(_aside(jobs.join(outlasted, on="job_id", how="semi"), job_checks.NO_WALLTIME))
     return JobRecords(
-        _job_rows(jobs, site).lazy(),
-        allocations(held, nodes=nodes).lazy(),
+        _job_rows(jobs.join(outlasted, on="job_id", how="anti"), site).lazy(),
+        table.join(outlasted, on="job_id", how="anti").lazy(),
         tables.conform(tables.SetAside, pl.concat(aside)).lazy(),
     )
 
@@ -128,7 +135,9 @@ def merge(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     exports. An ended record beats one of a running job, one with times beats one without, a fuller
     one a sparser one; a larger walltime and then the order of the files break ties. What the best
     record does not know comes from the next one that does; nodes come from the record that tells
-    most about them.
+    most about them. Of several walltimes of an ended job, the smallest that is not shorter than
+    the job lasted counts; it is unknown where all are shorter. Other ends than that of the best
+    record have a reason of their own.
 
     Raises:
         InputError: A job has two owners or two times of submission.
@@ -150,6 +159,10 @@ def merge(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         maintain_order=True,
     )
     _check_same_job(several)
+    own = ["state", "ended", "stopped_at"]
+    alike = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).first()) for name in own)
+    walltimes = pl.col("walltime_s").filter(alike).drop_nulls()
+    lasted = pl.col("stopped_at").drop_nulls().first() - pl.col("started_at").drop_nulls().first()
     best = ["state", "ended", "known", "detail", "file"]
     by_detail = ["held", "unknown_resource"]
     merged = several.group_by("job_id", maintain_order=True).agg(
@@ -160,12 +173,18 @@ def merge(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         **{
             name: pl.col(name).drop_nulls().first()
             for name in fields
-            if name not in (*best, *by_detail, "has_times", "tells_nodes")
+            if name not in (*best, *by_detail, "has_times", "tells_nodes", "walltime_s")
         },
+        walltime_s=pl.when(pl.col("ended").first() & (walltimes.n_unique() > 1))
+        .then(walltimes.filter(walltimes >= lasted).min())
+        .otherwise(pl.col("walltime_s").drop_nulls().first()),
     )
-    others = several.filter(~pl.col("job_id").is_first_distinct())
+    end = pl.col("stopped_at").filter("ended").drop_nulls().first().over("job_id")
+    differs = (pl.col("ended") & (pl.col("stopped_at") != end)).fill_null(False)
+    reason = pl.when(differs).then(pl.lit(job_checks.OTHER_END)).otherwise(pl.lit("repeated"))
+    others = several.with_columns(reason=reason).filter(~pl.col("job_id").is_first_distinct())
     jobs = pl.concat([records.filter(~twice), merged.select(records.columns)])
-    return jobs.select(list(RECORD)).sort("job_id"), _aside(others, "repeated")
+    return jobs.select(list(RECORD)).sort("job_id"), _aside(others, pl.col("reason"))
 
 
 def allocations(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:

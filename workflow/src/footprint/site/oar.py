@@ -91,7 +91,7 @@ the last perhaps endless; `has_times`: the answer has the times that the state c
 `tells_nodes`: it would name nodes if there were any; `held`: nodes as written, with `cpuset`s
 (ascending; null when only the node is known) and GPUs (empty when the answer does not say);
 `unknown_resource`: a resource held that no table explains; `fault`: why the record cannot be read,
-all other fields but `job_id` and `file` being null then."""
+all other fields but `job_id`, `state` and `file` being null then."""
 
 NO_JOB = "no id, owner or state"
 """Fault of an object that is no description of a job."""
@@ -132,7 +132,8 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
         resources: What resource ids mean where the answer has no table of its own.
 
     A record that cannot be read has a `fault`: it lacks its id, owner or state, gives a key twice,
-    or has text or an impossible number where a number belongs.
+    has text or an impossible number where a number belongs, or something else where a list or a
+    name belongs.
 
     Raises:
         InputError: The answer is an error, or contains objects that are neither jobs nor resources
@@ -146,7 +147,9 @@ def parse_jobs(document: Any, *, file: str, resources: Resources) -> pl.DataFram
     for item in items:
         if not _is_resource(item):
             try:
-                found.append(_job(item, file, known))
+                record = _job(item, file, known)
+                oar_fields.check_text(record, file, f"job {record['job_id']}", do=SAVE_JOBS)
+                found.append(record)
             except FieldError as error:
                 found.append(_unreadable(item, file, error.reason))
                 strange = error if error.reason == NO_JOB else strange
@@ -161,6 +164,8 @@ def suspensions(
 ) -> list[dict[str, int | None]] | None:
     """Intervals in which a job was suspended, as RECORD has them; those that touch are one.
 
+    An interval that ends before it starts is kept last, for `job_checks.suspensions` to find.
+
     Args:
         logs: Rows of OAR's table `job_state_logs` (`job_state`, `date_start`, `date_stop`); None
             where the source does not tell.
@@ -168,10 +173,11 @@ def suspensions(
         file: The file that they come from, for messages.
 
     Raises:
-        InputError: A time is not a number.
+        FieldError: The logs are no list of objects, or a time is not a number.
     """
     if logs is None:
         return None
+    logs = oar_fields.objects(logs, file, job, "`state_logs`", do=SAVE_JOBS)
     bounds = [
         (
             _integer(log.get("date_start"), file, job, "state log") or 0,
@@ -181,8 +187,8 @@ def suspensions(
         if str(log.get("job_state")).lower() in SUSPENDED
     ]
     spells: list[list[int]] = []
-    for start, stop in sorted(bounds):
-        if spells and start <= spells[-1][1]:
+    for start, stop in sorted(bounds, key=lambda bound: (bound[1] < bound[0], *bound)):
+        if start <= stop and spells and start <= spells[-1][1]:
             spells[-1][1] = max(stop, spells[-1][1])
         else:
             spells.append([start, stop])
@@ -222,6 +228,9 @@ def _is_container(document: dict[str, Any]) -> bool:
 
 
 def _members(group: Any, file: str) -> Iterator[dict[str, Any]]:
+    if isinstance(group, RepeatedKeys) and group.is_own:
+        what = f"the answer gives the key {group.repeated!r} twice"
+        raise InputError(what, where=file, do=SAVE_JOBS)
     yield from _objects(list(group.values()) if isinstance(group, dict) else group, file)
 
 
@@ -231,11 +240,15 @@ def _is_resource(item: dict[str, Any]) -> bool:
 
 
 def _unreadable(item: dict[str, Any], file: str, reason: str) -> dict[str, Any]:
-    """A record of which only the fault is known, and the id where that can be read."""
+    """A record of which the fault is known, and the id and state where they can be read."""
     job_id = None
+    state = first(item, NAMES["state"])
+    state = state.partition("(")[0].strip().lower() if isinstance(state, str) else None
+    state = state if state in STATES else None
     with suppress(FieldError):
         job_id = _integer(first(item, NAMES["job_id"]), file, "id")
-    return dict.fromkeys(RECORD) | {"job_id": job_id, "fault": reason, "file": file}
+    record = dict.fromkeys(RECORD) | {"job_id": job_id, "fault": reason, "file": file}
+    return record | {"state": state}
 
 
 def _job(item: dict[str, Any], file: str, resources: Resources) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from footprint.errors import InputError
@@ -12,9 +12,11 @@ from footprint.site.encoding import repair_text
 LARGEST = 2**53
 """Integers beyond this lose digits in JSON: no id, time or count of OAR's is that large."""
 
-TYPE = re.compile(r"timesharing=(?:\*|user),(?:\*|name)|[^,;\s\"']+")
+TYPE = re.compile(r"timesharing=(?:\*|user),\s*(?:\*|name)|[^,;\s\"']+", re.IGNORECASE)
 """One job type in a text of several; the value of `timesharing` has a comma of its own."""
 
+
+SIGN = re.compile(r"\s*=\s*")
 
 NOT_A_NUMBER = "text where a number belongs"
 IMPOSSIBLE = "a number that cannot be"
@@ -63,6 +65,8 @@ def integer(
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, bool):
+            raise TypeError
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         fault, reason = "not a number", NOT_A_NUMBER
@@ -96,7 +100,8 @@ def types(value: Any, file: str, *what: object, do: str = "correct the record") 
     """Types of a job, each once (`--gantt` repeats them for every resource) and sorted.
 
     A text is split at commas, semicolons and spaces: `besteffort,inner=123`, `{besteffort}` (an
-    array as PostgreSQL writes it). None for null.
+    array as PostgreSQL writes it). So is a text in a list; an object has its type under `type`.
+    Names of types are in lower case, without spaces around `=`. None for null.
 
     Raises:
         FieldError: The value is neither a list nor a text.
@@ -104,13 +109,72 @@ def types(value: Any, file: str, *what: object, do: str = "correct the record") 
     if value is None:
         return None
     if isinstance(value, str):
-        return sorted(set(TYPE.findall(_unbraced(value))))
+        return sorted(set(_split_types(value)))
     if isinstance(value, list):
-        return sorted({str(each) for each in value})
+        named = (each.get("type") if isinstance(each, dict) else each for each in value)
+        return sorted({kind for each in named if each is not None for kind in _split_types(each)})
     field = " ".join(map(str, what))
     raise FieldError(
         f"{field} is {value!r:.60}, not a list", where=file, do=do, reason="types are no list"
     )
+
+
+def _split_types(value: Any) -> Iterator[str]:
+    """Types in a text, as `types` describes them."""
+    for kind in TYPE.findall(SIGN.sub("=", _unbraced(str(value)))):
+        word, sign, argument = kind.partition("=")
+        yield word.lower() + sign + "".join(argument.split())
+
+
+def objects(
+    value: Any, file: str, *what: object, do: str = "correct the record"
+) -> list[Mapping[str, Any]]:
+    """Objects of a list.
+
+    Raises:
+        FieldError: The value is no list of objects.
+    """
+    if isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
+        return value
+    field = " ".join(map(str, what))
+    raise FieldError(
+        f"{field} is {value!r:.60}, not a list of objects",
+        where=file,
+        do=do,
+        reason="no list of objects",
+    )
+
+
+def name(value: Any, file: str, *what: object, do: str = "correct the record") -> str:
+    """Name of a node.
+
+    Raises:
+        FieldError: The value is no text.
+    """
+    if isinstance(value, str):
+        return value
+    field = " ".join(map(str, what))
+    raise FieldError(
+        f"{field} is {value!r:.60}, not a name",
+        where=file,
+        do=do,
+        reason="no text as a node's name",
+    )
+
+
+def check_text(value: Any, file: str, what: str, *, do: str = "correct the record") -> None:
+    """Refuse a text, or one in a list or object, with a half of a character (a lone surrogate).
+
+    Raises:
+        FieldError: There is such a text: no table can hold it.
+    """
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            shown = f"{what} has the text {value!r:.60}, with half of a character"
+            raise FieldError(shown, where=file, do=do, reason="text with half of a character")
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            check_text(each, file, what, do=do)
 
 
 def _unbraced(value: str) -> str:

@@ -27,6 +27,9 @@ REPEATED = "a key is given twice, with different values"
 MOST_CORES = 2**15
 """No node has as many cores: a `cpuset` from here on is none."""
 
+MOST_GPUS = 255
+"""Greatest number of a GPU in its node that `tables.Allocations` holds."""
+
 SAVE_JOBS = "save /sites/<site>/jobs?resources=yes, oarapi jobs/details or oarstat -f -J"
 SAVE_RESOURCES = "save oarapi resources/details.json?limit=999999 into resources/"
 
@@ -141,7 +144,8 @@ def _named_nodes(item: dict[str, Any], job: str, file: str) -> list[str]:
     else:
         keys = ("assigned_nodes", "assigned_network_address", "network_address")
         names = entries(first(item, keys), file, job, "nodes")
-    return [str(name) for name in dict.fromkeys(names) if name]
+    texts = [oar_fields.name(each, file, job, "a node", do=SAVE_JOBS) for each in names if each]
+    return list(dict.fromkeys(texts))
 
 
 def core_of(resource: dict[str, Any], file: str) -> Core | None:
@@ -157,15 +161,17 @@ def core_of(resource: dict[str, Any], file: str) -> Core | None:
         what = f"resource {key} gives the key {resource.repeated!r} twice"
         raise FieldError(what, where=file, do=SAVE_RESOURCES, reason=REPEATED)
     return Core(
-        resource["network_address"],
+        oar_fields.name(
+            resource["network_address"], file, "resource", key, "`network_address`", do=SAVE_JOBS
+        ),
         _index(resource.get("cpuset"), file, "resource", key, "`cpuset`"),
-        _index(resource.get("gpudevice"), file, "resource", key, "`gpudevice`"),
+        _index(resource.get("gpudevice"), file, "resource", key, "`gpudevice`", most=MOST_GPUS),
     )
 
 
-def _index(value: Any, file: str, *what: object) -> int | None:
+def _index(value: Any, file: str, *what: object, most: int = MOST_CORES) -> int | None:
     """Number of a core or GPU in its node."""
-    return oar_fields.integer(value, file, *what, least=0, most=MOST_CORES, do=SAVE_JOBS)
+    return oar_fields.integer(value, file, *what, least=0, most=most, do=SAVE_JOBS)
 
 
 def _integer(value: Any, file: str, *what: object) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 from footprint import nodes
 from footprint.errors import InputError
 from footprint.node_names import GRID5000, RULE, cluster_of
-from footprint.site.files import refused
+from footprint.site.files import RepeatedKeys, refused
 
 UNKNOWN_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = "Unknown"
@@ -31,7 +31,7 @@ def node_objects(document: Any, *, where: str) -> Iterator[dict[str, Any]]:
     """Descriptions of nodes in an answer: of one node, a list, a collection, or a `deep` tree.
 
     Raises:
-        InputError: The file holds an error that the API answered.
+        InputError: The file holds an error that the API answered, or a key twice.
     """
     yield from _objects(document, "architecture", where)
 
@@ -48,6 +48,10 @@ def _objects(document: Any, key: str, where: str) -> Iterator[dict[str, Any]]:
         for item in document:
             yield from _objects(item, key, where)
     elif isinstance(document, dict):
+        if isinstance(document, RepeatedKeys) and (document.is_own or key in document):
+            name = f"node {document['uid']}" if "uid" in document else "the answer"
+            what = f"{name} gives the key {document.repeated!r} twice"
+            raise InputError(what, where=where, do="remove one of the two")
         if key in document:
             yield document
         for container in CONTAINERS:
