@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from stand_in import run_script
 
-from footprint import settings, study
+from footprint import settings, study, tables, windows
 
 METRIC = "bmc_node_power_watt"
 START, END = "2025-03-31", "2025-04-02"
@@ -37,6 +37,18 @@ class Chain:
         self.planned = study.plan(config)
         self.source = {"site": "nancy", "source": self.planned.source}
         self.window = {"start": START, "end": END}
+
+    def jobs_inside(self) -> dict[str, str]:
+        """`jobs` as if each had started and ended inside the window, with its file."""
+        low, high = (pl.lit(at).cast(pl.Datetime("us", "UTC")) for at in windows.window(START, END))
+        since = pl.max_horizontal("started_at", low)
+        until = pl.min_horizontal("stopped_at", high)
+        inside = pl.scan_parquet(self.path("jobs")).with_columns(
+            started_at=pl.when(pl.col("started_at").is_not_null()).then(since),
+            stopped_at=pl.when(pl.col("stopped_at").is_not_null()).then(until),
+        )
+        tables.write(tables.Jobs, inside, self.path("jobs_inside"))
+        return {"jobs": self.path("jobs_inside")}
 
     def path(self, name: str) -> str:
         return str(self.folder / f"{name}.parquet")

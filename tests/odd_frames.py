@@ -234,6 +234,13 @@ def runs_of(study: Study) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     return runs.join(roles.assign(runs, labelled), on="run_id"), labelled
 
 
+def time_of_jobs(job_nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """Node time of jobs that held nodes of the study alone, inside its window."""
+    held_s = (pl.col("share") * pl.col("duration_s")).fill_null(0.0)
+    measured_s = held_s * pl.col("coverage_frac").fill_null(0.0)
+    return job_nodes.select("job_id", held_s=held_s, measured_s=measured_s)
+
+
 def results_of(odd: Odd) -> Results:
     study = odd.study
     frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
@@ -254,7 +261,7 @@ def results_of(odd: Odd) -> Results:
         runs,
         levels=of_levels.lazy(),
         labelled=labelled,
-        time=phase_ratios.time_of_runs(runs, job_nodes),
+        time=phase_ratios.time_of_runs(runs, time_of_jobs(job_nodes)),
         papers_wanted=odd.papers_wanted,
     )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))

@@ -173,9 +173,12 @@ class TestPhases:
         figure = drawn_phases(*rows)
         assert title(figure).startswith("R is not given: too little of development or training")
         assert {reason, "50 % of training measured"} < set(words(figure).split("\n"))
-        assert "R is not given where less than 90 %" in words(figure)
+        assert "R and the parts of the energy are not given where less than 90 %" in words(figure)
         assert_legible(figure)
-        assert "R is not given" not in words(drawn_phases(ratio("speech"), bare("parsing")))
+        # the widths of the bars would give R away
+        assert not panel(figure, "bars").patches
+        assert len(panel(drawn_phases(*rows, bare("b"), ratio("a")), "bars").patches) == 8
+        assert "not given" not in words(drawn_phases(ratio("speech"), bare("parsing")))
 
     def test_of_many_papers_the_largest_are_drawn(self, drawn: dict[str, Figure]) -> None:
         text = words(drawn["phases"])

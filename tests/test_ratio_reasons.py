@@ -101,16 +101,14 @@ def test_ratio_training_that_held_nothing_known_is_null_with_a_reason() -> None:
     assert (row["ratio"], row["ratio_reason"]) == (None, "training without measured energy")
 
 
-def test_time_of_runs_is_share_times_time_over_jobs_and_nodes() -> None:
-    runs = pl.LazyFrame({"run_id": [1, 3], "job_ids": [[1, 2], [3]]})
-    job_nodes = pl.LazyFrame(
+def test_time_of_runs_sums_the_jobs_and_nodes_of_each_run() -> None:
+    runs = pl.LazyFrame({"run_id": [1, 3, 9], "job_ids": [[1, 2], [3], [9]]})
+    of_jobs = pl.LazyFrame(
         {
             "job_id": [1, 1, 2, 3, 4],
-            "node": ["a-1", "a-2", "a-1", "a-1", "a-1"],
-            "share": [0.5, 1.0, 1.0, None, 1.0],
-            "duration_s": [100.0, 100.0, 40.0, 50.0, 70.0],
-            "coverage_frac": [0.5, None, 1.0, 1.0, 1.0],
+            "held_s": [50.0, 100.0, 40.0, 0.0, 70.0],
+            "measured_s": [25.0, 0.0, 40.0, 0.0, 70.0],
         }
     )
-    found = ratios.time_of_runs(runs, job_nodes).collect()
+    found = ratios.time_of_runs(runs, of_jobs).collect()
     assert found.rows() == [(1, 190.0, 65.0), (3, 0.0, 0.0)]

@@ -65,10 +65,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     made.build_levels(minimum_group=1)
     made.run(
         "compare_phases",
-        input=made.paths("runs", "evidence", "labelled", "levels")
+        input=made.paths("runs", "evidence", "labelled", "levels", "allocations")
+        | made.jobs_inside()
         | {"job_nodes": made.path("energy-job_nodes")},
         output=made.paths("ratio"),
-        params={"thresholds": {}, "papers": "all"},
+        params={"thresholds": {}, "papers": "all"} | made.window,
     )
     made.run(
         "reconcile_ledgers",

@@ -46,10 +46,19 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     estimate(made)
     made.run(
         "compare_phases",
-        input=made.paths("runs", "evidence", "labelled", "levels")
+        input=made.paths("runs", "evidence", "labelled", "levels", "allocations")
+        | made.jobs_inside()
         | {"job_nodes": made.path("energy-job_nodes")},
         output=made.paths("ratio"),
-        params={"thresholds": THRESHOLDS, "papers": "all"},
+        params={"thresholds": THRESHOLDS, "papers": "all"} | made.window,
+    )
+    made.run(
+        "compare_phases",
+        "compare_phases-whole_jobs",
+        input=made.paths("runs", "evidence", "labelled", "levels", "jobs", "allocations")
+        | {"job_nodes": made.path("energy-job_nodes")},
+        output={"ratio": made.path("ratio-whole_jobs")},
+        params={"thresholds": THRESHOLDS, "papers": "all"} | made.window,
     )
     made.run(
         "evaluate_phases",
@@ -213,6 +222,15 @@ def test_the_ratio_is_that_of_the_paper(chain: Chain) -> None:
     assert row["ratio"] <= high * (1 + 1e-12)
     assert row["ratio_all_unknown"] >= row["ratio"]
     assert (row["n_labelled"], row["role_basis"]) == (1, "label")
+
+
+def test_ratio_of_jobs_that_are_mostly_outside_the_window_is_null(chain: Chain) -> None:
+    row = chain.read("ratio-whole_jobs").filter(scope="paper", name=PAPER).row(0, named=True)
+    inside = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
+    assert row["development_kwh"] == inside["development_kwh"]
+    assert row["training_coverage_frac"] < inside["training_coverage_frac"]
+    assert row["ratio"] is None
+    assert "measured" in row["ratio_reason"]
 
 
 def test_the_evaluation_counts_every_job_that_held_a_node(chain: Chain) -> None:

@@ -54,6 +54,22 @@ def test_the_study_on_one_page() -> None:
     assert "On, without a job" in report_tables.html(table, provenance="p")
 
 
+def test_study_summary_pools_the_phases_of_papers_with_a_ratio_alone() -> None:
+    half = {"ratio": None, "ratio_reason": "50 % of training measured"}
+    table = summary(
+        LEVELS, NODES, [ratio("paper", "a"), ratio("paper", "b", training_kwh=500.0, **half)]
+    )
+    rows = by_name(table)
+    assert rows["Training of reported models"]["energy_kwh"] == pytest.approx(10)
+    assert rows["Training of reported models"]["part_frac"] == pytest.approx(10 / 200)
+    assert rows["Development"]["n"] == 1
+    assert "papers with R (1 of 2 papers have none and are left out)" in table.note
+    assert "left out" not in summary(LEVELS, NODES, [ratio("paper", "a")]).note
+    none = summary(LEVELS, NODES, [ratio("paper", "b", **half)])
+    assert "What papers used it for" not in none.rows["group"].to_list()
+    assert "(1 of 1 papers have none and are left out)" in none.note
+
+
 def test_nothing_measured_and_nothing_at_all() -> None:
     dark = [("grappe-1", NODES[0][1], "no_data", None, 24.0)]
     unknown = by_name(summary([], dark, []))["All nodes"]

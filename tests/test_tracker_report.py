@@ -57,6 +57,11 @@ def told(*runs: Run, **given: Any) -> report.Report:
     return report.report(Read(list(runs), []), **given)
 
 
+def whole(energy_kwh: float, hours: float) -> Measured:
+    """A job that was measured in all of its time."""
+    return Measured(energy_kwh, hours * 3600, hours * 3600)
+
+
 def test_runs_are_summed_by_phase() -> None:
     found = told(*CAMPAIGN, paper="enhance_2025")
     lines = {line.phase: line for line in found.lines}
@@ -75,9 +80,9 @@ def test_runs_are_summed_by_phase() -> None:
 
 def test_energies_of_the_nodes_go_before_those_of_devices() -> None:
     nodes = {
-        ("nancy", 1001): Measured(10.0, 10 * 3600),
-        ("nancy", 1002): Measured(30.0, 8 * 3600),
-        ("lyon", 1003): Measured(99.0, 5 * 3600),
+        ("nancy", 1001): whole(10.0, 10),
+        ("nancy", 1002): Measured(30.0, 8 * 3600, 20 * 3600),
+        ("lyon", 1003): whole(99.0, 5),
     }
     found = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
     assert (found.basis, found.total.nodes_kwh) == ("nodes", 40.0)
@@ -91,10 +96,62 @@ def test_energies_of_the_nodes_go_before_those_of_devices() -> None:
         "took 40 kWh over 4 runs; training the reported model took 10 kWh of it, a ratio is not "
         "given (32 % of development measured)." in report_forms.sentence(found)
     )
-    nodes[("nancy", 1002)] = Measured(30.0, 20 * 3600)
-    nodes[("nancy", 1003)] = Measured(6.0, 2.5 * 3600)
-    whole = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
-    assert (whole.ratio, whole.ratio_reason) == (pytest.approx(3.6), None)
+    nodes[("nancy", 1002)] = whole(30.0, 20)
+    nodes[("nancy", 1003)] = Measured(6.0, 2.5 * 3600, 5 * 3600)
+    complete = told(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
+    assert (complete.ratio, complete.ratio_reason) == (pytest.approx(3.6), None)
+
+
+TRAINED, TRIED = labelled("training"), labelled("development")
+
+
+def ratio_of(*runs: Run, **jobs: Measured) -> tuple[float | None, str | None]:
+    nodes = {("nancy", int(name.removeprefix("job_"))): of_job for name, of_job in jobs.items()}
+    found = told(*runs, nodes=nodes)
+    return found.ratio, found.ratio_reason
+
+
+def test_ratio_job_measured_for_half_of_its_time_is_null() -> None:
+    # held 10 h, tracked for 5 h of it; the study measured 5 h
+    runs = run(1, 5, labels=TRAINED), run(2, 2, labels=TRIED)
+    half = Measured(1.0, 5 * 3600, 10 * 3600)
+    assert ratio_of(*runs, job_1001=half, job_1002=whole(1.0, 2)) == (
+        None,
+        "50 % of training measured",
+    )
+    assert ratio_of(*runs, job_1001=whole(2.0, 10), job_1002=whole(1.0, 2)) == (0.5, None)
+
+
+def test_ratio_time_measured_of_one_job_does_not_count_for_another() -> None:
+    # two trainings of 2 h tracked: 4 h of one job were measured, none of the other
+    runs = run(1, 2, labels=TRAINED), run(3, 2, labels=TRAINED), run(2, 2, labels=TRIED)
+    reason = "50 % of training measured"
+    assert ratio_of(*runs, job_1001=whole(1.0, 4), job_1002=whole(1.0, 2)) == (None, reason)
+    longer = Measured(1.0, 8 * 3600, 4 * 3600)
+    assert ratio_of(*runs, job_1001=longer, job_1002=whole(1.0, 2)) == (None, reason)
+
+
+def test_ratio_has_a_reason_where_it_is_null() -> None:
+    training, development = run(1, 2, labels=TRAINED), run(2, 2, labels=TRIED)
+    two = whole(1.0, 2)
+    assert ratio_of(training, development, job_1002=two) == (None, "0 % of training measured")
+    assert ratio_of(training, development, job_1001=two) == (None, "0 % of development measured")
+    said = "0 % of training, 0 % of development measured"
+    assert ratio_of(training, development) == (None, said)
+    assert ratio_of(development, job_1002=two) == (None, "no training known")
+    assert ratio_of(training, job_1001=two) == (None, "no development known")
+    nothing = whole(0.0, 2)
+    assert ratio_of(training, development, job_1001=nothing, job_1002=two) == (
+        None,
+        "training without measured energy",
+    )
+    unknown = Measured(1.0, 3600, None)
+    assert ratio_of(training, development, job_1001=unknown, job_1002=two) == (
+        None,
+        "an unknown part of training measured",
+    )
+    found = told(training, development, nodes={("nancy", 1002): two})
+    assert "a ratio is not given (0 % of training measured)" in report_forms.sentence(found)
 
 
 def test_ratio_devices_read_for_half_of_the_training_is_null() -> None:
@@ -108,7 +165,7 @@ def test_ratio_devices_read_for_half_of_the_training_is_null() -> None:
 def test_runs_of_one_job_share_its_energy_by_their_time() -> None:
     first = run(1, 30, labels=labelled("training"))
     second = run(2, 10, job_id=1001, labels=labelled("inference"))
-    found = told(first, second, nodes={("nancy", 1001): Measured(8.0, 40 * 3600)})
+    found = told(first, second, nodes={("nancy", 1001): whole(8.0, 40)})
     assert [line.nodes_kwh for line in found.lines] == [6.0, 2.0]
     assert found.total.n_jobs == 1
     only = told(first, second, run(3, 1, labels={"paper": "q"}), paper="q", nodes={})
@@ -219,13 +276,29 @@ def test_the_command_reads_a_ledger_and_a_study(tmp_path: Path) -> None:
         "site": "nancy",
         "job_id": 7,
         "energy_kwh": 2.5,
-        "duration_s": 60.0,
-        "coverage_frac": 1.0,
+        "duration_s": 1800.0,
+        "coverage_frac": 0.5,
+        "started_at": datetime(2025, 3, 10, 8, tzinfo=UTC),
+        "stopped_at": datetime(2025, 3, 10, 9, tzinfo=UTC),
+        "flags": ["still_running"],
     }
-    pl.DataFrame([row]).write_parquet(energy)
+    rows = [
+        row,
+        # half of the hour lies before the study
+        row | {"job_id": 8, "flags": ["starts_before_window"]},
+        row | {"job_id": 9, "flags": ["ends_after_window"]},
+        row | {"job_id": 10, "flags": ["nodes_outside_study"]},
+        row | {"job_id": 11, "flags": ["ends_after_window"], "stopped_at": None},
+        row | {"job_id": 12, "flags": ["starts_before_window"], "stopped_at": None},
+        row | {"job_id": 13, "energy_kwh": None},
+    ]
+    pl.DataFrame(rows).write_parquet(energy)
+    of_jobs = report.of_study(tmp_path / "study")
+    parts = {7: 0.5, 8: 0.25, 9: 0.25, 10: None, 11: 0.5, 12: None}
+    assert {job: of_job.measured_frac for (_, job), of_job in of_jobs.items()} == parts
     study = ["--directory", str(tmp_path / "study")]
     found = json.loads(command(tmp_path, "--json", "--paper", "p", *study).stdout)
-    assert found["phases"][0]["nodes_kwh"] == 2.5
+    assert (found["phases"][0]["nodes_kwh"], found["phases"][0]["nodes_frac"]) == (2.5, 0.5)
     assert "training" in command(tmp_path).stdout
     assert r"\toprule" in command(tmp_path, "--format", "latex").stdout
     wrong = command(tmp_path, "--ledger", str(tmp_path / "none"))

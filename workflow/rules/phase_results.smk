@@ -17,6 +17,8 @@ rule compare_phases:
         labelled=rules.match_labels.output.labelled,
         levels=rules.build_levels.output.levels,
         job_nodes=rules.gather_energy.output.job_nodes,
+        jobs=rules.download_jobs.output.jobs,
+        allocations=rules.download_jobs.output.allocations,
     output:
         ratio="<results>/phases/ratio.parquet",
     log:
@@ -28,6 +30,8 @@ rule compare_phases:
     params:
         thresholds=STUDY.phases["thresholds"],
         papers=STUDY.config["levels"]["papers"],
+        start=STUDY.start,
+        end=STUDY.end,
     script:
         "../scripts/compare_phases.py"
 

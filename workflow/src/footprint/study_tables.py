@@ -71,7 +71,7 @@ def study_summary_table(
         title="The study in numbers",
         note=(
             "Count: nodes; of energy held by jobs, of projects and of papers, jobs; of what papers "
-            f"used it for, papers. {COUNTED} "
+            f"used it for, papers with R{_left_out(ratio)}. {COUNTED} "
             "Part: of the energy of all nodes; of projects and papers, of "
             "that of all jobs; of what papers used it for, of these papers. Low and high: 95 % "
             "interval of the measured energy together with the estimate for gaps, which "
@@ -183,8 +183,21 @@ def _users_rows(measured: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _left_out(ratio: pl.DataFrame) -> str:
+    """How many papers have no R, as the end of a sentence; nothing where all have one."""
+    n_papers = len(ratio.filter(scope="paper"))
+    n_without = n_papers - len(_with_ratio(ratio))
+    return f" ({n_without} of {n_papers} papers have none and are left out)" if n_without else ""
+
+
+def _with_ratio(ratio: pl.DataFrame) -> pl.DataFrame:
+    """Papers with R: without it, the parts of a paper's energy would tell what R is not given."""
+    return ratio.filter(pl.col("scope") == "paper", pl.col("ratio").is_not_null())
+
+
 def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
-    papers = ratio.filter(pl.col("scope") == "paper")
+    """Energy of the papers with R by phase."""
+    papers = _with_ratio(ratio)
     sums = papers.select(known_sum(pl.col(name)) for name in PHASE_NAMES)
     if papers.is_empty():
         return pl.DataFrame(schema=_FIELDS)

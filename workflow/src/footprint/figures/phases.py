@@ -38,7 +38,10 @@ COLUMNS: Mapping[str, float] = {
 
 SAME = "the same"
 
-NOT_GIVEN = "R is not given where less than 90 % of the time of either side was measured."
+NOT_GIVEN = (
+    "R and the parts of the energy are not given where less than 90 % of the time of either side "
+    "was measured."
+)
 
 Row = dict[str, Any]
 
@@ -98,6 +101,8 @@ def _sentence(own: pl.DataFrame, *, assumed: bool) -> str:
 def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
     """Stacked bars of the phases in per cent of the energy, with energy and ratios beside them.
 
+    A row whose ratio is withheld for want of measurement has no bar: its reason stands beside it.
+
     Args:
         ratio: `tables.PhaseRatio`.
         provenance: The foot line.
@@ -151,8 +156,13 @@ def _patch(name: str) -> Patch:
     return Patch(color=style.PHASES[name], label=NAMES[name])
 
 
+def _is_withheld(row: Row) -> bool:
+    """Whether R is not given for want of measurement, and with it the parts that it is made of."""
+    return row.get("ratio_reason") not in (None, NO_TRAINING)
+
+
 def _bar(axes: Axes, place: int, row: Row) -> None:
-    if "rest" in row or not row["energy_kwh"]:
+    if "rest" in row or not row["energy_kwh"] or _is_withheld(row):
         return
     left = 0.0
     for name in NAMES:
@@ -215,7 +225,7 @@ def _notes(lines: list[Row]) -> list[str]:
     said = [DEFINITION]
     if any(line.get("role_basis") == "assumed" for line in lines):
         said.append("* No label says which training that was: the largest is assumed to be it.")
-    if any((line.get("ratio_reason") or NO_TRAINING) != NO_TRAINING for line in lines):
+    if any(_is_withheld(line) for line in lines):
         said.append(NOT_GIVEN)
     if any(line.get("unmeasured_gpu_h") for line in lines):
         said.append("† Runs without any measurement are left out; the table has their GPU hours.")

@@ -48,10 +48,11 @@ def ratios(
     from it is null as well. Training and inference are null where no run is known to be it: some
     run trained the model, but nobody says which.
 
-    A ratio is null where less than `LEAST_MEASURED_FRAC` of the time (share x time held) of either
-    of its sides was measured; `ratio_reason` is not null where `ratio` is null. The same holds for
-    `ratio_all_unknown`, for `baseline_ratio` (by its own phases), and for the range, which is null
-    where it would include such a ratio.
+    A ratio is null where less than `LEAST_MEASURED_FRAC` of the time of either of its sides was
+    measured: share x time that the jobs held by their records, inside the study and outside it.
+    `ratio_reason` is not null where `ratio` is null. The same holds for `ratio_all_unknown`, for
+    `baseline_ratio` (by its own phases), and for the range, which is null where it would include
+    such a ratio.
 
     Args:
         runs: `tables.Runs`, and `paper`, as labels have it.
@@ -107,26 +108,21 @@ def ratios(
 TIME = ("held_s", "measured_s")
 
 
-def time_of_runs(runs: pl.LazyFrame, job_nodes: pl.LazyFrame) -> pl.LazyFrame:
-    """Time that the jobs of each run held, and the part of it that was measured.
+def time_of_runs(runs: pl.LazyFrame, of_jobs: pl.LazyFrame) -> pl.LazyFrame:
+    """Node time that the jobs of each run held by their records, and the measured part of it.
 
     Args:
         runs: `run_id`, `job_ids`.
-        job_nodes: `tables.JobNodeEnergy`.
+        of_jobs: Result of `recorded_time.of_jobs`.
 
     Returns:
         `run_id`, `held_s` (share x time, in node seconds), `measured_s`.
     """
-    held_s = pl.col("share").fill_null(0.0) * pl.col("duration_s")
     jobs = runs.select("run_id", job_id="job_ids").explode(
         "job_id", empty_as_null=False, keep_nulls=False
     )
     return (
-        jobs.join(job_nodes, on="job_id")
-        .select("run_id", held_s=held_s, measured_s=held_s * pl.col("coverage_frac").fill_null(0.0))
-        .group_by("run_id")
-        .agg(total(pl.col(TIME)))
-        .sort("run_id")
+        jobs.join(of_jobs, on="job_id").group_by("run_id").agg(total(pl.col(TIME))).sort("run_id")
     )
 
 

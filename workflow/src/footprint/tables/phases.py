@@ -123,7 +123,8 @@ class PhaseRatio(dy.Schema):
         min=0, metadata={"unit": "h"}, description="GPU hours of runs without any measured energy"
     )
     development_coverage_frac = Fraction(
-        description="Measured share x time over held share x time of development"
+        description="Measured share x time over share x time of all nodes that the jobs of "
+        "development held from start to end, outside the study and its window included"
     )
     training_coverage_frac = Fraction(description="The same of the reported model's training")
     ratio = dy.Float64(

@@ -22,16 +22,32 @@ from footprint.tracker.reading import COMPONENTS, Run
 from footprint.vocabulary import LEAST_MEASURED_FRAC
 
 PHASES = ("training", "inference", "development", "not labelled")
+SIDES = ("training", "development")
 J_PER_KWH = 3.6e6
 DOMAIN = ".grid5000.fr"
 SUMMARY = "Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."
 
 
 class Measured(NamedTuple):
-    """What a study measured of a job at its nodes, and for how long."""
+    """What a study measured of a job at its nodes, and for how long.
+
+    Attributes:
+        energy_kwh: Measured energy.
+        covered_s: Time measured.
+        held_s: Time that the job held its nodes, outside the days of the study included; null:
+            unknown, as of a job that held nodes outside the study as well.
+    """
 
     energy_kwh: float
     covered_s: float
+    held_s: float | None = None
+
+    @property
+    def measured_frac(self) -> float | None:
+        """Measured part of the time held, at most 1; null: the time held is unknown."""
+        if self.held_s is None:
+            return None
+        return min(self.covered_s / self.held_s, 1.0) if self.held_s else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +63,8 @@ class Line:
         devices_kwh: Energy of GPUs, processors and memory, by component, of those that were read.
         covered_frac: Part of the time in which devices were read; null: no time is known.
         nodes_kwh: Energy of the nodes by the study; null: no study, or nothing was measured.
-        nodes_frac: Part of the time in which the study measured them; null: likewise.
+        nodes_frac: Part of the time in which the study measured them: each run has the part of its
+            job, and counts by its own time; null: likewise, or the part of some job is unknown.
         n_measured: Runs of which the study measured something.
         n_open: Runs whose end is not known: they count until their last sign of life.
     """
@@ -98,31 +115,44 @@ class Report:
 
     @property
     def ratio(self) -> float | None:
-        """Development over training; null where one of them is not known, or `ratio_reason`."""
-        energies = {line.phase: self._energy(line) for line in self.lines}
-        training, rest = energies.get("training"), energies.get("development")
-        if self.ratio_reason is not None or not training or rest is None:
+        """Development over training; null: see `ratio_reason`."""
+        if self.ratio_reason is not None:
             return None
-        return rest / training
+        energies = {line.phase: self._energy(line) or 0.0 for line in self.lines}
+        return energies["development"] / energies["training"]
 
     @property
     def ratio_reason(self) -> str | None:
-        """Sides of the ratio of which less than 90 % of the time was measured, as in the study."""
-        parts = {line.phase: self._measured_frac(line) for line in self.lines}
+        """Why the ratio is null; null where it is given.
+
+        As in the study, at least 90 % of the time of both sides must have been measured.
+        """
+        sides = {line.phase: line for line in self.lines if line.phase in SIDES}
+        missing = [phase for phase in SIDES if phase not in sides]
+        if missing:
+            return f"no {missing[0]} known"
+        parts = {phase: self._measured_frac(line) for phase, line in sides.items()}
         said = [
-            f"{math.floor(100 * part + 1e-9)} % of {phase}"
+            f"{_percent(part)} of {phase}"
             for phase, part in parts.items()
-            if phase in ("development", "training")
-            and part is not None
-            and part < LEAST_MEASURED_FRAC * (1 - 1e-9)
+            if part is None or part < LEAST_MEASURED_FRAC * (1 - 1e-9)
         ]
-        return f"{', '.join(said)} measured" if said else None
+        if said:
+            return f"{', '.join(said)} measured"
+        return None if self._energy(sides["training"]) else "training without measured energy"
 
     def _measured_frac(self, line: Line) -> float | None:
+        if self._energy(line) is None:
+            return 0.0
         return line.nodes_frac if self.basis == "nodes" else line.covered_frac
 
     def _energy(self, line: Line) -> float | None:
         return line.nodes_kwh if self.basis == "nodes" else line.energy_kwh
+
+
+def _percent(part: float | None) -> str:
+    """A part in per cent, rounded down."""
+    return "an unknown part" if part is None else f"{math.floor(100 * part + 1e-9)} %"
 
 
 def phase(labels: Mapping[str, str]) -> str:
@@ -183,7 +213,7 @@ def report(
 
 
 def _shared(runs: Iterable[Run], nodes: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
-    """What was measured of each run: of its job, by its part of what was tracked in that."""
+    """What was measured of each run: of its job, the energy by its part of the time tracked."""
     by_id: dict[int | None, list[tuple[str, int]]] = {}
     for key in nodes:
         by_id.setdefault(key[1], []).append(key)
@@ -197,9 +227,7 @@ def _shared(runs: Iterable[Run], nodes: Mapping[tuple[str, int], Measured]) -> d
         whole_s = sum(run.duration_s or 0.0 for run in own)
         for run in own:
             part = (run.duration_s or 0.0) / whole_s if whole_s else 1 / len(own)
-            found[run.identity] = Measured(
-                nodes[key].energy_kwh * part, nodes[key].covered_s * part
-            )
+            found[run.identity] = nodes[key]._replace(energy_kwh=nodes[key].energy_kwh * part)
     return found
 
 
@@ -217,7 +245,7 @@ def _line(name: str, runs: Sequence[Run], measured: Mapping[str, Measured]) -> L
         if any(component in run.devices for run in runs)
     }
     covered = sum(hours[run.identity] * _covered(run) for run in runs)
-    nodes = [measured[run.identity] for run in runs if run.identity in measured]
+    nodes = {run.identity: measured[run.identity] for run in runs if run.identity in measured}
     gpus = [run.n_gpus for run in runs]
     return Line(
         phase=name,
@@ -229,13 +257,21 @@ def _line(name: str, runs: Sequence[Run], measured: Mapping[str, Measured]) -> L
         else sum(hours[run.identity] * (run.n_gpus or 0) for run in runs),
         devices_kwh={name: energy_j / J_PER_KWH for name, energy_j in devices.items()},
         covered_frac=covered / seconds if seconds else None,
-        nodes_kwh=sum(each.energy_kwh for each in nodes) if nodes else None,
-        nodes_frac=min(sum(each.covered_s for each in nodes) / 3600 / seconds, 1.0)
-        if nodes and seconds
-        else None,
+        nodes_kwh=sum(each.energy_kwh for each in nodes.values()) if nodes else None,
+        nodes_frac=_nodes_frac(hours, nodes) if nodes else None,
         n_measured=len(nodes),
         n_open=sum(run.end != "stopped" for run in runs),
     )
+
+
+def _nodes_frac(hours: Mapping[str, float], nodes: Mapping[str, Measured]) -> float | None:
+    """Mean of the measured parts of runs, by their time; what was not measured has the part 0."""
+    parts = {name: nodes[name].measured_frac if name in nodes else 0.0 for name in hours}
+    known = {name: part for name, part in parts.items() if part is not None}
+    whole = sum(hours.values())
+    if len(known) < len(parts) or not whole:
+        return None
+    return sum(hours[name] * part for name, part in known.items()) / whole
 
 
 def _covered(run: Run) -> float:
@@ -257,7 +293,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if not folder.is_dir():
             raise InputError("there is no such folder", where=str(folder), do="name the ledger")
-        energies = None if options.directory is None else _of_study(options.directory)
+        energies = None if options.directory is None else of_study(options.directory)
         told = report(reading.read(reading.files(folder)), paper=options.paper, nodes=energies)
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
@@ -281,7 +317,7 @@ def _parser(forms: list[str]) -> argparse.ArgumentParser:
     return made
 
 
-def _of_study(folder: Path) -> dict[tuple[str, int], Measured]:
+def of_study(folder: Path) -> dict[tuple[str, int], Measured]:
     """What a study measured of each job, by site and job."""
     path = folder / "results/energy/jobs.parquet"
     if not path.is_file():
@@ -294,13 +330,21 @@ def _of_study(folder: Path) -> dict[tuple[str, int], Measured]:
             where="--directory",
             do="pip install 'footprint[pipeline]'",
         ) from None
-    covered_s = pl.col("duration_s") * pl.col("coverage_frac")
+    flags = pl.col("flags").list
+    is_clipped = flags.contains("starts_before_window") | (
+        flags.contains("ends_after_window") & pl.col("stopped_at").is_not_null()
+    )
+    held_s = (
+        pl.when(flags.contains("nodes_outside_study"))
+        .then(None)
+        .when(is_clipped)
+        .then((pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds(fractional=True))
+        .otherwise("duration_s")
+    )
+    covered_s = (pl.col("duration_s") * pl.col("coverage_frac")).fill_null(0.0)
     rows = (
         pl.read_parquet(path)
         .drop_nulls("energy_kwh")
-        .select("site", "job_id", "energy_kwh", covered_s.fill_null(0.0))
+        .select("site", "job_id", "energy_kwh", covered_s=covered_s, held_s=held_s)
     )
-    return {
-        (site, job): Measured(energy_kwh, covered_s)
-        for site, job, energy_kwh, covered_s in rows.iter_rows()
-    }
+    return {(site, job): Measured(*of_job) for site, job, *of_job in rows.iter_rows()}

@@ -155,7 +155,7 @@ def sentence(report: Report) -> str:
         said += f"; training the reported model took {_kwh(own)} kWh of it"
     if report.ratio is not None:
         said += f", and the rest of its development {report.ratio:.3g} times as much"
-    elif report.ratio_reason is not None and own is not None:
+    elif report.ratio_reason is not None and training is not None:
         said += f", a ratio is not given ({report.ratio_reason})"
     return f"{said}. Energy is {basis(report)}; recorded with footprint {__version__}."
 
