@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from answers import NOON, g5k_job, node, page, save
 
 from footprint import tables
 from footprint.errors import InputError
-from footprint.site import converted, files, folders, open_site
+from footprint.site import converted, files, files_of, folders, open_site
 from footprint.site.exports import ExportedSite
 
 METRIC = "bmc_node_power_watt"
@@ -70,10 +71,12 @@ def test_the_configuration_opens_a_folder(folder):
         open_site(source | {"directory": "nowhere"}, site="nancy")
 
 
-def test_files_are_listed_by_name_without_hidden_ones_and_folders(folder):
+def test_files_are_listed_by_name_without_hidden_ones(folder):
     save(folder / "jobs" / "a.json", page())
     (folder / "jobs" / ".hidden").touch()
-    (folder / "jobs" / "deeper").mkdir()
+    (folder / "jobs" / ".git").mkdir()
+    (folder / "jobs" / ".gone").symlink_to("nowhere")
+    (folder / "nodes" / "gone.md").symlink_to("nowhere")
     (folder / "nodes" / "README.md").touch()
     (folder / "nodes" / "z.json.gz").write_bytes(gzip.compress(b'{"items": []}'))
     assert [path.name for path in folders.job_files(folder)] == ["a.json", "page.json"]
@@ -84,6 +87,56 @@ def test_files_are_listed_by_name_without_hidden_ones_and_folders(folder):
     ]
     assert folders.resource_files(folder) == []
     assert folders.state_files(folder) == []
+
+
+@pytest.mark.parametrize("name", ["nodes", "jobs", "power", "resources", "devices", "states"])
+def test_entries_that_cannot_be_read_are_refused(folder, monkeypatch, name):
+    source = {"kind": "exports", "directory": str(folder)}
+    entry = folder / name / "x.json"
+    entry.parent.mkdir(exist_ok=True)
+    entry.symlink_to(folder / "nowhere.json")
+    told = rf"/{name}/x.json: a link to a file that is not there; restore it or remove it$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+    entry.unlink()
+    os.mkfifo(entry)
+    with pytest.raises(InputError, match=rf"/{name}/x.json: neither a file nor a folder"):
+        files_of(source)
+    entry.unlink()
+    (folder / name / "deeper").mkdir()
+    told = rf"/{name}/deeper: a subfolder, which is not read; move its files up into {name}/$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+    (folder / name / "deeper").rmdir()
+    entry.touch()
+    files_of(source)
+    may_open = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != entry and may_open(path, mode))
+    told = rf"/{name}/x.json: the file cannot be opened; permit reading it or remove it$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+
+
+def test_what_stands_in_the_place_of_a_folder_is_refused(folder, monkeypatch):
+    source = {"kind": "exports", "directory": str(folder)}
+    (folder / "resources").symlink_to(folder / "nowhere")
+    with pytest.raises(InputError, match=r"/resources: a link to a file that is not there"):
+        files_of(source)
+    (folder / "resources").unlink()
+    (folder / "states").touch()
+    with pytest.raises(InputError, match=r"/states: this is no folder; put the file into a folder"):
+        files_of(source)
+    (folder / "states").unlink()
+    entries = Path.iterdir
+
+    def refuse(path):
+        if path.name == "jobs":
+            raise PermissionError(13, "Permission denied")
+        return entries(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match=r"/jobs: the folder cannot be opened; permit reading"):
+        files_of(source)
 
 
 @pytest.mark.parametrize("name", ["nodes", "jobs", "power"])
