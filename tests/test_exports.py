@@ -416,6 +416,9 @@ def not_listed(folder, *documents):
 def test_jobs_that_a_page_counts_but_no_file_lists_are_counted(folder):
     three = [g5k_job(key) for key in (1, 2, 3)]
     assert not_listed(folder, listing(400, *three)) == [("jobs/0.json", 397)]
+    assert not_listed(folder, listing("400", *three)) == [("jobs/0.json", 397)]
+    for unknown in (None, True, -1, "many", 2.5):
+        assert not_listed(folder, listing(unknown, *three)) == []
     assert not_listed(folder, listing(3, *three)) == []
     assert not_listed(folder, listing(3, *three[:2]), listing(3, *three[1:])) == []
 
@@ -433,6 +436,19 @@ def test_a_list_from_the_newest_job_back_to_before_the_study_is_whole(folder):
     early = int(DAY["start"].timestamp()) - 1
     old = g5k_job(1, submitted_at=early, started_at=early, stopped_at=NOON)
     assert not_listed(folder, listing(2_000_000, g5k_job(2), old)) == []
+    # a job of before the study that is not the last of the list says nothing about the end of it
+    assert not_listed(folder, listing(400, old, g5k_job(2), g5k_job(3))) == [("jobs/0.json", 397)]
+    pages = [
+        listing(6, g5k_job(6), g5k_job(5)) | {"offset": "0"},
+        listing(6, g5k_job(4), g5k_job(3)) | {"offset": 2},
+        listing(6, g5k_job(2), old) | {"offset": 4},
+    ]
+    assert not_listed(folder, *pages) == []
+    assert not_listed(folder, pages[0], pages[2]) == [("jobs/0.json", 2)]
+    back = [each | {"total": 600} for each in pages]
+    assert not_listed(folder, *reversed(back)) == []
+    assert not_listed(folder, back[2], back[0]) == [("jobs/0.json", 596)]
+    assert not_listed(folder, back[1], back[2]) == [("jobs/0.json", 596)]
     by_date = {
         "id": 1,
         "owner": "x",
