@@ -252,6 +252,19 @@ def test_power_must_have_been_converted_for_the_metric(folder):
         list(ExportedSite(folder, site="nancy").power(metric=METRIC, cluster="gros", **DAY))
 
 
+def test_samples_of_another_site_are_set_aside(folder):
+    there = "gruss-1.lyon.grid5000.fr"
+    here = sample("gruss-1.nancy.grid5000.fr", 7)
+    save(folder / "power" / "a.json", [here, sample(there, 5), sample(there, 6)])
+    aside = convert(folder)
+    assert aside.rows() == [("power", "power/a.json", "node of another site", 2, there)]
+    assert readings(folder) == [[("gruss-1", second(7), 100.0)]]
+    gpu = {"metric_id": "prom_DCGM_FI_DEV_POWER_USAGE", "labels": {"gpu": "0"}}
+    save(folder / "devices" / "a.json", [here | gpu, sample(there, 5) | gpu])
+    aside = site(folder).convert_devices(directory=folder / "converted")
+    assert aside.rows() == [("devices", "devices/a.json", "node of another site", 1, there)]
+
+
 def test_converting_twice_gives_the_same_bytes(folder, tmp_path):
     for name in ("one", "two"):
         site(folder).convert_power(metric=METRIC, directory=tmp_path / name)

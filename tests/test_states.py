@@ -137,6 +137,17 @@ def test_states_of_nodes_that_are_not_described_are_counted() -> None:
     assert states.of_described(kept, nodes=NODES.lazy())[1].is_empty()
 
 
+def test_nodes_of_another_site_are_set_aside(tmp_path: Path) -> None:
+    names = ("gros-1.nancy.grid5000.fr", "gros-2.lyon.grid5000.fr", "gros-9.lyon.grid5000.fr")
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([note(node=name) for name in names]), encoding="utf-8")
+    rows = states.read_states(path, name="a", site="nancy")
+    window = states.in_window(rows, nodes=NODES, where="a", start=START, end=START + HOUR)
+    kept, counted = states.of_described(window, nodes=NODES.lazy())
+    assert kept.collect()["node"].to_list() == ["gros-1"]
+    assert counted.rows() == [("states", "states of nodes", "node of another site", 2, names[1])]
+
+
 def test_all_contradictions_of_states_are_listed() -> None:
     notes = [
         note(node=name, state=state)
