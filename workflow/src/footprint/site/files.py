@@ -19,6 +19,7 @@ from footprint.errors import InputError
 COMPRESSED = (".gz", ".zst")
 READ_BYTES = 1 << 20
 DAMAGED = "is damaged or incomplete"
+TOO_DEEP = "the JSON is nested too deep"
 SAVE_AGAIN = "save it again"
 LINK_TO_NOTHING = "a link to a file that is not there"
 RESTORE = "restore it or remove it"
@@ -177,6 +178,8 @@ def documents(path: Path) -> list[Any]:
                 where=line,
                 do="a JSON answer is expected",
             ) from None
+        except RecursionError:
+            raise InputError(TOO_DEEP, where=str(path), do="a JSON answer is expected") from None
         found.append(document)
         position = _next(text, position)
     return found

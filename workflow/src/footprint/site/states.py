@@ -62,6 +62,8 @@ def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -
         if not row.get("node") or str(row.get("state")).lower() not in STATES:
             what = f"state {row.get('state')!r} of node {row.get('node')!r}"
             raise InputError(what, where=where, do=f"states are {', '.join(STATES)}")
+        if any("\ud800" <= each <= "\udfff" for key in COLUMNS for each in str(row.get(key))):
+            raise InputError("half of a surrogate pair", where=where, do="mend the text")
         rows.append(row)
         places.append(where)
     started = utc(pl.Series([_text(row.get("from")) for row in rows], dtype=pl.String))
@@ -164,12 +166,18 @@ def _rows(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     if content.lstrip()[:1] in ("[", "{"):
         for document in files.documents(path):
             items = document.get("items", [document]) if isinstance(document, dict) else document
+            if not isinstance(items, list):
+                raise InputError("`items` is no list", where=name, do=EXPECTED)
             for number, item in enumerate(items, start=1):
                 yield f"{name}, item {number}", item
     else:
         reader = csv.DictReader(io.StringIO(content))
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            what = f"no column {', '.join(sorted(missing))}"
-            raise InputError(what, where=f"{name}:1", do=EXPECTED)
-        for row in reader:
-            yield f"{name}:{reader.line_num}", row
+        try:
+            if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+                what = f"no column {', '.join(sorted(missing))}"
+                raise InputError(what, where=f"{name}:1", do=EXPECTED)
+            for row in reader:
+                yield f"{name}:{reader.line_num}", row
+        except csv.Error as error:
+            where = f"{name}:{reader.line_num}"
+            raise InputError(f"cannot be read as CSV ({error})", where=where, do=EXPECTED) from None
