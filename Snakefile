@@ -140,4 +140,6 @@ for each in workflow.rules:
 
 
 onsuccess:
+    # the report is written into it, of a run of a single file of resources/ too
+    Path("results").mkdir(exist_ok=True)
     print(summary.text("results", checked=STUDY.checked))

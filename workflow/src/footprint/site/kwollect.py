@@ -220,7 +220,7 @@ def _is_record(line: bytes) -> bool:
     """Whether a line is one whole record, so that the file holds a record a line."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -292,5 +292,8 @@ def _tidy(frame: pl.DataFrame, label: str | None, site: str | None = None) -> pl
 
 def _explained(path: Path, explain: Callable[[Path], InputError | None]) -> InputError:
     """The error that names the first record at fault."""
-    found = explain(path)
+    try:
+        found = explain(path)
+    except RecursionError:
+        found = InputError(files.TOO_DEEP, where=str(path), do=SAVE)
     return found or InputError("cannot be read as an answer of Kwollect", where=str(path), do=SAVE)
