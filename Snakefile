@@ -15,6 +15,8 @@ min_version("9.27")
 
 try:
     settings.check_readable("config.yaml")
+    # so far, `config` has what --configfile and --config give
+    settings.check_study(config, below="config.yaml")
 except InputError as error:
     raise SystemExit(str(error)) from None
 
