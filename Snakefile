@@ -15,6 +15,8 @@ min_version("9.27")
 
 try:
     settings.check_readable("config.yaml")
+    # so far, `config` has what --configfile and --config give
+    settings.check_study(config, below="config.yaml")
 except InputError as error:
     raise SystemExit(str(error)) from None
 
@@ -140,4 +142,6 @@ for each in workflow.rules:
 
 
 onsuccess:
+    # the report is written into it, of a run of a single file of resources/ too
+    Path("results").mkdir(exist_ok=True)
     print(summary.text("results", checked=STUDY.checked))

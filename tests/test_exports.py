@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from answers import NOON, g5k_job, node, page, save
 
 from footprint import tables
 from footprint.errors import InputError
-from footprint.site import converted, files, folders, open_site
+from footprint.site import converted, files, files_of, folders, open_site
 from footprint.site.exports import ExportedSite
 
 METRIC = "bmc_node_power_watt"
@@ -70,10 +71,12 @@ def test_the_configuration_opens_a_folder(folder):
         open_site(source | {"directory": "nowhere"}, site="nancy")
 
 
-def test_files_are_listed_by_name_without_hidden_ones_and_folders(folder):
+def test_files_are_listed_by_name_without_hidden_ones(folder):
     save(folder / "jobs" / "a.json", page())
     (folder / "jobs" / ".hidden").touch()
-    (folder / "jobs" / "deeper").mkdir()
+    (folder / "jobs" / ".git").mkdir()
+    (folder / "jobs" / ".gone").symlink_to("nowhere")
+    (folder / "nodes" / "gone.md").symlink_to("nowhere")
     (folder / "nodes" / "README.md").touch()
     (folder / "nodes" / "z.json.gz").write_bytes(gzip.compress(b'{"items": []}'))
     assert [path.name for path in folders.job_files(folder)] == ["a.json", "page.json"]
@@ -84,6 +87,56 @@ def test_files_are_listed_by_name_without_hidden_ones_and_folders(folder):
     ]
     assert folders.resource_files(folder) == []
     assert folders.state_files(folder) == []
+
+
+@pytest.mark.parametrize("name", ["nodes", "jobs", "power", "resources", "devices", "states"])
+def test_entries_that_cannot_be_read_are_refused(folder, monkeypatch, name):
+    source = {"kind": "exports", "directory": str(folder)}
+    entry = folder / name / "x.json"
+    entry.parent.mkdir(exist_ok=True)
+    entry.symlink_to(folder / "nowhere.json")
+    told = rf"/{name}/x.json: a link to a file that is not there; restore it or remove it$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+    entry.unlink()
+    os.mkfifo(entry)
+    with pytest.raises(InputError, match=rf"/{name}/x.json: neither a file nor a folder"):
+        files_of(source)
+    entry.unlink()
+    (folder / name / "deeper").mkdir()
+    told = rf"/{name}/deeper: a subfolder, which is not read; move its files up into {name}/$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+    (folder / name / "deeper").rmdir()
+    entry.touch()
+    files_of(source)
+    may_open = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != entry and may_open(path, mode))
+    told = rf"/{name}/x.json: the file cannot be opened; permit reading it or remove it$"
+    with pytest.raises(InputError, match=told):
+        files_of(source)
+
+
+def test_what_stands_in_the_place_of_a_folder_is_refused(folder, monkeypatch):
+    source = {"kind": "exports", "directory": str(folder)}
+    (folder / "resources").symlink_to(folder / "nowhere")
+    with pytest.raises(InputError, match=r"/resources: a link to a file that is not there"):
+        files_of(source)
+    (folder / "resources").unlink()
+    (folder / "states").touch()
+    with pytest.raises(InputError, match=r"/states: this is no folder; put the file into a folder"):
+        files_of(source)
+    (folder / "states").unlink()
+    entries = Path.iterdir
+
+    def refuse(path):
+        if path.name == "jobs":
+            raise PermissionError(13, "Permission denied")
+        return entries(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match=r"/jobs: the folder cannot be opened; permit reading"):
+        files_of(source)
 
 
 @pytest.mark.parametrize("name", ["nodes", "jobs", "power"])
@@ -197,6 +250,19 @@ def test_power_must_have_been_converted_for_the_metric(folder):
         readings(folder, metric="wattmetre_power_watt")
     with pytest.raises(ValueError, match=METRIC):
         list(ExportedSite(folder, site="nancy").power(metric=METRIC, cluster="gros", **DAY))
+
+
+def test_samples_of_another_site_are_set_aside(folder):
+    there = "gruss-1.lyon.grid5000.fr"
+    here = sample("gruss-1.nancy.grid5000.fr", 7)
+    save(folder / "power" / "a.json", [here, sample(there, 5), sample(there, 6)])
+    aside = convert(folder)
+    assert aside.rows() == [("power", "power/a.json", "node of another site", 2, there)]
+    assert readings(folder) == [[("gruss-1", second(7), 100.0)]]
+    gpu = {"metric_id": "prom_DCGM_FI_DEV_POWER_USAGE", "labels": {"gpu": "0"}}
+    save(folder / "devices" / "a.json", [here | gpu, sample(there, 5) | gpu])
+    aside = site(folder).convert_devices(directory=folder / "converted")
+    assert aside.rows() == [("devices", "devices/a.json", "node of another site", 1, there)]
 
 
 def test_converting_twice_gives_the_same_bytes(folder, tmp_path):
@@ -363,6 +429,9 @@ def not_listed(folder, *documents):
 def test_jobs_that_a_page_counts_but_no_file_lists_are_counted(folder):
     three = [g5k_job(key) for key in (1, 2, 3)]
     assert not_listed(folder, listing(400, *three)) == [("jobs/0.json", 397)]
+    assert not_listed(folder, listing("400", *three)) == [("jobs/0.json", 397)]
+    for unknown in (None, True, -1, "many", 2.5):
+        assert not_listed(folder, listing(unknown, *three)) == []
     assert not_listed(folder, listing(3, *three)) == []
     assert not_listed(folder, listing(3, *three[:2]), listing(3, *three[1:])) == []
 
@@ -380,6 +449,19 @@ def test_a_list_from_the_newest_job_back_to_before_the_study_is_whole(folder):
     early = int(DAY["start"].timestamp()) - 1
     old = g5k_job(1, submitted_at=early, started_at=early, stopped_at=NOON)
     assert not_listed(folder, listing(2_000_000, g5k_job(2), old)) == []
+    # a job of before the study that is not the last of the list says nothing about the end of it
+    assert not_listed(folder, listing(400, old, g5k_job(2), g5k_job(3))) == [("jobs/0.json", 397)]
+    pages = [
+        listing(6, g5k_job(6), g5k_job(5)) | {"offset": "0"},
+        listing(6, g5k_job(4), g5k_job(3)) | {"offset": 2},
+        listing(6, g5k_job(2), old) | {"offset": 4},
+    ]
+    assert not_listed(folder, *pages) == []
+    assert not_listed(folder, pages[0], pages[2]) == [("jobs/0.json", 2)]
+    back = [each | {"total": 600} for each in pages]
+    assert not_listed(folder, *reversed(back)) == []
+    assert not_listed(folder, back[2], back[0]) == [("jobs/0.json", 596)]
+    assert not_listed(folder, back[1], back[2]) == [("jobs/0.json", 596)]
     by_date = {
         "id": 1,
         "owner": "x",

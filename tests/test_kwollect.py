@@ -315,6 +315,7 @@ ROW = '"2025-04-18T18:55:33+02:00","gros-1","m",98,"{}"\n'
         (json.dumps([sample(value="N/A")]), "a, record 1: the value 'N/A' is not a number"),
         (json.dumps([{"timestamp": 1667845738}]), "a, record 1: a record has no `device_id`"),
         ("[oops]", "a:1: this is not JSON"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "a: the JSON is nested too deep; a JSON answer"),
         ('[{"a": 1} oops, {"a": 2}]', "a:1: this is not JSON"),
         ("<html>\n<body>", "a:1: this is neither JSON nor CSV of Kwollect: <html>"),
         ("You are not authorized", "a:1: this is neither JSON nor CSV of Kwollect: You are not"),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import Project, configure, small_study
 
 PROFILE = Path(__file__).parents[1] / "profiles/default"
 
@@ -51,6 +52,14 @@ def test_a_run_leaves_the_report_and_a_second_one_does_nothing(workflow: Path) -
     report.unlink()
     assert "Nothing to be done" in snakemake(workflow, "--cores", "1")
     assert report.is_file()
+
+
+@pytest.mark.slow
+def test_a_run_of_a_single_file_of_resources_leaves_a_report(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    folder = configure(tmp_path / "study", **small_study(project))
+    project.run(folder, "--cores", "1", "resources/nancy/nodes.parquet")
+    assert (folder / "results/report.html").is_file()
 
 
 @pytest.mark.parametrize("options", [["-n"], ["-nq"], ["--dry-run"], ["--cores", "1", "--touch"]])

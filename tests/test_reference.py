@@ -137,6 +137,84 @@ def test_nonsense_is_refused_by_file_and_node():
         rows_of({"code": 404, "message": "not found"})
 
 
+@pytest.mark.parametrize(
+    ("written", "watts"),
+    [
+        ("0.25 kW", 250),
+        ("250000 mW", 250),
+        ("250.00 W", 250),
+        ("250W", 250),
+        (250, 250),
+        ("250 MW", None),
+        ("250 BTU", None),
+    ],
+)
+def test_limits_of_gpus_are_read_with_their_unit(written, watts):
+    (row,) = rows_of(node("gros-1", gpu_devices={"nvidia0": {"power_default_limit": written}}))
+    assert row["gpu_power_limits_w"] == [watts]
+
+
+def test_memory_is_in_bytes():
+    for written, expected in (("16 B", 16), (16, 16), ("256 GB", None)):
+        gpus = {"nvidia0": {"memory": written}}
+        (row,) = rows_of(node("gros-1", main_memory={"ram_size": written}, gpu_devices=gpus))
+        assert row["memory_bytes"] == expected
+        assert row["gpu_memory_bytes"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"processor": "x"}, "`processor` is 'x', no object"),
+        ({"main_memory": "x"}, "`main_memory` is 'x', no object"),
+        ({"supported_job_types": [1]}, r"`supported_job_types` is \[1\], no object"),
+        ({"supported_job_types": {"queues": "x"}}, "queues` is 'x', no list of names"),
+        ({"supported_job_types": {"queues": [1]}}, r"queues` is \[1\], no list of names"),
+        ({"gpu_devices": [{}]}, r"`gpu_devices` is \[{}\], no object"),
+        ({"gpu_devices": "x"}, "`gpu_devices` is 'x', no object"),
+        ({"gpu_devices": {"nvidia0": None}}, "`gpu_devices.nvidia0` is None, no object"),
+        ({"gpu_devices": {"nvidia0": 5}}, "`gpu_devices.nvidia0` is 5, no object"),
+        ({"gpu_devices": {"nvidia0": {"cpu_affinity": [0]}}}, "nvidia0` has a cpu_affinity or"),
+        ({"gpu_devices": {"nvidia0": {"cores_affinity": "a b"}}}, "nvidia0` has a cpu_affinity or"),
+        ({"processor": {"model": "\ud800"}}, r"'\\ud800' \(cpu_model\) has half of a surrogate"),
+        ({"nb_threads": 0}, "2 sockets, 4 cores and 0 threads do not divide"),
+        ({"nb_cores": 10**9}, "`architecture.nb_cores` is 1000000000, no number up to 32768"),
+        ({"nb_cores": "4 kW"}, "`architecture.nb_cores` is '4 kW', no number up to"),
+    ],
+)
+def test_fields_of_another_shape_are_refused_in_one_line(changes, told):
+    described = node("gros-1")
+    for key, value in changes.items():
+        (described["architecture"] if key.startswith("nb_") else described)[key] = value
+    with pytest.raises(InputError, match=rf"^nodes/0.json: node gros-1: .*{told}"):
+        rows_of(described)
+
+
+@pytest.mark.parametrize("metrics", [5, [5], [{"period": "x"}], [{"only_for": 5}]])
+def test_metrics_of_another_shape_are_refused_in_one_line(metrics):
+    cluster = {"uid": "gros", "type": "cluster", "metrics": metrics}
+    with pytest.raises(InputError, match=r"^nodes/1.json: cluster gros: `metrics` is no list"):
+        rows_of(node("gros-1"), cluster)
+
+
+@pytest.mark.parametrize("document", [5, {"items": 5}, {"items": None}, None, "x"])
+def test_what_is_no_answer_is_refused_in_one_line(document):
+    with pytest.raises(InputError, match=r"^nodes/0.json: describes no node"):
+        rows_of(document)
+
+
+def test_deep_nesting_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match=r"a.json: the JSON is nested too deep"):
+        files.documents(path)
+    document = node("gros-1")
+    for _ in range(900):
+        document = {"items": [document]}
+    with pytest.raises(InputError, match=r"^nodes/0.json: the JSON is nested too deep"):
+        rows_of(document)
+
+
 def test_descriptions_that_differ_in_queues_are_one_node():
     first = node("gros-1", supported_job_types={"queues": ["production"]})
     second = node("gros-1", supported_job_types={"queues": ["abaca", "production"]})

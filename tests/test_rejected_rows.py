@@ -28,6 +28,19 @@ def test_lines_add_up_the_sources_of_a_reason() -> None:
     ]
 
 
+def test_lines_begin_with_what_the_measurement_rests_on() -> None:
+    stages = ["carbon", "devices", "hardware", "jobs", "ledger", "models", "power", "recorded"]
+    many = [("carbon", "a", f"reason {i:03}", 1, "x") for i in range(rejected_rows.MOST_LINES)]
+    others = [(stage, "a", "r", 1, "x") for stage in [*stages[1:], "states", "new"]]
+    found = rejected_rows.lines(_set_aside(*many, *others))
+    assert [line.partition(":")[0] for line in found[:8]] == [
+        *("jobs", "power", "hardware", "states", "devices", "recorded", "ledger", "carbon")
+    ]
+    assert found[-1] == "9 more reasons: energy/set_aside.parquet"
+    shown = rejected_rows.lines(_set_aside(*others))
+    assert [line.partition(":")[0] for line in shown[-3:]] == ["ledger", "models", "new"]
+
+
 def test_lines_beyond_the_limit_are_counted() -> None:
     n = rejected_rows.MOST_LINES + 3
     found = rejected_rows.lines(

@@ -154,6 +154,33 @@ def test_another_source_has_nothing_of_the_simulated_site(
     assert load(grid5000)["download"]["devices"] == []
 
 
+def test_another_source_says_itself_what_is_studied(tmp_path: Path) -> None:
+    base, mine = tmp_path / "config.yaml", tmp_path / "my.yaml"
+    study = {"site": "lyon", "start": "2022-11-07", "end": "2022-11-09"}
+    base.write_text(json.dumps({"study": study | {"clusters": "all"}, "source": SHIPPED["source"]}))
+    for kind in ("exports", "grid5000"):
+        for key in study:
+            given = {
+                "study": {k: v for k, v in study.items() if k != key},
+                "source": {"kind": kind},
+            }
+            mine.write_text(json.dumps(given))
+            told = rf"^study.{key}: not given for source.kind `{kind}`; .*; give study.{key}$"
+            with pytest.raises(InputError, match=told):
+                settings.read([base, mine])
+        with pytest.raises(InputError, match=r"^study.site: not given"):
+            settings.check_study({"source": {"kind": kind}}, below=base)
+        mine.write_text(json.dumps({"study": study, "source": {"kind": kind}}))
+        assert settings.read([base, mine])["study"] == study | {"clusters": "all"}
+        settings.check_study({"source": {"kind": kind}}, below=tmp_path / "none.yaml")
+    # a study of the simulated site may be changed in part, and that of another source too
+    settings.check_study({"source": {"seed": 5}}, below=base)
+    settings.check_study({"source": None, "study": None}, below=base)
+    mine.write_text(json.dumps({"source": {"kind": "exports", "directory": "b"}}))
+    base.write_text(json.dumps({"study": study, "source": {"kind": "exports", "directory": "a"}}))
+    assert settings.read([base, mine])["source"]["directory"] == "b"
+
+
 def test_keys_of_a_simulated_study_override_what_belongs_to_the_site() -> None:
     config = load(SHIPPED | {"labels": {"files": []}, "levels": {"users": "all"}})
     assert (config["labels"]["files"], config["levels"]["users"]) == ([], "all")

@@ -137,6 +137,37 @@ def test_states_of_nodes_that_are_not_described_are_counted() -> None:
     assert states.of_described(kept, nodes=NODES.lazy())[1].is_empty()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"items": null}', "s: `items` is no list; states need the columns node, state, from, to"),
+        ('{"items": 5}', "s: `items` is no list"),
+        ('[{"node": "\\ud800", "state": "dead", "from": 1741003200}]', "s, item 1: half of a surr"),
+        ("node,state,from,to\n" + "x" * 131_073, "s:[12]: cannot be read as CSV .field larger"),
+        ("x" * 131_073, "s:[01]: cannot be read as CSV .field larger"),
+        ("[" * 100_000 + "]" * 100_000, "a.json: the JSON is nested too deep"),
+    ],
+)
+def test_files_of_another_shape_are_refused_in_one_line(
+    tmp_path: Path, content: str, told: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=told):
+        states.read_states(path, name="s")
+
+
+def test_nodes_of_another_site_are_set_aside(tmp_path: Path) -> None:
+    names = ("gros-1.nancy.grid5000.fr", "gros-2.lyon.grid5000.fr", "gros-9.lyon.grid5000.fr")
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([note(node=name) for name in names]), encoding="utf-8")
+    rows = states.read_states(path, name="a", site="nancy")
+    window = states.in_window(rows, nodes=NODES, where="a", start=START, end=START + HOUR)
+    kept, counted = states.of_described(window, nodes=NODES.lazy())
+    assert kept.collect()["node"].to_list() == ["gros-1"]
+    assert counted.rows() == [("states", "states of nodes", "node of another site", 2, names[1])]
+
+
 def test_all_contradictions_of_states_are_listed() -> None:
     notes = [
         note(node=name, state=state)

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 GRID5000 = r"(?P<cluster>.+)-(?P<number>\d+)"
 """Pattern of Grid'5000, as in `gros-12` of the cluster `gros`."""
 
+DOMAIN = ".grid5000.fr"
+"""What full names of nodes of Grid'5000 end with, behind the site, as in
+`gros-12.nancy.grid5000.fr`."""
+
+OTHER_SITE = "node of another site"
+"""Reason for which rows about such nodes are set aside."""
+
 CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Names of clusters that are names of files as well."""
 
@@ -43,6 +50,28 @@ def cluster(node: pl.Expr, pattern: str = GRID5000) -> pl.Expr:
         return names.replace_strict(known, default=None, return_dtype=pl.String)
 
     return node.map_batches(of_names, return_dtype=pl.String, is_elementwise=True)
+
+
+def of_site(name: pl.Expr, site: str | None) -> pl.Expr:
+    """Short name of each node in a column; the full one of a node of another Grid'5000 site.
+
+    Args:
+        name: Short or full names.
+        site: The site; None: all names are of it.
+    """
+    import polars as pl
+
+    parts = name.str.split(".")
+    short = parts.list.first()
+    if site is None:
+        return short
+    other = is_of_another_site(name) & (parts.list.get(1, null_on_oob=True) != site)
+    return pl.when(other).then(name).otherwise(short)
+
+
+def is_of_another_site(name: pl.Expr) -> pl.Expr:
+    """Whether names that `of_site` gave are those of nodes of another site."""
+    return name.str.ends_with(DOMAIN)
 
 
 def check_pattern(pattern: str, *, where: str) -> None:

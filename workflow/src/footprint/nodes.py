@@ -84,7 +84,7 @@ def cores(*, numbering: str, n_cpus: int, n_cores: int, n_threads: int) -> list[
     Raises:
         ValueError: The numbering is none of the four, or the counts are not whole multiples.
     """
-    if min(n_cpus, n_cores) < 1 or n_cores % n_cpus or n_threads % n_cores:
+    if min(n_cpus, n_cores, n_threads) < 1 or n_cores % n_cpus or n_threads % n_cores:
         raise ValueError(f"{n_cpus} sockets, {n_cores} cores and {n_threads} threads do not divide")
     per_cpu, threads_per_cpu, threads = n_cores // n_cpus, n_threads // n_cpus, n_threads // n_cores
     steps = {

@@ -10,8 +10,24 @@ MOST_LINES = 20
 """Reasons that a summary lists; the table `quality` and `set_aside.parquet` have all of them."""
 
 
+STAGES = (
+    "jobs",
+    "power",
+    "hardware",
+    "states",
+    "devices",
+    "recorded",
+    "ledger",
+    "carbon",
+    "models",
+)
+"""Order of the stages: what the measurement rests on first, optional inputs last."""
+
+
 def lines(set_aside: pl.DataFrame) -> list[str]:
-    """One line a stage and reason, with the number of rows and an example, in that order.
+    """One line a stage and reason, with the number of rows and an example.
+
+    The order is that of `STAGES`, and by reason in a stage.
 
     Args:
         set_aside: `tables.SetAside`.
@@ -19,6 +35,7 @@ def lines(set_aside: pl.DataFrame) -> list[str]:
     Returns:
         At most `MOST_LINES` lines and one that counts the rest; none where nothing was rejected.
     """
+    order = {stage: number for number, stage in enumerate(STAGES)}
     reasons = (
         set_aside.group_by("stage", "reason")
         .agg(
@@ -27,7 +44,7 @@ def lines(set_aside: pl.DataFrame) -> list[str]:
             pl.col("source").min(),
             pl.col("example").min(),
         )
-        .sort("stage", "reason")
+        .sort(pl.col("stage").replace_strict(order, default=len(order)), "stage", "reason")
     )
     listed = [_line(*row) for row in reasons.head(MOST_LINES).iter_rows()]
     n_more = len(reasons) - len(listed)

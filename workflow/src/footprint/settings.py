@@ -53,15 +53,49 @@ def read(paths: Sequence[str | Path]) -> dict[str, Any]:
     """Configuration files as Snakemake merges them: later ones override keys of earlier ones.
 
     Raises:
-        InputError: A file is missing or is not YAML.
+        InputError: A file is missing or is not YAML, or see `check_study`.
     """
     merged: dict[str, Any] = {}
-    for path in paths:
+    given: dict[str, Any] = {}
+    for number, path in enumerate(paths):
         if not Path(path).is_file():
             raise InputError("there is no such file", where=str(path), do="mend the path")
         check_readable(path)
-        merged = _merge(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        given = _merge(given, content) if number else {}
+        merged = _merge(merged, content)
+    if len(paths) > 1:
+        check_study(given, below=paths[0])
     return merged
+
+
+def check_study(given: Mapping[str, Any], *, below: str | Path) -> None:
+    """Refuse another source than the simulated site with the days and the site of that one.
+
+    Where `config.yaml` describes a study of the simulated site, what is laid over it and names
+    another source must say itself what is studied.
+
+    Args:
+        given: What `--configfile` and `--config` say.
+        below: The file that they override, `config.yaml`; it may be missing.
+
+    Raises:
+        InputError: The first of `study.site`, `study.start` and `study.end` that is not given.
+    """
+    read_below = yaml.safe_load(Path(below).read_text("utf-8")) if Path(below).is_file() else {}
+    kind = _section(given, "source").get("kind", "simulated")
+    if kind == "simulated" or _section(read_below, "source").get("kind") != "simulated":
+        return
+    for key in _section(read_below, "study"):
+        if key != "clusters" and key not in _section(given, "study"):
+            what = f"not given for source.kind `{kind}`; {below} has that of the simulated site"
+            raise InputError(what, where=f"study.{key}", do=f"give study.{key}")
+
+
+def _section(config: Any, name: str) -> Mapping[str, Any]:
+    """A section of a configuration as it is written; empty where it is none."""
+    found = config.get(name) if isinstance(config, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,14 +33,15 @@ def convert_power(
     directory: Path,
     stage: str = "power",
     pattern: str = GRID5000,
+    site: str | None = None,
 ) -> pl.DataFrame:
     """Write the samples of one metric to `directory`, and count those that are not of the study.
 
     Samples under a former name of the metric are samples of it. Set aside (`tables.SetAside`, by
     file): samples of other metrics, of the virtual devices `<node>-bmc` (Kwollect gives each
-    reading of a BMC once more under that name), of devices that are no nodes, and of nodes of
-    clusters that are not described. `SERIES_SEEN` in `directory` has how many samples of which
-    metrics the nodes have.
+    reading of a BMC once more under that name), of devices that are no nodes, of nodes of
+    clusters that are not described, and of nodes of another site. `SERIES_SEEN` in `directory`
+    has how many samples of which metrics the nodes have.
 
     Args:
         paths: Files of samples, in any format that `kwollect.samples` reads.
@@ -50,6 +51,7 @@ def convert_power(
         stage: `power`, whose samples get a column `labels` (`series.keys`), or `devices` for
             samples of single GPUs, which get a column `gpu`.
         pattern: Pattern of the nodes' names.
+        site: Site of the nodes described; None: all nodes are of it.
 
     Raises:
         InputError: A file cannot be read, or has samples of a node that is not described although
@@ -63,7 +65,8 @@ def convert_power(
     aside = [pl.DataFrame(schema=tables.SetAside.create_empty().schema)]
     for number, path in enumerate(paths):
         counts = [pl.DataFrame(schema=SERIES)]
-        for part, frame in enumerate(kwollect.samples(path, label="gpu" if by_gpu else "labels")):
+        label = "gpu" if by_gpu else "labels"
+        for part, frame in enumerate(kwollect.samples(path, label=label, site=site)):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
             _check_described(count.filter(wanted), path, described, pattern)
             counts.append(count)
@@ -169,7 +172,7 @@ def _write(samples: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.Dat
 def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pattern: str) -> None:
     clusters = {cluster_of(node, pattern) for node in nodes}
     for device in sorted(set(count["device"]) - nodes):
-        if cluster_of(device, pattern) in clusters:
+        if "." not in device and cluster_of(device, pattern) in clusters:
             what = f"has samples of node {device}, which is not described"
             raise InputError(what, where=str(path), do=SAVE_NODE)
 
@@ -190,6 +193,8 @@ def _set_aside(
         .then(pl.lit("other metric"))
         .when(device.is_in(nodes))
         .then(None)
+        .when(node_names.is_of_another_site(device))
+        .then(pl.lit(node_names.OTHER_SITE))
         .when(device.str.ends_with("-bmc"))
         .then(pl.lit("virtual device"))
         .when(is_node)

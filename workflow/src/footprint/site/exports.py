@@ -152,7 +152,8 @@ class ExportedSite:
         if not paths:
             return None
         rows = pl.concat(
-            states.read_states(path, name=folders.label(path, self.directory)) for path in paths
+            states.read_states(path, name=folders.label(path, self.directory), site=self.site)
+            for path in paths
         )
         where = str(self.directory / "states")
         return states.in_window(
@@ -173,6 +174,7 @@ class ExportedSite:
             metric=metric,
             nodes=self._nodes["node"].unique().to_list(),
             directory=directory / metric,
+            site=self.site,
             pattern=self.pattern,
         )
 
@@ -184,6 +186,7 @@ class ExportedSite:
             nodes=self._nodes["node"].unique().to_list(),
             directory=directory / kwollect.GPU_POWER_METRIC,
             stage="devices",
+            site=self.site,
             pattern=self.pattern,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -18,36 +19,69 @@ from footprint.errors import InputError
 COMPRESSED = (".gz", ".zst")
 READ_BYTES = 1 << 20
 DAMAGED = "is damaged or incomplete"
+TOO_DEEP = "the JSON is nested too deep"
 SAVE_AGAIN = "save it again"
+LINK_TO_NOTHING = "a link to a file that is not there"
+RESTORE = "restore it or remove it"
+PERMIT = "permit reading it or remove it"
 SPACE = re.compile(r"\s*")
 
 
 def listed(
     directory: Path, folder: str, *, holds: str, suffix: str = "", optional: bool = False
 ) -> list[Path]:
-    """Files of a folder of the exports, by name; hidden files and subfolders do not count.
+    """Files of a folder of the exports, by name; hidden entries do not count.
 
     Args:
         directory: The folder that `source.directory` names.
         folder: Folder under it, as in `jobs`.
         holds: What a user finds there, for the message.
-        suffix: What names end with, before `.gz` or `.zst`.
+        suffix: What names of files end with, before `.gz` or `.zst`; other files do not count.
         optional: Whether the folder may be missing or empty.
 
     Raises:
-        InputError: The folder is missing or has no such file, and is not optional.
+        InputError: The folder is missing or has no such file, and is not optional; or an entry of
+            it is a subfolder, a link to nothing, or a file that cannot be read.
     """
     where = directory / folder
-    files = sorted(
-        path
-        for path in (where.iterdir() if where.is_dir() else ())
-        if path.is_file() and not path.name.startswith(".") and plain_name(path).endswith(suffix)
-    )
+    _check_folder(where)
+    files = []
+    for path in _entries(where):
+        is_folder = path.is_dir()
+        if path.name.startswith(".") or not (is_folder or plain_name(path).endswith(suffix)):
+            continue
+        if is_folder:
+            do = f"move its files up into {folder}/"
+            raise InputError("a subfolder, which is not read", where=str(path), do=do)
+        if not path.is_file():
+            what = LINK_TO_NOTHING if path.is_symlink() else "neither a file nor a folder"
+            raise InputError(what, where=str(path), do=RESTORE)
+        if not os.access(path, os.R_OK):
+            raise InputError("the file cannot be opened", where=str(path), do=PERMIT)
+        files.append(path)
     if not files and not optional:
         what = "no file" if where.is_dir() else "there is no such folder"
         name = f" ({suffix}, {suffix}.gz or {suffix}.zst)" if suffix else ""
         raise InputError(what, where=str(where), do=f"it must hold {holds}{name}")
     return files
+
+
+def _check_folder(where: Path) -> None:
+    """Refuse what stands in the place of a folder; a folder may be missing."""
+    if where.is_dir():
+        return
+    if where.is_symlink():
+        raise InputError(LINK_TO_NOTHING, where=str(where), do=RESTORE)
+    if where.exists():
+        raise InputError("this is no folder", where=str(where), do="put the file into a folder")
+
+
+def _entries(where: Path) -> list[Path]:
+    """Entries of a folder by name; none where it is missing."""
+    try:
+        return sorted(where.iterdir()) if where.is_dir() else []
+    except OSError:
+        raise InputError("the folder cannot be opened", where=str(where), do=PERMIT) from None
 
 
 def plain_name(path: Path) -> str:
@@ -145,8 +179,7 @@ def documents(path: Path) -> list[Any]:
                 do="a JSON answer is expected",
             ) from None
         except RecursionError:
-            what = "the JSON is nested too deeply"
-            raise InputError(what, where=str(path), do="a JSON answer is expected") from None
+            raise InputError(TOO_DEEP, where=str(path), do="a JSON answer is expected") from None
         found.append(document)
         position = _next(text, position)
     return found

@@ -68,7 +68,6 @@ class Tree(NamedTuple):
     unreadable: list[tuple[Path, str]]
 
 
-DANGLING = "a link to a file that is not there"
 CLOSED_FOLDER = "the folder cannot be opened"
 NO_FILE = "neither a file nor a folder"
 
@@ -109,7 +108,7 @@ def _walk(folder: Path, suffix: str, found: Tree, seen: set[str]) -> None:
         elif path.is_file():
             found.files.append(path)
         else:
-            found.unreadable.append((path, DANGLING if path.is_symlink() else NO_FILE))
+            found.unreadable.append((path, files.LINK_TO_NOTHING if path.is_symlink() else NO_FILE))
 
 
 def recorded_files(directory: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint import node_names
 from footprint.errors import InputError
 from footprint.kwollect_metrics import (
     FORMER_NAMES,
@@ -60,13 +61,20 @@ class _Fault(Exception):
     """Some record of the file cannot be used; which one is looked for afterwards."""
 
 
-def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
+def samples(
+    path: Path, *, label: str | None = None, site: str | None = None
+) -> Iterator[pl.DataFrame]:
     """Samples of a file, in pieces of bounded size and in the order of the file.
 
-    Columns `metric`, `device` (short name), `timestamp` (UTC, microseconds), `value` (float; NaN
-    where the sensor's answer was no number, null where there was none), and the label called
-    `label` when one is asked for (text; null where a sample lacks it); with `label="labels"`, all
-    labels as JSON text.
+    Columns `metric`, `device` (short name; the full one of a node of another site), `timestamp`
+    (UTC, microseconds), `value` (float; NaN where the sensor's answer was no number, null where
+    there was none), and the label called `label` when one is asked for (text; null where a sample
+    lacks it); with `label="labels"`, all labels as JSON text.
+
+    Args:
+        path: The file.
+        label: The label to read.
+        site: Site whose nodes are meant by short names; None: all are of it.
 
     Raises:
         InputError: The file is empty, damaged, broken off, holds an error that the API answered, or
@@ -85,7 +93,7 @@ def samples(path: Path, *, label: str | None = None) -> Iterator[pl.DataFrame]:
         frames, explain = _json_frames(ndjson.one_a_line(text), label), explain_json
     try:
         for frame in frames:
-            yield _tidy(frame, label)
+            yield _tidy(frame, label, site)
     except ndjson.BrokenOff as end:
         where = f"{path}:{end.line}"
         raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
@@ -212,7 +220,7 @@ def _is_record(line: bytes) -> bool:
     """Whether a line is one whole record, so that the file holds a record a line."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -258,7 +266,7 @@ def _fields(rows: bytes, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator))
 
 
-def _tidy(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
+def _tidy(frame: pl.DataFrame, label: str | None, site: str | None = None) -> pl.DataFrame:
     """Samples with their types; refuses a piece in which a record cannot be used."""
     raw = pl.col("value")
     value = raw.cast(pl.Float64, strict=False)
@@ -275,7 +283,7 @@ def _tidy(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
         frame = frame if label == "labels" else frame.with_columns(found.alias(label))
     return frame.select(
         pl.col("metric_id").alias("metric"),
-        pl.col("device_id").str.split(".").list.first().alias("device"),
+        node_names.of_site(pl.col("device_id"), site).alias("device"),
         "timestamp",
         value.alias("value"),
         *([label] if label else []),
@@ -284,5 +292,8 @@ def _tidy(frame: pl.DataFrame, label: str | None) -> pl.DataFrame:
 
 def _explained(path: Path, explain: Callable[[Path], InputError | None]) -> InputError:
     """The error that names the first record at fault."""
-    found = explain(path)
+    try:
+        found = explain(path)
+    except RecursionError:
+        found = InputError(files.TOO_DEEP, where=str(path), do=SAVE)
     return found or InputError("cannot be read as an answer of Kwollect", where=str(path), do=SAVE)

@@ -12,6 +12,7 @@ import polars as pl
 from footprint import tables
 
 NOT_LISTED = 'counted in "total" of the answer, but listed in no file'
+DIGITS = re.compile(r"[0-9]{1,15}")
 PAGING = re.compile(r"[?&](?:offset|limit)=\d*")
 
 
@@ -22,15 +23,19 @@ class Page(NamedTuple):
         query: The request without its paging; None where the page does not give it.
         total: Jobs that the whole listing has.
         jobs: Ids of those on the page.
-        oldest_s: Earliest submission on the page, for a listing from the newest job down that was
-            saved only so far; None for one by date.
+        offset: Items of the listing before those on the page; None where the page does not say.
+        n_items: Items on the page; a moldable job is several.
+        last_s: Submission of the last job, where the page goes from the newest job down; None where
+            it does not.
         file: The file of the page.
     """
 
     query: str | None
     total: int
     jobs: frozenset[int]
-    oldest_s: int | None
+    offset: int | None
+    n_items: int
+    last_s: int | None
     file: str
 
 
@@ -42,9 +47,10 @@ def page(document: Any, records: pl.DataFrame, *, file: str) -> Page | None:
         records: Its jobs (`oar.RECORD`).
         file: The file.
     """
-    items = document.get("items") if isinstance(document, dict) else None
-    total = document.get("total") if isinstance(document, dict) else None
-    if not isinstance(items, list) or not isinstance(total, int) or isinstance(total, bool):
+    if not isinstance(document, dict) or not isinstance(document.get("items"), list):
+        return None
+    items, total = document["items"], _count(document.get("total"))
+    if total is None:
         return None
     links = document.get("links")
     addresses = (
@@ -53,22 +59,42 @@ def page(document: Any, records: pl.DataFrame, *, file: str) -> Page | None:
         if isinstance(link, dict) and link.get("rel") == "self"
     )
     address = next(addresses, None)
-    newest_first = any("uid" in item for item in items if isinstance(item, dict))
-    oldest = records["submitted_at"].min() if newest_first else None
     return Page(
         query=PAGING.sub("", address) if isinstance(address, str) else None,
         total=total,
         jobs=frozenset(records["job_id"].drop_nulls()),
-        oldest_s=oldest if isinstance(oldest, int) else None,
+        offset=_count(document.get("offset")),
+        n_items=len(items),
+        last_s=_last(items),
         file=file,
     )
+
+
+def _count(value: Any) -> int | None:
+    """A number of items, which may be given as text."""
+    is_number = isinstance(value, int | str) and not isinstance(value, bool)
+    return int(value) if is_number and DIGITS.fullmatch(str(value)) else None
+
+
+def _last(items: list[Any]) -> int | None:
+    """When the last job of a page of the Grid'5000 API was submitted (`Page.last_s`)."""
+    known = [
+        (_count(item.get("uid")), _count(item.get("submitted_at")))
+        for item in items
+        if isinstance(item, dict)
+    ]
+    uids = [uid for uid, _ in known if uid is not None]
+    if not uids or len(uids) < len(items) or uids != sorted(uids, reverse=True):
+        return None
+    return known[-1][1]
 
 
 def not_listed(pages: Iterable[Page], *, start: datetime) -> pl.DataFrame:
     """Jobs of each listing that no page has (`tables.SetAside`), by the first file of the listing.
 
     The list of the Grid'5000 API begins with the newest job and has all jobs of the site: a listing
-    that goes back to before `start` is whole enough for the study.
+    of which the first pages, without a gap between them, go back to before `start` is whole enough
+    for the study.
 
     Args:
         pages: All pages that were saved.
@@ -80,9 +106,7 @@ def not_listed(pages: Iterable[Page], *, start: datetime) -> pl.DataFrame:
     missing: dict[str, int] = {}
     for (_, total), found in listings.items():
         n_missing = total - len(frozenset[int]().union(*(each.jobs for each in found)))
-        oldest = [each.oldest_s for each in found if each.oldest_s is not None]
-        reaches_back = bool(oldest) and min(oldest) < start.timestamp()
-        if n_missing > 0 and not reaches_back:
+        if n_missing > 0 and not _reaches_back(found, start):
             missing[found[0].file] = missing.get(found[0].file, 0) + n_missing
     columns = {
         "stage": ["jobs"] * len(missing),
@@ -92,3 +116,16 @@ def not_listed(pages: Iterable[Page], *, start: datetime) -> pl.DataFrame:
         "example": [None] * len(missing),
     }
     return pl.DataFrame(columns, schema=tables.SetAside.create_empty().schema)
+
+
+def _reaches_back(pages: Iterable[Page], start: datetime) -> bool:
+    """Whether pages from the newest job down have all jobs that were submitted since `start`."""
+    n_covered = 0
+    placed = [(each.offset, each) for each in pages if each.offset is not None]
+    for offset, each in sorted(placed, key=lambda place: place[0]):
+        if offset > n_covered:
+            break
+        n_covered = max(n_covered, offset + each.n_items)
+        if each.last_s is not None and each.last_s < start.timestamp():
+            return True
+    return False

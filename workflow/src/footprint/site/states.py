@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from footprint import tables
+from footprint import node_names, tables
 from footprint.errors import InputError
 from footprint.node_names import GRID5000, cluster_of
 from footprint.site import files
@@ -26,7 +26,7 @@ NO_END = (None, "", "0", 0)
 EXPECTED = f"states need the columns {', '.join(COLUMNS)}"
 
 
-def read_states(path: Path, *, name: str) -> pl.DataFrame:
+def read_states(path: Path, *, name: str, site: str | None = None) -> pl.DataFrame:
     """Rows of `tables.States` in a CSV file with a header, or a JSON list of objects.
 
     Times are ISO with an offset, or seconds since 1970; a state that lasts has no `to`. Node names
@@ -35,15 +35,20 @@ def read_states(path: Path, *, name: str) -> pl.DataFrame:
     Args:
         path: The file.
         name: The file as messages should name it.
+        site: Site of the study; nodes of others keep their full names (`of_described`).
 
     Raises:
         InputError: A column is missing, or see `parse_states`; the message names the line.
     """
-    return parse_states(_rows(path, name))
+    return parse_states(_rows(path, name), site=site)
 
 
-def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
+def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -> pl.DataFrame:
     """Rows of `tables.States` from notes with the place that each comes from.
+
+    Args:
+        notes: Notes, each with its place.
+        site: As of `read_states`.
 
     Raises:
         InputError: A note is no object or its state unknown, a time has no offset or ends before it
@@ -57,6 +62,8 @@ def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
         if not row.get("node") or str(row.get("state")).lower() not in STATES:
             what = f"state {row.get('state')!r} of node {row.get('node')!r}"
             raise InputError(what, where=where, do=f"states are {', '.join(STATES)}")
+        if any("\ud800" <= each <= "\udfff" for key in COLUMNS for each in str(row.get(key))):
+            raise InputError("half of a surrogate pair", where=where, do="mend the text")
         rows.append(row)
         places.append(where)
     started = utc(pl.Series([_text(row.get("from")) for row in rows], dtype=pl.String))
@@ -68,15 +75,16 @@ def parse_states(notes: Iterable[tuple[str, Any]]) -> pl.DataFrame:
             raise InputError(what, where=where, do=OFFSET)
         if end is not None and end < start:
             raise InputError("the state ends before it starts", where=where, do="mend the line")
-    return pl.DataFrame(
+    found = pl.DataFrame(
         {
-            "node": [str(row["node"]).partition(".")[0] for row in rows],
+            "node": [str(row["node"]) for row in rows],
             "started_at": started,
             "stopped_at": stopped,
             "state": [str(row["state"]).lower() for row in rows],
         },
         schema=tables.States.create_empty().schema,
     )
+    return found.with_columns(node=node_names.of_site(pl.col("node"), site))
 
 
 def in_window(
@@ -107,7 +115,7 @@ def in_window(
     stray = [
         f"node {node} is not described"
         for node in sorted(set(rows["node"]) - set(nodes["node"]))
-        if cluster_of(node, pattern) in clusters
+        if "." not in node and cluster_of(node, pattern) in clusters
     ]
     if stray:
         raise InputError(", ".join(stray), where=where, do=SAVE_NODE)
@@ -133,17 +141,19 @@ def of_described(rows: pl.LazyFrame, *, nodes: pl.LazyFrame) -> tuple[pl.LazyFra
     """
     known = nodes.select("node").unique()
     stray = rows.join(known, on="node", how="anti").collect()
-    counted = pl.DataFrame(
-        {
-            "stage": ["states"],
-            "source": ["states of nodes"],
-            "reason": ["node that is not described"],
-            "n_rows": [len(stray)],
-            "example": [stray["node"].min()],
-        },
-        schema=tables.SetAside.create_empty().schema,
+    reason = (
+        pl.when(node_names.is_of_another_site(pl.col("node")))
+        .then(pl.lit(node_names.OTHER_SITE))
+        .otherwise(pl.lit("node that is not described"))
     )
-    return rows.join(known, on="node", how="semi"), counted.filter(pl.col("n_rows") > 0)
+    counted = (
+        stray.group_by(reason=reason)
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("node").min())
+        .with_columns(stage=pl.lit("states"), source=pl.lit("states of nodes"))
+        .sort("reason")
+    )
+    set_aside: pl.DataFrame = tables.conform(tables.SetAside, counted)
+    return rows.join(known, on="node", how="semi"), set_aside
 
 
 def _text(value: Any) -> str | None:
@@ -156,12 +166,18 @@ def _rows(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     if content.lstrip()[:1] in ("[", "{"):
         for document in files.documents(path):
             items = document.get("items", [document]) if isinstance(document, dict) else document
+            if not isinstance(items, list):
+                raise InputError("`items` is no list", where=name, do=EXPECTED)
             for number, item in enumerate(items, start=1):
                 yield f"{name}, item {number}", item
     else:
         reader = csv.DictReader(io.StringIO(content))
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            what = f"no column {', '.join(sorted(missing))}"
-            raise InputError(what, where=f"{name}:1", do=EXPECTED)
-        for row in reader:
-            yield f"{name}:{reader.line_num}", row
+        try:
+            if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+                what = f"no column {', '.join(sorted(missing))}"
+                raise InputError(what, where=f"{name}:1", do=EXPECTED)
+            for row in reader:
+                yield f"{name}:{reader.line_num}", row
+        except csv.Error as error:
+            where = f"{name}:{reader.line_num}"
+            raise InputError(f"cannot be read as CSV ({error})", where=where, do=EXPECTED) from None

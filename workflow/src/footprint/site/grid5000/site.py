@@ -131,13 +131,14 @@ class Grid5000Site:
 
     def _notes(self, told: str) -> pl.DataFrame:
         if not told.startswith("/sites/"):
-            return states.read_states(Path(told), name=told)
+            return states.read_states(Path(told), name=told, site=self.site)
         answer = self.service.ask(told, {}, check=json.loads, final=lambda _: False)
         notes = answer.get("items") if isinstance(answer, dict) else answer
         if not isinstance(notes, list):
             raise InputError("answers no list of states", where=told, do=states.EXPECTED)
         return states.parse_states(
-            (f"{told}, item {number}", note) for number, note in enumerate(notes, start=1)
+            ((f"{told}, item {number}", note) for number, note in enumerate(notes, start=1)),
+            site=self.site,
         )
 
     def _of_described(self, rows: pl.DataFrame) -> pl.DataFrame:
