@@ -536,5 +536,5 @@ def test_a_key_given_twice_in_a_list_of_a_job_is_a_fault_of_its_record(tmp_path)
 def test_json_that_is_nested_too_deeply_is_refused(tmp_path):
     path = tmp_path / "jobs.json"
     path.write_text("[" * 100_000)
-    with pytest.raises(InputError, match=r"jobs\.json: the JSON is nested too deeply"):
+    with pytest.raises(InputError, match=r"jobs\.json: the JSON is nested too deep"):
         files.documents(path)
