@@ -311,9 +311,9 @@ def test_people_are_nowhere_in_the_results(done: Study) -> None:
 @pytest.mark.parametrize(
     ("gate", "method", "n_jobs_run"),
     [
-        ("binary", "left_hold", 4),
-        ("active", "sum_of_samples", 4),
-        ("two_part", "inner_trapezoid", 5),
+        ("binary", "left_hold", 5),
+        ("active", "sum_of_samples", 5),
+        ("two_part", "inner_trapezoid", 6),
     ],
 )
 def test_other_gates_and_methods(
