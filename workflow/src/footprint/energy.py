@@ -7,6 +7,7 @@ that depend on the gate alone. Equations in `docs/method.md`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,11 @@ import polars as pl
 from footprint import activity, quantisation, segments
 from footprint.conservation import check
 from footprint.errors import InputError
-from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
+from footprint.integration import NOMINAL_PERIOD_S, Calibration, running, usual_period_s
 from footprint.intervals import Memory, Method
 from footprint.summation import by_group, by_run
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,15 @@ def integrate(
             calibration=gate.calibration,
             memory=memory,
         )
+        if (
+            gate.method.name == "sum_of_samples"
+            and len(samples)
+            and usual_period_s(totals.times_us) is None
+        ):
+            LOG.warning(
+                "%s in %s: distances of %d samples show no period; each counts for %g s",
+                *(node, f"{start:%Y-%m}", len(samples), totals.period_s),
+            )
         own = held_by_node.get(node, never)
         if snapped:
             own = segments.clip(segments.snap(own, pl.Series(totals.times_us)), partition)
