@@ -586,13 +586,13 @@ def test_a_stretch_with_another_period_counts_for_its_own() -> None:
         assert found == pytest.approx(200 * (held[1] - held[0]), rel=1e-3)
 
 
-def test_a_calibration_that_clips_is_refused_by_cluster_and_month() -> None:
+def test_a_calibration_that_clips_is_refused_by_node_and_month() -> None:
     line = Calibration(slope=1.0, offset=-150.0)
     steady = samples(np.arange(0, 600, 5.0), np.full(120, 100.0))
     with pytest.raises(InputError) as refused:
         integrate(steady, pieces((1, 0, 600, 1.0)), calibration=line)
     assert str(refused.value) == (
-        "integration.calibration.c: gives less than 0 W for 120 of 120 readings in 2025-03; "
+        "integration.calibration.c: gives less than 0 W for 120 of 120 readings of c-1 in 2025-03; "
         "correct its slope and offset: power is slope x reading + offset"
     )
 
@@ -605,5 +605,27 @@ def test_a_calibration_may_clip_standby_and_one_reading_in_a_hundred() -> None:
     )
     assert by_job(jobs)[1] == pytest.approx(75 * 900)
     power[:2] = 21.0
-    with pytest.raises(InputError, match="3 of 200 readings"):
+    with pytest.raises(InputError, match="3 of 200 readings of c-1"):
         integrate(samples(np.arange(300) * 5.0, power), pieces(), calibration=line)
+
+
+def test_a_calibration_that_clips_one_node_of_many_is_refused() -> None:
+    times = np.arange(0, 600, 5.0)
+    read = {f"c-{i}": samples(times, np.full(120, 90.0 if i == 7 else 200.0)) for i in range(150)}
+    with pytest.raises(InputError, match="120 of 120 readings of c-7"):
+        energy.integrate(
+            list(read),
+            read.__getitem__,
+            Gate("reserved", Method("trapezoid", 30, 20), True, Calibration(1.0, -100.0)),
+            pieces=pieces(),
+            occupancy=gates.occupancy(pieces().lazy()).collect(),
+            states=unavailable(),
+            start=START,
+            end=START + timedelta(days=1),
+        )
+
+
+def test_a_calibration_of_kilowatts_that_clips_is_refused() -> None:
+    line = Calibration(slope=1000.0, offset=-600.0)
+    with pytest.raises(InputError, match="120 of 120 readings of c-1"):
+        integrate(samples(np.arange(0, 600, 5.0), np.full(120, 0.5)), pieces(), calibration=line)
