@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from footprint.cleaning import clean
 from footprint.held_time import HeldTime
+from footprint.integration import Calibration
 from footprint.tables import Quality, conform
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -131,13 +132,16 @@ def held_from(start: float, stop: float) -> HeldTime:
 
 
 def judged(
-    readings: list[tuple[float, float | None]], held: HeldTime | None
+    readings: list[tuple[float, float | None]],
+    held: HeldTime | None,
+    calibration: Calibration | None = None,
 ) -> tuple[dict[float, float], dict[str, Any], list[tuple[Any, ...]]]:
     kept, account, spells = clean(
         raw(readings),
         **{"max_plausible_power_w": 5000, "max_gap_s": 30, "start": START, "end": END},
         off_threshold_w=20,
         held=held,
+        calibration=calibration,
     )
     conform(Quality, account)
     power = {
@@ -150,11 +154,11 @@ def judged(
 def test_low_readings_under_a_job_are_drop_outs_and_standby_elsewhere() -> None:
     readings: list[tuple[float, float | None]] = [
         *((second, 9.0) for second in (0, 5)),
-        *((10, 150.0), (15, 0.2), (20, 19.9), (25, 20.0), (30, 9.0)),
+        *((10, 250.0), (15, 0.2), (20, 19.9), (25, 20.0), (30, 9.0)),
         *((second, 9.0) for second in (35, 40)),
     ]
     power, account, spells = judged(readings, held_from(10, 35))
-    assert power == {0: 9, 5: 9, 10: 150, 25: 20, 35: 9, 40: 9}
+    assert power == {0: 9, 5: 9, 10: 250, 25: 20, 35: 9, 40: 9}
     assert account["n_drop_out"] == 3
     assert account["n_read"] == account["n_kept"] + 3
     first, last = START + timedelta(seconds=15), START + timedelta(seconds=30)
@@ -168,9 +172,31 @@ def test_low_readings_under_a_job_are_drop_outs_and_standby_elsewhere() -> None:
 def test_low_readings_of_a_node_that_cannot_be_used_are_no_drop_outs() -> None:
     held, away = held_from(0, 100), held_from(50, 80)
     both = HeldTime(held.starts_us, held.stops_us, away.starts_us, away.stops_us)
-    power, account, _ = judged([(45, 9.0), (55, 9.0), (85, 9.0)], both)
+    power, account, _ = judged([(45, 0.9), (55, 0.9), (85, 0.9)], both)
     assert list(power) == [55]
     assert account["n_drop_out"] == 2
+
+
+def test_a_board_that_never_draws_much_keeps_its_readings_under_a_job() -> None:
+    # 9 W at rest and 18 W under its job; below 2 W it is off whatever its peak
+    power, account, _ = judged([(0, 9.0), (10, 18.0), (15, 9.0), (20, 1.9)], held_from(10, 30))
+    assert power == {0: 9, 10: 18, 15: 9}
+    assert account["n_drop_out"] == 1
+    # a tenth of 60 W
+    power, _, _ = judged([(10, 60.0), (15, 6.0), (20, 5.9)], held_from(10, 30))
+    assert power == {10: 60, 15: 6}
+    power, account, _ = judged([(10, 0.2), (15, 0.2)], held_from(10, 30))
+    assert power == {}
+    assert account["n_drop_out"] == 2
+
+
+def test_limits_are_those_of_calibrated_power() -> None:
+    kilowatts = Calibration(slope=1000, offset=-5)
+    # 495 W, 19 W, 20 W and 5015 W
+    readings: list[tuple[float, float | None]] = [(0, 0.5), (5, 0.024), (10, 0.025), (15, 5.02)]
+    power, account, _ = judged(readings, held_from(0, 30), kilowatts)
+    assert power == {0: 0.5, 10: 0.025}
+    assert (account["n_drop_out"], account["n_spike"]) == (1, 1)
 
 
 def test_drop_outs_far_apart_are_several_spells() -> None:

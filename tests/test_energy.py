@@ -524,8 +524,46 @@ def test_samples_count_for_their_own_period_whatever_the_nominal_one() -> None:
 def test_period_of_a_coarse_clock_is_the_mean_distance() -> None:
     distances_us = np.resize([4_994_488, 4_994_488, 4_994_489, 5_010_488, 5_010_489], 3000)
     times_us = np.cumsum(distances_us)
-    assert integration.probe(times_us, np.full(3000, 200.0))[0] == 5.0
-    assert integration.probe(np.delete(times_us, [7, 70]), np.full(2998, 200.0))[0] == 5.0
+    # (3 x 4.994488 s + 2 x 5.010488 s) / 5, but for microseconds
+    mean_s = pytest.approx(5.0008884, rel=1e-5)
+    assert integration.probe(times_us, np.full(3000, 200.0))[0] == mean_s
+    assert integration.probe(np.delete(times_us, [7, 70]), np.full(2998, 200.0))[0] == mean_s
+
+
+@pytest.mark.parametrize(
+    ("times", "mean_s"),
+    [
+        (np.cumsum(np.tile([4.0, 6.0], 500)), 5.0),
+        (np.floor(np.arange(0, 5000, 5.4)), 5.4),
+        (np.floor(np.arange(0, 5000, 2.5)), 2.5),
+        (np.arange(0, 200, 0.125), 0.125),
+        (np.arange(0, 300, 10.0), 10.0),
+        (np.arange(2000) * 10 + np.random.default_rng(1).normal(0, 1.1, 2000), 10.0),
+        (np.arange(2000) * 5 + np.random.default_rng(1).uniform(-1.5, 1.5, 2000), 5.0),
+        # 1000 s at 50 Hz have more samples than 20 000 s at 1 Hz, but last shorter
+        (np.r_[np.arange(0, 1000, 0.02), np.arange(1000, 20_000, 1.0)], 1.0),
+        # as many at 40 ms, half of which are missing, as at 1 Hz
+        (
+            np.r_[
+                np.sort(np.random.default_rng(1).choice(20_000, 10_000, False)) * 0.04,
+                np.arange(1000, 12_000, 1.0),
+            ],
+            1.0,
+        ),
+    ],
+    ids=["4/6", "5.4", "2.5", "8 Hz", "30 samples", "normal", "uniform", "50 Hz", "half of 25 Hz"],
+)
+def test_a_period_is_the_mean_distance_however_it_varies(times: Any, mean_s: float) -> None:
+    us = np.rint(np.asarray(times) * 1e6).astype(np.int64)
+    assert integration.usual_period_s(us) == pytest.approx(mean_s, rel=2e-3)
+
+
+def test_distances_too_diverse_have_no_period_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
+    times = np.cumsum(np.random.default_rng(1).exponential(10, 1000))
+    assert sum_of_samples_j(times, np.full(1000, 100.0), (0, DAY_S)) == 1000 * 100 * 5
+    assert caplog.messages == [
+        "c-1 in 2025-03: distances of 1000 samples show no period; each counts for 5 s"
+    ]
 
 
 def test_too_few_samples_count_for_the_nominal_period() -> None:
@@ -548,13 +586,13 @@ def test_a_stretch_with_another_period_counts_for_its_own() -> None:
         assert found == pytest.approx(200 * (held[1] - held[0]), rel=1e-3)
 
 
-def test_a_calibration_that_clips_is_refused_by_cluster_and_month() -> None:
+def test_a_calibration_that_clips_is_refused_by_node_and_month() -> None:
     line = Calibration(slope=1.0, offset=-150.0)
     steady = samples(np.arange(0, 600, 5.0), np.full(120, 100.0))
     with pytest.raises(InputError) as refused:
         integrate(steady, pieces((1, 0, 600, 1.0)), calibration=line)
     assert str(refused.value) == (
-        "integration.calibration.c: gives less than 0 W for 120 of 120 readings in 2025-03; "
+        "integration.calibration.c: gives less than 0 W for 120 of 120 readings of c-1 in 2025-03; "
         "correct its slope and offset: power is slope x reading + offset"
     )
 
@@ -567,5 +605,27 @@ def test_a_calibration_may_clip_standby_and_one_reading_in_a_hundred() -> None:
     )
     assert by_job(jobs)[1] == pytest.approx(75 * 900)
     power[:2] = 21.0
-    with pytest.raises(InputError, match="3 of 200 readings"):
+    with pytest.raises(InputError, match="3 of 200 readings of c-1"):
         integrate(samples(np.arange(300) * 5.0, power), pieces(), calibration=line)
+
+
+def test_a_calibration_that_clips_one_node_of_many_is_refused() -> None:
+    times = np.arange(0, 600, 5.0)
+    read = {f"c-{i}": samples(times, np.full(120, 90.0 if i == 7 else 200.0)) for i in range(150)}
+    with pytest.raises(InputError, match="120 of 120 readings of c-7"):
+        energy.integrate(
+            list(read),
+            read.__getitem__,
+            Gate("reserved", Method("trapezoid", 30, 20), True, Calibration(1.0, -100.0)),
+            pieces=pieces(),
+            occupancy=gates.occupancy(pieces().lazy()).collect(),
+            states=unavailable(),
+            start=START,
+            end=START + timedelta(days=1),
+        )
+
+
+def test_a_calibration_of_kilowatts_that_clips_is_refused() -> None:
+    line = Calibration(slope=1000.0, offset=-600.0)
+    with pytest.raises(InputError, match="120 of 120 readings of c-1"):
+        integrate(samples(np.arange(0, 600, 5.0), np.full(120, 0.5)), pieces(), calibration=line)

@@ -108,9 +108,34 @@ def test_repetitions_of_a_part_stay_duplicates() -> None:
     assert counts(found) == {None: 1, "n_merged": 1, "n_duplicate": 2}
 
 
-def test_a_part_that_is_no_number_makes_no_sum() -> None:
+def test_a_part_without_a_measurement_makes_no_sum() -> None:
     nothing = of(psu(0, 100, 1), psu(0, None, 2), sum_over="psu")
-    assert used(nothing) == {0: None}
+    assert used(nothing) == {}
+    assert counts(nothing) == {"n_incomplete": 1, "n_nan": 1}
+    bad = (150.0, -1.0, float("nan"), None, 0.0)
+    found = of(
+        *(psu(5 * place, 150, 1) for place in range(5)),
+        *(psu(5 * place, value, 2) for place, value in enumerate(bad)),
+        sum_over="psu",
+    )
+    assert used(found) == {0: 300, 20: 150}
+    assert counts(found) == {
+        None: 2,
+        "n_merged": 2,
+        "n_incomplete": 3,
+        "n_not_positive": 1,
+        "n_nan": 2,
+    }
+
+
+def test_a_part_that_ends_where_another_begins_is_half_of_a_node() -> None:
+    found = of(
+        *(psu(second, 150, 1) for second in (0, 5)),
+        *(psu(second, 150, 2) for second in (10, 15)),
+        sum_over="psu",
+    )
+    assert used(found) == {}
+    assert counts(found) == {"n_incomplete": 4}
 
 
 def test_repetitions_of_one_series_are_not_several() -> None:

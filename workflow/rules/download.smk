@@ -119,6 +119,7 @@ rule download_power:
         max_gap_s=STUDY.integration["max_gap_s"],
         off_threshold_w=STUDY.integration["off_threshold_w"],
         sum_over=STUDY.integration["sum_over"],
+        calibration=lambda wildcards: STUDY.integration["calibration"].get(wildcards.cluster),
     script:
         "../scripts/download_power.py"
 

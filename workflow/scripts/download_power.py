@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from footprint import held_time, logs, power_months, tables, windows
+from footprint.integration import Calibration
 from footprint.site import open_site
 
 logs.to_file(snakemake.log[0])
@@ -28,6 +29,7 @@ accounts = power_months.download(
     max_gap_s=params.max_gap_s,
     off_threshold_w=params.off_threshold_w,
     sum_over=params.sum_over,
+    calibration=Calibration(**params.calibration) if params.calibration else None,
     held=held_time.load(snakemake.input, end=windows.window(params.start, params.end)[1]),
 )
 tables.write(tables.Quality, accounts.quality, snakemake.output.quality)

@@ -10,12 +10,24 @@ import polars as pl
 
 from footprint import stuck, tables
 from footprint.held_time import HeldTime
+from footprint.integration import Calibration
 from footprint.summation import exact_sum
 
 REASONS = ("n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_merged", "n_incomplete")
 """Counts of `tables.Quality` for readings set aside, but for duplicates."""
 
 DROP_OUT, STUCK = "drop_out", "stuck"
+
+LEAST_OF_PEAK = 0.1
+"""A node that holds a job draws this part of its peak power at least: servers and single-board
+computers rest at a seventh of it or more."""
+
+PEAK_QUANTILE = 0.99
+"""The peak power of a node is this quantile of its readings in the month."""
+
+SURELY_OFF_W = 2.0
+"""No node that holds a job draws less than this, whatever its peak: single-board computers rest at
+3 W or more."""
 
 # Readings of a node that are judged again later than this are another spell.
 _SPELL_GAP_S = 900.0
@@ -44,12 +56,13 @@ def clean(
     end: datetime,
     off_threshold_w: float = 0.0,
     held: HeldTime | None = None,
+    calibration: Calibration | None = None,
 ) -> Cleaned:
     """Samples of one node, and what became of its readings day by day.
 
     Set aside are readings that are not numbers, not positive, above `max_plausible_power_w`, or
-    below `off_threshold_w` while a job held the node, and all but the lowest of several at the same
-    time: the order and repetition of rows do not matter.
+    lower than the node can draw while a job held it (`_least_w`), and all but the lowest of several
+    at the same time: the order and repetition of rows do not matter.
 
     Args:
         raw: `node`, `timestamp`, `power_w` of one node, in any order, with the margin of
@@ -60,9 +73,11 @@ def clean(
         max_gap_s: Neighbours further apart than this are counted as a gap.
         start: Start of the period.
         end: End of the period, excluded.
-        off_threshold_w: A node that holds a job draws more than this.
+        off_threshold_w: A node that holds a job draws more than this, unless its peak is low.
         held: When jobs held the node; None: never.
+        calibration: What makes power of readings; limits are those of power. Samples stay readings.
     """
+    line = calibration or Calibration()
     held = held or HeldTime()
     ordered = raw.sort("timestamp", "power_w", nulls_last=True)
     power = pl.col("power_w")
@@ -74,9 +89,9 @@ def clean(
         .then(pl.lit("n_nan"))
         .when(power <= 0)
         .then(pl.lit("n_not_positive"))
-        .when(power > max_plausible_power_w)
+        .when(line.slope * power + line.offset > max_plausible_power_w)
         .then(pl.lit("n_spike"))
-        .when(_dropped_out(ordered, off_threshold_w, held))
+        .when(_dropped_out(ordered, off_threshold_w, max_plausible_power_w, held, line))
         .then(pl.lit("n_drop_out"))
     )
     valid = judged.filter(pl.col("reason").is_null())
@@ -85,7 +100,9 @@ def clean(
     ).select("node", "timestamp", "power_w")
     rows = stuck.find(
         samples["timestamp"].to_numpy().view(np.int64),
-        samples["power_w"].to_numpy(),
+        samples["power_w"].to_numpy()
+        if calibration is None
+        else line.of(samples["power_w"].to_numpy()),
         held=held,
         off_threshold_w=off_threshold_w,
     )
@@ -109,13 +126,33 @@ def clean(
     return Cleaned(samples, account, spells)
 
 
-def _dropped_out(ordered: pl.DataFrame, off_threshold_w: float, held: HeldTime) -> pl.Expr:
+def _dropped_out(
+    ordered: pl.DataFrame,
+    off_threshold_w: float,
+    max_plausible_power_w: float,
+    held: HeldTime,
+    line: Calibration,
+) -> pl.Expr:
     """Whether each reading is lower than a node that holds a job can draw."""
-    low = (ordered["power_w"] < off_threshold_w).fill_null(False)
+    power_w = ordered["power_w"] * line.slope + line.offset
+    low = (power_w < off_threshold_w).fill_null(False)
     if not low.any() or not len(held.starts_us):
         return pl.lit(False)
+    positive = (ordered["power_w"] > 0) & ordered["power_w"].is_not_nan()
+    usable_w = power_w.filter(positive & (power_w <= max_plausible_power_w))
+    low &= power_w < _least_w(usable_w, off_threshold_w)
     at_work = held.is_held(ordered["timestamp"].to_numpy().view(np.int64))
     return pl.lit(low & pl.Series(at_work))
+
+
+def _least_w(power_w: pl.Series, off_threshold_w: float) -> float:
+    """Power that a node which holds a job draws at least: the threshold, or less for a low peak.
+
+    A tenth (`LEAST_OF_PEAK`) of its peak, but `SURELY_OFF_W` at least: so a board of 18 W under its
+    job keeps its readings, and one whose sensor shows 0.2 W all month does not.
+    """
+    peak_w = power_w.quantile(PEAK_QUANTILE, "nearest") or 0.0
+    return min(off_threshold_w, max(SURELY_OFF_W, LEAST_OF_PEAK * peak_w))
 
 
 def _drop_out_spells(readings: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ that depend on the gate alone. Equations in `docs/method.md`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,11 @@ import polars as pl
 from footprint import activity, quantisation, segments
 from footprint.conservation import check
 from footprint.errors import InputError
-from footprint.integration import NOMINAL_PERIOD_S, Calibration, running
-from footprint.intervals import Memory, Method
+from footprint.integration import NOMINAL_PERIOD_S, Calibration, running, usual_period_s
+from footprint.intervals import Floats, Memory, Method
 from footprint.summation import by_group, by_run
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Gate:
 
 
 MOST_CLIPPED_FRAC = 0.01
-"""Part of the readings of nodes that are on which a calibration may make negative, set to 0 W."""
+"""Part of a node's readings while it is on which a calibration may make negative, set to 0 W."""
 
 
 class Measured(NamedTuple):
@@ -101,7 +104,7 @@ def integrate(
 
     Raises:
         InputError: The idle power of a node is needed and not known, or the calibration gives less
-            than 0 W for more than `MOST_CLIPPED_FRAC` of the readings of nodes that are on.
+            than 0 W for more than `MOST_CLIPPED_FRAC` of the readings of a node that is on.
         ConservationError: Classes do not add up to a node's integral and time, or jobs not to the
             class `job`.
     """
@@ -117,15 +120,12 @@ def integrate(
     known_of = gpus.measure if gpus and gate.policy == "two_part" else None
     memory = Memory()
 
-    n_on = n_clipped = 0
-
     def measure(node: str) -> Measured:
-        nonlocal n_on, n_clipped
         samples = read(node)
         if gate.calibration is not None:
-            on = samples["power_w"].filter(samples["power_w"] >= gate.method.off_threshold_w)
-            n_on += len(on)
-            n_clipped += int(np.count_nonzero(gate.calibration.of(on.to_numpy()) < 0))
+            _check_clipped(
+                node, samples["power_w"].to_numpy(), gate.calibration, gate.method, start
+            )
         totals = running(
             samples,
             method=gate.method,
@@ -133,6 +133,15 @@ def integrate(
             calibration=gate.calibration,
             memory=memory,
         )
+        if (
+            gate.method.name == "sum_of_samples"
+            and len(samples)
+            and usual_period_s(totals.times_us) is None
+        ):
+            LOG.warning(
+                "%s in %s: distances of %d samples show no period; each counts for %g s",
+                *(node, f"{start:%Y-%m}", len(samples), totals.period_s),
+            )
         own = held_by_node.get(node, never)
         if snapped:
             own = segments.clip(segments.snap(own, pl.Series(totals.times_us)), partition)
@@ -142,8 +151,6 @@ def integrate(
         return Measured(before, own, (node, totals.period_s, totals.step_w), known)
 
     measured = [measure(node) for node in nodes]
-    if n_clipped > MOST_CLIPPED_FRAC * n_on:
-        raise _clips(nodes[0], n_clipped, n_on, start)
     at = segments.at_cuts(nodes, [each.before for each in measured], gate.method)
     own = pl.concat([each.pieces for each in measured]) if snapped else held
     sensors = pl.DataFrame(
@@ -160,13 +167,21 @@ def integrate(
     return jobs, classes
 
 
-def _clips(node: str, n_clipped: int, n_on: int, start: datetime) -> InputError:
-    """The error that names the cluster and how many of its readings become negative."""
-    return InputError(
-        f"gives less than 0 W for {n_clipped} of {n_on} readings in {start:%Y-%m}",
-        where=f"integration.calibration.{node.rpartition('-')[0]}",
-        do="correct its slope and offset: power is slope x reading + offset",
-    )
+def _check_clipped(
+    node: str, readings_w: Floats, line: Calibration, method: Method, start: datetime
+) -> None:
+    """Refuse a calibration that makes too many of a node's readings negative.
+
+    The node is on where a reading, in watts by the line's slope alone, is no standby.
+    """
+    on = readings_w[readings_w * line.slope >= method.off_threshold_w]
+    n_clipped = np.count_nonzero(line.of(on) < 0)
+    if n_clipped > MOST_CLIPPED_FRAC * len(on):
+        raise InputError(
+            f"gives less than 0 W for {n_clipped} of {len(on)} readings of {node} in {start:%Y-%m}",
+            where=f"integration.calibration.{node.rpartition('-')[0]}",
+            do="correct its slope and offset: power is slope x reading + offset",
+        )
 
 
 def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:

@@ -88,15 +88,23 @@ PROBE_EVERY = 16
 # Sensor period and step are read off about this many samples.
 PROBE_ROWS = 5_000
 
-# Below so many samples the period is the nominal one, where the metric has one; a stretch with
-# another period has so many at least.
-FEW_SAMPLES = 60
+# Below so many samples the period is the nominal one, where the metric has one.
+FEW_SAMPLES = 10
 
-# Distances of samples of one period differ by less than this part of it.
-ALIKE_FRAC = 0.1
+# So many samples have a period if half of their distances are alike. Fewer need `MOST_ALIKE`: of
+# ten samples at random, half are soon alike.
+MANY_SAMPLES = 60
+MOST_ALIKE = 0.9
 
-# A distance of samples that differs by more than this factor is another period.
-OTHER_PERIOD = 1.5
+# So many samples in a row are judged alone where the whole has no period.
+PART_ROWS = 500
+
+# A stretch with another period has so many samples at least.
+SHORTEST_STRETCH = 60
+
+# Distances of samples of one period differ from it by no more than this part of it; at twice the
+# period a reading is missing. Alike on both sides, so that jitter does not move the mean.
+ALIKE_FRAC = 0.5
 
 # Most BMCs give whole watts: the step of a sensor that has shown one value only.
 USUAL_STEP_W = 1.0
@@ -283,7 +291,11 @@ def running(
     """
     times_us = samples["timestamp"].to_numpy().view(np.int64)
     power_w = samples["power_w"].to_numpy()
-    median_s, step_w = probe(times_us, power_w)
+    period_s, step_w = probe(times_us, power_w)
+    if method.name == "sum_of_samples":
+        period_s = usual_period_s(times_us) or method.period_s or period_s
+    elif method.period_s is not None and not is_regular(times_us[: PROBE_ROWS + 1]):
+        period_s = method.period_s
     if calibration is not None:
         power_w = np.maximum(calibration.of(power_w), 0.0)
         step_w *= abs(calibration.slope)
@@ -292,7 +304,7 @@ def running(
         power_w,
         method,
         idle_power_w,
-        median_s if method.period_s is None or _is_regular(times_us) else method.period_s,
+        period_s,
         step_w,
         memory=memory or Memory(),
     )
@@ -315,14 +327,55 @@ def probe(times_us: Integers, power_w: Floats) -> tuple[float, float]:
     return period_s, float(steps[counts.argmax()]) if len(steps) else USUAL_STEP_W
 
 
+def usual_period_s(times_us: Integers) -> float | None:
+    """Period that a sensor has for most of the time, from all of a node's samples.
+
+    Where stretches of another period (as at 50 Hz) have more samples than the rest but last longer
+    together, theirs is the usual one. Where two periods share the samples so that the whole has
+    none, the usual one is that of the parts of `PART_ROWS` samples which last longest.
+
+    Args:
+        times_us: Times of the samples, ascending, in microseconds.
+
+    Returns:
+        The period; None where samples do not show one (`is_regular`).
+    """
+    if not is_regular(times_us):
+        return _of_parts(times_us)
+    period_s = _period_s(np.diff(times_us))
+    stretches = stretches_of_another_period(times_us, period_s)
+    if not stretches:
+        return period_s
+    n_others = sum(rows.stop - rows.start for rows, _ in stretches)
+    lasting_s = sum((rows.stop - rows.start) * other_s for rows, other_s in stretches)
+    if lasting_s <= (len(times_us) - n_others) * period_s:
+        return period_s
+    return max(stretches, key=lambda each: (each[0].stop - each[0].start) * each[1])[1]
+
+
+def _of_parts(times_us: Integers) -> float | None:
+    """Median, by time, of the periods of regular parts that last half of the time together."""
+    if len(times_us) < 2 * PART_ROWS:
+        return None
+    parts = [times_us[low : low + PART_ROWS] for low in range(0, len(times_us), PART_ROWS)]
+    regular = [part for part in parts if is_regular(part)]
+    lasting_us = np.array([part[-1] - part[0] for part in regular], dtype=np.float64)
+    if 2 * lasting_us.sum() < times_us[-1] - times_us[0]:
+        return None
+    periods_s = np.array([_period_s(np.diff(part)) for part in regular])
+    order = np.argsort(periods_s)
+    until_us = lasting_us[order].cumsum()
+    return float(periods_s[order][np.searchsorted(until_us, until_us[-1] / 2)])
+
+
 def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tuple[slice, float]]:
     """Stretches of samples with a period that differs from the sensor's usual one.
 
     As where a job asked for a sensor at 50 Hz that is read every second otherwise. A sample's
     distance is the smaller one to its two neighbours, so that missed readings make no stretch. A
-    stretch has `FEW_SAMPLES` samples or more in a row whose distance differs from `period_s` by
-    more than a factor of `OTHER_PERIOD`, all to the same side, and most of whose distances are
-    alike; its period is that of `_period_s`. Other samples keep the usual period.
+    stretch has `SHORTEST_STRETCH` samples or more in a row whose distance differs from `period_s`
+    by more than `ALIKE_FRAC` of it, all to the same side, and which have a period (`is_regular`),
+    that of `_period_s`. Other samples keep the usual period.
 
     Args:
         times_us: Times of the samples, ascending, in microseconds.
@@ -331,15 +384,15 @@ def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tup
     Returns:
         Rows of each stretch and its period in seconds.
     """
-    if len(times_us) < FEW_SAMPLES or period_s <= 0:
+    if len(times_us) < SHORTEST_STRETCH or period_s <= 0:
         return []
     between_us = np.diff(times_us)
     nearest_us = np.minimum(
         np.append(between_us, between_us[-1]), np.append(between_us[0], between_us)
     )
     usual_us = period_s * 1e6
-    kind = (nearest_us > usual_us * OTHER_PERIOD).astype(np.int8)
-    kind -= nearest_us < usual_us / OTHER_PERIOD
+    kind = (nearest_us > usual_us * (1 + ALIKE_FRAC)).astype(np.int8)
+    kind -= nearest_us < usual_us * (1 - ALIKE_FRAC)
     if not kind.any():
         return []
     starts = np.flatnonzero(np.append(True, kind[1:] != kind[:-1]))
@@ -347,16 +400,16 @@ def stretches_of_another_period(times_us: Integers, period_s: float) -> list[tup
     return [
         (slice(low, high), _period_s(nearest_us[low:high]))
         for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
-        if kind[low] and _is_regular(times_us[low:high])
+        if kind[low] and high - low >= SHORTEST_STRETCH and is_regular(times_us[low:high])
     ]
 
 
-def _is_regular(times_us: Integers) -> bool:
+def is_regular(times_us: Integers) -> bool:
     """Whether samples are enough and most of their distances alike, so that they have a period."""
-    distances_us = np.diff(times_us[:PROBE_ROWS])
-    if len(distances_us) + 1 < FEW_SAMPLES:
+    if len(times_us) < FEW_SAMPLES:
         return False
-    return bool(2 * np.count_nonzero(_alike(distances_us)) >= len(distances_us))
+    needed = 0.5 if len(times_us) >= MANY_SAMPLES else MOST_ALIKE
+    return bool(np.mean(_alike(np.diff(times_us))) >= needed)
 
 
 def _alike(distances_us: Integers) -> npt.NDArray[np.bool_]:
@@ -366,11 +419,10 @@ def _alike(distances_us: Integers) -> npt.NDArray[np.bool_]:
 
 
 def _period_s(distances_us: Integers) -> float:
-    """Mean of the distances that are alike, to the hundredth of a second (to 10 us below 0.1 s).
+    """Mean of the distances that are alike.
 
-    The median alone is one tick of a coarse clock short or long: distances of 4.994 s and 5.010 s
-    that average 5.001 s have a median of 4.99 s, and every energy would be 0.2 % too low.
+    The median is one tick of a coarse clock short or long: distances of 4 s and 6 s by turns that
+    average 5 s have a median of 4 s or 6 s.
     """
     alike_us = distances_us[_alike(distances_us)]
-    period_s = float(np.mean(alike_us if len(alike_us) else distances_us)) / 1e6
-    return round(period_s, 2 if period_s >= 0.1 else 5)
+    return float(np.mean(alike_us if len(alike_us) else distances_us)) / 1e6

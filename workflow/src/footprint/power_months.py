@@ -12,6 +12,7 @@ import polars as pl
 from footprint import partitions, series, tables
 from footprint.cleaning import clean
 from footprint.held_time import HeldTime
+from footprint.integration import Calibration
 from footprint.site import Site, means
 
 
@@ -35,6 +36,7 @@ def download(
     off_threshold_w: float = 0.0,
     sum_over: str | None = None,
     held: Mapping[str, HeldTime] | None = None,
+    calibration: Calibration | None = None,
 ) -> Accounts:
     """Write a cluster's samples in [start, end), with a margin of `max_gap_s`, to a partition.
 
@@ -47,9 +49,11 @@ def download(
         start: Start of the month, or of the study inside it.
         end: End of it, excluded.
         max_gap_s: Longest time between samples that is not a gap.
-        off_threshold_w: Readings below it while a job holds the node are no measurement.
+        off_threshold_w: Power below it while a job holds the node is no measurement, unless the
+            node's peak is low (`cleaning`).
         sum_over: Label that tells parts of a node apart, whose power is summed.
         held: When jobs held each node; of other nodes nothing is known.
+        calibration: Of the cluster; limits are those of calibrated power.
 
     Returns:
         `tables.Quality` and `tables.SensorSpells` of the readings inside [start, end).
@@ -87,6 +91,7 @@ def download(
                 end=end,
                 off_threshold_w=off_threshold_w,
                 held=(held or {}).get(node),
+                calibration=calibration,
             )
             accounts.append(cleaned.account)
             spells.append(cleaned.spells)

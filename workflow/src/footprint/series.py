@@ -20,6 +20,13 @@ the second name of a BMC."""
 ORIGINS = "_device_orig"
 """Label with the list of ports whose readings Kwollect has summed."""
 
+_NO_MEASUREMENT = (
+    pl.when(pl.col("power_w").is_null() | pl.col("power_w").is_nan())
+    .then(pl.lit("n_nan"))
+    .when(pl.col("power_w") < 0)
+    .then(pl.lit("n_not_positive"))
+)
+
 _SCRAPE_TIME = r'"_metric_scrape_time"\s*:\s*("[^"]*"|[^,}]*)\s*,?\s*'
 
 
@@ -62,7 +69,9 @@ def one_a_node(raw: pl.DataFrame, *, metric: str, sum_over: str | None) -> pl.Da
     Series that follow one another in time, as when an outlet was exchanged, are one. With
     `sum_over`, each reading of the part with most readings is summed with the readings of all other
     parts that are nearest in time, less than half a period away: the median distance of readings of
-    either part, whichever is shorter. Where a part has none, nothing is summed.
+    either part, whichever is shorter. Where a part has none, nothing is summed; each part of the
+    month is needed, also one that ends where another begins. A part may draw 0 W, as a second power
+    supply does, but a reading below 0 W or without a number is none.
 
     Args:
         raw: Readings of one node: `node`, `timestamp`, `power_w`, `labels` (JSON text), and any
@@ -74,7 +83,8 @@ def one_a_node(raw: pl.DataFrame, *, metric: str, sum_over: str | None) -> pl.Da
         The readings without `labels`; where something was summed or left out, with `reason`: null
         for readings and sums to be used, `n_merged` for readings that are in the sum at another
         reading's time, `n_incomplete` for those of which a part is missing, `n_duplicate` for all
-        but the lowest of a part at one time.
+        but the lowest of a part at one time, `n_nan` and `n_not_positive` for those of a
+        part that are no numbers or negative.
 
     Raises:
         InputError: Several series overlap in time that `sum_over` does not tell apart.
@@ -87,15 +97,21 @@ def one_a_node(raw: pl.DataFrame, *, metric: str, sum_over: str | None) -> pl.Da
     read = _without_partial_sums(read)
     whole = read.filter(pl.col("reason").is_null())
     names = {key: json.loads(key) for key in whole["series"].unique().sort()}
-    if not _overlap(whole):
-        return read.drop("series")
     parts = {key: json.dumps(labels.get(sum_over)) for key, labels in names.items()}
     for of_part in _groups(parts):
         if _overlap(whole.filter(pl.col("series").is_in(of_part))):
             raise _ambiguous(raw["node"][0], metric, [names[key] for key in of_part], sum_over)
-    parted = whole.with_columns(part=pl.col("series").replace_strict(parts)).drop("series")
+    if len(set(parts.values())) <= 1:
+        return read.drop("series")
+    read = read.with_columns(reason=pl.coalesce("reason", _NO_MEASUREMENT))
+    parted = (
+        read.filter(pl.col("reason").is_null())
+        .with_columns(part=pl.col("series").replace_strict(parts, return_dtype=pl.String))
+        .drop("series")
+    )
     left_out = read.filter(pl.col("reason").is_not_null()).drop("series")
-    return pl.concat([_summed(parted), left_out.select(parted.drop("part").columns)])
+    summed = _summed(parted, n_parts=len(set(parts.values())))
+    return pl.concat([summed, left_out.select(summed.columns)])
 
 
 def _groups(parts: dict[str, str]) -> list[list[str]]:
@@ -145,15 +161,17 @@ def _ambiguous(
     )
 
 
-def _summed(read: pl.DataFrame) -> pl.DataFrame:
-    """Sums of parts at the times of the part with most readings, and all other readings."""
+def _summed(read: pl.DataFrame, *, n_parts: int) -> pl.DataFrame:
+    """Sums of all parts at the times of the part with most readings, and all other readings."""
+    if read.is_empty():
+        return read.drop("part")
     ordered = read.sort("part", "timestamp", "power_w", nulls_last=True)
     again = (pl.col("timestamp") == pl.col("timestamp").shift()).over("part").fill_null(False)
     once = ordered.filter(~again).with_row_index("row")
     sizes = once.group_by("part").len().sort("len", "part", descending=[True, False])
     clock, *others = sizes["part"].to_list()
-    sums = once.filter(pl.col("part") == clock)
-    used = []
+    sums = once.filter(pl.col("part") == clock).with_columns(missing=pl.lit(len(sizes) < n_parts))
+    used = [sums.select("row", row_of_part=pl.lit(None, dtype=once["row"].dtype))]
     for part in others:
         own = once.filter(pl.col("part") == part)
         half_us = min(_period_us(own), _period_us(sums)) // 2
@@ -167,8 +185,7 @@ def _summed(read: pl.DataFrame) -> pl.DataFrame:
             power_w=pl.when(pl.col("row_of_part").is_not_null()).then(
                 pl.col("power_w") + pl.col("part_w")
             ),
-            missing=pl.col("row_of_part").is_null()
-            | (pl.col("missing") if "missing" in sums.columns else False),
+            missing=pl.col("row_of_part").is_null() | pl.col("missing"),
         ).drop("row_of_part", "part_w")
     complete = sums.filter(~pl.col("missing")).drop("missing")
     merged = pl.concat(used).join(complete.select("row"), on="row", how="semi")["row_of_part"]

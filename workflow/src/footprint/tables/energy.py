@@ -30,9 +30,7 @@ class Quality(dy.Schema):
     n_nan = Count(description="Set aside: not a number, or no value")
     n_not_positive = Count(description="Set aside: 0 W or less")
     n_spike = Count(description="Set aside: above `max_plausible_power_w`")
-    n_drop_out = Count(
-        description="Set aside: below `integration.off_threshold_w` while a job held the node"
-    )
+    n_drop_out = Count(description="Set aside: lower than the node can draw while a job held it")
     n_merged = Count(
         description="Added to another reading by `integration.sum_over`: a part of the same node"
     )
