@@ -360,7 +360,7 @@ def _of_parts(times_us: Integers) -> float | None:
     parts = [times_us[low : low + PART_ROWS] for low in range(0, len(times_us), PART_ROWS)]
     regular = [part for part in parts if is_regular(part)]
     lasting_us = np.array([part[-1] - part[0] for part in regular], dtype=np.float64)
-    if 2 * lasting_us.sum() < times_us[-1] - times_us[0]:
+    if 2 * np.sum(lasting_us) < times_us[-1] - times_us[0]:
         return None
     periods_s = np.array([_period_s(np.diff(part)) for part in regular])
     order = np.argsort(periods_s)
