@@ -223,7 +223,8 @@ def _axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
 def _notes(lines: list[Row]) -> list[str]:
     """The definition of the ratio, why there is none, and what the marks beside numbers say."""
     said = [DEFINITION]
-    if any(line.get("role_basis") == "assumed" for line in lines):
+    given = [line for line in lines if line.get("ratio") is not None]
+    if any(line["role_basis"] == "assumed" for line in given):
         said.append("* No label says which training that was: the largest is assumed to be it.")
     if any(_is_withheld(line) for line in lines):
         said.append(NOT_GIVEN)
