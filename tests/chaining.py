@@ -73,7 +73,8 @@ class Chain:
                     },
                     params=self.source
                     | self.window
-                    | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
+                    | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None}
+                    | {"calibration": None},
                     wildcards={"cluster": cluster, "month": month},
                 )
 

@@ -101,7 +101,8 @@ class Exported:
             output=own,
             params=self.of_site
             | self.window
-            | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
+            | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None}
+            | {"calibration": None},
             wildcards=of,
         )
         self.script(

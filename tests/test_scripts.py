@@ -268,7 +268,8 @@ def test_exports_are_converted_then_cleaned(run: Run, exports: Path, tmp_path: P
         output={name: tmp_path / f"{name}.parquet" for name in ("power", "quality", "spells")},
         params=of(exports)
         | DAY
-        | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None},
+        | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20, "sum_over": None}
+        | {"calibration": None},
         wildcards={"cluster": "gruss", "month": "2025-03"},
     )
     power = partitions.reader(tmp_path / "power.parquet")("gruss-1")
