@@ -143,11 +143,11 @@ def test_jobs_show_nothing_where_nothing_ever_moves() -> None:
 
 
 def test_steady_power_in_the_middle_of_a_coarse_step_is_not_stuck() -> None:
-    # four loads of two hours stand still, a fifth at 204 W lies between two steps and flips
+    # four loads of two hours stand still, a fifth between 200 W and 204 W flips every 50 s
     power_w = np.full(len(SECONDS), 100.0)
     for place in range(4):
         power_w[2000 * place : 2000 * place + 1440] = 200.0 + 4 * place
-    power_w[10_000:12_000] = np.resize([200.0, 204.0], 2000)
+    power_w[10_000:12_000] = np.resize(np.repeat([200.0, 204.0], 10), 2000)
     assert found_s(SECONDS[:12_000], power_w[:12_000], held_by((0, DAY_S))) == []
 
 
