@@ -136,6 +136,21 @@ def test_one_job_shows_nothing_where_few_others_do() -> None:
     assert found_s(SECONDS, power_w, held) == []
 
 
+def test_jobs_show_nothing_where_nothing_ever_moves() -> None:
+    # ((0 + 1) / (0 + 2)) ** 6 <= 0.05, from no other bound at all
+    held = held_by((20_000, 23_600), (30_000, 33_600), (40_000, 43_600))
+    assert found_s(SECONDS, np.full(len(SECONDS), 120.0), held) == []
+
+
+def test_steady_power_in_the_middle_of_a_coarse_step_is_not_stuck() -> None:
+    # four loads of two hours stand still, a fifth between 200 W and 204 W flips every 50 s
+    power_w = np.full(len(SECONDS), 100.0)
+    for place in range(4):
+        power_w[2000 * place : 2000 * place + 1440] = 200.0 + 4 * place
+    power_w[10_000:12_000] = np.resize(np.repeat([200.0, 204.0], 10), 2000)
+    assert found_s(SECONDS[:12_000], power_w[:12_000], held_by((0, DAY_S))) == []
+
+
 def test_spells_below_the_threshold_are_standby() -> None:
     power_w = noisy(SECONDS, at_w=12)
     power_w[1000:3000] = 12

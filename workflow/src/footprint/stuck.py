@@ -26,6 +26,9 @@ OUTLASTS = 10.0
 LONGEST_FEW = 3
 """So many stuck spells of one reading are found in a month."""
 
+OUTLASTS_BY_FAR = 200.0
+"""The same where spells of several readings are long, as on a sensor of coarse steps."""
+
 FEWEST_OTHERS = 100
 """Other spells of the same reading, in the same use of the node, that show how it usually moves."""
 
@@ -34,6 +37,9 @@ SEEN_FRAC = 0.2
 
 CHANCE = 0.05
 """Probability that the reading stands still at all jobs' bounds of a spell, for it to be stuck."""
+
+FEWEST_MOVED = 5
+"""Other bounds of jobs at which the reading moved, for standing still at one to show anything."""
 
 BRIDGED_S = 900.0
 """Missing readings for so long do not end a spell, if the reading is the same afterwards."""
@@ -53,10 +59,13 @@ def find(
     - jobs began or ended on the node in it, a minute or more from its ends, and the reading would
       have moved: of n other bounds of jobs in the month the reading stood still for two minutes
       before and after at m, and ((m + 1) / (n + 2)) ** k <= `CHANCE` for the k bounds in the spell
-      (rule of succession);
+      (rule of succession), and at `FEWEST_MOVED` of them it moved;
     - it lasts `SHORTEST_ALONE_S` or more, and there are `FEWEST_OTHERS` other spells of the same
       reading with the node in the same use (held by a job or free), of `SEEN_FRAC` as many readings
-      in all: the sensor shows this power moving at other times.
+      in all: the sensor shows this power moving at other times. At most `LONGEST_FEW` spells of
+      any reading in this use are longer than a part 1 / `OUTLASTS` of it, or those others are all
+      shorter than a part 1 / `OUTLASTS_BY_FAR`: where the noise is below the sensor's step, steady
+      power stands still in the middle of a step and moves at its ends.
 
     Args:
         times_us: Times of the samples, ascending, in microseconds since 1970.
@@ -72,7 +81,8 @@ def find(
     first = np.append(0, moves + 1)
     last = np.append(moves, len(times_us) - 1)
     lasted_s = (times_us[last] - times_us[first]) / 1e6
-    long = np.flatnonzero((lasted_s >= SHORTEST_S) & (power_w[first] >= off_threshold_w))
+    is_on = power_w[first] >= off_threshold_w
+    long = np.flatnonzero((lasted_s >= SHORTEST_S) & is_on)
     if not len(long):
         return []
     use = _use(held, times_us[first], times_us[last])
@@ -85,7 +95,11 @@ def find(
         n_readings = last - first + 1
         is_seen = np.sum(n_readings[others]) >= SEEN_FRAC * n_readings[run]
         moves_else = len(others) >= FEWEST_OTHERS and is_seen
-        if length_s >= SHORTEST_ALONE_S and moves_else:
+        alike = (use == use[run]) | (use[run] == _MIXED)
+        n_long = np.count_nonzero(alike & is_on & (lasted_s * OUTLASTS > length_s))
+        longest_s = np.max(lasted_s[others], initial=0.0)
+        is_rare = n_long <= LONGEST_FEW or length_s >= OUTLASTS_BY_FAR * longest_s
+        if length_s >= SHORTEST_ALONE_S and moves_else and is_rare:
             return True
         span_us = (int(times_us[first[run]]), int(times_us[last[run]]))
         return _stood_still_under_jobs(span_us, times_us, moves, held)
@@ -138,4 +152,6 @@ def _stood_still_under_jobs(
     seen = np.searchsorted(times_us, high) - np.searchsorted(times_us, low) > 2
     stood = np.searchsorted(moved_us, high) == np.searchsorted(moved_us, low)
     n_others, n_still = np.count_nonzero(seen), np.count_nonzero(seen & stood)
+    if n_others - n_still < FEWEST_MOVED:
+        return False
     return bool(((n_still + 1) / (n_others + 2)) ** n_inside <= CHANCE)
