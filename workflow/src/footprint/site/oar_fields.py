@@ -126,6 +126,14 @@ def _split_types(value: Any) -> Iterator[str]:
         yield word.lower() + sign + "".join(argument.split())
 
 
+def _other_than(
+    wanted: str, value: Any, what: tuple[object, ...], file: str, do: str, *, reason: str
+) -> FieldError:
+    """The error of a field that is something else than what is wanted."""
+    field = " ".join(map(str, what))
+    return FieldError(f"{field} is {value!r:.60}, not {wanted}", where=file, do=do, reason=reason)
+
+
 def objects(
     value: Any, file: str, *what: object, do: str = "correct the record"
 ) -> list[Mapping[str, Any]]:
@@ -136,13 +144,7 @@ def objects(
     """
     if isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
         return value
-    field = " ".join(map(str, what))
-    raise FieldError(
-        f"{field} is {value!r:.60}, not a list of objects",
-        where=file,
-        do=do,
-        reason="no list of objects",
-    )
+    raise _other_than("a list of objects", value, what, file, do, reason="no list of objects")
 
 
 def name(value: Any, file: str, *what: object, do: str = "correct the record") -> str:
@@ -153,13 +155,7 @@ def name(value: Any, file: str, *what: object, do: str = "correct the record") -
     """
     if isinstance(value, str):
         return value
-    field = " ".join(map(str, what))
-    raise FieldError(
-        f"{field} is {value!r:.60}, not a name",
-        where=file,
-        do=do,
-        reason="no text as a node's name",
-    )
+    raise _other_than("a name", value, what, file, do, reason="no text as a node's name")
 
 
 def check_text(value: Any, file: str, what: str, *, do: str = "correct the record") -> None:
