@@ -23,6 +23,7 @@ check: $(own_uv)  ## format, lint and types
 	$(uv) run snakefmt --check Snakefile workflow
 	$(uv) run snakemake --lint
 	$(uv) run mypy
+	$(uv) run lint-imports --no-logo
 	$(uv) run python tests/support/unordered_sums.py workflow
 
 docs: $(own_uv)  ## renews the generated pages of docs/ and the graph in README.md

@@ -1,22 +1,25 @@
 """From the raw records of a cluster to the energy of its jobs, and to the figures of the study.
 
-Raw data lands in `resources/`, results in `results/`. `config.yaml` says what is studied; the rules are
-in `workflow/rules`, one file a stage, the computations in `workflow/src/footprint`.
+Raw data is written to `resources/`, results to `results/`. `config.yaml` configures the study.
+The rules are in `workflow/rules`, one file a stage; the computations in `workflow/src/footprint`.
 """
 
 from pathlib import Path
 
 from snakemake.utils import min_version
 
-from footprint import labels, provenance, settings, study, summary
-from footprint.errors import InputError
+from footprint.config import settings, study
+from footprint.core import fingerprint
+from footprint.core.errors import InputError
+from footprint.labels import files as label_files
+from footprint.report import terminal
 
 min_version("9.27")
 
 try:
     settings.check_readable("config.yaml")
-    # so far, `config` has what --configfile and --config give
-    settings.check_study(config, below="config.yaml")
+    # here, `config` contains the keys of --configfile and --config alone
+    settings.check_study_keys(config, below="config.yaml")
 except InputError as error:
     raise SystemExit(str(error)) from None
 
@@ -25,9 +28,9 @@ configfile: "config.yaml"
 
 
 try:
-    config.update(settings.load(config))
-    STUDY = study.plan(config)
-    labels.read(config["labels"]["files"])
+    config.update(settings.prepare_configuration(config))
+    STUDY = study.plan_study(config)
+    label_files.read_labels(config["labels"]["files"])
 except InputError as error:
     raise SystemExit(str(error)) from None
 
@@ -63,7 +66,7 @@ include: "workflow/rules/validation.smk"
 rule all:
     default_target: True
     input:
-        rules.gather_energy.output,
+        rules.combine_energy.output,
         rules.estimate_energy.output,
         rules.compare_estimates.output,
         rules.build_levels.output,
@@ -104,7 +107,7 @@ rule all:
             month=STUDY.months,
         ),
         branch(
-            STUDY.simulated,
+            STUDY.is_simulated,
             then=[rules.evaluate_phases.output, rules.tabulate_evaluation.output],
             otherwise=[],
         ),
@@ -113,9 +116,9 @@ rule all:
             then=[rules.reconcile_ledgers.output, rules.tabulate_ledgers.output],
             otherwise=[],
         ),
-        branch(STUDY.reveal, then=rules.reveal_names.output, otherwise=[]),
+        branch(STUDY.reveals_logins, then=rules.reveal_names.output, otherwise=[]),
         branch(
-            STUDY.checked,
+            STUDY.has_truth,
             then=[
                 rules.check_simulation.output,
                 rules.plot_simulation_check.output,
@@ -126,15 +129,15 @@ rule all:
 
 
 rule validation:
-    """All methods on recorded runs of a real node, against a wattmetre; needs no other rule."""
+    """Compare all methods with a wattmeter on recorded runs of a real node; needs no other rule."""
     input:
         rules.compare_recordings.output,
         rules.plot_validation.output,
         rules.tabulate_validation.output,
 
 
-# Snakemake runs a rule again when its script changes, but not when the library behind it does.
-library = provenance.Library()
+# Snakemake reruns a rule when its script changes. The fingerprint reruns it when the library does.
+library = fingerprint.Library()
 for each in workflow.rules:
     if each.script:
         code = Path(each.basedir.get_path_or_uri(secret_free=True), each.script)
@@ -142,6 +145,6 @@ for each in workflow.rules:
 
 
 onsuccess:
-    # the report is written into it, of a run of a single file of resources/ too
+    # Snakemake writes the report into it, even if a run made only files of resources/
     Path("results").mkdir(exist_ok=True)
-    print(summary.text("results", checked=STUDY.checked))
+    print(terminal.results_text("results", checked=STUDY.has_truth))

@@ -1,7 +1,7 @@
 """Write docs/gallery.md and docs/gallery/ from the results of a run: `make gallery`.
 
-What is shown, its order and its captions are those of the report of that run; figures are its PNG
-files with fewer colours, tables are drawn anew, the first rows of each.
+The results, their order and their captions are those of the run's report. Figures are the run's PNG
+files with fewer colours. Tables are drawn as pictures of their first rows.
 """
 
 from __future__ import annotations
@@ -23,38 +23,39 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from footprint.figures import style
+from footprint.report.figures import style
 
 ROOT = Path(__file__).parents[1]
 
-MOST_BYTES = 100_000
-"""Of a picture, so that a clone stays small."""
-WIDEST_PX = 1417
+MAX_BYTES = 100_000
+"""Size of a picture, so that a clone stays small."""
+MAX_WIDTH_PX = 1417
 """Width of a figure of the pipeline: 180 mm at 200 points an inch."""
-COLOURS = 64
-"""Of a picture; edges of letters need most of them."""
+N_COLOURS = 64
+"""Colours of a picture; the edges of letters need most of them."""
 
-MOST_ROWS = 16
-"""Of a table; the rest is counted below it."""
+MAX_ROWS = 16
+"""Rows of a table; the others are counted below it."""
 LINE_PT = 11.0
 COLUMN_GAP_PT = 9.0
 EDGE_PT = 6.0
-LONGEST_CELL = 48
-"""Letters of a cell; longer ones end in an ellipsis."""
+MAX_CELL_LETTERS = 48
+"""Letters of a cell; longer cells end in an ellipsis."""
 HEADER_LETTERS = 10
-"""In which headers are broken into lines."""
+"""Letters of a line of a header."""
 
 INTRODUCTION = """\
 # Gallery
 
-Every figure and table of the default run, a [simulated site](simulated-site.md): the jobs, people
-and powers are invented. The captions are those of the report. Written by `make gallery`.
+All figures and tables of the default run, which studies a [simulated site](simulated-site.md): its
+jobs, people and power are invented. The captions are those of the report. `make gallery` generates
+this page.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """A figure or table of the report: its path under results, category, labels and caption."""
+class Result:
+    """A figure or table of the report: path below the results, category, label and caption."""
 
     path: Path
     category: str
@@ -63,24 +64,24 @@ class Shown:
 
     @property
     def is_table(self) -> bool:
-        """Whether it is a table; figures are pictures already."""
+        """Whether the result is a table, which has to be drawn."""
         return self.path.suffix == ".html"
 
     @property
     def picture(self) -> str:
-        """Name of its picture; a figure and a table may have the same name."""
+        """File name of the picture; a figure and a table may have the same stem."""
         return f"{self.path.stem}{'_table' if self.is_table else ''}.png"
 
 
-def shown_in(report: str) -> list[Shown]:
-    """What a report shows, by category, figures before tables.
+def results_of_report(report: str) -> list[Result]:
+    """Return the results of a report by category, figures before tables.
 
     Args:
-        report: The text of `report.html`, whose data Snakemake writes as JSON.
+        report: Text of `report.html`, which contains its data as JSON.
     """
-    results, categories = (_data(report, name) for name in ("results", "categories"))
+    results, categories = (_report_data(report, name) for name in ("results", "categories"))
     found = [
-        Shown(
+        Result(
             path=Path(path).relative_to("results"),
             category=category,
             label=", ".join(results[path]["labels"].values()),
@@ -93,19 +94,19 @@ def shown_in(report: str) -> list[Shown]:
     return sorted(found, key=lambda each: (each.category, each.is_table, each.path.stem))
 
 
-def _data(report: str, name: str) -> dict[str, Any]:
+def _report_data(report: str, name: str) -> dict[str, Any]:
     start = re.search(rf'<script id="{name}">\s*var {name} = ', report)
     if start is None:
-        raise SystemExit(f"the report has no {name}: is it one of Snakemake 9? Run `make results`")
+        raise SystemExit(f"the report has no {name}: run `make results` with Snakemake 9")
     data: dict[str, Any] = json.JSONDecoder().raw_decode(report, start.end())[0]
     return data
 
 
-def markdown(caption: str) -> str:
-    """A caption of the report, which is HTML, in Markdown: paragraphs, code and emphasis.
+def caption_to_markdown(caption: str) -> str:
+    """Return a caption in Markdown, with its paragraphs, code and emphasis.
 
     Args:
-        caption: As in the report.
+        caption: Caption as HTML.
     """
     marks = ((r"</?tt[^>]*>", "`"), (r"</?em>", "*"), (r"</?strong>", "**"), (r"<[^>]+>", ""))
     paragraphs = []
@@ -116,22 +117,22 @@ def markdown(caption: str) -> str:
     return "\n\n".join(paragraphs)
 
 
-def page(shown: list[Shown]) -> str:
-    """The page, with links to the pictures beside it.
+def gallery_page(results: list[Result]) -> str:
+    """Return the page in Markdown, with links to the pictures.
 
     Args:
-        shown: As `shown_in` gives them.
+        results: As `results_of_report` returns them.
     """
     parts = [INTRODUCTION]
     category = ""
-    for each in shown:
+    for each in results:
         if each.category != category:
             category = each.category
             parts.append(f"## {category.partition(' ')[2]}\n")
         forms = ("csv", "html", "tex") if each.is_table else ("pdf", "png", "svg")
         parts.append(f"### {each.label[:1].upper()}{each.label[1:]}\n")
         parts.append(f"![{each.label}](gallery/{each.picture})\n")
-        parts.append(f"{markdown(each.caption)}\n")
+        parts.append(f"{caption_to_markdown(each.caption)}\n")
         parts.append(f"`results/{each.path.with_suffix('')}`: {', '.join(forms)}.\n")
     return "\n".join(parts)
 
@@ -139,27 +140,27 @@ def page(shown: list[Shown]) -> str:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def small(picture: Image.Image) -> bytes:
-    """A picture as PNG with few colours, made narrower until it is small enough.
+def encode_small_png(picture: Image.Image) -> bytes:
+    """Return a picture as PNG with `N_COLOURS` colours, scaled height_pt to at most `MAX_BYTES`.
 
     Args:
-        picture: In any size.
+        picture: Picture of any size.
     """
     colours = picture.convert("RGB")
-    width = min(WIDEST_PX, colours.width)
+    width = min(MAX_WIDTH_PX, colours.width)
     while True:
         size = (width, round(colours.height * width / colours.width))
         scaled = colours if size == colours.size else colours.resize(size, Image.Resampling.LANCZOS)
         file = io.BytesIO()
-        scaled.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "png", optimize=True)
-        if file.tell() <= MOST_BYTES:
+        scaled.quantize(N_COLOURS, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+        if file.tell() <= MAX_BYTES:
             return file.getvalue()
         width = int(width * 0.9)
 
 
 @dataclass
 class Row:
-    """A row of a table: its cells, and whether it is set apart as a total or as a heading."""
+    """A row of a table: its cells, and whether it is a total (bold) or a heading."""
 
     cells: list[str] = field(default_factory=list)
     is_right: list[bool] = field(default_factory=list)
@@ -168,14 +169,18 @@ class Row:
 
 
 class Table(HTMLParser):
-    """Title, header and rows of a table of the pipeline, from its page."""
+    """Title, header and rows of a table, parsed from its HTML file.
+
+    Args:
+        text: Text of the file.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.title = ""
         self.header = Row()
         self.rows: list[Row] = []
-        self._into: Row | None = None
+        self._open_row: Row | None = None
         self._in_title = False
         self.feed(text)
 
@@ -184,95 +189,97 @@ class Table(HTMLParser):
         known = {name: value or "" for name, value in attrs}
         kind = known.get("class", "")
         if tag == "tr":
-            self._into = self.header if "gt_col_headings" in kind else Row()
-            self._into.is_heading = "gt_group_heading_row" in kind
+            self._open_row = self.header if "gt_col_headings" in kind else Row()
+            self._open_row.is_heading = "gt_group_heading_row" in kind
         elif tag in ("td", "th") and "gt_title" in kind:
             self._in_title = True
-        elif tag in ("td", "th") and self._into is not None and "gt_sourcenote" not in kind:
-            self._into.cells.append("")
-            self._into.is_right.append("gt_right" in kind)
-            self._into.is_bold |= "font-weight: bold" in known.get("style", "")
+        elif tag in ("td", "th") and self._open_row is not None and "gt_sourcenote" not in kind:
+            self._open_row.cells.append("")
+            self._open_row.is_right.append("gt_right" in kind)
+            self._open_row.is_bold |= "font-weight: bold" in known.get("style", "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Close a row or the title; what else a page holds is no part of the table."""
-        if tag == "tr" and self._into is not None:
-            self._into.cells = [cell.strip() for cell in self._into.cells]
-            if self._into.cells and self._into is not self.header:
-                self.rows.append(self._into)
-            self._into = None
+        """Close a row or the title; other elements are ignored."""
+        if tag == "tr" and self._open_row is not None:
+            self._open_row.cells = [cell.strip() for cell in self._open_row.cells]
+            if self._open_row.cells and self._open_row is not self.header:
+                self.rows.append(self._open_row)
+            self._open_row = None
         self._in_title = self._in_title and tag not in ("td", "th")
 
     def handle_data(self, data: str) -> None:
-        """Add to the cell that is open."""
+        """Add text to the open cell or title."""
         if self._in_title:
             self.title += data
-        elif self._into is not None and self._into.cells:
-            self._into.cells[-1] += data
+        elif self._open_row is not None and self._open_row.cells:
+            self._open_row.cells[-1] += data
 
 
-@style.styled
-def drawn(table: Table) -> Figure:
-    """The first rows of a table, as a page shows them.
+@style.with_style
+def draw_table(table: Table) -> Figure:
+    """Draw the first rows of a table, in the style of its HTML page.
 
     Args:
-        table: What was read.
+        table: The parsed table.
     """
-    rows = table.rows[:MOST_ROWS]
+    rows = table.rows[:MAX_ROWS]
     if rows and rows[-1].is_heading:
         rows = rows[:-1]
-    more = sum(not row.is_heading for row in table.rows[len(rows) :])
-    headers = [_broken(text) for text in table.header.cells]
-    deep = max(map(len, headers), default=1)
+    n_more = sum(not row.is_heading for row in table.rows[len(rows) :])
+    headers = [_header_lines(text) for text in table.header.cells]
+    n_header_lines = max(map(len, headers), default=1)
     canvas = FigureCanvasAgg(Figure(dpi=72))
 
-    def width(text: str, *, is_bold: bool) -> float:
+    def text_width(text: str, *, is_bold: bool) -> float:
         look = mpl.font_manager.FontProperties(size=8, weight="bold" if is_bold else "normal")
         return float(canvas.get_renderer().get_text_width_height_descent(text, look, False)[0])
 
-    columns = [[width(line, is_bold=True) for line in lines] for lines in headers]
+    columns = [[text_width(line, is_bold=True) for line in lines] for lines in headers]
     for row in rows:
         for column, text in zip([] if row.is_heading else columns, row.cells, strict=False):
-            column.append(width(_short(text), is_bold=row.is_bold))
+            column.append(text_width(_shortened(text), is_bold=row.is_bold))
     widths = [max(column) for column in columns]
-    across = sum(widths) + COLUMN_GAP_PT * (len(widths) - 1) + 2 * EDGE_PT
-    across = max(across, width(table.title, is_bold=True) * 9 / 8 + 2 * EDGE_PT)
-    down = (len(rows) + deep + 2.4 + bool(more)) * LINE_PT + 2 * EDGE_PT
-    figure = Figure(figsize=(across / 72, down / 72))
+    width_pt = sum(widths) + COLUMN_GAP_PT * (len(widths) - 1) + 2 * EDGE_PT
+    width_pt = max(width_pt, text_width(table.title, is_bold=True) * 9 / 8 + 2 * EDGE_PT)
+    height_pt = (len(rows) + n_header_lines + 2.4 + bool(n_more)) * LINE_PT + 2 * EDGE_PT
+    figure = Figure(figsize=(width_pt / 72, height_pt / 72))
     lefts = [sum(widths[:i]) + i * COLUMN_GAP_PT + EDGE_PT for i in range(len(widths))]
 
     def write(text: str, left: float, line: float, **look: Any) -> None:
-        height = 1 - (EDGE_PT + (line + 0.5) * LINE_PT) / down
-        figure.text(left / across, height, text, va="center", **({"fontsize": 8} | look))
+        height = 1 - (EDGE_PT + (line + 0.5) * LINE_PT) / height_pt
+        figure.text(left / width_pt, height, text, va="center", **({"fontsize": 8} | look))
 
-    def rule(line: float, colour: str) -> None:
-        height = 1 - (EDGE_PT + line * LINE_PT) / down
-        ends = [EDGE_PT / across, 1 - EDGE_PT / across]
+    def draw_rule(line: float, colour: str) -> None:
+        height = 1 - (EDGE_PT + line * LINE_PT) / height_pt
+        ends = [EDGE_PT / width_pt, 1 - EDGE_PT / width_pt]
         figure.add_artist(Line2D(ends, [height, height], color=colour, lw=0.6))
 
-    def row_of(texts: list[str], line: float, **look: Any) -> None:
+    def write_row(texts: list[str], line: float, **look: Any) -> None:
         for i, text in enumerate(texts):
             is_right = table.header.is_right[i]
             edge = lefts[i] + (widths[i] if is_right else 0.0)
             write(text, edge, line, ha="right" if is_right else "left", **look)
 
     write(table.title, EDGE_PT, 0, fontsize=9, fontweight="bold")
-    for depth in range(deep):
-        texts = [(["" for _ in range(deep - len(each))] + each)[depth] for each in headers]
-        row_of(texts, 1.4 + depth, color=style.GREY)
-    first = 1.8 + deep
-    rule(first - 0.2, style.INK)
+    for depth in range(n_header_lines):
+        texts = [
+            (["" for _ in range(n_header_lines - len(each))] + each)[depth] for each in headers
+        ]
+        write_row(texts, 1.4 + depth, color=style.GREY)
+    first = 1.8 + n_header_lines
+    draw_rule(first - 0.2, style.INK)
     for place, row in enumerate(rows):
         if row.is_heading:
             write(row.cells[0], EDGE_PT, first + place, fontweight="bold", color=style.GREY)
         else:
             if row.is_bold and place:
-                rule(first + place, style.INK)
+                draw_rule(first + place, style.INK)
             weight = "bold" if row.is_bold else "normal"
-            row_of([_short(text) for text in row.cells], first + place, fontweight=weight)
-    rule(first + len(rows) + 0.1, style.FAINT)
-    if more:
+            write_row([_shortened(text) for text in row.cells], first + place, fontweight=weight)
+    draw_rule(first + len(rows) + 0.1, style.FAINT)
+    if n_more:
         write(
-            "1 more row" if more == 1 else f"{more} more rows",
+            "1 more row" if n_more == 1 else f"{n_more} more rows",
             EDGE_PT,
             first + len(rows) + 0.2,
             color=style.GREY,
@@ -280,61 +287,61 @@ def drawn(table: Table) -> Figure:
     return figure
 
 
-def _broken(header: str) -> list[str]:
-    # a unit of two words, as (node h), stays together
+def _header_lines(header: str) -> list[str]:
+    # a unit of two words, such as (node h), is not broken
     whole = re.sub(r"\([^)]*\)$", lambda unit: unit[0].replace(" ", "\u00a0"), header)
     return textwrap.wrap(whole, HEADER_LETTERS, break_long_words=False) or [""]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1].rstrip() + "…"
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_CELL_LETTERS else text[: MAX_CELL_LETTERS - 1].rstrip() + "…"
 
 
 def table_picture(table: Table) -> Image.Image:
-    """A table as a picture.
+    """Return the picture of a table.
 
     Args:
-        table: What was read.
+        table: The parsed table.
     """
     file = io.BytesIO()
-    with mpl.rc_context(style.RC):
-        drawn(table).savefig(file, format="png", metadata=style.METADATA["png"])
+    with mpl.rc_context(style.RC_PARAMS):
+        draw_table(table).savefig(file, format="png", metadata=style.FILE_METADATA["png"])
     return Image.open(file)
 
 
-def pictures(shown: list[Shown], results: Path) -> dict[str, bytes]:
-    """The picture of each figure and table, by its name.
+def encode_pictures(results: list[Result], folder: Path) -> dict[str, bytes]:
+    """Return the picture of each figure and table as PNG, by its file name.
 
     Args:
-        shown: As `shown_in` gives them.
-        results: Folder of the results.
+        results: As `results_of_report` returns them.
+        folder: Folder of the results.
     """
     return {
-        each.picture: small(
-            table_picture(Table((results / each.path).read_text(encoding="utf-8")))
+        each.picture: encode_small_png(
+            table_picture(Table((folder / each.path).read_text(encoding="utf-8")))
             if each.is_table
-            else Image.open(results / each.path.with_suffix(".png"))
+            else Image.open(folder / each.path.with_suffix(".png"))
         )
-        for each in shown
+        for each in results
     }
 
 
 def main(results: Path, docs: Path) -> None:
-    """Write the page and its pictures; those of figures that are no more go.
+    """Write the page and its pictures; delete pictures of results that no longer exist.
 
     Args:
         results: Folder of the results.
-        docs: Where `gallery.md` and `gallery/` lie.
+        docs: Folder of `gallery.md` and `gallery/`.
     """
-    shown = shown_in((results / "report.html").read_text(encoding="utf-8"))
+    shown = results_of_report((results / "report.html").read_text(encoding="utf-8"))
     folder = docs / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
-    made = pictures(shown, results)
-    for stale in set(folder.glob("*.png")) - {folder / name for name in made}:
+    pictures = encode_pictures(shown, results)
+    for stale in set(folder.glob("*.png")) - {folder / name for name in pictures}:
         stale.unlink()
-    for name, content in made.items():
+    for name, content in pictures.items():
         (folder / name).write_bytes(content)
-    (docs / "gallery.md").write_text(page(shown), encoding="utf-8")
+    (docs / "gallery.md").write_text(gallery_page(shown), encoding="utf-8")
 
 
 if __name__ == "__main__":

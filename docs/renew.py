@@ -1,7 +1,7 @@
-"""Renew what the documentation repeats of the code: `make docs`.
+"""Write the generated parts of the documentation: `make docs`.
 
-Writes docs/data-dictionary.md, docs/configuration.md, the rules in docs/phases.md and the graph of
-the rules of the workflow in README.md.
+They are docs/data-dictionary.md, docs/configuration.md, the rules in docs/phases.md and the graph
+of the workflow's rules in README.md.
 """
 
 import os
@@ -12,19 +12,23 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from footprint import dictionary, schema, settings, tables
+import dictionary
+
+from footprint import schemas
+from footprint.config import settings
+from footprint.core import json_schema
 
 ROOT = Path(__file__).parents[1]
 GRAPH = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.S)
 PHASE_RULES = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.S)
 
 
-def snakemake(folder: Path, *options: str) -> str:
-    """What Snakemake prints about the default configuration; nothing is run.
+def run_snakemake(folder: Path, *options: str) -> str:
+    """Return the output of Snakemake for the default configuration; no rule is run.
 
     Args:
-        folder: A folder of its own, where Snakemake leaves its files.
-        options: What it is asked.
+        folder: Empty folder for the files of Snakemake.
+        options: Options of the command `snakemake`, such as `--rulegraph`.
     """
     for name in ("config.yaml", "docs"):
         if not (folder / name).exists():
@@ -43,13 +47,13 @@ def snakemake(folder: Path, *options: str) -> str:
 
 
 def rule_graph(printed: str) -> str:
-    """Rules in the order in which they run, and what needs what, in Mermaid.
+    """Return the graph of the rules in Mermaid, in the order in which they run.
 
-    Snakemake numbers the rules, lists the arrows in an order of its own, and colours them; here
-    only the names count.
+    Snakemake numbers the rules, lists the arrows in another order, and adds colours; the result
+    contains the names alone and does not depend on these.
 
     Args:
-        printed: What `snakemake --rulegraph mermaid-js` printed.
+        printed: Output of `snakemake --rulegraph mermaid-js`.
     """
     names = dict(re.findall(r"(\w+)\[(\w+)\]", printed))
     arrows = [(names[start], names[to]) for start, to in re.findall(r"(\w+) --> (\w+)", printed)]
@@ -59,18 +63,20 @@ def rule_graph(printed: str) -> str:
     return "\n    ".join(["flowchart TB", *(f"{start} --> {to}" for start, to in arrows)]) + "\n"
 
 
-def pages(folder: Path) -> dict[Path, str]:
-    """What each renewed file should hold.
+def generated_pages(folder: Path) -> dict[Path, str]:
+    """Return the content of each file with generated parts.
 
     Args:
-        folder: A folder of its own, where Snakemake leaves its files.
+        folder: Empty folder for the files of Snakemake.
     """
     readme, phases = ROOT / "README.md", ROOT / "docs/phases.md"
-    phase_rules = f"\n{dictionary.phase_rules()}\n\n"
-    graph = rule_graph(snakemake(folder, "--rulegraph", "mermaid-js"))
+    phase_rules = f"\n{dictionary.phase_rule_tables()}\n\n"
+    graph = rule_graph(run_snakemake(folder, "--rulegraph", "mermaid-js"))
     return {
-        ROOT / "docs/data-dictionary.md": dictionary.data_dictionary(tables.TABLES),
-        ROOT / "docs/configuration.md": dictionary.configuration(schema.read(settings.SCHEMA)),
+        ROOT / "docs/data-dictionary.md": dictionary.data_dictionary_page(schemas.TABLES),
+        ROOT / "docs/configuration.md": dictionary.configuration_page(
+            json_schema.read_schema(settings.SCHEMA_PATH)
+        ),
         phases: PHASE_RULES.sub(lambda _: phase_rules, phases.read_text(encoding="utf-8")),
         readme: GRAPH.sub(lambda _: graph, readme.read_text(encoding="utf-8"), count=1),
     }
@@ -78,5 +84,5 @@ def pages(folder: Path) -> dict[Path, str]:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder:
-        for path, text in pages(Path(folder)).items():
+        for path, text in generated_pages(Path(folder)).items():
             path.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Resolve every package anew and write the pins: `make lock`.
+"""Resolve all packages again and write their pins: `make lock`.
 
-Writes pyproject.toml (name and version, for uv), envs/requirements.lock (the same with hashes, for
-pip), envs/footprint.yaml (those that rules import, for conda) and the version of uv in the
-Makefile, and brings the environment to them.
+The pins are written to pyproject.toml (name and version, for uv), envs/requirements.lock (with
+hashes, for pip), envs/footprint.yaml (packages that rules import, for conda) and the Makefile (the
+version of uv). The environment is then updated to the pins.
 """
 
 import os
@@ -15,11 +15,11 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PYTHON = "3.11"
-# What conda calls differently. Its plain matplotlib and seaborn bring a graphical toolkit.
+# Packages with another name in conda, whose plain matplotlib and seaborn need a graphical toolkit.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
-# Snakemake runs scripts in the environment, but is not imported from it.
+# Snakemake runs the scripts in the environment; they do not import it.
 NOT_FOR_RULES = {"snakemake"}
-# Needed outside the environment: uv itself, and what builds packages that come as source only.
+# Needed outside the environment: uv, and the builder of packages without a wheel.
 UV = "uv>=0.9,<0.14"
 BUILDER = "setuptools"
 
@@ -39,8 +39,8 @@ dependencies:
 """
 
 
-def uv(*arguments: str, stdin: str | None = None) -> str:
-    """What uv prints; the very uv that runs this script."""
+def run_uv(*arguments: str, stdin: str | None = None) -> str:
+    """Return the output of uv, the same uv that runs this script."""
     command = [os.environ.get("UV", "uv"), *arguments]
     done = subprocess.run(
         command, cwd=ROOT, check=True, text=True, input=stdin, stdout=subprocess.PIPE
@@ -48,27 +48,27 @@ def uv(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def export(*options: str) -> str:
-    """The locked packages of all groups and extras, as pip's requirements."""
+def export_requirements(*options: str) -> str:
+    """Return the locked packages of all groups and extras as requirements of pip."""
     everything = ["--frozen", "--all-groups", "--all-extras", "--no-emit-project"]
-    return uv("export", *everything, "--no-header", "--no-annotate", *options)
+    return run_uv("export", *everything, "--no-header", "--no-annotate", *options)
 
 
-def newest(*requirements: str) -> list[str]:
-    """Pins of these packages alone, for tools that stand outside the environment."""
+def newest_pins(*requirements: str) -> list[str]:
+    """Return pins of these packages alone, for tools outside the environment."""
     options = ["--no-deps", "--no-header", "--no-annotate"]
-    return uv("pip", "compile", *options, "-", stdin="\n".join(requirements)).splitlines()
+    return run_uv("pip", "compile", *options, "-", stdin="\n".join(requirements)).splitlines()
 
 
-def with_list(settings: str, key: str, values: list[str]) -> str:
-    """The text of pyproject.toml with these values in place of those that `key` has."""
+def replace_list(settings: str, key: str, values: list[str]) -> str:
+    """Return the text of pyproject.toml with the list of `key` replaced by `values`."""
     lines = "".join(f'    "{value}",\n' for value in values)
     block = f"{key} = [\n{lines}]"
     return re.sub(rf"^{key} = \[.*?\]$", lambda _: block, settings, flags=re.M | re.S)
 
 
 def conda_environment(pins: list[str], wanted: list[str]) -> str:
-    """An environment with the packages `wanted`, at the versions pinned for its Python."""
+    """Return a conda environment with the packages `wanted` at the versions of `pins`."""
     machine = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.9"}
     versions = {
         pin.name: next(iter(pin.specifier)).version
@@ -81,29 +81,33 @@ def conda_environment(pins: list[str], wanted: list[str]) -> str:
 
 
 def main() -> None:
-    """Write all pins, or leave pyproject.toml as it was."""
+    """Write all pins; after a failure, restore pyproject.toml."""
     settings_file, makefile = ROOT / "pyproject.toml", ROOT / "Makefile"
-    before = settings_file.read_text(encoding="utf-8")
-    project = tomllib.loads(before)
+    original = settings_file.read_text(encoding="utf-8")
+    project = tomllib.loads(original)
     try:
-        settings_file.write_text(with_list(before, "constraint-dependencies", []), encoding="utf-8")
-        uv("lock", "--upgrade")
-        pins = export("--no-hashes").splitlines()
-        builders = newest(*project["build-system"]["requires"], BUILDER)
-        after = with_list(before, "constraint-dependencies", pins)
-        after = with_list(after, "build-constraint-dependencies", builders)
-        settings_file.write_text(after, encoding="utf-8")
-        uv("lock")
+        settings_file.write_text(
+            replace_list(original, "constraint-dependencies", []), encoding="utf-8"
+        )
+        run_uv("lock", "--upgrade")
+        pins = export_requirements("--no-hashes").splitlines()
+        builders = newest_pins(*project["build-system"]["requires"], BUILDER)
+        updated = replace_list(original, "constraint-dependencies", pins)
+        updated = replace_list(updated, "build-constraint-dependencies", builders)
+        settings_file.write_text(updated, encoding="utf-8")
+        run_uv("lock")
     except BaseException:
-        settings_file.write_text(before, encoding="utf-8")
+        settings_file.write_text(original, encoding="utf-8")
         raise
-    (ROOT / "envs/requirements.lock").write_text(LOCK_HEADER + export(), encoding="utf-8")
+    (ROOT / "envs/requirements.lock").write_text(
+        LOCK_HEADER + export_requirements(), encoding="utf-8"
+    )
     wanted = project["project"]["optional-dependencies"]["pipeline"]
     (ROOT / "envs/footprint.yaml").write_text(conda_environment(pins, wanted), encoding="utf-8")
-    [uv_pin] = newest(UV)
+    [uv_pin] = newest_pins(UV)
     recipes = re.sub(r"\buv==[\w.]+", uv_pin, makefile.read_text(encoding="utf-8"))
     makefile.write_text(recipes, encoding="utf-8")
-    uv("sync")
+    run_uv("sync")
     print(f"{len(pins)} packages pinned; run `make test` before committing them")
 
 

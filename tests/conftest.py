@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Fixtures and profiles of Hypothesis for several test files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,27 +6,28 @@ from functools import partial
 from pathlib import Path
 
 import hypothesis
-import oar_server
 import pytest
-from stand_in import run_script
+
+from tests.support import oar_server
+from tests.support.rule_scripts import run_script
 
 hypothesis.settings.register_profile(
     "anywhere",
     deadline=None,
-    # A busy machine is slow, and that is no fault of a test.
+    # a busy machine is slow, which is no fault of a test
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize=True,
 )
 hypothesis.settings.register_profile(
     "search", hypothesis.settings.get_profile("anywhere"), derandomize=False, max_examples=1000
 )
-"""`pytest --hypothesis-profile=search` looks for new examples; the suite repeats the same ones."""
+"""Profile that generates new examples: `pytest --hypothesis-profile=search`."""
 hypothesis.settings.load_profile("anywhere")
 
 
 def _folder_named_by(variable: str) -> Path:
     if variable not in os.environ:
-        pytest.skip(f"{variable} is not set: it names the folder that this test reads")
+        pytest.skip(f"{variable} is not set: set it to the folder that this test reads")
     return Path(os.environ[variable])
 
 
@@ -49,13 +50,13 @@ def shared_cases() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_oar(shared_oar: Path) -> Iterator[oar_server.Server]:
+def real_oar(shared_oar: Path) -> Iterator[oar_server.OarServer]:
     """A real OAR server."""
-    with oar_server.running(shared_oar) as server:
+    with oar_server.running_server(shared_oar) as server:
         yield server
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., str]:
-    """Run the script of a rule with a stand-in for `snakemake`; gives what it logged."""
+    """Run the script of a rule with a stand-in for `snakemake`; the call returns its log."""
     return partial(run_script, logs=tmp_path)

@@ -1,4 +1,4 @@
-"""The command `footprint`: its options, and what it says of bad input."""
+"""The command `footprint`: its options, and its messages for bad input."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from footprint import cli, label_files, serve
-from footprint.errors import InputError
-from footprint.site.grid5000 import planning
+from footprint import cli, serve
+from footprint.config import plan
+from footprint.core.errors import InputError
+from footprint.labels import files
 
 STUDY = {"study": {"site": "nancy", "start": "2025-03-03", "end": "2025-03-04"}}
 SIMULATED = STUDY | {"source": {"kind": "simulated"}}
@@ -24,7 +25,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs; it is left again, and nothing is set that the command reads."""
+    """Working directory of the command, without environment variables that it reads."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FOOTPRINT_SERVE_PASSWORD", raising=False)
     return tmp_path
@@ -32,141 +33,143 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Configurations of which a plan was asked for, in place of the plans."""
-    asked: list[dict[str, Any]] = []
+    """Configurations passed to a stand-in for the plan."""
+    calls: list[dict[str, Any]] = []
 
     def text(config: dict[str, Any]) -> str:
-        asked.append(config | {"cwd": Path.cwd()})
+        calls.append(config | {"cwd": Path.cwd()})
         return "the plan"
 
-    monkeypatch.setattr(planning, "text", text)
-    return asked
+    monkeypatch.setattr(plan, "describe_download", text)
+    return calls
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was to be served, in place of a server."""
-    asked: list[dict[str, Any]] = []
+    """Options passed to a stand-in for the server."""
+    calls: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        serve, "run", lambda config, **options: asked.append({"config": config, **options})
+        serve, "run_server", lambda config, **options: calls.append({"config": config, **options})
     )
-    return asked
+    return calls
 
 
-def save(path: Path, config: dict[str, Any]) -> Path:
+def save_config(path: Path, config: dict[str, Any]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(config))
     return path
 
 
-def run(*arguments: str | Path, **environment: str) -> Result:
+def run_cli(*arguments: str | Path, **environment: str) -> Result:
     return CliRunner().invoke(cli.app, list(map(str, arguments)), env=environment)
 
 
-def fails(
+def error_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> str:
-    """The one line that `main` says of bad input."""
+    """The single error line that `main` prints for bad input."""
     monkeypatch.setattr(sys, "argv", ["footprint", *arguments])
     with pytest.raises(SystemExit) as exit:
         cli.main()
     assert exit.value.code == 1
     assert exit.value.__suppress_context__  # no traceback
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    return told.err.rstrip("\n")
+    result = capsys.readouterr()
+    assert result.out == ""
+    assert result.err.count("\n") == 1
+    return result.err.rstrip("\n")
 
 
-def test_without_a_command_the_commands_are_listed() -> None:
-    told = run()
-    assert told.exit_code == 2
-    assert "labels" in told.output
-    assert "plan" in told.output
-    assert "serve" in told.output
+def test_footprint_without_a_command_lists_the_commands() -> None:
+    result = run_cli()
+    assert result.exit_code == 2
+    assert "labels" in result.output
+    assert "plan" in result.output
+    assert "serve" in result.output
 
 
 # Configuration
 
 
-def test_config_yaml_goes_first_and_later_files_override_it(
+def test_plan_merges_config_yaml_and_later_files(
     folder: Path, planned: list[dict[str, Any]]
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
-    save(folder / "a.yaml", {"study": {"end": "2025-03-09"}, "source": {"seed": 5}})
-    save(folder / "b.yaml", {"source": {"seed": 6}})
-    told = run("plan", "--configfile", "a.yaml", "--configfile", "b.yaml")
-    assert (told.exit_code, told.output) == (0, "the plan\n")
+    save_config(folder / "config.yaml", SIMULATED)
+    save_config(folder / "a.yaml", {"study": {"end": "2025-03-09"}, "source": {"seed": 5}})
+    save_config(folder / "b.yaml", {"source": {"seed": 6}})
+    result = run_cli("plan", "--configfile", "a.yaml", "--configfile", "b.yaml")
+    assert (result.exit_code, result.output) == (0, "the plan\n")
     [config] = planned
     assert config["study"]["start"] == "2025-03-03"
     assert config["study"]["end"] == "2025-03-09"
     assert config["source"]["seed"] == 6
 
 
-def test_one_file_is_enough(folder: Path, planned: list[dict[str, Any]]) -> None:
-    save(folder / "only.yaml", SIMULATED)
-    assert run("plan", "--configfile", "only.yaml").exit_code == 0
+def test_plan_needs_one_configuration_file(folder: Path, planned: list[dict[str, Any]]) -> None:
+    save_config(folder / "only.yaml", SIMULATED)
+    assert run_cli("plan", "--configfile", "only.yaml").exit_code == 0
     (folder / "only.yaml").rename(folder / "config.yaml")
-    assert run("plan").exit_code == 0
+    assert run_cli("plan").exit_code == 0
     one, other = planned
     assert one == other
 
 
-def test_a_plan_may_be_of_another_folder(folder: Path, planned: list[dict[str, Any]]) -> None:
-    """Its config.yaml counts, and files named are those of the folder one is in."""
-    save(folder / "study/config.yaml", SIMULATED)
-    save(folder / "mine.yaml", {"source": {"seed": 7}})
-    assert run("plan", "--directory", "study", "--configfile", "mine.yaml").exit_code == 0
+def test_plan_directory_uses_the_config_yaml_of_that_folder(
+    folder: Path, planned: list[dict[str, Any]]
+) -> None:
+    """Paths of `--configfile` are relative to the folder of the call."""
+    save_config(folder / "study/config.yaml", SIMULATED)
+    save_config(folder / "mine.yaml", {"source": {"seed": 7}})
+    assert run_cli("plan", "--directory", "study", "--configfile", "mine.yaml").exit_code == 0
     [config] = planned
     assert config["source"]["seed"] == 7
     assert config["cwd"] == folder / "study"
-    assert run("plan", "--directory", "nowhere").exit_code == 2
+    assert run_cli("plan", "--directory", "nowhere").exit_code == 2
 
 
 # Bad input
 
 
-def test_bad_input_is_one_line(
+def test_bad_input_prints_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missing = "config.yaml: there is no such file; mend the path"
-    assert fails(monkeypatch, capsys, "plan") == missing
-    assert fails(monkeypatch, capsys, "serve") == missing
-    save(folder / "config.yaml", SIMULATED)
-    told = fails(monkeypatch, capsys, "plan")
-    assert told == "source.kind: `simulated` downloads nothing; a plan is for `grid5000`"
-    told = fails(monkeypatch, capsys, "plan", "--configfile", "b.yaml")
-    assert told.endswith("b.yaml: there is no such file; mend the path")
+    missing = "config.yaml: there is no such file; fix the path"
+    assert error_line(monkeypatch, capsys, "plan") == missing
+    assert error_line(monkeypatch, capsys, "serve") == missing
+    save_config(folder / "config.yaml", SIMULATED)
+    result = error_line(monkeypatch, capsys, "plan")
+    assert result == "source.kind: `simulated` downloads nothing; set it to `grid5000` for a plan"
+    result = error_line(monkeypatch, capsys, "plan", "--configfile", "b.yaml")
+    assert result.endswith("b.yaml: there is no such file; fix the path")
     (folder / "b.yaml").write_text("study: [")
-    told = fails(monkeypatch, capsys, "serve", "--configfile", "b.yaml")
-    assert told.startswith("b.yaml:1: not YAML (")
-    save(folder / "b.yaml", {"study": {"site": "nancy", "ende": "2025-03-04"}})
-    told = fails(monkeypatch, capsys, "serve", "--configfile", "b.yaml")
-    assert told == "study.ende: unknown key; did you mean `end`?"
+    result = error_line(monkeypatch, capsys, "serve", "--configfile", "b.yaml")
+    assert result.startswith("b.yaml:1: not YAML (")
+    save_config(folder / "b.yaml", {"study": {"site": "nancy", "ende": "2025-03-04"}})
+    result = error_line(monkeypatch, capsys, "serve", "--configfile", "b.yaml")
+    assert result == "study.ende: unknown key; did you mean `end`?"
 
 
-def test_a_service_that_refuses_is_one_line_too(
+def test_plan_refused_by_a_service_prints_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
+    save_config(folder / "config.yaml", SIMULATED)
 
     def refuses(_: Any) -> str:
         raise InputError("cannot be reached", where="https://api.example.org", do="check it")
 
-    monkeypatch.setattr(planning, "text", refuses)
-    told = fails(monkeypatch, capsys, "plan")
-    assert told == "https://api.example.org: cannot be reached; check it"
+    monkeypatch.setattr(plan, "describe_download", refuses)
+    result = error_line(monkeypatch, capsys, "plan")
+    assert result == "https://api.example.org: cannot be reached; check it"
 
 
-def test_a_mistake_of_the_program_is_not_hidden(
+def test_defect_of_the_program_keeps_its_traceback(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
+    save_config(folder / "config.yaml", SIMULATED)
 
     def breaks(_: Any) -> str:
         raise KeyError("lost")
 
-    monkeypatch.setattr(planning, "text", breaks)
+    monkeypatch.setattr(plan, "describe_download", breaks)
     monkeypatch.setattr(sys, "argv", ["footprint", "plan"])
     with pytest.raises(KeyError, match="lost"):
         cli.main()
@@ -177,7 +180,7 @@ def test_a_mistake_of_the_program_is_not_hidden(
 
 @pytest.fixture
 def study(folder: Path) -> Path:
-    """A folder of two runs, one with 9 kWh and the other with 1, and no labels."""
+    """Study folder with two runs of 9 and 1 kWh, without labels."""
     started = datetime(2025, 3, 10, 8, tzinfo=UTC)
     runs = pl.DataFrame(
         {
@@ -196,15 +199,15 @@ def study(folder: Path) -> Path:
     jobs = pl.DataFrame({"job_id": [1, 2, 3], "user": ["amy", "bob", "amy"]}).with_columns(
         name=pl.lit("n"), command=pl.lit("./run.sh"), array_id=pl.lit(None, pl.Int64)
     )
-    said = ("paper", "kind", "role", "phase")
+    fields = ("paper", "kind", "role", "phase")
     labelled = pl.DataFrame(
-        schema={"job_id": pl.Int64, **dict.fromkeys(said, pl.String)},
+        schema={"job_id": pl.Int64, **dict.fromkeys(fields, pl.String)},
     )
     here = folder / "study"
     tables = {
         "results/phases/runs": runs,
         "resources/nancy/jobs": jobs,
-        "resources/nancy/labelled": labelled,
+        "resources/nancy/labels": labelled,
         "resources/nancy/run_of_job": pl.DataFrame({"job_id": [1, 2, 3], "run_id": [1, 2, 1]}),
     }
     for name, table in tables.items():
@@ -214,79 +217,77 @@ def study(folder: Path) -> Path:
     return here
 
 
-def test_unlabelled_runs_are_listed_and_written_once(study: Path, folder: Path) -> None:
-    told = run("labels", "--directory", study)
-    assert told.exit_code == 0
-    lines = told.output.splitlines()
+def test_labels_lists_unlabelled_runs_and_adds_each_draft_once(study: Path, folder: Path) -> None:
+    result = run_cli("labels", "--directory", study)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
     assert re.split(r"  +", lines[1].strip())[:5] == ["1", "2", "1", "bob", "n"]
     assert "90 %" in lines[1]
     assert lines[-1].startswith("2 runs that labels do not settle, 10.0 kWh measured")
-    narrowed = run("labels", "--directory", study, "--project", "speech", "--user", "amy")
+    narrowed = run_cli("labels", "--directory", study, "--project", "speech", "--user", "amy")
     assert "bob" not in narrowed.output
 
     wanted = ["labels", "--directory", study, "--most", "1", "--write"]
-    told = run(*wanted, "drafts.yaml")
-    assert told.output.endswith(
-        "drafts.yaml: 1 drafts written, 0 of these runs were there already.\n"
-    )
-    before = (folder / "drafts.yaml").read_text()
-    assert [label.chain for label in label_files.read(["drafts.yaml"])] == [2]
-    told = run(*wanted, "drafts.yaml")
-    assert "0 drafts written, 1 of these runs were there already." in told.output
-    assert (folder / "drafts.yaml").read_text() == before
+    result = run_cli(*wanted, "drafts.yaml")
+    assert result.output.endswith("drafts.yaml: 1 drafts added, 0 runs were in the file already.\n")
+    written = (folder / "drafts.yaml").read_text()
+    assert [label.chain for label in files.read_labels(["drafts.yaml"])] == [2]
+    result = run_cli(*wanted, "drafts.yaml")
+    assert "0 drafts added, 1 runs were in the file already." in result.output
+    assert (folder / "drafts.yaml").read_text() == written
 
 
-def test_labels_of_what_is_not_there_are_refused(
+def test_labels_without_results_or_site_is_refused(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = fails(monkeypatch, capsys, "labels")
-    assert told == (
+    result = error_line(monkeypatch, capsys, "labels")
+    assert result == (
         "results/phases/runs.parquet: there is no such file yet; run the workflow first, or name "
         "its folder with --directory"
     )
     here = ["labels", "--directory", str(study)]
-    told = fails(monkeypatch, capsys, *here, "--write", str(study / "results/drafts.yaml"))
-    assert "label files hold logins, and results/ is published" in told
-    assert "rows are written to YAML files only" in fails(
+    result = error_line(monkeypatch, capsys, *here, "--write", str(study / "results/drafts.yaml"))
+    assert "label files hold logins, and results/ is published" in result
+    assert "rows are written to YAML files only" in error_line(
         monkeypatch, capsys, *here, "--write", "drafts.csv"
     )
-    told = fails(monkeypatch, capsys, *here, "--site", "lyon")
-    assert "resources/lyon/labelled.parquet: there is no such file yet" in told
+    result = error_line(monkeypatch, capsys, *here, "--site", "lyon")
+    assert "resources/lyon/labels.parquet: there is no such file yet" in result
     (study / "resources/lyon").mkdir()
-    (study / "resources/lyon/labelled.parquet").touch()
-    told = fails(monkeypatch, capsys, *here)
-    assert told == "--site: there are several sites (lyon, nancy); choose one"
-    assert run(*here, "--site", "nancy").exit_code == 0
-    assert run(*here, "--most", "0").exit_code == 2
+    (study / "resources/lyon/labels.parquet").touch()
+    result = error_line(monkeypatch, capsys, *here)
+    assert result == "--site: there are several sites (lyon, nancy); choose one"
+    assert run_cli(*here, "--site", "nancy").exit_code == 0
+    assert run_cli(*here, "--most", "0").exit_code == 2
 
 
 # Serving
 
 
-def test_a_server_is_as_usual_unless_told(folder: Path, served: list[dict[str, Any]]) -> None:
-    save(folder / "config.yaml", SIMULATED)
-    assert run("serve").exit_code == 0
-    [asked] = served
-    faults = asked.pop("faults")
-    assert asked.pop("config")["source"]["kind"] == "simulated"
-    assert asked == {"port": 8642, "username": None, "password": None}
-    assert faults.choose("/sites", can_be_too_much=True) is None
+def test_serve_without_options_has_the_defaults(folder: Path, served: list[dict[str, Any]]) -> None:
+    save_config(folder / "config.yaml", SIMULATED)
+    assert run_cli("serve").exit_code == 0
+    [call] = served
+    faults = call.pop("faults")
+    assert call.pop("config")["source"]["kind"] == "simulated"
+    assert call == {"port": 8642, "username": None, "password": None}
+    assert faults.choose_fault("/sites", can_be_too_much=True) is None
 
 
-def test_options_of_a_server(folder: Path, served: list[dict[str, Any]]) -> None:
-    save(folder / "config.yaml", SIMULATED)
+def test_serve_passes_its_options_to_the_server(folder: Path, served: list[dict[str, Any]]) -> None:
+    save_config(folder / "config.yaml", SIMULATED)
     options = ["--port", "0", "--username", "alice", "--faults", "1", "--seed", "3"]
-    told = run("serve", *options, FOOTPRINT_SERVE_PASSWORD=PASSWORD)
-    assert told.exit_code == 0
-    assert PASSWORD not in told.output
-    [asked] = served
+    result = run_cli("serve", *options, FOOTPRINT_SERVE_PASSWORD=PASSWORD)
+    assert result.exit_code == 0
+    assert PASSWORD not in result.output
+    [call] = served
     expected = serve.Faults(seed=3, rate=1)
-    faults = asked.pop("faults")
-    kinds = [faults.choose(f"/{number}", can_be_too_much=True) for number in range(20)]
-    assert kinds == [expected.choose(f"/{n}", can_be_too_much=True) for n in range(20)]
+    faults = call.pop("faults")
+    kinds = [faults.choose_fault(f"/{number}", can_be_too_much=True) for number in range(20)]
+    assert kinds == [expected.choose_fault(f"/{n}", can_be_too_much=True) for n in range(20)]
     assert None not in kinds
-    del asked["config"]
-    assert asked == {"port": 0, "username": "alice", "password": PASSWORD}
+    del call["config"]
+    assert call == {"port": 0, "username": "alice", "password": PASSWORD}
 
 
 def test_serve_kind_limits_the_faults(
@@ -295,28 +296,28 @@ def test_serve_kind_limits_the_faults(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
+    save_config(folder / "config.yaml", SIMULATED)
     kinds = ["--kind", "empty_list", "--kind", "cut_jobs"]
-    assert run("serve", "--faults", "1", *kinds).exit_code == 0
+    assert run_cli("serve", "--faults", "1", *kinds).exit_code == 0
     faults = served[0]["faults"]
     chosen = {
-        faults.choose(f"/{number}", can_be_too_much=True, of_lists=serve.KINDS)
+        faults.choose_fault(f"/{number}", can_be_too_much=True, of_lists=serve.FAULT_KINDS)
         for number in range(20)
     }
     assert chosen == {"empty_list", "cut_jobs"}
-    assert faults.choose("/sites", can_be_too_much=True) is None
-    told = fails(monkeypatch, capsys, "serve", "--kind", "none")
-    assert told.startswith("--kind: `none` is no kind of fault; choose among bad_gateway, ")
-    output = run("serve", "--help").output
-    assert all(kind in output for kind in serve.KINDS)
+    assert faults.choose_fault("/sites", can_be_too_much=True) is None
+    result = error_line(monkeypatch, capsys, "serve", "--kind", "none")
+    assert result.startswith("--kind: `none` is not a kind of fault; choose among bad_gateway, ")
+    output = run_cli("serve", "--help").output
+    assert all(kind in output for kind in serve.FAULT_KINDS)
 
 
-def test_a_password_alone_is_refused(
+def test_serve_with_a_password_alone_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
+    save_config(folder / "config.yaml", SIMULATED)
     monkeypatch.setenv("FOOTPRINT_SERVE_PASSWORD", PASSWORD)
-    assert fails(monkeypatch, capsys, "serve") == "--username: missing; give both or none"
+    assert error_line(monkeypatch, capsys, "serve") == "--username: missing; set both or none"
 
 
 @pytest.mark.parametrize(
@@ -330,18 +331,18 @@ def test_a_password_alone_is_refused(
         ["--seed", "x"],
     ],
 )
-def test_options_out_of_range_are_refused(
+def test_serve_options_out_of_range_are_refused(
     folder: Path, served: list[dict[str, Any]], options: list[str]
 ) -> None:
-    save(folder / "config.yaml", SIMULATED)
-    told = run("serve", *options)
-    assert told.exit_code == 2
-    assert options[0] in told.output
+    save_config(folder / "config.yaml", SIMULATED)
+    result = run_cli("serve", *options)
+    assert result.exit_code == 2
+    assert options[0] in result.output
     assert served == []
 
 
-def test_the_help_shows_no_password() -> None:
-    told = run("serve", "--help", FOOTPRINT_SERVE_PASSWORD=PASSWORD, COLUMNS="200")
-    assert told.exit_code == 0
-    assert "FOOTPRINT_SERVE_PASSWORD" in told.output
-    assert PASSWORD not in told.output
+def test_serve_help_does_not_show_the_password() -> None:
+    result = run_cli("serve", "--help", FOOTPRINT_SERVE_PASSWORD=PASSWORD, COLUMNS="200")
+    assert result.exit_code == 0
+    assert "FOOTPRINT_SERVE_PASSWORD" in result.output
+    assert PASSWORD not in result.output

@@ -1,4 +1,4 @@
-"""One environment: what uv, pip and conda are told to install is the same."""
+"""One environment: uv, pip and conda install the same versions."""
 
 import re
 import subprocess
@@ -18,8 +18,8 @@ PINS = [Requirement(pin) for pin in SETTINGS["constraint-dependencies"]]
 CONDA = yaml.safe_load((ROOT / "envs/footprint.yaml").read_text())
 
 
-def locked() -> dict[str, list[str]]:
-    """Requirement to hashes, of envs/requirements.lock."""
+def hashes_of_lock() -> dict[str, list[str]]:
+    """Hashes of each requirement in envs/requirements.lock."""
     text = re.sub(r"^#.*\n", "", (ROOT / "envs/requirements.lock").read_text(), flags=re.M)
     entries = [entry.split() for entry in text.replace("\\\n", "").splitlines()]
     return {
@@ -30,32 +30,32 @@ def locked() -> dict[str, list[str]]:
     }
 
 
-def holds(requirement: Requirement, extra: str = "") -> bool:
+def applies(requirement: Requirement, extra: str = "") -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
-def needs_of(name: str) -> list[str]:
-    """What an installed package requires; a group that is not installed is not followed."""
+def requirements_of(name: str) -> list[str]:
+    """Requirements of an installed package; empty if it is not installed."""
     try:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return []
 
 
-def test_pip_gets_the_pins_of_uv() -> None:
-    assert list(locked()) == SETTINGS["constraint-dependencies"]
+def test_requirements_lock_has_the_pins_of_uv() -> None:
+    assert list(hashes_of_lock()) == SETTINGS["constraint-dependencies"]
 
 
-def test_pip_gets_a_hash_for_every_file() -> None:
-    assert [pin for pin, hashes in locked().items() if not hashes] == []
+def test_requirements_lock_has_hashes_for_every_pin() -> None:
+    assert [pin for pin, hashes in hashes_of_lock().items() if not hashes] == []
 
 
-def test_a_pin_is_one_exact_version() -> None:
+def test_pins_are_exact_versions() -> None:
     assert [str(pin) for pin in PINS if not re.fullmatch(r"==[\w.]+", str(pin.specifier))] == []
 
 
-def test_uv_resolves_by_the_pins() -> None:
-    """The lock that `uv run` made of this project names them all; from pip there is none."""
+def test_uv_lock_has_the_pins_as_constraints() -> None:
+    """The lock that `uv run` wrote for this project; pip writes none."""
     if not (ROOT / "uv.lock").exists():
         pytest.skip("no uv.lock: the environment was not made by uv")
     manifest = tomllib.loads((ROOT / "uv.lock").read_text())["manifest"]
@@ -63,7 +63,7 @@ def test_uv_resolves_by_the_pins() -> None:
     assert used == {(canonicalize_name(pin.name), str(pin.specifier)) for pin in PINS}
 
 
-def test_conda_gets_the_pins_of_uv() -> None:
+def test_conda_environment_has_the_pins_of_uv() -> None:
     packages = dict(each.split("=") for each in CONDA["dependencies"])
     python = packages.pop("python")
     machine = {"python_version": python, "python_full_version": f"{python}.9"}
@@ -76,44 +76,44 @@ def test_conda_gets_the_pins_of_uv() -> None:
     assert packages == {name: pinned[name.removesuffix("-base")] for name in packages}
 
 
-def test_conda_gets_all_that_rules_import() -> None:
+def test_conda_environment_has_all_packages_of_the_rules() -> None:
     extra = PROJECT["project"]["optional-dependencies"]["pipeline"]
-    wanted = {Requirement(each).name for each in extra}
+    expected = {Requirement(each).name for each in extra}
     packages = {each.split("=")[0].removesuffix("-base") for each in CONDA["dependencies"]}
-    assert packages == wanted - {"snakemake"} | {"python"}
+    assert packages == expected - {"snakemake"} | {"python"}
 
 
-def test_every_package_is_pinned() -> None:
-    """Follow the requirements from the project on: each must have a pin for this Python."""
-    pinned = {canonicalize_name(pin.name) for pin in PINS if holds(pin)}
+def test_required_packages_are_all_pinned() -> None:
+    """Each direct or indirect requirement of the project must have a pin for this Python."""
+    pinned = {canonicalize_name(pin.name) for pin in PINS if applies(pin)}
     groups = PROJECT["dependency-groups"]
     queue = [Requirement(each) for group in groups.values() for each in group]
-    seen: set[tuple[str, str]] = set()
+    visited: set[tuple[str, str]] = set()
     while queue:
         requirement = queue.pop()
         name = canonicalize_name(requirement.name)
         assert name in pinned | {"footprint"}, f"{name} has no pin: run `make lock`"
         for extra in {"", *requirement.extras}:
-            if (name, extra) not in seen:
-                seen.add((name, extra))
-                needs = map(Requirement, needs_of(name))
-                queue.extend(need for need in needs if holds(need, extra))
-    assert len(seen) > len(groups)
+            if (name, extra) not in visited:
+                visited.add((name, extra))
+                requirements = map(Requirement, requirements_of(name))
+                queue.extend(each for each in requirements if applies(each, extra))
+    assert len(visited) > len(groups)
 
 
-def test_the_library_alone_installs_nothing_else() -> None:
+def test_library_has_no_required_dependencies() -> None:
     assert PROJECT["project"]["dependencies"] == []
     assert "pipeline" in PROJECT["tool"]["uv"]["default-groups"]
 
 
-def test_makefile_brings_a_uv_that_the_settings_accept() -> None:
+def test_makefile_pins_a_uv_that_the_settings_accept() -> None:
     versions = set(re.findall(r"\buv==([\w.]+)", (ROOT / "Makefile").read_text()))
     accepted = Requirement(f"uv{SETTINGS['required-version']}").specifier
     assert len(versions) == 1
     assert accepted.contains(versions.pop())
 
 
-def test_no_file_names_a_registry_or_a_download() -> None:
+def test_repository_names_no_registry_or_download() -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode:

@@ -4,8 +4,8 @@
 
 Writes the tables that the rules read (jobs of 400 people on nodes of a site, with histograms of
 power), then measures, each in a process of its own: the floor (Polars reads the tables and writes a
-row a job), the merging into runs, the gathering of evidence with all that comes before, and the
-kinds with all that comes before. Prints the best time of each, jobs per second, peak memory and the
+row a job), the merging into runs, the features with all earlier steps, and the kinds with all
+earlier steps. Prints the best time of each, jobs per second, peak memory and the
 ratio.
 """
 
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from measuring import best
+from measuring import best_cost
 
-from footprint.phases import evidence, kinds, runs
-from footprint.tables.phases import N_LEVELS
+from footprint.phases import chains, classifier, features
+from footprint.schemas.phases import N_POWER_BINS
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 N_PEOPLE = 400
@@ -34,7 +34,7 @@ COMMANDS = (
 
 
 def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
-    """Tables of `n_jobs` jobs by the names of the arguments of `evidence.gather`, and a day."""
+    """Write tables of `n_jobs` jobs; paths by argument of `features.collect_features`."""
     rng = np.random.default_rng(1)
     job_id = np.arange(1, n_jobs + 1)
     which, number = rng.integers(0, len(COMMANDS), n_jobs), rng.integers(0, 5000, n_jobs)
@@ -75,9 +75,9 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
     held = pl.DataFrame(
         {"job_id": job_id, "duration_s": hours * 3600, "gpu_hours": hours * gpus, "gpus": gpus}
     ).with_columns(energy_kwh=pl.col("duration_s") * 1e-4, node=pl.lit("grele-1"))
-    shape = rng.random((64, N_LEVELS))
+    shape = rng.random((64, N_POWER_BINS))
     level_s = shape[rng.integers(0, 64, n_jobs)] * hours[:, None] * 180
-    levels = pl.Series(level_s, dtype=pl.Array(pl.Float64, N_LEVELS)).arr.to_list()
+    levels = pl.Series(level_s, dtype=pl.Array(pl.Float64, N_POWER_BINS)).arr.to_list()
     files = {
         "jobs": jobs,
         "job_energy": held.select("job_id", "duration_s", "gpu_hours", "energy_kwh"),
@@ -86,12 +86,12 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
             covered_s="duration_s",
             share=pl.max_horizontal("gpus", 1) / 4,
         ),
-        "power_levels": held.select(
+        "power_histograms": held.select(
             *("job_id", "node"),
             idle_power_w=pl.lit(200.0),
             max_power_w=pl.lit(1200.0),
-            node_level_s=levels,
-            gpu_level_s=pl.when(pl.col("gpus") > 0).then(levels),
+            node_histogram_s=levels,
+            gpu_histogram_s=pl.when(pl.col("gpus") > 0).then(levels),
         ),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in files}
@@ -100,8 +100,8 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
     return paths
 
 
-def floor(paths: dict[str, str], folder: Path) -> float:
-    """Read the tables, and write a row a job with five columns."""
+def time_floor(paths: dict[str, str], folder: Path) -> float:
+    """Seconds to read the tables, and to write five columns with a row for each job."""
     begin = time.perf_counter()
     for path in paths.values():
         pl.read_parquet(path)
@@ -110,23 +110,23 @@ def floor(paths: dict[str, str], folder: Path) -> float:
     return time.perf_counter() - begin
 
 
-def ours(paths: dict[str, str], folder: Path, until: str) -> float:
-    """Runs, evidence and kinds, up to one of them."""
+def time_classification(paths: dict[str, str], folder: Path, until: str) -> float:
+    """Compute runs, features and kinds, up to the stage `until`."""
     begin = time.perf_counter()
     tables = {name: pl.scan_parquet(path) for name, path in paths.items()}
-    merged = runs.merge(tables["jobs"], gap_h=48.0)
+    merged = chains.merge_jobs_into_runs(tables["jobs"], gap_h=48.0)
     if until != "runs":
-        known = evidence.gather(run_of_job=merged, **tables)
-        if until == "evidence":
-            known.collect()
+        of_runs = features.collect_features(run_of_job=merged, **tables)
+        if until == "features":
+            of_runs.collect()
         else:
-            told = kinds.classify(known.collect().lazy(), kinds.Thresholds())
-            told.collect().write_parquet(folder / "kinds.parquet")
+            classified = classifier.classify_runs(of_runs.collect().lazy(), classifier.Thresholds())
+            classified.collect().write_parquet(folder / "kinds.parquet")
     return time.perf_counter() - begin
 
 
 def main() -> None:
-    """Write the tables, measure each part, print the table."""
+    """Write the tables, measure each part, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -134,9 +134,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(folder, arguments.jobs)
-        measured = {"floor": best(partial(floor, paths, folder), arguments.repeats)}
-        for until in ("runs", "evidence", "kinds"):
-            measured[until] = best(partial(ours, paths, folder, until), arguments.repeats)
+        measured = {"floor": best_cost(partial(time_floor, paths, folder), arguments.repeats)}
+        for until in ("runs", "features", "kinds"):
+            measured[until] = best_cost(
+                partial(time_classification, paths, folder, until), arguments.repeats
+            )
     print(f"{arguments.jobs} jobs")
     print(f"{'':<12}{'seconds':>9}{'k jobs/s':>13}{'peak GB':>9}{'ratio':>7}")
     for what, (seconds, memory) in measured.items():

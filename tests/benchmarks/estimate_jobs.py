@@ -1,4 +1,4 @@
-"""Time every estimator over a million jobs against scanning its input and writing its output.
+"""Time all estimators over a million jobs, and compare with reading input and writing output.
 
     uv run python tests/benchmarks/estimate_jobs.py --jobs 1000000
 
@@ -20,20 +20,21 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from measuring import best
+from measuring import best_cost
 
-from footprint import hardware, nodes, tables
-from footprint.estimators import facts, registry
+from footprint import schemas
+from footprint.estimators import inputs, registry
+from footprint.hardware import catalogue, topology
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 NODES_A_CLUSTER = 20
 
 
-def described() -> pl.DataFrame:
-    """Nodes of every cluster that is catalogued (`tables.Nodes`)."""
-    limits = dict(hardware.gpus().select("gpu_model", "power_limit_w").iter_rows())
+def described_nodes() -> pl.DataFrame:
+    """Nodes of every catalogued cluster (`schemas.Nodes`)."""
+    limits = dict(catalogue.read_gpus().select("gpu_model", "power_limit_w").iter_rows())
     rows = []
-    for facts_of in hardware.clusters().iter_rows(named=True):
+    for facts_of in catalogue.read_clusters().iter_rows(named=True):
         n_cores, n_gpus = facts_of["n_cores"], facts_of["n_gpus"]
         limit_w = [limits[facts_of["gpu_model"]]] * n_gpus if n_gpus else []
         cores = [core * n_gpus // n_cores if n_gpus else None for core in range(n_cores)]
@@ -57,20 +58,20 @@ def described() -> pl.DataFrame:
                 "gpu_power_limits_w": limit_w,
                 "gpu_memory_bytes": [None] * n_gpus,
                 "queues": ["production"],
-                "max_plausible_power_w": nodes.max_plausible_power_w(
+                "max_plausible_power_w": topology.max_plausible_power_w(
                     gpu_power_limits_w=limit_w, n_cores=n_cores, memory_bytes=None
                 ),
             }
             for number in range(1, NODES_A_CLUSTER + 1)
         ]
-    empty = tables.Nodes.create_empty()
+    empty = schemas.Nodes.create_empty()
     return pl.concat([empty, pl.DataFrame(rows, schema_overrides=empty.schema)], how="diagonal")
 
 
 def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
-    """Tables of `n_jobs` jobs, by the names of the arguments of `facts.gather`."""
+    """Tables of `n_jobs` jobs, by the names of the arguments of `inputs.collect_inputs`."""
     rng = np.random.default_rng(1)
-    known = described()
+    known = described_nodes()
     of_job = rng.choice([1, 1, 1, 1, 1, 1, 1, 2, 4], n_jobs)
     job_id = np.repeat(np.arange(n_jobs), of_job)
     place = (rng.integers(0, len(known), n_jobs).repeat(of_job) + _within(of_job)) % len(known)
@@ -103,7 +104,7 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
         "records": jobs.select("job_id", started_at=started),
         "allocations": held.select("job_id", "node", cores=pl.lit([0], dtype=pl.List(pl.UInt16))),
         "nodes": known,
-        "hardware": hardware.look_up(known.lazy()),
+        "hardware": catalogue.look_up_hardware(known.lazy()),
         "gpu_power": gpu.select(
             "job_id",
             "node",
@@ -129,13 +130,13 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
 
 
 def _within(counts: np.ndarray) -> np.ndarray:
-    """0, 1, ... within each group of so many."""
+    """0, 1, ... within each group of the given sizes."""
     ends = np.cumsum(counts)
     return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
 
 
-def floor(paths: dict[str, str], folder: Path, n_estimators: int) -> float:
-    """Read the amounts held, and write as many rows and columns of numbers as estimates have."""
+def time_floor(paths: dict[str, str], folder: Path, n_estimators: int) -> float:
+    """Seconds to read the amounts held, and to write numbers in the size of the estimates."""
     begin = time.perf_counter()
     amounts = pl.read_parquet(paths["job_nodes"], columns=["job_id", "gpu_hours", "core_hours"])
     per_job = amounts.group_by("job_id", maintain_order=True).sum()
@@ -145,27 +146,27 @@ def floor(paths: dict[str, str], folder: Path, n_estimators: int) -> float:
     return time.perf_counter() - begin
 
 
-def ours(paths: dict[str, str], folder: Path) -> float:
-    """All that the rule `estimate_energy` does."""
+def time_estimation(paths: dict[str, str], folder: Path) -> float:
+    """Seconds of the computations of the rule `estimate_energy`."""
     begin = time.perf_counter()
-    known = facts.load(paths)
-    registry.write(known, registry.chosen("all"), folder / "estimates.parquet")
+    known = inputs.scan_inputs(paths)
+    registry.write_estimates(known, registry.select_estimators("all"), folder / "estimates.parquet")
     return time.perf_counter() - begin
 
 
 def main() -> None:
-    """Write the tables, measure both, print the table."""
+    """Write the tables, measure both, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    chosen = registry.chosen("all")
+    chosen = registry.select_estimators("all")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_inputs(folder, arguments.jobs)
         measured = {
-            "floor": best(partial(floor, paths, folder, len(chosen)), arguments.repeats),
-            "estimate": best(partial(ours, paths, folder), arguments.repeats),
+            "floor": best_cost(partial(time_floor, paths, folder, len(chosen)), arguments.repeats),
+            "estimate": best_cost(partial(time_estimation, paths, folder), arguments.repeats),
         }
     print(f"{arguments.jobs} jobs by {len(chosen)} estimators")
     print(f"{'':<12}{'seconds':>9}{'k jobs/s':>13}{'peak GB':>9}{'ratio':>7}")

@@ -1,4 +1,4 @@
-"""Partitions of any size, as the pipeline writes them: samples of nodes, and gates of jobs."""
+"""Monthly files of any size, as the workflow writes them: samples and allocations of nodes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from footprint import gates, partitions
+from footprint.allocation import node_allocations
+from footprint.sources import monthly_files
 
 START, END = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 31, tzinfo=UTC)
 PERIOD_S = 5.0007
 SAMPLES_A_NODE = round((END - START).total_seconds() / PERIOD_S)
 SLOTS = 4
-"""Jobs that hold a quarter of a node each, side by side."""
+"""Concurrent jobs of a node, each with a quarter of it."""
 
 MOST_NODES = 124
-"""A cluster and month has at most as many nodes as the largest cluster of Nancy."""
+"""Nodes of the largest cluster of Nancy, the most that a monthly file has."""
 
 CORES = 2
-"""Rules that run at once, so that there are at least as many clusters and months."""
+"""Concurrent rules; there are at least as many monthly files."""
 
 
 @dataclass(frozen=True)
-class Partition:
-    """A cluster and month: samples, gates (`gates.PIECES` and `gates.OCCUPANCY`), and nodes."""
+class MonthlySamples:
+    """Files and nodes of a cluster and month: samples, allocations (`held`) and occupancy."""
 
     power: Path
     held: Path
@@ -36,27 +37,28 @@ class Partition:
     nodes: list[str]
 
 
-def write(folder: Path, *, n_nodes: int, n_jobs: int) -> list[Partition]:
-    """Node-months of samples with `n_jobs` jobs on them, a file a cluster and month."""
+def write_months(folder: Path, *, n_nodes: int, n_jobs: int) -> list[MonthlySamples]:
+    """Write node-months of samples with `n_jobs` jobs on them, one file a cluster and month."""
     made, rng = [], np.random.default_rng(1)
     at_once = min(MOST_NODES, math.ceil(n_nodes / CORES))
     for first in range(0, n_nodes, at_once):
         nodes = [f"c-{i:05d}" for i in range(first, min(first + at_once, n_nodes))]
         power, held, occupancy = (
-            folder / f"{first}.{name}.parquet" for name in ("power", "gates", "occupancy")
+            folder / f"{first}.{name}.parquet"
+            for name in ("power", "node_allocations", "occupancy")
         )
-        partitions.write((samples(node, rng) for node in nodes), power)
+        monthly_files.write_monthly_file((node_samples(node, rng) for node in nodes), power)
         jobs_here = max(1, n_jobs * len(nodes) // n_nodes)
         first_id = n_jobs * first // n_nodes
-        gated = pieces(nodes, jobs_here, rng, first_id=first_id)
-        gated.write_parquet(held)
-        gates.occupancy(gated.lazy()).collect().write_parquet(occupancy)
-        made.append(Partition(power, held, occupancy, nodes))
+        allocations = random_allocations(nodes, jobs_here, rng, first_id=first_id)
+        allocations.write_parquet(held)
+        node_allocations.occupancy(allocations.lazy()).collect().write_parquet(occupancy)
+        made.append(MonthlySamples(power, held, occupancy, nodes))
     return made
 
 
-def samples(node: str, rng: np.random.Generator) -> pl.DataFrame:
-    """Thirty days of a node at 1 W steps: plateaus, noise, and a gap now and then."""
+def node_samples(node: str, rng: np.random.Generator) -> pl.DataFrame:
+    """Samples of thirty days of a node at 1 W steps: plateaus, noise, and occasional gaps."""
     seconds = (END - START).total_seconds()
     times_s = np.arange(-30, seconds + 30, PERIOD_S) + rng.uniform(0, 0.002)
     times_s = times_s[rng.random(len(times_s)) > 0.001]
@@ -72,16 +74,18 @@ def samples(node: str, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
-def pieces(
+def random_allocations(
     nodes: list[str], n_jobs: int, rng: np.random.Generator, *, first_id: int = 0
 ) -> pl.DataFrame:
-    """Gates of `n_jobs` jobs, one after the other on each quarter of each node."""
+    """Allocations of `n_jobs` jobs, in sequence on each quarter of each node."""
     return pl.DataFrame(
-        list(_rows(nodes, n_jobs, rng, first_id)), schema=gates.PIECES, orient="row"
+        list(_allocation_rows(nodes, n_jobs, rng, first_id)),
+        schema=node_allocations.ALLOCATION_SCHEMA,
+        orient="row",
     )
 
 
-def _rows(
+def _allocation_rows(
     nodes: list[str], n_jobs: int, rng: np.random.Generator, first_id: int
 ) -> Iterator[tuple[object, ...]]:
     seconds = int((END - START).total_seconds())

@@ -1,4 +1,4 @@
-"""How time and memory of the integration grow with samples and with jobs.
+"""Measure how time and memory of the integration grow with samples and with jobs.
 
     uv run python tests/benchmarks/grow.py --samples 1e9 --jobs 1e6 --figure docs/performance.png
 
@@ -17,18 +17,18 @@ from pathlib import Path
 
 import generating
 import measuring
-from integrate_energy import floor, integrated
+from integrate_energy import integration_cost, time_scan
 from matplotlib.figure import Figure
 from measuring import Cost
 
-from footprint.figures import style
+from footprint.report.figures import style
 
 JOBS_A_MONTH = 10_000
 NODES_FOR_JOBS = 60
 
 
-def sizes(most: float, *, first: float) -> list[int]:
-    """Tenfold from `first` up to the last, which is `most` itself."""
+def tenfold_sizes(most: float, *, first: float) -> list[int]:
+    """Sizes in steps of ten from `first`, and `most` itself."""
     found = []
     while first < most * 0.999:
         found.append(round(first))
@@ -36,36 +36,36 @@ def sizes(most: float, *, first: float) -> list[int]:
     return [*found, round(most)]
 
 
-def by_samples(most: float, folder: Path, repeats: int) -> Iterator[tuple[int, Cost, Cost]]:
-    """Samples, cost of the scan and of the integration."""
-    for n in sizes(most, first=1e6):
+def growth_by_samples(most: float, folder: Path, repeats: int) -> Iterator[tuple[int, Cost, Cost]]:
+    """Yield the number of samples, and the costs of scan and integration."""
+    for n in tenfold_sizes(most, first=1e6):
         n_nodes = max(1, round(n / generating.SAMPLES_A_NODE))
         n_jobs = max(1, JOBS_A_MONTH * n_nodes // generating.MOST_NODES)
-        yield measured(n_nodes, n_jobs, folder, repeats if n < 1e8 else 1)
+        yield measure_both(n_nodes, n_jobs, folder, repeats if n < 1e8 else 1)
 
 
-def by_jobs(most: float, folder: Path, repeats: int) -> Iterator[tuple[int, Cost, Cost]]:
-    """Jobs, cost of the scan and of the integration."""
-    for n in sizes(most, first=1e3):
-        _, scan, integration = measured(NODES_FOR_JOBS, n, folder, repeats)
+def growth_by_jobs(most: float, folder: Path, repeats: int) -> Iterator[tuple[int, Cost, Cost]]:
+    """Yield the number of jobs, and the costs of scan and integration."""
+    for n in tenfold_sizes(most, first=1e3):
+        _, scan, integration = measure_both(NODES_FOR_JOBS, n, folder, repeats)
         yield n, scan, integration
 
 
-def measured(n_nodes: int, n_jobs: int, folder: Path, repeats: int) -> tuple[int, Cost, Cost]:
-    """Write that many node-months, and measure both."""
+def measure_both(n_nodes: int, n_jobs: int, folder: Path, repeats: int) -> tuple[int, Cost, Cost]:
+    """Write node-months; the number of samples, and the costs of scan and integration."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        parts = generating.write(Path(name), n_nodes=n_nodes, n_jobs=n_jobs)
-        scan = measuring.best(partial(floor, [part.power for part in parts]), repeats)
-        integration = integrated(parts, Path(name), repeats=repeats)
+        parts = generating.write_months(Path(name), n_nodes=n_nodes, n_jobs=n_jobs)
+        scan = measuring.best_cost(partial(time_scan, [part.power for part in parts]), repeats)
+        integration = integration_cost(parts, Path(name), repeats=repeats)
     return n_nodes * generating.SAMPLES_A_NODE, scan, integration
 
 
-@style.styled
+@style.with_style
 def plot(rows: dict[str, list[tuple[int, Cost, Cost]]]) -> Figure:
     """Seconds against samples and against jobs, both axes logarithmic."""
     [(_, first), *_] = rows.items()
     last = first[-1]
-    drawn = style.figure(
+    drawn = style.new_figure(
         width_mm=style.TEXT_MM,
         height_mm=70,
         title=f"{last[0] / last[2].seconds / 1e6:.0f} million samples a second, up to "
@@ -75,7 +75,10 @@ def plot(rows: dict[str, list[tuple[int, Cost, Cost]]]) -> Figure:
     panels = drawn.subplots(1, 2, sharey=True)
     for panel, (what, found) in zip(panels, rows.items(), strict=True):
         n = [row[0] for row in found]
-        for place, name, colour in ((1, "scan", style.GREY), (2, "integrate", style.SEQUENCE[0])):
+        for place, name, colour in (
+            (1, "scan", style.GREY),
+            (2, "integrate", style.COLOUR_SEQUENCE[0]),
+        ):
             seconds = [row[place].seconds for row in found]
             panel.plot(n, seconds, marker="o", markersize=3, color=colour)
             at = (n[-1], seconds[-1])
@@ -87,7 +90,7 @@ def plot(rows: dict[str, list[tuple[int, Cost, Cost]]]) -> Figure:
 
 
 def main() -> None:
-    """Measure both growths, print their tables, draw them."""
+    """Measure both growths, print their tables, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=float, default=1e8)
     parser.add_argument("--jobs", type=float, default=1e6)
@@ -95,7 +98,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="Where samples lie meanwhile")
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
-    growths = {"Samples": (by_samples, arguments.samples), "Jobs": (by_jobs, arguments.jobs)}
+    growths = {
+        "Samples": (growth_by_samples, arguments.samples),
+        "Jobs": (growth_by_jobs, arguments.jobs),
+    }
     rows: dict[str, list[tuple[int, Cost, Cost]]] = {}
     for what, (growth, most) in growths.items():
         print(f"{what:>14}{'scan s':>9}{'integrate s':>13}{'peak GB':>9}{'ratio':>7}", flush=True)
@@ -108,7 +114,7 @@ def main() -> None:
                 flush=True,
             )
     if arguments.figure:
-        style.save(plot(rows), [arguments.figure])
+        style.save_figure(plot(rows), [arguments.figure])
 
 
 if __name__ == "__main__":

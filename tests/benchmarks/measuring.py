@@ -1,4 +1,4 @@
-"""Time and memory of pieces of work, each in a process of its own."""
+"""Time and memory of functions, each run in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
 Work = Callable[[], float]
-"""Something that returns the seconds that count."""
+"""Function that returns the seconds to report."""
 
 
 class Cost(NamedTuple):
@@ -24,17 +24,17 @@ class Cost(NamedTuple):
     memory_gb: float
 
 
-def best(work: Work, repeats: int) -> Cost:
-    """Cost of a piece of work, each time in a fresh process."""
-    return best_at_once([work], repeats, threads=None)
+def best_cost(work: Work, repeats: int) -> Cost:
+    """Cost of a function, with a new process for each repeat."""
+    return best_concurrent_cost([work], repeats, threads=None)
 
 
-def best_at_once(works: Sequence[Work], repeats: int, *, threads: int | None) -> Cost:
-    """Cost of pieces of work that start together, each time in fresh processes.
+def best_concurrent_cost(works: Sequence[Work], repeats: int, *, threads: int | None) -> Cost:
+    """Cost of functions that start together, with new processes for each repeat.
 
     Args:
-        works: What each process does. The longest is what they take, and their memory adds up.
-        repeats: How often.
+        works: Function of each process. The cost is their longest time and the sum of their memory.
+        repeats: Number of repeats.
         threads: Threads of Polars in each, as a rule's `threads` sets them; None: all.
     """
     found = []
@@ -48,9 +48,9 @@ def best_at_once(works: Sequence[Work], repeats: int, *, threads: int | None) ->
 
 def _at_once(works: Sequence[Work], threads: int | None) -> list[Cost]:
     context = multiprocessing.get_context("spawn")
-    said: multiprocessing.Queue[Cost] = context.Queue()
+    results: multiprocessing.Queue[Cost] = context.Queue()
     together = context.Barrier(len(works))
-    processes = [context.Process(target=_measure, args=(work, together, said)) for work in works]
+    processes = [context.Process(target=_measure, args=(work, together, results)) for work in works]
     limited = {} if threads is None else {"POLARS_MAX_THREADS": str(threads)}
     with mock.patch.dict(os.environ, limited):
         for process in processes:
@@ -58,9 +58,9 @@ def _at_once(works: Sequence[Work], threads: int | None) -> list[Cost]:
     costs: list[Cost] = []
     while len(costs) < len(works):
         try:
-            costs.append(said.get(timeout=0.05))
+            costs.append(results.get(timeout=0.05))
         except queue.Empty:
-            # a process that was killed, as for its memory, says nothing
+            # a killed process, such as one out of memory, sends no result
             for work, process in zip(works, processes, strict=True):
                 if process.exitcode:
                     raise MemoryError(f"{work} ended with {process.exitcode}") from None
@@ -69,18 +69,18 @@ def _at_once(works: Sequence[Work], threads: int | None) -> list[Cost]:
     return costs
 
 
-def _measure(work: Work, together: Barrier, said: multiprocessing.Queue[Cost]) -> None:
+def _measure(work: Work, together: Barrier, results: multiprocessing.Queue[Cost]) -> None:
     together.wait()
     seconds = work()
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    said.put(Cost(seconds, peak_gb))
+    results.put(Cost(seconds, peak_gb))
 
 
-def row(name: str, cost: Cost, *, n: float, floor: Cost) -> str:
-    """A line of a table: seconds, millions a second, memory, ratio to the floor."""
+def table_row(name: str, cost: Cost, *, n: float, floor: Cost) -> str:
+    """Line of a table: seconds, millions of samples a second, memory, ratio to the floor."""
     rate = n / 1e6 / cost.seconds
     ratio = cost.seconds / floor.seconds
     return f"{name:<22}{cost.seconds:>9.2f}{rate:>13.1f}{cost.memory_gb:>9.2f}{ratio:>8.1f}"
 
 
-HEAD = f"{'':<22}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"
+TABLE_HEAD = f"{'':<22}{'seconds':>9}{'M samples/s':>13}{'peak GB':>9}{'ratio':>8}"

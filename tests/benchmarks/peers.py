@@ -1,7 +1,7 @@
-"""The energy of jobs by other means: each reads the same Parquet and gives the same joules.
+"""Other ways to the energy of jobs, from the same Parquet files and with the same results.
 
-Power is linear between samples at most `MAX_GAP_S` apart and unknown elsewhere; a job has its share
-of the node's energy between its bounds. Each returns `job_id`, `energy_j`.
+Power is linear between samples at most `MAX_GAP_S` apart and unknown elsewhere. A job gets its
+share of the node's energy between its bounds. Each function returns `job_id` and `energy_j` in J.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ MAX_GAP_S = 30.0
 
 
 def duckdb_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
-    """A running sum by a window function, and DuckDB's ASOF join of the jobs' bounds to it."""
+    """Cumulative energy by a window function, joined to the jobs' bounds by DuckDB's ASOF join."""
     import duckdb
 
-    powers, gates = ([str(path) for path in paths] for paths in (power, held))
+    powers, allocations = ([str(path) for path in paths] for paths in (power, held))
     return duckdb.sql(f"""
         WITH samples AS (
             SELECT node, epoch_us(timestamp) AS t, power_w AS p,
@@ -35,9 +35,9 @@ def duckdb_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
             FROM steps
         ), bounds AS (
             SELECT job_id, node, share, epoch_us(started_at) AS t, -1 AS sign
-            FROM read_parquet({gates})
+            FROM read_parquet({allocations})
             UNION ALL
-            SELECT job_id, node, share, epoch_us(stopped_at), 1 FROM read_parquet({gates})
+            SELECT job_id, node, share, epoch_us(stopped_at), 1 FROM read_parquet({allocations})
         )
         SELECT job_id, sum(sign * share * (before + CASE WHEN long > 0 THEN
             (p + (next_p - p) * (bounds.t - running.t) / long / 2) * (bounds.t - running.t)
@@ -48,7 +48,7 @@ def duckdb_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
 
 
 def polars_join_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
-    """The same running sum over the nodes, and one `join_asof` of all bounds to all samples."""
+    """Cumulative energy by Polars, joined to the jobs' bounds by one `join_asof`."""
     long = pl.col("t").shift(-1) - pl.col("t")
     step = pl.col("p").shift(-1)
     samples = (
@@ -66,9 +66,11 @@ def polars_join_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFram
             .over("node")
         )
     )
-    gates = pl.scan_parquet(list(held))
+    allocations = pl.scan_parquet(list(held))
     bounds = pl.concat(
-        gates.select("job_id", "node", "share", t=pl.col(bound).cast(pl.Int64), sign=pl.lit(sign))
+        allocations.select(
+            "job_id", "node", "share", t=pl.col(bound).cast(pl.Int64), sign=pl.lit(sign)
+        )
         for bound, sign in (("started_at", -1.0), ("stopped_at", 1.0))
     ).sort("t")
     since = pl.col("t") - pl.col("t_sample")
@@ -87,7 +89,7 @@ def polars_join_asof(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFram
 
 
 def pandas_by_job(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
-    """What a notebook does: the samples of each job cut out of its node's, and summed."""
+    """Samples of each job selected with pandas and summed, as in a notebook."""
     import pandas as pd
 
     series = {
@@ -101,7 +103,7 @@ def pandas_by_job(power: Sequence[Path], held: Sequence[Path]) -> pl.DataFrame:
         times, watts = series[job.node]
         begin, stop = (int(at.timestamp() * 1e6) for at in (job.started_at, job.stopped_at))
         inside = slice(*np.searchsorted(times, [begin, stop]))
-        # the samples around the bounds, for what is linear up to them
+        # with the samples next to the bounds, for interpolation
         around = slice(max(0, inside.start - 1), inside.stop + 1)
         t, p = times[around].astype(np.float64), watts[around]
         whole = np.diff(t) <= MAX_GAP_S * 1e6

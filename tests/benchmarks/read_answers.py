@@ -1,13 +1,13 @@
-"""Time how answers of Kwollect become Parquet, on one core, against the `json` of Python.
+"""Time the conversion of Kwollect's answers to Parquet on one core, against Python's `json`.
 
     uv run python tests/benchmarks/read_answers.py --nodes 20 --days 4
 
 Keeps answers of one day as the API writes them, then measures, each in processes of its own that
-are bound to one core: *json*, what one writes first (`json.loads`, a data frame, Parquet);
-*answer*, the same of one answer as the client does it; *1 day* and *... days*, from the kept
-answers to the partition of a cluster and month, cleaned, as the rule `download_power` does it:
-memory does not grow with the days. Prints the best time of each, samples per second, peak memory,
-and how much faster it is than *json*.
+are bound to one core: *json*, the plain way (`json.loads`, a data frame, Parquet);
+*answer*, the client's conversion of one answer; *1 day* and *... days*, from the kept
+answers to the cleaned monthly file of a cluster, as in the rule `download_power`. Memory
+does not grow with the days. Prints the best time of each, samples per second, peak memory,
+and the speed-up over *json*.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from measuring import best
+from measuring import best_cost
 
-from footprint import power_months
-from footprint.site import kwollect, pieces
-from footprint.site.grid5000 import samples
-from footprint.site.grid5000.chunks import Chunk
-from footprint.site.grid5000.service import Service
+from footprint.sources import indexed_readings, power_download
+from footprint.sources.grid5000 import samples
+from footprint.sources.grid5000.chunks import Chunk
+from footprint.sources.grid5000.service import Service
+from footprint.sources.kwollect import answers
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 METRIC, PERIOD_S = "bmc_node_power_watt", 5
@@ -38,8 +38,8 @@ PARIS, SEPARATOR = "+01:00", ",\n "
 ACCESS = {"url": "http://127.0.0.1:1", "credentials": None, "ca_bundle": None}
 
 
-def answer(nodes: list[str], start: datetime, end: datetime, rng: np.random.Generator) -> bytes:
-    """An answer in the API's form and order: node by node, times with offset, no spaces."""
+def api_answer(nodes: list[str], start: datetime, end: datetime, rng: np.random.Generator) -> bytes:
+    """Answer in the API's form and order: node by node, times with UTC offset, no spaces."""
     n_samples = int((end - start).total_seconds()) // PERIOD_S
     every = pl.datetime_range(
         start, end, f"{PERIOD_S}s", closed="left", time_unit="us", time_zone="UTC", eager=True
@@ -58,46 +58,47 @@ def answer(nodes: list[str], start: datetime, end: datetime, rng: np.random.Gene
 
 
 class Kept:
-    """Answers of some days, and how they are asked for."""
+    """Stored answers of some days, with their requests."""
 
     def __init__(self, folder: Path, n_nodes: int, n_days: int) -> None:
         self.folder, self.n_days = folder, n_days
         self.nodes = sorted(f"grele-{number}" for number in range(1, n_nodes + 1))
-        self.query = samples.Query(
+        self.query = samples.SampleQuery(
             site="nancy", metric=METRIC, n_nodes=n_nodes, concurrency=1, missing=frozenset()
         )
 
     def service(self) -> Service:
-        """The service; it has no network, and needs none."""
+        """Service that reads stored answers and has no network."""
         download = {"retries": 0, "wait_s": 1.0, "timeout_s": 1.0, "concurrency": 1}
         return Service.from_config(ACCESS | {"answers": self.folder / "answers"}, download)
 
     def days(self, n_days: int) -> tuple[datetime, datetime]:
-        """A window of the first days."""
+        """Window of the first days."""
         return START, START + timedelta(days=n_days)
 
     def fill(self) -> int:
-        """Keep the answers; the bytes of the first."""
+        """Store the answers; the number of bytes of the first."""
         service, rng = self.service(), np.random.default_rng(1)
-        [chunks] = self.query.chunks(self.nodes, *self.days(self.n_days))
+        [chunks] = self.query.chunk_groups(self.nodes, *self.days(self.n_days))
         for chunk in chunks:
-            content = answer(self.nodes, chunk.start, chunk.end, rng)
-            service.answers.put(self.request(service, chunk), content, final=True)
-        self.first.write_bytes(answer(self.nodes, *self.days(1), rng))
+            content = api_answer(self.nodes, chunk.start, chunk.end, rng)
+            service.answers.save_content(self.request(service, chunk), content, is_final=True)
+        self.first.write_bytes(api_answer(self.nodes, *self.days(1), rng))
         return self.first.stat().st_size
 
     def request(self, service: Service, chunk: Chunk) -> str:
         """How a chunk is named."""
-        return service.request(self.query.path, samples.parameters(chunk, {"metrics": METRIC}))
+        params = samples.request_parameters(chunk, {"metrics": METRIC})
+        return service.request_key(self.query.path, params)
 
     @property
     def first(self) -> Path:
-        """One answer as it comes."""
+        """Path of one raw answer."""
         return self.folder / "answer.json"
 
 
-def on_one_core(work: Callable[[Path], None]) -> float:
-    """Seconds that some work takes in a folder of its own."""
+def seconds_on_one_core(work: Callable[[Path], None]) -> float:
+    """Seconds of a function on one core, in its own folder."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
@@ -105,8 +106,8 @@ def on_one_core(work: Callable[[Path], None]) -> float:
         return time.perf_counter() - begin
 
 
-def floor(kept: Kept, folder: Path) -> None:
-    """What one writes first."""
+def parse_with_json(kept: Kept, folder: Path) -> None:
+    """Convert an answer with `json.loads` and a data frame."""
     records = json.loads(kept.first.read_bytes())
     frame = pl.DataFrame(
         {
@@ -119,22 +120,22 @@ def floor(kept: Kept, folder: Path) -> None:
     frame.with_columns(time).write_parquet(folder / "day.parquet")
 
 
-def one_answer(kept: Kept, folder: Path) -> None:
-    """One answer, as the client puts it on disk."""
-    found = kwollect.answer(kept.first.read_bytes())
-    pieces.write(found.rename({"device": "node"}), folder / "day.parquet")
+def parse_answer(kept: Kept, folder: Path) -> None:
+    """Convert an answer as the client does."""
+    found = answers.parse_answer(kept.first.read_bytes())
+    indexed_readings.write_readings(found.rename({"device": "node"}), folder / "day.parquet")
 
 
-def month(kept: Kept, n_days: int, folder: Path) -> None:
-    """All that the rule `download_power` does with answers that have come."""
+def clean_month(kept: Kept, n_days: int, folder: Path) -> None:
+    """Run the computations of the rule `download_power` on stored answers."""
     start, end = kept.days(n_days)
 
     class Site:
-        """The samples alone."""
+        """Site that has samples alone."""
 
         def power(self, **_: object) -> object:
             """Readings of all nodes."""
-            frames = samples.download(
+            frames = samples.download_samples(
                 kept.service(), kept.query, nodes=kept.nodes, start=start, end=end
             )
             for frame in frames:
@@ -142,7 +143,7 @@ def month(kept: Kept, n_days: int, folder: Path) -> None:
 
     described = {"cluster": "grele", "valid_from": start, "max_plausible_power_w": 3000.0}
     nodes = pl.DataFrame({"node": kept.nodes, **described})
-    power_months.download(
+    power_download.download_power(
         Site(),
         nodes,
         folder / "power.parquet",
@@ -155,7 +156,7 @@ def month(kept: Kept, n_days: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Keep the answers, measure, print the table."""
+    """Store the answers, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=20)
     parser.add_argument("--days", type=int, default=4)
@@ -168,15 +169,15 @@ def main() -> None:
         n_bytes = kept.fill()
         print(f"an answer: {a_day:,} samples of {arguments.nodes} nodes, {n_bytes / 1e6:.0f} MB")
         works: dict[str, tuple[int, Callable[[Path], None]]] = {
-            "json": (1, partial(floor, kept)),
-            "answer": (1, partial(one_answer, kept)),
-            "1 day": (1, partial(month, kept, 1)),
-            f"{arguments.days} days": (arguments.days, partial(month, kept, arguments.days)),
+            "json": (1, partial(parse_with_json, kept)),
+            "answer": (1, partial(parse_answer, kept)),
+            "1 day": (1, partial(clean_month, kept, 1)),
+            f"{arguments.days} days": (arguments.days, partial(clean_month, kept, arguments.days)),
         }
         print(f"{'':<10}{'seconds':>9}{'k samples/s':>13}{'peak GB':>9}{'ratio':>7}")
         rates: dict[str, float] = {}
         for name, (n_days, work) in works.items():
-            seconds, memory_gb = best(partial(on_one_core, work), arguments.repeats)
+            seconds, memory_gb = best_cost(partial(seconds_on_one_core, work), arguments.repeats)
             rates[name] = a_day * n_days / seconds
             ratio = rates[name] / rates["json"]
             print(

@@ -1,4 +1,4 @@
-"""What planning costs, and how much of a run is Snakemake's own work.
+"""Time the planning of a large study, and the share of Snakemake itself in a run.
 
     uv run python tests/benchmarks/run_study.py --cores 2
 
@@ -31,7 +31,7 @@ LARGE = {
     "download": {"devices": []},
     "labels": {"files": []},
 }
-# Snakemake in this process, which then says what it and its children used.
+# Snakemake in this process, which then writes the processor time of itself and its children.
 MEASURED = """
 import json, resource, sys
 from snakemake.cli import main
@@ -47,7 +47,7 @@ sys.exit(status)
 
 
 class Run(NamedTuple):
-    """One run: jobs, seconds of the clock, processor seconds of Snakemake and of its children."""
+    """Jobs, elapsed seconds, and processor seconds of Snakemake and of its children."""
 
     n_jobs: int
     wall_s: float
@@ -55,23 +55,23 @@ class Run(NamedTuple):
     children_s: float
 
 
-def snakemake(folder: Path, *options: str) -> Run:
+def run_snakemake(folder: Path, *options: str) -> Run:
     """Run the workflow in a folder."""
     used = folder / "used.json"
     command = [sys.executable, "-c", MEASURED, str(used), "--snakefile", str(ROOT / "Snakefile")]
     begin = time.perf_counter()
     done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True)
     wall_s = time.perf_counter() - begin
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     if done.returncode:
-        raise SystemExit(told[-3000:])
-    [n_jobs, *_] = re.findall(r"^total\s+(\d+)", told, re.M)
+        raise SystemExit(output[-3000:])
+    [n_jobs, *_] = re.findall(r"^total\s+(\d+)", output, re.M)
     seconds = json.loads(used.read_text())
     return Run(int(n_jobs), wall_s, seconds["RUSAGE_SELF"], seconds["RUSAGE_CHILDREN"])
 
 
 def default_study(folder: Path) -> Path:
-    """A folder with the default study."""
+    """Create a folder with the default study."""
     folder.mkdir()
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["simulated"]["labels"] = [str(ROOT / each) for each in config["simulated"]["labels"]]
@@ -80,7 +80,7 @@ def default_study(folder: Path) -> Path:
 
 
 def large_study(folder: Path) -> Path:
-    """A folder with a study of saved files, as far as they are looked at before a run."""
+    """Create a folder with a study of saved files, complete enough for planning."""
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(LARGE))
     (folder / "name.key").write_text("0123456789abcdef" * 4)
@@ -92,7 +92,7 @@ def large_study(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Plan the large study, run the default one, print both."""
+    """Plan the large study, run the default one, and print both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--plan-only", action="store_true")
@@ -100,15 +100,15 @@ def main() -> None:
     print(f"{'':<24}{'jobs':>6}{'wall s':>9}{'Snakemake CPU s':>17}{'jobs CPU s':>12}")
     with tempfile.TemporaryDirectory() as name:
         large = large_study(Path(name, "large"))
-        plans = [snakemake(large, "--dry-run") for _ in range(3)]
-        show(f"{N_CLUSTERS} clusters x 24 months", min(plans, key=lambda plan: plan.wall_s))
+        plans = [run_snakemake(large, "--dry-run") for _ in range(3)]
+        print_run(f"{N_CLUSTERS} clusters x 24 months", min(plans, key=lambda plan: plan.wall_s))
         if not arguments.plan_only:
             default = default_study(Path(name, "default"))
-            show("default study", snakemake(default, "--cores", str(arguments.cores)))
+            print_run("default study", run_snakemake(default, "--cores", str(arguments.cores)))
 
 
-def show(name: str, run: Run) -> None:
-    """A line of the table."""
+def print_run(name: str, run: Run) -> None:
+    """Print a line of the table."""
     print(
         f"{name:<24}{run.n_jobs:>6}{run.wall_s:>9.1f}{run.own_s:>17.1f}{run.children_s:>12.1f}",
         flush=True,

@@ -1,9 +1,9 @@
-"""What `footprint track` costs: its start, its readings, and a thousand at once.
+"""Cost of `footprint track`: its start, its readings, and a thousand commands at once.
 
     python tests/benchmarks/track_command.py [--seconds 60] [--call-ms 0.3]
 
-Readings are of two processor counters (files, as Linux has them) and of eight GPUs that tell their
-power alone, the dearest case, through a stand-in whose every call takes some processor time.
+Readings are of two processor counters (files in Linux's layout) and of eight GPUs that report power
+alone, the most expensive case, through a stand-in whose every call takes some processor time.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tracking import TRACK, environment, nvml
+from tests.support.tracked_commands import TRACK, environment, fake_nvml
 
-from footprint.tracker import ledger, rapl, reading, recorder
-from footprint.tracker import nvml as gpus
+from footprint.tracker import ledger, nvml, rapl, reading, recorder
 
 
 def elapsed_ms(words: list[str], folder: Path, times: int) -> list[float]:
-    """Milliseconds of each of some runs of a command."""
+    """Milliseconds of each of `times` runs of a command."""
     found = []
     for _ in range(times):
         before_s = time.perf_counter()
@@ -35,7 +34,7 @@ def elapsed_ms(words: list[str], folder: Path, times: int) -> list[float]:
 
 
 def sampling_frac(folder: Path, *, seconds: float, call_ms: float) -> float:
-    """Part of one core that watching a run costs, all threads of this process counted."""
+    """Share of one core that tracking a run costs, all threads of this process included."""
     for number in range(2):
         zone = folder / f"intel-rapl:{number}"
         zone.mkdir()
@@ -52,22 +51,22 @@ def sampling_frac(folder: Path, *, seconds: float, call_ms: float) -> float:
             pass
         return 250_000
 
-    sys.modules["pynvml"] = nvml([{"power_mw": power_mw} for _ in range(8)])
+    sys.modules["pynvml"] = fake_nvml([{"power_mw": power_mw} for _ in range(8)])
     file = ledger.Ledger(folder / "ledger", job=1, host="gruss-1")
-    find = {"nvml": gpus.find, "rapl": lambda: rapl.find(folder)}
-    own = recorder.Recorder(file, find=find)
-    span = own.begin(within=None)
-    own.watch()
-    own.ready.wait()
+    sources = {"nvml": nvml.find_gpus, "rapl": lambda: rapl.find_counters(folder)}
+    run_recorder = recorder.Recorder(file, sources=sources)
+    run = run_recorder.begin_run(within=None)
+    run_recorder.start_thread()
+    run_recorder.ready.wait()
     before_s = time.process_time()
     time.sleep(seconds)
     cost_s = time.process_time() - before_s
-    own.end(span, exit_status=0)
+    run_recorder.end_run(run, exit_status=0)
     return cost_s / seconds
 
 
-def at_once(folder: Path, count: int) -> tuple[float, int, int]:
-    """Seconds, whole records and faults of so many commands at the same time."""
+def run_at_once(folder: Path, count: int) -> tuple[float, int, int]:
+    """Seconds, whole records and faults of `count` commands at the same time."""
     before_s = time.perf_counter()
     started = [
         subprocess.Popen([*TRACK, "--no-devices", "--", "true"], env=environment(folder))
@@ -75,9 +74,9 @@ def at_once(folder: Path, count: int) -> tuple[float, int, int]:
     ]
     for each in started:
         each.wait()
-    read = reading.read(reading.files(folder / "ledger"))
-    whole = sum(run.end == "stopped" for run in read.runs)
-    return time.perf_counter() - before_s, whole, len(read.faults)
+    contents = reading.read_ledgers(reading.ledger_files(folder / "ledger"))
+    whole = sum(run.end == "stopped" for run in contents.runs)
+    return time.perf_counter() - before_s, whole, len(contents.faults)
 
 
 def main() -> None:
@@ -98,7 +97,7 @@ def main() -> None:
         frac = sampling_frac(Path(name), seconds=given.seconds, call_ms=given.call_ms)
         print(f"readings of 8 GPUs and 2 processors: {frac:.3%} of one core")
     with TemporaryDirectory() as name:
-        seconds, whole, faults = at_once(Path(name), 1000)
+        seconds, whole, faults = run_at_once(Path(name), 1000)
         print(f"1000 at once: {whole} whole records, {faults} faults, {seconds:.0f} s")
 
 

@@ -1,4 +1,4 @@
-"""Apply each mutation of mutations.yaml to a copy of the library, and look whether a test finds it.
+"""Apply each mutation of mutations.yaml to a copy of the library, and report whether a test fails.
 
     python tests/support/mutate.py [--only TEXT] [--list]
 
@@ -26,15 +26,23 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "workflow/src"
-LIST = Path(__file__).with_name("mutations.yaml")
-LONGEST_S = 600
-"""Seconds after which a mutated test hangs, which counts as found."""
-PRELOADED = ("pytest", "polars", "polars.testing", "numpy", "hypothesis", "dataframely", "yaml")
+MUTATION_LIST = Path(__file__).with_name("mutations.yaml")
+TIMEOUT_S = 600
+"""Seconds after which tests are stopped; the mutation then counts as found."""
+PRELOADED_MODULES = (
+    "pytest",
+    "polars",
+    "polars.testing",
+    "numpy",
+    "hypothesis",
+    "dataframely",
+    "yaml",
+)
 COLLECTION_FAILED = "ERROR collecting"
 
 
 class Mutation(NamedTuple):
-    """A mutation of one file.
+    """Mutation of one file.
 
     Attributes:
         name: Its name.
@@ -55,12 +63,12 @@ class Mutation(NamedTuple):
     tests: tuple[str, ...]
 
     def count(self, source: Path = SOURCE) -> int:
-        """How often the text to replace occurs in the file; 1, unless the code has changed."""
+        """Count the text to replace in the file; 1, unless the code has changed."""
         return (source / "footprint" / self.file).read_text(encoding="utf-8").count(self.was)
 
 
-def load(path: Path = LIST) -> list[Mutation]:
-    """The mutations of the list, in order."""
+def load_mutations(path: Path = MUTATION_LIST) -> list[Mutation]:
+    """Return the mutations of the list, in order."""
     groups = yaml.safe_load(path.read_text(encoding="utf-8"))
     return [
         Mutation(
@@ -74,30 +82,30 @@ def load(path: Path = LIST) -> list[Mutation]:
     ]
 
 
-class Ran(NamedTuple):
-    """The exit status of pytest, None where it was stopped, and what it printed."""
+class PytestRun(NamedTuple):
+    """Exit status of pytest, None if it was stopped, and its output."""
 
     status: int | None
     output: str
 
 
-def run_tests(tests: Sequence[str], library: Path) -> Ran:
+def run_tests(tests: Sequence[str], library: Path) -> PytestRun:
     """Run pytest on files of tests until one fails, with the library in a folder.
 
-    Each run is a fork of one process that has imported everything but the library, since importing
-    takes longer than the tests.
+    Each run is a fork of one process that has imported everything but the library, because imports
+    take longer than the tests.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload(list(PRELOADED_MODULES))
     with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
         process = context.Process(target=_pytest, args=(list(tests), str(library), output.name))
         process.start()
-        process.join(LONGEST_S)
+        process.join(TIMEOUT_S)
         if process.is_alive():
             process.kill()
             process.join()
-            return Ran(None, output.read())
-        return Ran(process.exitcode, output.read())
+            return PytestRun(None, output.read())
+        return PytestRun(process.exitcode, output.read())
 
 
 def _pytest(tests: list[str], library: str, output: str) -> None:
@@ -113,12 +121,12 @@ def _pytest(tests: list[str], library: str, output: str) -> None:
     sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *preloaded, *tests])))
 
 
-def verdict(mutation: Mutation, library: Path) -> str:
-    """`found`, `SURVIVED`, `BROKEN` or `STALE`.
+def judge_mutation(mutation: Mutation, library: Path) -> str:
+    """Return `found`, `SURVIVED`, `BROKEN` or `STALE` for a mutation.
 
     Args:
         mutation: The mutation.
-        library: A folder with a copy of the library, which is the same again afterwards.
+        library: Folder with a copy of the library, restored afterwards.
     """
     if mutation.count(library) != 1:
         return "STALE"
@@ -136,7 +144,7 @@ def verdict(mutation: Mutation, library: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the mutations, print the verdicts, and give the exit status."""
+    """Run the mutations, print the verdicts, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--only", metavar="TEXT", help="only mutations of this file, or with this in the name"
@@ -145,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = [
         each
-        for each in load()
+        for each in load_mutations()
         if options.only in (None, Path(each.file).name) or options.only in each.name
     ]
     if options.list or not chosen:
@@ -154,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory() as folder:
         library = Path(folder)
         shutil.copytree(SOURCE, library, dirs_exist_ok=True)
-        # By their hash: a mutation may have the size and the second of another one.
+        # checked by hash: two mutations may agree in size and modification time
         compileall.compile_dir(
             library, quiet=1, force=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH
         )
@@ -164,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         verdicts = []
         for each in chosen:
-            verdicts.append(verdict(each, library))
+            verdicts.append(judge_mutation(each, library))
             print(f"{verdicts[-1]:<9} {each.name}  ({', '.join(each.columns)})", flush=True)
     n_found = verdicts.count("found")
     print(f"{n_found} of {len(verdicts)} mutations are found")

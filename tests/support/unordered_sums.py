@@ -2,11 +2,11 @@
 
     python tests/support/unordered_sums.py workflow
 
-Polars adds the parts that its threads summed, so `.sum()`, `.mean()`, `.std()` and the like of
-floats differ between one core and eight. `footprint.summation` has sums in a fixed order (`total`,
-`known_sum`, `mean`, `standard_deviation`) and `exact_sum` for whole numbers, durations and
-conditions. Sums within one row (`.list.sum()`, `pl.sum_horizontal`) and sums of arrays, written
-`np.sum(...)` or with `axis=`, have one order and are allowed.
+Polars adds partial sums of its threads, so `.sum()`, `.mean()`, `.std()` and the like of floats
+differ between one core and eight. `footprint.core.sums` has sums, means and standard deviations in
+a fixed order, and `exact_sum` for whole numbers, durations and conditions. Sums within one row
+(`.list.sum()`, `pl.sum_horizontal`) and sums of arrays, written `np.sum(...)` or with `axis=`, have
+one order and are allowed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-UNORDERED = ("sum", "mean", "std", "var", "cov", "corr", "dot")
-ALLOWED_MODULE = "summation.py"
+UNORDERED_METHODS = ("sum", "mean", "std", "var", "cov", "corr", "dot")
+ALLOWED_MODULE = "sums.py"
 
 
 class Finding(NamedTuple):
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.text}: use footprint.summation"
+        return f"{self.path}:{self.line}: {self.text}: use footprint.core.sums"
 
 
 def _is_ordered(call: ast.Call, function: ast.Attribute) -> bool:
@@ -39,8 +39,8 @@ def _is_ordered(call: ast.Call, function: ast.Attribute) -> bool:
     return is_array or is_within_row or any(word.arg == "axis" for word in call.keywords)
 
 
-def findings(source: str, path: Path) -> Iterator[Finding]:
-    """The refused calls of one module, in order.
+def find_unordered_sums(source: str, path: Path) -> Iterator[Finding]:
+    """Yield the refused calls of one module, in order.
 
     Args:
         source: Text of the module.
@@ -49,23 +49,23 @@ def findings(source: str, path: Path) -> Iterator[Finding]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
-        if node.func.attr in UNORDERED and not _is_ordered(node, node.func):
+        if node.func.attr in UNORDERED_METHODS and not _is_ordered(node, node.func):
             yield Finding(path, node.lineno, ast.unparse(node)[:80])
 
 
-def search(folder: Path) -> list[Finding]:
-    """The refused calls of all modules in a folder; `summation.py` itself is left out."""
+def search_folder(folder: Path) -> list[Finding]:
+    """Return the refused calls of all modules in a folder, without `sums.py` itself."""
     return [
         finding
         for path in sorted(folder.rglob("*.py"))
         if path.name != ALLOWED_MODULE
-        for finding in findings(path.read_text(encoding="utf-8"), path)
+        for finding in find_unordered_sums(path.read_text(encoding="utf-8"), path)
     ]
 
 
 def main() -> None:
     """Print the refused calls; the exit status is 1 where there is one."""
-    found = [finding for folder in sys.argv[1:] for finding in search(Path(folder))]
+    found = [finding for folder in sys.argv[1:] for finding in search_folder(Path(folder))]
     for finding in found:
         print(finding)
     sys.exit(1 if found else 0)

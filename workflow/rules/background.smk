@@ -1,39 +1,39 @@
-"""What surrounds a study: training compute of notable models, active users, the sites.
+"""Context of a study: training compute of notable models, active users, map of the sites.
 
 REQUIRED INPUTS: jobs
 OUTPUTS:
-    models      results/notable_models.parquet      notable AI models and what their training took
+    models      results/notable_models.parquet      notable AI models and their training compute
     users       results/active_users.parquet        distinct users in 12 months
     figures     results/figures/{models,active_users,site_map}.{pdf,svg,png}
     table       results/tables/active_users.{csv,html,tex}
 """
 
 
-rule gather_models:
-    """Notable AI models and what their training took: a list of Epoch AI's, or well-known ones."""
+rule read_models:
+    """Read notable AI models and their training compute: Epoch AI's list, or the built-in one."""
     input:
-        # watched: another copy of the list makes another figure
+        # an input, so that another copy of the list redraws the figure
         branch(STUDY.config["epoch"]["file"], then=STUDY.config["epoch"]["file"], otherwise=[]),
     output:
         models="<results>/notable_models.parquet",
-        set_aside="<resources>/<site>/set_aside/models.parquet",
+        rejected="<resources>/<site>/rejected/models.parquet",
     log:
-        "<logs>/gather_models.log",
+        "<logs>/read_models.log",
     benchmark:
-        "<benchmarks>/gather_models.jsonl"
+        "<benchmarks>/read_models.jsonl"
     conda:
         "../../envs/footprint.yaml"
     params:
         file=STUDY.config["epoch"]["file"],
         url=STUDY.config["epoch"]["url"],
     script:
-        "../scripts/gather_models.py"
+        "../scripts/read_models.py"
 
 
 rule plot_models:
-    """Training compute of notable AI models against their publication."""
+    """Draw the training compute of notable AI models against their publication date."""
     input:
-        models=rules.gather_models.output.models,
+        models=rules.read_models.output.models,
     output:
         svg=report(
             "<results>/figures/models.svg",
@@ -54,7 +54,7 @@ rule plot_models:
 
 
 rule count_users:
-    """Distinct users in the 12 months before each point in time."""
+    """Count distinct users in the 12 months before each point in time."""
     input:
         jobs=rules.download_jobs.output.jobs,
         history=STUDY.config["usage"]["history"] or [],
@@ -77,7 +77,7 @@ rule count_users:
 
 
 rule plot_active_users:
-    """People who used the site in the 12 months before each point in time."""
+    """Draw the number of users in the 12 months before each point in time."""
     input:
         users=rules.count_users.output.users,
     output:
@@ -103,7 +103,7 @@ rule plot_active_users:
 
 
 rule tabulate_active_users:
-    """The same in numbers, and how much of each window is known."""
+    """Tabulate active users, and the covered part of each window of 12 months."""
     input:
         users=rules.count_users.output.users,
     output:
@@ -129,7 +129,7 @@ rule tabulate_active_users:
 
 
 rule plot_site_map:
-    """The sites of Grid'5000 on a map, and which of them is studied."""
+    """Draw the sites of Grid'5000 on a map, with the studied one marked."""
     output:
         svg=report(
             "<results>/figures/site_map.svg",

@@ -1,19 +1,19 @@
-"""The estimates beside the measurement, and what readers see of that.
+"""Estimates against measured energy, with figures and tables.
 
 REQUIRED INPUTS: estimates and levels, energies of jobs
 OUTPUTS:
-    ratios      results/estimates/ratios.parquet                estimate over measurement, by group
+    ratios      results/estimates/ratios.parquet                estimated over measured energy
     figures     results/figures/{methods,ratios}.{pdf,svg,png}
     tables      results/tables/{methods,ratios,estimators}.{csv,html,tex}
 """
 
 
 rule compare_estimates:
-    """How far each estimator is from the measurement, by group of jobs."""
+    """Compute the ratio of each estimator to the measured energy, by group of jobs."""
     input:
         estimates=rules.estimate_energy.output.estimates,
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
         hardware=rules.look_up_hardware.output.hardware,
     output:
         ratios="<results>/estimates/ratios.parquet",
@@ -28,7 +28,7 @@ rule compare_estimates:
 
 
 rule plot_methods:
-    """The four methods of the study beside each other, at each level."""
+    """Draw energy at each level by the four methods of the study."""
     input:
         levels=rules.build_levels.output.levels,
     output:
@@ -54,7 +54,7 @@ rule plot_methods:
 
 
 rule tabulate_methods:
-    """Energy at each level by every method, and relative to the measurement."""
+    """Tabulate energy at each level by every method, absolute and relative to the measurement."""
     input:
         levels=rules.build_levels.output.levels,
     output:
@@ -80,7 +80,7 @@ rule tabulate_methods:
 
 
 rule plot_ratios:
-    """Estimators over the measurement, by cluster, GPU and duration."""
+    """Draw the ratios of the estimators by cluster, GPU and duration."""
     input:
         ratios=rules.compare_estimates.output.ratios,
     output:
@@ -105,7 +105,7 @@ rule plot_ratios:
 
 
 rule tabulate_ratios:
-    """The same in numbers, for every estimator."""
+    """Tabulate the ratios of all estimators by cluster, GPU and duration."""
     input:
         ratios=rules.compare_estimates.output.ratios,
     output:
@@ -130,7 +130,7 @@ rule tabulate_ratios:
 
 
 rule tabulate_estimators:
-    """What each estimator multiplies, counts and leaves out."""
+    """Tabulate the inputs of each estimator, and what it includes and leaves out."""
     input:
         ratios=rules.compare_estimates.output.ratios,
         estimates=rules.estimate_energy.output.estimates,
@@ -139,7 +139,7 @@ rule tabulate_estimators:
             "<results>/tables/estimators.html",
             caption="../report/estimators_table.rst",
             category="3 Estimators",
-            labels={"shows": "what each estimator sees, table"},
+            labels={"shows": "inputs and omissions of each estimator, table"},
         ),
         csv="<results>/tables/estimators.csv",
         tex="<results>/tables/estimators.tex",

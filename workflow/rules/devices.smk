@@ -1,20 +1,20 @@
-"""Series of devices, where they are asked for; else none of this runs.
+"""Series of devices; these rules run only in studies that use such series.
 
-    devices     resources/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet     power of single GPUs
-    series      resources/<site>/series/{series}/{cluster}/{month}.parquet          any other, as it came
-    gpu_gates   results/energy/gpu_gates.parquet            who held which part of which GPU when
+    devices     resources/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet    power of each GPU
+    series      resources/<site>/series/{series}/{cluster}/{month}.parquet         other series
+    allocations results/energy/gpu_allocations.parquet                             by GPU
 
-The gate `two_part` uses the power of GPUs where the source has it.
+The gate `two_part` uses the power of GPUs where the source provides it.
 """
 
 
 rule convert_devices:
-    """Exported files about GPUs, each read once, with what of them is set aside."""
+    """Convert exported files of GPU power, each read once, and count their rejected rows."""
     input:
         files=STUDY.files.devices,
     output:
         converted=directory("<resources>/<site>/converted/<gpu_metric>"),
-        set_aside="<resources>/<site>/set_aside/<gpu_metric>.parquet",
+        rejected="<resources>/<site>/rejected/<gpu_metric>.parquet",
     log:
         "<logs>/convert_devices.log",
     benchmark:
@@ -32,15 +32,17 @@ rule convert_devices:
 
 
 rule download_devices:
-    """Cleaned power of the GPUs of one cluster and month, and what of it is set aside."""
+    """Write the cleaned power of the GPUs of one cluster and month, and count rejected rows."""
     input:
         nodes=rules.download_nodes.output.nodes,
-        converted=branch(STUDY.exported, then=rules.convert_devices.output.converted, otherwise=[]),
+        converted=branch(
+            STUDY.is_exported, then=rules.convert_devices.output.converted, otherwise=[]
+        ),
     output:
         devices=ensure(
             "<resources>/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet", non_empty=True
         ),
-        set_aside="<resources>/<site>/set_aside/<gpu_metric>/{cluster}/{month}.parquet",
+        rejected="<resources>/<site>/rejected/<gpu_metric>/{cluster}/{month}.parquet",
     log:
         "<logs>/download_devices/{cluster}/{month}.log",
     benchmark:
@@ -61,7 +63,7 @@ rule download_devices:
 
 
 rule download_series:
-    """Another series of the nodes of one cluster and month, as it came."""
+    """Write another series of the nodes of one cluster and month, without cleaning."""
     input:
         nodes=rules.download_nodes.output.nodes,
     output:
@@ -86,18 +88,18 @@ rule download_series:
         "../scripts/download_series.py"
 
 
-rule build_gpu_gates:
-    """Who held which part of which GPU, and when."""
+rule build_gpu_allocations:
+    """Build the allocations of GPUs: job, GPU, share and interval."""
     input:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
     output:
-        gates="<results>/energy/gpu_gates.parquet",
+        gpu_allocations="<results>/energy/gpu_allocations.parquet",
     log:
-        "<logs>/build_gpu_gates.log",
+        "<logs>/build_gpu_allocations.log",
     benchmark:
-        "<benchmarks>/build_gpu_gates.jsonl"
+        "<benchmarks>/build_gpu_allocations.jsonl"
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -105,4 +107,4 @@ rule build_gpu_gates:
         start=STUDY.start,
         end=STUDY.end,
     script:
-        "../scripts/build_gpu_gates.py"
+        "../scripts/build_gpu_allocations.py"

@@ -5,14 +5,14 @@
     power       resources/<site>/power/<metric>/{cluster}/{month}.parquet
     truth       resources/<site>/{truth,true_kinds}.parquet     (simulated site only)
 
-Files that the source could not use, and why, are counted in the `set_aside` tables beside them.
-Answers of services are kept in resources/<site>/answers, which is no rule's output: Snakemake deletes
-those of a job that fails, and an interrupted download goes on where it stopped.
+The `rejected` tables beside them count unusable rows, with reasons. Answers of services are kept in
+resources/<site>/answers. This folder is no rule's output, because Snakemake deletes the outputs of
+failed jobs, and an interrupted download must resume where it stopped.
 """
 
 
 rule download_nodes:
-    """Hardware of every node that the source describes."""
+    """Write the hardware of every node that the source describes."""
     input:
         files=STUDY.files.nodes,
     output:
@@ -21,7 +21,7 @@ rule download_nodes:
         "<logs>/download_nodes.log",
     benchmark:
         "<benchmarks>/download_nodes.jsonl"
-    priority: 1  # what can be wrong with nodes and jobs is found before long work
+    priority: 1  # errors in nodes and jobs are found before long work
     retries: STUDY.retries
     conda:
         "../../envs/footprint.yaml"
@@ -33,16 +33,16 @@ rule download_nodes:
 
 
 rule download_jobs:
-    """Jobs of the study's window, what they held, and when nodes were unavailable."""
+    """Write the jobs of the study's window, their allocations, and the node states."""
     input:
         files=STUDY.files.jobs,
-        # what the API says of the nodes is needed too: let one rule ask for it
-        nodes=branch(STUDY.asked, then=rules.download_nodes.output.nodes, otherwise=[]),
+        # both rules need the API's descriptions of the nodes: only one must request them
+        nodes=branch(STUDY.is_downloaded, then=rules.download_nodes.output.nodes, otherwise=[]),
     output:
         jobs=ensure("<resources>/<site>/jobs.parquet", non_empty=True),
         allocations=ensure("<resources>/<site>/allocations.parquet", non_empty=True),
         states=ensure("<resources>/<site>/states.parquet", non_empty=True),
-        set_aside="<resources>/<site>/set_aside/jobs.parquet",
+        rejected="<resources>/<site>/rejected/jobs.parquet",
     log:
         "<logs>/download_jobs.log",
     benchmark:
@@ -61,12 +61,12 @@ rule download_jobs:
 
 
 rule convert_power:
-    """Exported power files, each read once, with what of them is set aside."""
+    """Convert exported power files, each read once, and count their rejected rows."""
     input:
         files=STUDY.files.power,
     output:
         converted=directory("<resources>/<site>/converted/<metric>"),
-        set_aside="<resources>/<site>/set_aside/<metric>.parquet",
+        rejected="<resources>/<site>/rejected/<metric>.parquet",
     log:
         "<logs>/convert_power/<metric>.log",
     benchmark:
@@ -85,14 +85,14 @@ rule convert_power:
 
 
 rule download_power:
-    """Cleaned power of one cluster and month, and what became of each of its readings."""
+    """Write the cleaned power of one cluster and month, and count its readings by outcome."""
     input:
         nodes=rules.download_nodes.output.nodes,
-        # readings are judged by whether a job held the node
+        # the cleaning depends on whether a job held the node
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
         states=rules.download_jobs.output.states,
-        converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
+        converted=branch(STUDY.is_exported, then=rules.convert_power.output.converted, otherwise=[]),
     output:
         power=ensure("<resources>/<site>/power/<metric>/{cluster}/{month}.parquet", non_empty=True),
         quality=ensure(
@@ -125,7 +125,7 @@ rule download_power:
 
 
 rule download_truth:
-    """Exact energy of each job of the simulated site, and what each truly was."""
+    """Write the exact energy and the true kind of each job of the simulated site."""
     output:
         truth="<resources>/<site>/truth.parquet",
         kinds="<resources>/<site>/true_kinds.parquet",

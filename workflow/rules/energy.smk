@@ -2,28 +2,28 @@
 
 REQUIRED INPUTS: nodes, jobs, allocations, states and power of the download stage
 OUTPUTS:
-    gates       results/energy/{gates,occupancy,overlaps}.parquet
-                who held which share of which node when, and which jobs held the same cores
+    allocations results/energy/{node_allocations,occupancy,overlaps}.parquet
+                allocations of nodes, share of each node that is held, jobs that held the same cores
     months      results/energy/months/{cluster}/{month}.*       sums of one cluster and month
-    energy      results/energy/{jobs,job_nodes,nodes,quality,set_aside}.parquet
+    energy      results/energy/{jobs,job_nodes,nodes,quality,rejected}.parquet
 """
 
 
-rule build_gates:
-    """Who held which share of which node, and when."""
+rule build_node_allocations:
+    """Build the allocations of nodes: job, node, share and interval."""
     input:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
     output:
-        gates="<results>/energy/gates.parquet",
+        node_allocations="<results>/energy/node_allocations.parquet",
         occupancy="<results>/energy/occupancy.parquet",
         overlaps="<results>/energy/overlaps.parquet",
     log:
-        "<logs>/build_gates.log",
+        "<logs>/build_node_allocations.log",
     benchmark:
-        "<benchmarks>/build_gates.jsonl"
-    priority: 1  # nodes of which too much is held are found before long work
+        "<benchmarks>/build_node_allocations.jsonl"
+    priority: 1  # overallocated nodes are found before long work
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -32,14 +32,14 @@ rule build_gates:
         end=STUDY.end,
         policy=STUDY.integration["gate"],
     script:
-        "../scripts/build_gates.py"
+        "../scripts/build_node_allocations.py"
 
 
 rule measure_node_power:
-    """Idle and maximum power of each node of a cluster over the study."""
+    """Measure idle and maximum power of each node of a cluster over the study."""
     input:
         nodes=rules.download_nodes.output.nodes,
-        occupancy=rules.build_gates.output.occupancy,
+        occupancy=rules.build_node_allocations.output.occupancy,
         power=collect(rules.download_power.output.power, month=STUDY.months, allow_missing=True),
     output:
         node_power="<results>/energy/node_power/{cluster}.parquet",
@@ -60,21 +60,25 @@ rule measure_node_power:
 
 
 rule integrate_energy:
-    """Gated energy of every job and node of one cluster and month."""
+    """Integrate the energy of the nodes of one cluster and month, and attribute it to jobs."""
     input:
         nodes=rules.download_nodes.output.nodes,
         states=rules.download_jobs.output.states,
-        gates=rules.build_gates.output.gates,
-        occupancy=rules.build_gates.output.occupancy,
+        node_allocations=rules.build_node_allocations.output.node_allocations,
+        occupancy=rules.build_node_allocations.output.occupancy,
         power=rules.download_power.output.power,
         node_power=branch(
             STUDY.integration["gate"] == "two_part",
             then=rules.measure_node_power.output.node_power,
             otherwise=[],
         ),
-        gpu_gates=branch(STUDY.by_gpu, then=rules.build_gpu_gates.output.gates, otherwise=[]),
+        gpu_allocations=branch(
+            STUDY.is_divided_by_gpu,
+            then=rules.build_gpu_allocations.output.gpu_allocations,
+            otherwise=[],
+        ),
         devices=branch(
-            STUDY.by_gpu,
+            STUDY.is_divided_by_gpu,
             then=collect(
                 rules.download_devices.output.devices, month=STUDY.months, allow_missing=True
             ),
@@ -100,13 +104,13 @@ rule integrate_energy:
         "../scripts/integrate_energy.py"
 
 
-rule gather_energy:
-    """Energy of every job, with its coverage and interval, and of every node by class."""
+rule combine_energy:
+    """Combine the months: energy of each job with its interval, and of each node by class."""
     input:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
-        overlaps=rules.build_gates.output.overlaps,
+        overlaps=rules.build_node_allocations.output.overlaps,
         job_sums=collect(
             rules.integrate_energy.output.jobs, cluster=STUDY.clusters, month=STUDY.months
         ),
@@ -119,35 +123,35 @@ rule gather_energy:
         spells=collect(
             rules.download_power.output.spells, cluster=STUDY.clusters, month=STUDY.months
         ),
-        converted=branch(STUDY.exported, then=rules.convert_power.output.converted, otherwise=[]),
-        set_aside=[
-            rules.download_jobs.output.set_aside,
-            "<resources>/<site>/set_aside/hardware.parquet",
-            branch(STUDY.exported, then=rules.convert_power.output.set_aside, otherwise=[]),
+        converted=branch(STUDY.is_exported, then=rules.convert_power.output.converted, otherwise=[]),
+        rejected=[
+            rules.download_jobs.output.rejected,
+            "<resources>/<site>/rejected/hardware.parquet",
+            branch(STUDY.is_exported, then=rules.convert_power.output.rejected, otherwise=[]),
             branch(
                 STUDY.has_records,
-                then="<resources>/<site>/set_aside/recorded.parquet",
+                then="<resources>/<site>/rejected/recorded.parquet",
                 otherwise=[],
             ),
-            branch(STUDY.has_ledgers, then=rules.match_ledgers.output.set_aside, otherwise=[]),
+            branch(STUDY.has_ledgers, then=rules.match_ledgers.output.rejected, otherwise=[]),
             branch(
                 STUDY.config["carbon"]["eco2mix"],
-                then="<resources>/<site>/set_aside/eco2mix.parquet",
+                then="<resources>/<site>/rejected/eco2mix.parquet",
                 otherwise=[],
             ),
             branch(
                 STUDY.has_model_list,
-                then="<resources>/<site>/set_aside/models.parquet",
+                then="<resources>/<site>/rejected/models.parquet",
                 otherwise=[],
             ),
             branch(
                 STUDY.has_gpu_power,
                 then=[
                     branch(
-                        STUDY.exported, then=rules.convert_devices.output.set_aside, otherwise=[]
+                        STUDY.is_exported, then=rules.convert_devices.output.rejected, otherwise=[]
                     ),
                     *collect(
-                        rules.download_devices.output.set_aside,
+                        rules.download_devices.output.rejected,
                         cluster=STUDY.clusters,
                         month=STUDY.months,
                     ),
@@ -160,11 +164,11 @@ rule gather_energy:
         job_nodes="<results>/energy/job_nodes.parquet",
         nodes="<results>/energy/nodes.parquet",
         quality="<results>/energy/quality.parquet",
-        set_aside="<results>/energy/set_aside.parquet",
+        rejected="<results>/energy/rejected.parquet",
     log:
-        "<logs>/gather_energy.log",
+        "<logs>/combine_energy.log",
     benchmark:
-        "<benchmarks>/gather_energy.jsonl"
+        "<benchmarks>/combine_energy.jsonl"
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -174,16 +178,16 @@ rule gather_energy:
         method=STUDY.integration["method"],
         metric=STUDY.metric,
         privacy=STUDY.privacy,
-        simulated=STUDY.simulated,
+        simulated=STUDY.is_simulated,
     script:
-        "../scripts/gather_energy.py"
+        "../scripts/combine_energy.py"
 
 
 rule check_simulation:
-    """Measured against true energy, on the simulated site."""
+    """Compare measured with true energies on the simulated site."""
     input:
-        jobs=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
+        jobs=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
         truth=rules.download_truth.output.truth,
     output:
         check="<results>/energy/simulation_check.parquet",

@@ -1,22 +1,22 @@
-"""What model-based tools say of the same jobs.
+"""Estimates of the jobs' energy by model-based tools.
 
-REQUIRED INPUTS: nodes, jobs and allocations of the download stage, energies of jobs, and where
-there are some, series of devices and what tools recorded
+REQUIRED INPUTS: nodes, jobs and allocations of the download stage, energies of jobs, and
+optional series of devices and records of tools
 OUTPUTS:
     hardware    resources/<site>/hardware.parquet               TDP, limits and memory of each node
-    recorded    resources/<site>/recorded.parquet               what tools recorded in jobs
+    recorded    resources/<site>/recorded.parquet               energies that tools recorded in jobs
     series      results/estimates/{gpu_power,cpu_series}/{cluster}.parquet
-    estimates   results/estimates/jobs.parquet                  every job by every estimator
+    estimates   results/estimates/jobs.parquet                  energy of each job by each estimator
 """
 
 
 rule look_up_hardware:
-    """What the estimators need to know of each node, beside what its description says."""
+    """Look up the hardware data of each node that estimators need and descriptions lack."""
     input:
         nodes=rules.download_nodes.output.nodes,
     output:
         hardware="<resources>/<site>/hardware.parquet",
-        set_aside="<resources>/<site>/set_aside/hardware.parquet",
+        rejected="<resources>/<site>/rejected/hardware.parquet",
     log:
         "<logs>/look_up_hardware.log",
     benchmark:
@@ -31,9 +31,9 @@ rule look_up_hardware:
 
 
 rule integrate_gpu_power:
-    """Energy of the GPUs that jobs held on a cluster, by the GPUs' own readings."""
+    """Integrate the power of the GPUs that jobs held on a cluster, by the GPUs' own readings."""
     input:
-        gates=rules.build_gpu_gates.output.gates,
+        gpu_allocations=rules.build_gpu_allocations.output.gpu_allocations,
         devices=collect(
             rules.download_devices.output.devices, month=STUDY.months, allow_missing=True
         ),
@@ -56,9 +56,9 @@ rule integrate_gpu_power:
 
 
 rule integrate_cpu_series:
-    """What the processors of a cluster did while jobs held them."""
+    """Average load and power of a cluster's processors over the jobs' allocations."""
     input:
-        gates=rules.build_gates.output.gates,
+        node_allocations=rules.build_node_allocations.output.node_allocations,
         hardware=rules.look_up_hardware.output.hardware,
         load=collect(
             rules.download_series.output.series,
@@ -92,7 +92,7 @@ rule integrate_cpu_series:
 
 
 rule match_recorded:
-    """What tools recorded in jobs, by job, and what of it cannot be used."""
+    """Match the runs that tools recorded with jobs, and count those that cannot be used."""
     input:
         files=STUDY.files.recorded,
         jobs=rules.download_jobs.output.jobs,
@@ -100,12 +100,12 @@ rule match_recorded:
         nodes=rules.download_nodes.output.nodes,
     output:
         recorded="<resources>/<site>/recorded.parquet",
-        set_aside="<resources>/<site>/set_aside/recorded.parquet",
+        rejected="<resources>/<site>/rejected/recorded.parquet",
     log:
         "<logs>/match_recorded.log",
     benchmark:
         "<benchmarks>/match_recorded.jsonl"
-    priority: 1  # what cannot be read is counted before long work
+    priority: 1  # unreadable files are counted before long work
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -116,10 +116,10 @@ rule match_recorded:
 
 
 rule estimate_energy:
-    """What each estimator says of each job."""
+    """Estimate the energy of each job by each estimator."""
     input:
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
         hardware=rules.look_up_hardware.output.hardware,
         records=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,

@@ -1,6 +1,6 @@
-"""What ledgers know and OAR does not, and the reverse; only with `labels.ledgers`.
+"""Tracked runs against OAR's jobs; only with `labels.ledgers`.
 
-REQUIRED INPUTS: what was tracked, energies of jobs
+REQUIRED INPUTS: tracked runs, energies of jobs
 OUTPUTS:
     reconciliation  results/ledger.parquet
     table           results/tables/ledger.{csv,html,tex}
@@ -8,11 +8,11 @@ OUTPUTS:
 
 
 rule reconcile_ledgers:
-    """Runs of ledgers by what became of them, and jobs by whether they were tracked."""
+    """Reconcile tracked runs with jobs: runs by outcome, and jobs by whether they were tracked."""
     input:
         ledger=rules.match_ledgers.output.ledger,
-        set_aside=rules.match_ledgers.output.set_aside,
-        job_energy=rules.gather_energy.output.jobs,
+        rejected=rules.match_ledgers.output.rejected,
+        job_energy=rules.combine_energy.output.jobs,
     output:
         reconciliation="<results>/ledger.parquet",
     log:
@@ -24,13 +24,13 @@ rule reconcile_ledgers:
     params:
         users=STUDY.config["levels"]["users"],
         privacy=STUDY.privacy,
-        simulated=STUDY.simulated,
+        simulated=STUDY.is_simulated,
     script:
         "../scripts/reconcile_ledgers.py"
 
 
 rule tabulate_ledgers:
-    """The same for readers."""
+    """Tabulate the reconciliation of tracked runs with jobs."""
     input:
         reconciliation=rules.reconcile_ledgers.output.reconciliation,
     output:
@@ -38,7 +38,7 @@ rule tabulate_ledgers:
             "<results>/tables/ledger.html",
             caption="../report/ledger_table.rst",
             category="5 Quality",
-            labels={"shows": "what was tracked and what OAR knows, table"},
+            labels={"shows": "tracked runs against OAR's jobs, table"},
         ),
         csv="<results>/tables/ledger.csv",
         tex="<results>/tables/ledger.tex",

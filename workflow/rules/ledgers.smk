@@ -1,14 +1,14 @@
-"""What people tracked themselves, by the ledgers of `labels.ledgers`; without any, nothing runs.
+"""Runs that people tracked, from the ledgers of `labels.ledgers`; only if there are any.
 
 REQUIRED INPUTS: nodes, jobs and allocations of the download stage
 OUTPUTS:
-    ledger      resources/<site>/ledger.parquet                 everything that was tracked
+    ledger      resources/<site>/ledger.parquet                 all tracked runs
     tracked     resources/<site>/tracked.parquet                device energy by job and node
 """
 
 
 rule match_ledgers:
-    """What people tracked, with its jobs and the energy of its devices."""
+    """Match tracked runs with jobs, and attribute the energy of their devices."""
     input:
         files=STUDY.files.ledgers,
         jobs=rules.download_jobs.output.jobs,
@@ -17,12 +17,12 @@ rule match_ledgers:
     output:
         ledger="<resources>/<site>/ledger.parquet",
         tracked="<resources>/<site>/tracked.parquet",
-        set_aside="<resources>/<site>/set_aside/ledger.parquet",
+        rejected="<resources>/<site>/rejected/ledger.parquet",
     log:
         "<logs>/match_ledgers.log",
     benchmark:
         "<benchmarks>/match_ledgers.jsonl"
-    priority: 1  # lines that cannot be used are found before long work
+    priority: 1  # unusable lines are found before long work
     conda:
         "../../envs/footprint.yaml"
     params:

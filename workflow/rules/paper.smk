@@ -1,4 +1,4 @@
-"""From energies to levels, and what readers see of them.
+"""From energies to levels, with figures and tables.
 
 REQUIRED INPUTS: jobs and power of the download stage, all outputs of the energy stage
 OUTPUTS:
@@ -6,23 +6,23 @@ OUTPUTS:
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{name}.{csv,html,tex}
 
-The figure and the table of the simulation check exist for the simulated site alone.
+The figure and the table of the simulation check exist only for the simulated site.
 """
 
 
 report: "../report/workflow.rst"
 
 
-PROVENANCE = provenance.describe(STUDY.config)
+PROVENANCE = fingerprint.describe_study(STUDY.config)
 
 
 rule build_levels:
-    """Energy at each level, by each method: site, offset, queues, projects, people, papers."""
+    """Sum energy at each level by each method: site, overhead, queue, project, user, paper."""
     input:
         papers=rules.match_labels.output.papers,
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
-        node_energy=rules.gather_energy.output.nodes,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        node_energy=rules.combine_energy.output.nodes,
         estimates=rules.estimate_energy.output.estimates,
     output:
         levels="<results>/levels.parquet",
@@ -36,15 +36,15 @@ rule build_levels:
         site=STUDY.site,
         levels=STUDY.config["levels"],
         privacy=STUDY.privacy,
-        simulated=STUDY.simulated,
+        simulated=STUDY.is_simulated,
     script:
         "../scripts/build_levels.py"
 
 
 rule plot_energy_by_class:
-    """Where the energy and the time of the nodes went, by cluster."""
+    """Draw energy and time of the nodes by cluster and class."""
     input:
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
     output:
         svg=report(
             "<results>/figures/energy_by_class.svg",
@@ -68,9 +68,9 @@ rule plot_energy_by_class:
 
 
 rule plot_energy_over_time:
-    """Where the energy and the time of the nodes went, by day, week or month."""
+    """Draw energy and time of the nodes by class, for each day, week or month."""
     input:
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
     output:
         svg=report(
             "<results>/figures/energy_over_time.svg",
@@ -96,9 +96,9 @@ rule plot_energy_over_time:
 
 
 rule tabulate_energy_over_time:
-    """The same in numbers, a row a day, week or month."""
+    """Tabulate energy by class for each day, week or month."""
     input:
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
     output:
         html=report(
             "<results>/tables/energy_over_time.html",
@@ -123,9 +123,9 @@ rule tabulate_energy_over_time:
 
 
 rule tabulate_energy_by_class:
-    """Energy of each cluster by what its nodes were doing."""
+    """Tabulate energy by cluster and class."""
     input:
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
     output:
         html=report(
             "<results>/tables/energy_by_class.html",
@@ -148,10 +148,10 @@ rule tabulate_energy_by_class:
 
 
 rule plot_node_week:
-    """The busiest week of the busiest node, with the jobs that held it."""
+    """Draw the busiest week of the busiest node, with the jobs that held it."""
     input:
-        node_energy=rules.gather_energy.output.nodes,
-        gates=rules.build_gates.output.gates,
+        node_energy=rules.combine_energy.output.nodes,
+        node_allocations=rules.build_node_allocations.output.node_allocations,
         power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
     output:
         svg=report(
@@ -176,7 +176,7 @@ rule plot_node_week:
 
 
 rule plot_levels:
-    """Energy at each level, with its interval and coverage."""
+    """Draw energy at each level, with its interval and coverage."""
     input:
         levels=rules.build_levels.output.levels,
     output:
@@ -201,7 +201,7 @@ rule plot_levels:
 
 
 rule tabulate_levels:
-    """Energy at each level, in numbers."""
+    """Tabulate energy at each level."""
     input:
         levels=rules.build_levels.output.levels,
     output:
@@ -227,10 +227,10 @@ rule tabulate_levels:
 
 
 rule tabulate_quality:
-    """Power readings, and what was set aside of them."""
+    """Tabulate power readings and rejected rows."""
     input:
-        quality=rules.gather_energy.output.quality,
-        set_aside=rules.gather_energy.output.set_aside,
+        quality=rules.combine_energy.output.quality,
+        rejected=rules.combine_energy.output.rejected,
         nodes=rules.download_nodes.output.nodes,
     output:
         html=report(
@@ -255,10 +255,10 @@ rule tabulate_quality:
 
 
 rule plot_simulation_check:
-    """Measured against true energy of each job of the simulated site."""
+    """Draw measured against true energy of each job of the simulated site."""
     input:
-        jobs=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
+        jobs=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
         truth=rules.download_truth.output.truth,
         check=rules.check_simulation.output.check,
     output:
@@ -285,7 +285,7 @@ rule plot_simulation_check:
 
 
 rule tabulate_simulation_check:
-    """Measured against true energy, by the step of the sensors."""
+    """Tabulate measured against true energy, by the step of the sensors."""
     input:
         check=rules.check_simulation.output.check,
     output:

@@ -1,22 +1,22 @@
-"""What development cost beside training, and what readers see of it.
+"""Energy of development over reported training (R), with figures and tables.
 
-REQUIRED INPUTS: runs and their evidence, levels
+REQUIRED INPUTS: runs and their features, levels
 OUTPUTS:
-    ratio       results/phases/ratio.parquet                    development beside training
-    evaluation  results/phases/evaluation.parquet               against the truth (simulated site)
+    ratio       results/phases/ratio.parquet                    R of papers and projects
+    evaluation  results/phases/evaluation.parquet               assigned against true kinds
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{phases,concentration,evaluation}.{csv,html,tex}
 """
 
 
 rule compare_phases:
-    """What development cost beside the training of the reported model, and how sure that is."""
+    """Compute R of each paper and project: development over reported training, with its range."""
     input:
         runs=rules.classify_runs.output.runs,
-        evidence=rules.gather_evidence.output.evidence,
-        labelled=rules.match_labels.output.labelled,
+        features=rules.extract_features.output.features,
+        labels=rules.match_labels.output.labels,
         levels=rules.build_levels.output.levels,
-        job_nodes=rules.gather_energy.output.job_nodes,
+        job_nodes=rules.combine_energy.output.job_nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
     output:
@@ -37,11 +37,11 @@ rule compare_phases:
 
 
 rule evaluate_phases:
-    """Kinds found against true kinds, on the simulated site."""
+    """Compare assigned with true kinds on the simulated site."""
     input:
-        evidence=rules.gather_evidence.output.evidence,
+        features=rules.extract_features.output.features,
         run_of_job=rules.merge_runs.output.run_of_job,
-        job_energy=rules.gather_energy.output.jobs,
+        job_energy=rules.combine_energy.output.jobs,
         truth=rules.download_truth.output.kinds,
     output:
         evaluation="<results>/phases/evaluation.parquet",
@@ -58,7 +58,7 @@ rule evaluate_phases:
 
 
 rule plot_phases:
-    """Training, inference and development of each paper and project, as shares."""
+    """Draw the shares of training, inference and development of each paper and project."""
     input:
         ratio=rules.compare_phases.output.ratio,
     output:
@@ -83,7 +83,7 @@ rule plot_phases:
 
 
 rule tabulate_phases:
-    """The same in numbers, with R, its range and its bounds."""
+    """Tabulate the phases of each paper and project, with R, its range and its bounds."""
     input:
         ratio=rules.compare_phases.output.ratio,
     output:
@@ -108,7 +108,7 @@ rule tabulate_phases:
 
 
 rule plot_energy_per_run:
-    """Energy per run against frequency of runs: schematic and data."""
+    """Draw energy per run against the frequency of runs: schematic and data."""
     input:
         runs=rules.classify_runs.output.runs,
     output:
@@ -135,12 +135,12 @@ rule plot_energy_per_run:
 
 
 rule plot_paper_runs:
-    """Runs of each paper over time, by phase, and the energy that they add up to."""
+    """Draw the runs of each paper over time, by phase, with their cumulative energy."""
     input:
         runs=rules.classify_runs.output.runs,
         jobs=rules.download_jobs.output.jobs,
         ratio=rules.compare_phases.output.ratio,
-        labelled=rules.match_labels.output.labelled,
+        labels=rules.match_labels.output.labels,
         levels=rules.build_levels.output.levels,
     output:
         svg=report(
@@ -167,9 +167,9 @@ rule plot_paper_runs:
 
 
 rule plot_concentration:
-    """How much of the energy how few of the jobs, and of the runs, took."""
+    """Draw the share of energy against the share of jobs, and of runs."""
     input:
-        job_energy=rules.gather_energy.output.jobs,
+        job_energy=rules.combine_energy.output.jobs,
         runs=rules.classify_runs.output.runs,
     output:
         svg=report(
@@ -193,9 +193,9 @@ rule plot_concentration:
 
 
 rule tabulate_concentration:
-    """Energy of the largest jobs and runs, and of jobs by duration."""
+    """Tabulate the energy of the largest jobs and runs, and of jobs by duration."""
     input:
-        job_energy=rules.gather_energy.output.jobs,
+        job_energy=rules.combine_energy.output.jobs,
         runs=rules.classify_runs.output.runs,
     output:
         html=report(
@@ -219,7 +219,7 @@ rule tabulate_concentration:
 
 
 rule tabulate_evaluation:
-    """Kinds found against true kinds, by energy and by count."""
+    """Tabulate assigned against true kinds, by energy and by count."""
     input:
         evaluation=rules.evaluate_phases.output.evaluation,
     output:

@@ -1,18 +1,18 @@
 """From jobs to runs, and from runs to development, training and inference.
 
-REQUIRED INPUTS: jobs, power and series of the download stage, gates and energies of jobs
+REQUIRED INPUTS: jobs, power and series of the download stage, allocations and energies of jobs
 OUTPUTS:
-    run_of_job  resources/<site>/run_of_job.parquet             which jobs are one run
-    labelled    resources/<site>/labelled.parquet               what labels say (rule match_labels)
-    levels      results/phases/power_levels/{cluster}.parquet   how long power stood at which level
+    run_of_job  resources/<site>/run_of_job.parquet             run of each job
+    labels      resources/<site>/labels.parquet                 labels of each job (match_labels)
+    levels      results/phases/power_histograms/{cluster}.parquet   power histograms of jobs
     runs        results/phases/{runs,jobs}.parquet              kind, role and phase of each run
-    papers      resources/<site>/papers.parquet                 which job is whose paper's
-    evidence    results/phases/evidence.parquet                 what kinds are decided from
+    papers      resources/<site>/papers.parquet                 paper of each job
+    features    results/phases/features.parquet                 features of each run
 """
 
 
 rule merge_runs:
-    """Which jobs are one run: chains of resumed jobs, and lines of arrays where that is asked."""
+    """Merge chains of resumed jobs into runs, and arrays where `runs.arrays` is `together`."""
     input:
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
@@ -22,7 +22,7 @@ rule merge_runs:
         "<logs>/merge_runs.log",
     benchmark:
         "<benchmarks>/merge_runs.jsonl"
-    priority: 1  # labels are matched with runs, and contradicting ones found before long work
+    priority: 1  # contradicting labels of a run are found before long work
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -33,14 +33,18 @@ rule merge_runs:
         "../scripts/merge_runs.py"
 
 
-rule measure_power_levels:
-    """How long the nodes and GPUs that jobs of a cluster held stood at which level of power."""
+rule measure_power_histograms:
+    """Measure power histograms of the nodes and GPUs that jobs of a cluster held."""
     input:
-        gates=rules.build_gates.output.gates,
+        node_allocations=rules.build_node_allocations.output.node_allocations,
         node_power=rules.measure_node_power.output.node_power,
         power=collect(rules.download_power.output.power, month=STUDY.months, allow_missing=True),
         hardware=rules.look_up_hardware.output.hardware,
-        gpu_gates=branch(STUDY.has_gpu_power, then=rules.build_gpu_gates.output.gates, otherwise=[]),
+        gpu_allocations=branch(
+            STUDY.has_gpu_power,
+            then=rules.build_gpu_allocations.output.gpu_allocations,
+            otherwise=[],
+        ),
         devices=branch(
             STUDY.has_gpu_power,
             then=collect(
@@ -49,11 +53,11 @@ rule measure_power_levels:
             otherwise=[],
         ),
     output:
-        power_levels="<results>/phases/power_levels/{cluster}.parquet",
+        power_histograms="<results>/phases/power_histograms/{cluster}.parquet",
     log:
-        "<logs>/measure_power_levels/{cluster}.log",
+        "<logs>/measure_power_histograms/{cluster}.log",
     benchmark:
-        "<benchmarks>/measure_power_levels/{cluster}.jsonl"
+        "<benchmarks>/measure_power_histograms/{cluster}.jsonl"
     conda:
         "../../envs/footprint.yaml"
     resources:
@@ -61,11 +65,11 @@ rule measure_power_levels:
     params:
         integration=STUDY.integration,
     script:
-        "../scripts/measure_power_levels.py"
+        "../scripts/measure_power_histograms.py"
 
 
 rule match_labels:
-    """What labels say of each job and its run, and the paper of each job that has one."""
+    """Match labels with jobs and their runs, and list the paper of each labelled job."""
     input:
         jobs=rules.download_jobs.output.jobs,
         run_of_job=rules.merge_runs.output.run_of_job,
@@ -73,7 +77,7 @@ rule match_labels:
         ledger=branch(STUDY.has_ledgers, then=[rules.match_ledgers.output.ledger], otherwise=[]),
     output:
         papers="<resources>/<site>/papers.parquet",
-        labelled="<resources>/<site>/labelled.parquet",
+        labels="<resources>/<site>/labels.parquet",
     log:
         "<logs>/match_labels.log",
     benchmark:
@@ -85,20 +89,22 @@ rule match_labels:
         "../scripts/match_labels.py"
 
 
-rule gather_evidence:
-    """What is known of each run: OAR's record, words, neighbours, energy, levels of power."""
+rule extract_features:
+    """Collect features of runs: OAR's record, words, neighbours, energy, power histograms."""
     input:
         jobs=rules.download_jobs.output.jobs,
         run_of_job=rules.merge_runs.output.run_of_job,
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
-        power_levels=collect(rules.measure_power_levels.output.power_levels, cluster=STUDY.clusters),
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        power_histograms=collect(
+            rules.measure_power_histograms.output.power_histograms, cluster=STUDY.clusters
+        ),
     output:
-        evidence="<results>/phases/evidence.parquet",
+        features="<results>/phases/features.parquet",
     log:
-        "<logs>/gather_evidence.log",
+        "<logs>/extract_features.log",
     benchmark:
-        "<benchmarks>/gather_evidence.jsonl"
+        "<benchmarks>/extract_features.jsonl"
     conda:
         "../../envs/footprint.yaml"
     resources:
@@ -107,16 +113,16 @@ rule gather_evidence:
         tokens=STUDY.phases["tokens"],
         thresholds=STUDY.phases["thresholds"],
     script:
-        "../scripts/gather_evidence.py"
+        "../scripts/extract_features.py"
 
 
 rule classify_runs:
-    """What each run was, what it was for, and why that is thought; the run of each job."""
+    """Classify runs: kind, role and phase of each with their reasons, and the run of each job."""
     input:
-        evidence=rules.gather_evidence.output.evidence,
+        features=rules.extract_features.output.features,
         run_of_job=rules.merge_runs.output.run_of_job,
-        job_energy=rules.gather_energy.output.jobs,
-        labelled=rules.match_labels.output.labelled,
+        job_energy=rules.combine_energy.output.jobs,
+        labels=rules.match_labels.output.labels,
     output:
         runs="<results>/phases/runs.parquet",
         jobs="<results>/phases/jobs.parquet",

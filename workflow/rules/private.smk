@@ -1,22 +1,22 @@
-"""Who is behind the pseudonyms, for those who run the study; only with `privacy.reveal`.
+"""Logins behind the pseudonyms, for those who run the study; only with `privacy.reveal`.
 
 REQUIRED INPUTS: jobs with logins, energies, estimates, papers, runs
 OUTPUTS:
     private     private/{logins,levels,runs}.parquet    beside `results/`, never for publication
 
-None of it is in the report.
+The report contains none of these tables.
 """
 
 
 rule reveal_names:
-    """The login behind each pseudonym, and levels and runs by real names."""
+    """Write the login of each pseudonym, and levels and runs by real names."""
     input:
         jobs=rules.download_jobs.output.jobs,
         runs=rules.classify_runs.output.runs,
         papers=rules.match_labels.output.papers,
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
-        node_energy=rules.gather_energy.output.nodes,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        node_energy=rules.combine_energy.output.nodes,
         estimates=rules.estimate_energy.output.estimates,
     output:
         logins="private/logins.parquet",
@@ -32,7 +32,7 @@ rule reveal_names:
         site=STUDY.site,
         levels=STUDY.config["levels"],
         privacy=STUDY.privacy,
-        reveal=STUDY.reveal,
-        simulated=STUDY.simulated,
+        reveal=STUDY.reveals_logins,
+        simulated=STUDY.is_simulated,
     script:
         "../scripts/reveal_names.py"

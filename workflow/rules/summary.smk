@@ -1,27 +1,27 @@
-"""The study in words: its carbon, its conclusions, and the tables of the whole.
+"""Summary of the study: carbon, conclusions in words, and tables of the whole study.
 
-REQUIRED INPUTS: levels, energies of jobs and nodes, hardware, development beside training
+REQUIRED INPUTS: levels, energies of jobs and nodes, hardware, R of papers and projects
 OUTPUTS:
-    eco2mix     resources/<site>/eco2mix.parquet                           where a file is named
+    eco2mix     resources/<site>/eco2mix.parquet                           with `carbon.eco2mix`
     carbon      results/carbon.parquet                                     carbon by named factors
     summary     results/summary.md                                         conclusions in words
-    opening     results/opening.html                                       the same in brief
+    opening     results/opening.html                                       conclusions in brief
     tables      results/tables/{study_summary,hardware,carbon}.{csv,html,tex}
 """
 
 
 rule read_eco2mix:
-    """Carbon intensity of the study's hours, and what of its file cannot be used."""
+    """Read the carbon intensity of the study's hours, and count the file's rejected rows."""
     input:
         file=STUDY.config["carbon"]["eco2mix"] or [],
     output:
         intensity="<resources>/<site>/eco2mix.parquet",
-        set_aside="<resources>/<site>/set_aside/eco2mix.parquet",
+        rejected="<resources>/<site>/rejected/eco2mix.parquet",
     log:
         "<logs>/read_eco2mix.log",
     benchmark:
         "<benchmarks>/read_eco2mix.jsonl"
-    priority: 1  # what cannot be used is counted before long work
+    priority: 1  # rejected rows are counted before long work
     conda:
         "../../envs/footprint.yaml"
     params:
@@ -32,12 +32,12 @@ rule read_eco2mix:
 
 
 rule estimate_carbon:
-    """Carbon of each level by named factors, and by the jobs' own hours where a file has them."""
+    """Estimate the carbon of each level by named factors and, with a file, by hourly intensity."""
     input:
         levels=rules.build_levels.output.levels,
-        job_energy=rules.gather_energy.output.jobs,
-        job_nodes=rules.gather_energy.output.job_nodes,
-        node_energy=rules.gather_energy.output.nodes,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        node_energy=rules.combine_energy.output.nodes,
         papers=rules.match_labels.output.papers,
         records=rules.download_jobs.output.jobs,
         eco2mix=branch(
@@ -63,13 +63,13 @@ rule estimate_carbon:
 
 
 rule write_summary:
-    """The three conclusions with this study's numbers, what they leave out, an appendix's sentence."""
+    """Write the three conclusions with their limits, and the sentence for an appendix."""
     input:
         levels=rules.build_levels.output.levels,
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
         ratio=rules.compare_phases.output.ratio,
         carbon=rules.estimate_carbon.output.carbon,
-        set_aside=rules.gather_energy.output.set_aside,
+        rejected=rules.combine_energy.output.rejected,
     output:
         summary="<results>/summary.md",
     log:
@@ -82,7 +82,7 @@ rule write_summary:
         site=STUDY.site,
         start=STUDY.start,
         end=STUDY.end,
-        simulated=STUDY.simulated,
+        simulated=STUDY.is_simulated,
         pue=STUDY.pue,
         factors=STUDY.config["carbon"]["factors"],
         provenance=PROVENANCE,
@@ -91,10 +91,10 @@ rule write_summary:
 
 
 rule tabulate_study:
-    """The study in numbers: nodes, where their energy went, who used it, what for; and in brief."""
+    """Tabulate the study as a whole, and write its conclusions in brief."""
     input:
         levels=rules.build_levels.output.levels,
-        node_energy=rules.gather_energy.output.nodes,
+        node_energy=rules.combine_energy.output.nodes,
         ratio=rules.compare_phases.output.ratio,
     output:
         html=report(
@@ -105,7 +105,7 @@ rule tabulate_study:
         ),
         csv="<results>/tables/study_summary.csv",
         tex="<results>/tables/study_summary.tex",
-        opening="<results>/opening.html",  # what the report opens on
+        opening="<results>/opening.html",  # start page of the report
     log:
         "<logs>/tabulate_study.log",
     benchmark:
@@ -114,14 +114,14 @@ rule tabulate_study:
         "../../envs/footprint.yaml"
     params:
         site=STUDY.site,
-        simulated=STUDY.simulated,
+        simulated=STUDY.is_simulated,
         provenance=PROVENANCE,
     script:
         "../scripts/tabulate_study.py"
 
 
 rule tabulate_hardware:
-    """What the nodes are made of, and the power that they were seen at."""
+    """Tabulate the hardware of the nodes and the power that was measured of them."""
     input:
         hardware=rules.look_up_hardware.output.hardware,
         node_power=collect(rules.measure_node_power.output.node_power, cluster=STUDY.clusters),
@@ -147,7 +147,7 @@ rule tabulate_hardware:
 
 
 rule tabulate_carbon:
-    """Carbon of each level, a column a factor."""
+    """Tabulate the carbon of each level, with one column a factor."""
     input:
         carbon=rules.estimate_carbon.output.carbon,
     output:

@@ -1,16 +1,16 @@
-"""All methods on recorded runs of a real node, against a wattmetre: `snakemake validation`.
+"""All methods on recorded runs of a real node, against a wattmeter: `snakemake validation`.
 
-REQUIRED INPUTS: none of the other stages; the recordings lie in `validation.directory`, or are fetched
+REQUIRED INPUTS: none of the other stages; recordings in `validation.directory`, or fetched ones
 OUTPUTS:
-    recordings  resources/validation/                           where no directory is given
-    runs        results/validation/runs.parquet                 every run by every method
+    recordings  resources/validation/                           only without `validation.directory`
+    runs        results/validation/runs.parquet                 energy of each run by each method
     figure      results/figures/validation.{pdf,svg,png}
     table       results/tables/validation.{csv,html,tex}
 """
 
 
 rule fetch_recordings:
-    """Recordings from the repository of their authors, at a commit that is their checksum."""
+    """Fetch the recordings from their authors' repository, at a commit that fixes their content."""
     output:
         folder=directory("<resources>/validation"),
     log:
@@ -27,7 +27,7 @@ rule fetch_recordings:
 
 
 rule compare_recordings:
-    """Energy of each recorded run by the meters, the tool that ran in it, and the estimators."""
+    """Compute the energy of each recorded run by its meters, its tool and the estimators."""
     input:
         files=STUDY.recordings,
         folder=branch(
@@ -51,7 +51,7 @@ rule compare_recordings:
 
 
 rule plot_validation:
-    """Every method over the wattmetre, run by run."""
+    """Draw every method against the wattmeter, run by run."""
     input:
         runs=rules.compare_recordings.output.runs,
     output:
@@ -76,7 +76,7 @@ rule plot_validation:
 
 
 rule tabulate_validation:
-    """The same in numbers: median and spread of each method."""
+    """Tabulate the ratio of each method to the wattmeter: median and spread."""
     input:
         runs=rules.compare_recordings.output.runs,
     output:

@@ -2,13 +2,15 @@
 
 import polars as pl
 
-from footprint import levels, logs, privacy, tables
+from footprint import schemas
+from footprint.core import logs, pseudonyms
+from footprint.levels import levels
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-key = privacy.load_key(params.privacy["key"], simulated=params.simulated)
-rows = levels.levels(
+key = pseudonyms.load_key(params.privacy["key"], simulated=params.simulated)
+rows = levels.energy_by_level(
     pl.scan_parquet(snakemake.input.job_energy),
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.node_energy),
@@ -16,9 +18,9 @@ rows = levels.levels(
     pl.scan_parquet(snakemake.input.estimates),
     site=params.site,
     projects=params.levels["projects"],
-    users=privacy.shown(params.levels["users"], key=key),
+    users=pseudonyms.shown_pseudonyms(params.levels["users"], key=key),
     papers_wanted=params.levels["papers"],
     redistribution=params.levels["redistribution"],
     minimum_group=params.privacy["minimum_group"],
 )
-tables.write(tables.Levels, rows, snakemake.output.levels)
+schemas.write_table(schemas.Levels, rows, snakemake.output.levels)

@@ -1,17 +1,19 @@
-"""Write how far measured energies are from the true ones of the simulated site."""
+"""Write the errors of measured energies against the true ones of the simulated site."""
 
 import polars as pl
 
-from footprint import logs, simulation_check, tables
+from footprint import schemas
+from footprint.core import logs
+from footprint.validation import against_truth
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-compared = simulation_check.compare(
+compared = against_truth.compare_with_truth(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.truth),
-    simulation_check.sensor_steps(snakemake.params.source, site=snakemake.params.site),
+    against_truth.sensor_steps_w(snakemake.params.source, site=snakemake.params.site),
 )
-table = simulation_check.summarise(compared)
+table = against_truth.summarise_errors(compared)
 print(table.collect())
-tables.write(tables.SimulationCheck, table, snakemake.output.check)
+schemas.write_table(schemas.SimulationCheck, table, snakemake.output.check)

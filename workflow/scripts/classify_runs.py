@@ -1,18 +1,19 @@
-"""Write what each run was, what it was for, and the run of each job."""
+"""Write the kind, role and phase of each run, and the run of each job."""
 
 import polars as pl
 
-from footprint import logs, tables
-from footprint.phases import decided, kinds
+from footprint import schemas
+from footprint.core import logs
+from footprint.phases import assembly, classifier
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-found = decided.decide(
-    pl.scan_parquet(snakemake.input.evidence),
-    thresholds=kinds.Thresholds.from_config(snakemake.params.thresholds),
+phase_tables = assembly.assemble_phase_tables(
+    pl.scan_parquet(snakemake.input.features),
+    thresholds=classifier.Thresholds.from_config(snakemake.params.thresholds),
     run_of_job=pl.scan_parquet(snakemake.input.run_of_job),
     job_energy=pl.scan_parquet(snakemake.input.job_energy),
-    labelled=pl.scan_parquet(snakemake.input.labelled),
+    labelled=pl.scan_parquet(snakemake.input.labels),
 )
-tables.write(tables.Runs, found.runs, snakemake.output.runs)
-tables.write(tables.PhaseOfJob, found.jobs, snakemake.output.jobs)
+schemas.write_table(schemas.Runs, phase_tables.runs, snakemake.output.runs)
+schemas.write_table(schemas.PhaseOfJob, phase_tables.jobs, snakemake.output.jobs)

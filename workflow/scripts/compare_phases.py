@@ -1,18 +1,19 @@
-"""Write what development cost beside the training of the reported model, by paper and project."""
+"""Write R of each paper and project: energy of development over reported training."""
 
 import polars as pl
 
-from footprint import logs, tables, windows
-from footprint.phases import baseline, kinds, ratios, recorded_time, roles
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.phases import baseline, classifier, ratio, recorded_time, roles
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-labelled = roles.of_runs(pl.scan_parquet(snakemake.input.labelled))
+labelled = roles.labels_of_runs(pl.scan_parquet(snakemake.input.labels))
 papers = labelled.select("run_id", "paper")
 runs = pl.scan_parquet(snakemake.input.runs).join(papers, on="run_id", how="left")
-evidence = pl.scan_parquet(snakemake.input.evidence)
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-of_jobs = recorded_time.of_jobs(
+features = pl.scan_parquet(snakemake.input.features)
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+of_jobs = recorded_time.recorded_time_of_jobs(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.job_nodes),
@@ -20,13 +21,15 @@ of_jobs = recorded_time.of_jobs(
     end=end,
 )
 levels = pl.scan_parquet(snakemake.input.levels)
-rows = ratios.ratios(
+rows = ratio.compare_development_with_training(
     runs,
     levels=levels,
     labelled=labelled,
-    time=ratios.time_of_runs(runs, of_jobs),
-    variants=kinds.variants(evidence, kinds.Thresholds.from_config(snakemake.params.thresholds)),
-    baseline=baseline.kinds(evidence),
+    time=ratio.time_of_runs(runs, of_jobs),
+    variants=classifier.classify_variants(
+        features, classifier.Thresholds.from_config(snakemake.params.thresholds)
+    ),
+    baseline=baseline.classify_by_exit_state(features),
     papers_wanted=snakemake.params.papers,
 )
-tables.write(tables.PhaseRatio, rows, snakemake.output.ratio)
+schemas.write_table(schemas.PhaseRatio, rows, snakemake.output.ratio)

@@ -1,16 +1,17 @@
-"""Write the energy of each recorded run by every method, beside the wattmetre."""
+"""Write the energy of each recorded run by every method, with the wattmeter's."""
 
 import polars as pl
 
-from footprint import logs, tables
-from footprint.validation import against_wattmetre, recordings
+from footprint import schemas
+from footprint.core import logs
+from footprint.validation import against_wattmeter, recordings
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-runs = against_wattmetre.compare(
-    recordings.read(snakemake.params.directory or snakemake.input.folder),
+runs = against_wattmeter.compare_methods(
+    recordings.read_recordings(snakemake.params.directory or snakemake.input.folder),
     estimators=snakemake.params.estimators,
 )
-print(f"{runs['run_id'].n_unique()} runs, {runs['method'].n_unique()} methods; set aside:")
+print(f"{runs['run_id'].n_unique()} runs, {runs['method'].n_unique()} methods; rejected:")
 print(runs.filter(pl.col("reason").is_not_null()).select("run_id", "method", "reason").write_csv())
-tables.write(tables.ValidationRuns, runs, snakemake.output.runs)
+schemas.write_table(schemas.ValidationRuns, runs, snakemake.output.runs)

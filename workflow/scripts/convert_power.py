@@ -1,22 +1,23 @@
-"""Convert exported power files to Parquet, once, and count what of them is set aside."""
+"""Convert exported power files to Parquet, and count their rejected rows."""
 
 from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, tables, windows
-from footprint.site import converted
-from footprint.site.exports import ExportedSite
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.sources.exports import conversion
+from footprint.sources.exports.site import ExportedSite
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, folder = snakemake.params, Path(snakemake.output.converted)
-start, end = windows.window(params.start, params.end)
+start, end = calendar.study_window(params.start, params.end)
 site = ExportedSite.from_config(params.source, site=params.site)
-set_aside = [
+rejected = [
     site.convert_power(metric=params.metric, directory=folder.parent),
-    converted.outside_study(
+    conversion.count_outside_study(
         folder, clusters=params.clusters, start=start, end=end, pattern=site.pattern
     ),
 ]
-tables.write(tables.SetAside, pl.concat(set_aside), snakemake.output.set_aside)
+schemas.write_table(schemas.RejectedRows, pl.concat(rejected), snakemake.output.rejected)

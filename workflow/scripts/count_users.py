@@ -2,14 +2,16 @@
 
 import polars as pl
 
-from footprint import logs, tables, usage, windows
-from footprint.tables.usage import ActiveUsers
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.levels import active_users
+from footprint.schemas.usage import ActiveUsers
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-start, end = windows.window(params.start, params.end)
-users = usage.table(
+start, end = calendar.study_window(params.start, params.end)
+users = active_users.active_users_table(
     pl.scan_parquet(snakemake.input.jobs),
     start=start,
     end=end,
@@ -18,4 +20,4 @@ users = usage.table(
     every=params.usage["every"],
     minimum_group=params.privacy["minimum_group"],
 )
-tables.write(ActiveUsers, users, snakemake.output.users)
+schemas.write_table(ActiveUsers, users, snakemake.output.users)

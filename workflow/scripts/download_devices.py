@@ -1,21 +1,23 @@
-"""Write the cleaned power of the GPUs of one cluster and month, and what was set aside."""
+"""Write the cleaned power of the GPUs of one cluster and month, and its rejected rows."""
 
 from pathlib import Path
 
-from footprint import device_months, logs, tables, windows
-from footprint.site import open_site
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.sources import device_download
+from footprint.sources.registry import open_site
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, converted = snakemake.params, snakemake.input.get("converted")
-start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
+start, end = calendar.month_in_study(snakemake.wildcards.month, params.start, params.end)
 site = open_site(
     params.source,
     site=params.site,
     download=snakemake.config["download"],
     converted=Path(converted).parent if converted else None,
 )
-set_aside = device_months.download(
+rejected = device_download.download_gpu_power(
     site,
     snakemake.output.devices,
     cluster=snakemake.wildcards.cluster,
@@ -23,4 +25,4 @@ set_aside = device_months.download(
     end=end,
     max_gap_s=params.max_gap_s,
 )
-tables.write(tables.SetAside, set_aside, snakemake.output.set_aside)
+schemas.write_table(schemas.RejectedRows, rejected, snakemake.output.rejected)

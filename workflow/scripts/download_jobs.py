@@ -1,24 +1,25 @@
-"""Write the jobs of the study's window, their allocations, and when nodes were unavailable."""
+"""Write the jobs of the study's window, their allocations, and the node states."""
 
 import polars as pl
 
-from footprint import logs, tables, windows
-from footprint.site import open_site
-from footprint.site.states import of_described
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.sources.registry import open_site
+from footprint.sources.state_notes import states_of_described_nodes
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, download = snakemake.params, snakemake.config["download"]
-start, end = windows.window(params.start, params.end)
+start, end = calendar.study_window(params.start, params.end)
 site = open_site(params.source, site=params.site, download=download)
 records = site.jobs(start=start, end=end)
 states = site.states(start=start, end=end)
 if states is None:
-    print("the source does not know node states: time without a job is idle, never unavailable")
-    states = tables.States.create_empty().lazy()
-states, stray = of_described(states, nodes=site.nodes())
-tables.write(tables.Jobs, records.jobs, snakemake.output.jobs)
-tables.write(tables.Allocations, records.allocations, snakemake.output.allocations)
-set_aside = pl.concat([records.set_aside, stray.lazy()])
-tables.write(tables.SetAside, set_aside, snakemake.output.set_aside)
-tables.write(tables.States, states, snakemake.output.states)
+    print("the source has no node states: time without a job counts as idle, never as unavailable")
+    states = schemas.States.create_empty().lazy()
+states, stray = states_of_described_nodes(states, nodes=site.nodes())
+schemas.write_table(schemas.Jobs, records.jobs, snakemake.output.jobs)
+schemas.write_table(schemas.Allocations, records.allocations, snakemake.output.allocations)
+rejected = pl.concat([records.rejected, stray.lazy()])
+schemas.write_table(schemas.RejectedRows, rejected, snakemake.output.rejected)
+schemas.write_table(schemas.States, states, snakemake.output.states)

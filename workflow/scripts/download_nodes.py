@@ -1,10 +1,11 @@
 """Write the hardware of every node that the source describes."""
 
-from footprint import logs, tables
-from footprint.site import open_site
+from footprint import schemas
+from footprint.core import logs
+from footprint.sources.registry import open_site
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, download = snakemake.params, snakemake.config["download"]
 site = open_site(params.source, site=params.site, download=download)
-tables.write(tables.Nodes, site.nodes(), snakemake.output.nodes)
+schemas.write_table(schemas.Nodes, site.nodes(), snakemake.output.nodes)

@@ -1,24 +1,27 @@
-"""Write the cleaned power of a cluster and month, the account of its readings, and its spells."""
+"""Write the cleaned power of a cluster and month, its counts of readings, and sensor spells."""
 
 from pathlib import Path
 
 import polars as pl
 
-from footprint import held_time, logs, power_months, tables, windows
-from footprint.integration import Calibration
-from footprint.site import open_site
+from footprint import schemas
+from footprint.allocation.held_intervals import read_held_time
+from footprint.core import calendar, logs
+from footprint.sources import power_download
+from footprint.sources.calibration import Calibration
+from footprint.sources.registry import open_site
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, converted = snakemake.params, snakemake.input.get("converted")
-start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
+start, end = calendar.month_in_study(snakemake.wildcards.month, params.start, params.end)
 site = open_site(
     params.source,
     site=params.site,
     download=snakemake.config["download"],
     converted=Path(converted).parent if converted else None,
 )
-accounts = power_months.download(
+accounts = power_download.download_power(
     site,
     pl.read_parquet(snakemake.input.nodes),
     snakemake.output.power,
@@ -30,7 +33,7 @@ accounts = power_months.download(
     off_threshold_w=params.off_threshold_w,
     sum_over=params.sum_over,
     calibration=Calibration(**params.calibration) if params.calibration else None,
-    held=held_time.load(snakemake.input, end=windows.window(params.start, params.end)[1]),
+    held=read_held_time(snakemake.input, end=calendar.study_window(params.start, params.end)[1]),
 )
-tables.write(tables.Quality, accounts.quality, snakemake.output.quality)
-tables.write(tables.SensorSpells, accounts.spells, snakemake.output.spells)
+schemas.write_table(schemas.Quality, accounts.quality, snakemake.output.quality)
+schemas.write_table(schemas.SensorSpells, accounts.spells, snakemake.output.spells)

@@ -1,14 +1,15 @@
-"""Write a series of the devices of one cluster and month, as it came."""
+"""Write a series of the devices of one cluster and month, without cleaning."""
 
-from footprint import device_months, logs, windows
-from footprint.site import open_site
+from footprint.core import calendar, logs
+from footprint.sources import device_download
+from footprint.sources.registry import open_site
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params, wildcards = snakemake.params, snakemake.wildcards
-start, end = windows.month_window(wildcards.month, params.start, params.end)
+start, end = calendar.month_in_study(wildcards.month, params.start, params.end)
 site = open_site(params.source, site=params.site, download=snakemake.config["download"])
 series = site.devices(metric=wildcards.series, cluster=wildcards.cluster, start=start, end=end)
-n_left_out = device_months.write_series(series, snakemake.output.series)
+n_left_out = device_download.write_device_series(series, snakemake.output.series)
 if n_left_out:
-    print(f"{n_left_out} values left out: there is another of the same series and time")
+    print(f"{n_left_out} values rejected: another value of the same series has the same time")

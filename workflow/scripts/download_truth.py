@@ -1,10 +1,11 @@
-"""Write the exact energy of each job of the simulated site, and what each truly was."""
+"""Write the exact energy and the true kind of each job of the simulated site."""
 
-from footprint import logs, tables
-from footprint.site import open_site
+from footprint import schemas
+from footprint.core import logs
+from footprint.sources.registry import open_site
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 site = open_site(snakemake.params.source, site=snakemake.params.site)
-tables.write(tables.Truth, site.truth(), snakemake.output.truth)
-tables.write(tables.TrueKinds, site.truth_of_jobs(), snakemake.output.kinds)
+schemas.write_table(schemas.Truth, site.truth(), snakemake.output.truth)
+schemas.write_table(schemas.TrueKinds, site.true_kinds(), snakemake.output.kinds)

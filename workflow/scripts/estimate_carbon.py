@@ -2,16 +2,18 @@
 
 import polars as pl
 
-from footprint import carbon, logs, tables, windows
-from footprint.tables.carbon import Carbon
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.levels import carbon
+from footprint.schemas.levels import Carbon
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 names = ("levels", "job_energy", "job_nodes", "node_energy", "papers", "records")
-energies = carbon.Energies(**{name: pl.read_parquet(snakemake.input[name]) for name in names})
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
+energies = carbon.CarbonInputs(**{name: pl.read_parquet(snakemake.input[name]) for name in names})
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
 settings = snakemake.params.carbon
-rows = carbon.estimate(
+rows = carbon.carbon_of_levels(
     energies,
     factors=settings["factors"],
     pue=snakemake.params.pue,
@@ -20,4 +22,4 @@ rows = carbon.estimate(
     intensity=pl.read_parquet(snakemake.input.eco2mix) if snakemake.input.eco2mix else None,
     embodied=settings["embodied"],
 )
-tables.write(Carbon, rows, snakemake.output.carbon)
+schemas.write_table(Carbon, rows, snakemake.output.carbon)

@@ -1,12 +1,12 @@
-"""Write what each estimator says of each job."""
+"""Write the energy of each job by each estimator."""
 
-from footprint import logs
-from footprint.estimators import facts, registry
+from footprint.core import logs
+from footprint.estimators import inputs, registry
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-registry.write(
-    facts.load(snakemake.input),
-    registry.chosen(snakemake.params.estimators),
+registry.write_estimates(
+    inputs.scan_inputs(snakemake.input),
+    registry.select_estimators(snakemake.params.estimators),
     snakemake.output.estimates,
 )

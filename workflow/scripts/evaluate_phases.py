@@ -1,19 +1,23 @@
-"""Write kinds found against the true kinds of the simulated site."""
+"""Write assigned kinds against the true kinds of the simulated site."""
 
 import polars as pl
 
-from footprint import logs, tables
-from footprint.phases import baseline, evaluation, kinds
+from footprint import schemas
+from footprint.core import logs
+from footprint.phases import baseline, classifier, evaluation
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-evidence = pl.scan_parquet(snakemake.input.evidence)
-thresholds = kinds.Thresholds.from_config(snakemake.params.thresholds)
-table = evaluation.confusion(
-    {"rules": kinds.classify(evidence, thresholds), "baseline": baseline.kinds(evidence)},
+features = pl.scan_parquet(snakemake.input.features)
+thresholds = classifier.Thresholds.from_config(snakemake.params.thresholds)
+table = evaluation.confusion_table(
+    {
+        "rules": classifier.classify_runs(features, thresholds),
+        "baseline": baseline.classify_by_exit_state(features),
+    },
     run_of_job=pl.scan_parquet(snakemake.input.run_of_job),
     truth=pl.scan_parquet(snakemake.input.truth),
     job_energy=pl.scan_parquet(snakemake.input.job_energy),
 )
-print(evaluation.summary(table))
-tables.write(tables.PhaseEvaluation, table, snakemake.output.evaluation)
+print(evaluation.format_summary(table))
+schemas.write_table(schemas.PhaseEvaluation, table, snakemake.output.evaluation)

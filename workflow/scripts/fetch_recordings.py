@@ -1,10 +1,10 @@
-"""Write the recordings that the methods are compared on, from the repository of their authors."""
+"""Write the recordings for the validation, from the repository of their authors."""
 
-from footprint import logs
+from footprint.core import logs
 from footprint.validation import repository
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-written = repository.fetch(params.repository, params.commit, snakemake.output.folder)
+written = repository.fetch_recordings(params.repository, params.commit, snakemake.output.folder)
 print(*written, sep="\n")

@@ -1,16 +1,18 @@
-"""Write what the processors of a cluster did while jobs held them."""
+"""Write load and power of a cluster's processors over the allocations of jobs."""
 
 import polars as pl
 
-from footprint import device_use, logs, tables, windows
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.estimators import device_use
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 cluster = snakemake.wildcards.cluster
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-table = device_use.cpu_series(
-    device_use.of_cluster(
-        pl.read_parquet(snakemake.input.gates), cluster, snakemake.params.node_pattern
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+table = device_use.integrate_cpu_series(
+    device_use.allocations_on_cluster(
+        pl.read_parquet(snakemake.input.node_allocations), cluster, snakemake.params.node_pattern
     ),
     pl.read_parquet(snakemake.input.hardware).filter(pl.col("cluster") == cluster),
     load=list(snakemake.input.load),
@@ -19,4 +21,4 @@ table = device_use.cpu_series(
     start=start,
     end=end,
 )
-tables.write(tables.CpuSeries, table, snakemake.output.cpu_series)
+schemas.write_table(schemas.CpuSeries, table, snakemake.output.cpu_series)

@@ -2,28 +2,30 @@
 
 import polars as pl
 
-from footprint import energy, logs, node_power, partitions, windows
-from footprint.activity import Activity
+from footprint.core import calendar, logs
+from footprint.energy import attribution, idle_power
+from footprint.energy.gpu_attribution import GpuActivity
+from footprint.sources import monthly_files
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 cluster, params = snakemake.wildcards.cluster, snakemake.params
-start, end = windows.month_window(snakemake.wildcards.month, params.start, params.end)
-jobs, classes = energy.integrate(
-    partitions.nodes_of(snakemake.input.nodes, cluster),
-    partitions.reader(snakemake.input.power),
-    energy.Gate.from_config(
+start, end = calendar.month_in_study(snakemake.wildcards.month, params.start, params.end)
+jobs, classes = attribution.attribute_energy(
+    monthly_files.cluster_nodes(snakemake.input.nodes, cluster),
+    monthly_files.sample_reader(snakemake.input.power),
+    attribution.IntegrationSettings.from_config(
         params.integration, cluster=cluster, jobs_complete=params.jobs_complete
     ),
-    pieces=pl.read_parquet(snakemake.input.gates),
+    allocations=pl.read_parquet(snakemake.input.node_allocations),
     occupancy=pl.read_parquet(snakemake.input.occupancy),
     states=pl.read_parquet(snakemake.input.states),
     start=start,
     end=end,
-    idle_power_w=node_power.idle_by_node(snakemake.input.get("node_power")),
-    gpus=Activity.load(
+    idle_power_w=idle_power.read_idle_power(snakemake.input.get("node_power")),
+    gpus=GpuActivity.from_files(
         snakemake.input.get("devices", []),
-        gpu_gates=snakemake.input.get("gpu_gates"),
+        gpu_allocations=snakemake.input.get("gpu_allocations"),
         nodes=snakemake.input.nodes,
         cluster=cluster,
     ),

@@ -2,16 +2,20 @@
 
 import polars as pl
 
-from footprint import device_use, logs, tables, windows
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.estimators import device_use
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-pieces = pl.read_parquet(snakemake.input.gates)
-table = device_use.gpu_power(
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+allocations = pl.read_parquet(snakemake.input.gpu_allocations)
+table = device_use.integrate_gpu_power(
     list(snakemake.input.devices),
-    device_use.of_cluster(pieces, snakemake.wildcards.cluster, snakemake.params.node_pattern),
+    device_use.allocations_on_cluster(
+        allocations, snakemake.wildcards.cluster, snakemake.params.node_pattern
+    ),
     start=start,
     end=end,
 )
-tables.write(tables.GpuPower, table, snakemake.output.gpu_power)
+schemas.write_table(schemas.GpuPower, table, snakemake.output.gpu_power)

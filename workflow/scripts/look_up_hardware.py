@@ -1,15 +1,19 @@
-"""Write what estimators need to know of the study's nodes, and count what is not known."""
+"""Write the hardware data of the study's nodes for the estimators, and count missing values."""
 
 import polars as pl
 
-from footprint import hardware, logs, tables
+from footprint import schemas
+from footprint.core import logs
+from footprint.hardware import catalogue
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 nodes = pl.scan_parquet(snakemake.input.nodes).filter(
     pl.col("cluster").is_in(snakemake.params.clusters)
 )
 given = snakemake.params.hardware
-found = hardware.look_up(nodes, given)
-tables.write(tables.Hardware, found, snakemake.output.hardware)
-tables.write(tables.SetAside, hardware.set_aside(found, given), snakemake.output.set_aside)
+found = catalogue.look_up_hardware(nodes, given)
+schemas.write_table(schemas.Hardware, found, snakemake.output.hardware)
+schemas.write_table(
+    schemas.RejectedRows, catalogue.rejected_hardware(found, given), snakemake.output.rejected
+)

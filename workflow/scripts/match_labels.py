@@ -1,17 +1,23 @@
-"""Write what labels say of each job, and the paper of each that has one."""
+"""Write the labels of each job, and the paper of each labelled job."""
 
 import polars as pl
 
-from footprint import job_names, labels, ledgers, logs, tables, told
+from footprint import schemas
+from footprint.core import logs
+from footprint.labels import files, from_job_names, from_ledgers, matching, precedence
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 jobs = pl.scan_parquet(snakemake.input.jobs)
 run_of_job = pl.scan_parquet(snakemake.input.run_of_job)
-by_file = labels.table(labels.read(snakemake.input.labels), jobs, run_of_job)
-tracked = [ledgers.labelled(pl.read_parquet(each), run_of_job) for each in snakemake.input.ledger]
-by_name = job_names.labelled(jobs, run_of_job)
-labelled = told.first_of([by_file, *map(told.heard, [*tracked, by_name])])
-tables.write(tables.Labelled, labelled, snakemake.output.labelled)
+labelled = precedence.labels_by_precedence(
+    files=matching.labels_of_jobs(files.read_labels(snakemake.input.labels), jobs, run_of_job),
+    ledgers=[
+        from_ledgers.labels_of_ledgers(pl.read_parquet(each), run_of_job)
+        for each in snakemake.input.ledger
+    ],
+    job_names=from_job_names.labels_of_job_names(jobs, run_of_job),
+)
+schemas.write_table(schemas.JobLabels, labelled, snakemake.output.labels)
 papers = labelled.select("job_id", "paper").drop_nulls()
 papers.write_parquet(snakemake.output.papers)

@@ -1,22 +1,24 @@
-"""Write what people tracked, with its jobs and the energy of its devices."""
+"""Write tracked runs with their jobs, and the energy of their devices."""
 
 import polars as pl
 
-from footprint import ledgers, logs, tables, told
+from footprint import schemas
+from footprint.core import logs
+from footprint.labels import from_ledgers, precedence
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-read = ledgers.load(snakemake.input.files, unreadable=snakemake.params.unreadable)
-matched = ledgers.match(
-    ledgers.table(read),
+read = from_ledgers.read_ledgers(snakemake.input.files, unreadable=snakemake.params.unreadable)
+matched = from_ledgers.match_runs_to_jobs(
+    from_ledgers.runs_table(read),
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes),
     site=snakemake.params.site,
     faults=read.faults,
 )
-told.warn(map(str, read.faults))
-print(f"{len(matched.runs)} were tracked; {matched.runs['job_id'].count()} are part of a job")
-tables.write(tables.Ledger, matched.runs, snakemake.output.ledger)
-tables.write(tables.Tracked, matched.tracked, snakemake.output.tracked)
-tables.write(tables.SetAside, matched.set_aside, snakemake.output.set_aside)
+precedence.log_warnings(map(str, read.faults))
+print(f"{len(matched.runs)} tracked runs; {matched.runs['job_id'].count()} are part of a job")
+schemas.write_table(schemas.Ledger, matched.runs, snakemake.output.ledger)
+schemas.write_table(schemas.Tracked, matched.tracked, snakemake.output.tracked)
+schemas.write_table(schemas.RejectedRows, matched.rejected, snakemake.output.rejected)

@@ -1,35 +1,38 @@
-"""Write what tools recorded in jobs, by job, and what of it cannot be used."""
+"""Write the energies that tools recorded, by job, and the rejected records."""
 
 from pathlib import Path
 
 import polars as pl
 
-from footprint import logs, recorded, tables, told
-from footprint.site import folders
-from footprint.site import recorded as files
-from footprint.summation import exact_sum
+from footprint import schemas
+from footprint.core import logs
+from footprint.core.sums import exact_sum
+from footprint.estimators import recorded_runs
+from footprint.labels import precedence
+from footprint.sources.exports import folders
+from footprint.sources.tool_logs import runs as files
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 folder = Path(snakemake.params.folder)
-runs = files.parse(
-    ((folders.label(Path(path), folder), Path(path)) for path in snakemake.input.files),
+runs = files.parse_runs(
+    ((folders.relative_name(Path(path), folder), Path(path)) for path in snakemake.input.files),
     unreadable=snakemake.params.unreadable,
 )
-matched = recorded.match(
+matched = recorded_runs.match_runs_to_jobs(
     runs,
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes),
 )
-told.warn(
+precedence.log_warnings(
     f"{source}: {reason} ({n_rows}, {example})"
-    for source, reason, n_rows, example in matched.set_aside.select(
+    for source, reason, n_rows, example in matched.rejected.select(
         "source", "reason", "n_rows", "example"
     ).iter_rows()
 )
 n_runs = runs["started_at"].count()
 n_matched = matched.jobs.select(exact_sum(pl.col("n_runs"))).item()
-print(f"{n_runs} runs recorded; {n_matched} are of {len(matched.jobs)} jobs")
-tables.write(tables.Recorded, matched.jobs, snakemake.output.recorded)
-tables.write(tables.SetAside, matched.set_aside, snakemake.output.set_aside)
+print(f"{n_runs} recorded runs; {n_matched} belong to {len(matched.jobs)} jobs")
+schemas.write_table(schemas.Recorded, matched.jobs, snakemake.output.recorded)
+schemas.write_table(schemas.RejectedRows, matched.rejected, snakemake.output.rejected)

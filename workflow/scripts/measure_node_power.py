@@ -2,28 +2,31 @@
 
 import polars as pl
 
-from footprint import logs, node_power, partitions, tables, windows
-from footprint.integration import Calibration
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.energy import idle_power
+from footprint.sources import monthly_files
+from footprint.sources.calibration import Calibration
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-read = partitions.reader(*snakemake.input.power)
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+read = monthly_files.sample_reader(*snakemake.input.power)
 studied = pl.col("timestamp").is_between(start, end, closed="left")
-measured = node_power.measure(
+measured = idle_power.measure_node_power(
     (
         (node, read(node).filter(studied))
-        for node in partitions.nodes_of(snakemake.input.nodes, cluster)
+        for node in monthly_files.cluster_nodes(snakemake.input.nodes, cluster)
     ),
     pl.read_parquet(snakemake.input.occupancy),
     off_threshold_w=integration["off_threshold_w"],
     calibration=Calibration.from_config(integration, cluster=cluster),
 )
-table = node_power.complete(
+table = idle_power.fill_node_power(
     measured,
     cluster=cluster,
     idle_power_w=integration["idle_power"].get(cluster),
     max_power_w=integration["max_power"].get(cluster),
 )
-tables.write(tables.NodePower, table, snakemake.output.node_power)
+schemas.write_table(schemas.NodePower, table, snakemake.output.node_power)

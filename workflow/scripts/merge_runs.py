@@ -1,17 +1,18 @@
-"""Write the run of each job: chains of resumed jobs are one."""
+"""Write the run of each job; the jobs of a chain are one run."""
 
 import polars as pl
 
-from footprint import logs, tables
-from footprint.phases import runs
+from footprint import schemas
+from footprint.core import logs
+from footprint.phases import chains
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-run_of_job = runs.merge(
+run_of_job = chains.merge_jobs_into_runs(
     pl.scan_parquet(snakemake.input.jobs),
     gap_h=snakemake.params.gap_h,
     arrays=snakemake.params.arrays,
     allocations=pl.scan_parquet(snakemake.input.allocations),
     node_pattern=snakemake.params.node_pattern,
 )
-tables.write(tables.RunOfJob, run_of_job, snakemake.output.run_of_job)
+schemas.write_table(schemas.RunOfJob, run_of_job, snakemake.output.run_of_job)

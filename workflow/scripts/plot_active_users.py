@@ -1,15 +1,15 @@
-"""Draw how many people used the site in the 12 months before each point in time."""
+"""Draw the number of users in the 12 months before each point in time."""
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import active_users, style
+from footprint.core import logs
+from footprint.report.figures import active_users, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = active_users.plot(
     pl.read_parquet(snakemake.input.users),
     site=snakemake.params.site,
     provenance=snakemake.params.provenance,
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

@@ -1,15 +1,15 @@
-"""Draw how much of the energy how few of the jobs, and of the runs, took."""
+"""Draw the share of energy against the share of jobs, and of runs."""
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import concentration, style
+from footprint.core import logs
+from footprint.report.figures import concentration, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = concentration.plot(
     pl.read_parquet(snakemake.input.job_energy),
     pl.read_parquet(snakemake.input.runs),
     provenance=snakemake.params.provenance,
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

@@ -1,13 +1,13 @@
-"""Draw where the energy and the time of the nodes went, day by day or week by week."""
+"""Draw energy and time of the nodes by class, for each day, week or month."""
 
 import polars as pl
 
-from footprint import logs, windows
-from footprint.figures import energy_over_time, style
+from footprint.core import calendar, logs
+from footprint.report.figures import energy_over_time, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
 drawn = energy_over_time.plot(
     pl.read_parquet(snakemake.input.node_energy),
     site=snakemake.params.site,
@@ -15,4 +15,4 @@ drawn = energy_over_time.plot(
     end=end,
     provenance=snakemake.params.provenance,
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import levels, style
+from footprint.core import logs
+from footprint.report.figures import levels, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = levels.plot(pl.read_parquet(snakemake.input.levels), provenance=snakemake.params.provenance)
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

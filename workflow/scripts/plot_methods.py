@@ -1,15 +1,15 @@
-"""Draw the four methods of the study beside each other, at each level."""
+"""Draw energy at each level by the four methods of the study."""
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import methods, style
+from footprint.core import logs
+from footprint.report.figures import methods, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = methods.plot(
     pl.read_parquet(snakemake.input.levels),
     pue=snakemake.params.pue,
     provenance=snakemake.params.provenance,
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

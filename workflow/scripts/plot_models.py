@@ -1,12 +1,15 @@
-"""Draw the training compute of notable AI models against their publication."""
+"""Draw the training compute of notable AI models against their publication date."""
 
 import polars as pl
 
-from footprint import logs, models
-from footprint.figures import models as figure
-from footprint.figures import style
+from footprint.core import logs
+from footprint.report import notable_models
+from footprint.report.figures import models as figure
+from footprint.report.figures import style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 frame = pl.read_parquet(snakemake.input.models)
-style.save(figure.plot(frame, provenance=models.provenance(frame)), snakemake.output)
+style.save_figure(
+    figure.plot(frame, provenance=notable_models.list_provenance(frame)), snakemake.output
+)

@@ -1,11 +1,11 @@
-"""Draw the estimators against the measurement, by cluster, GPU and duration."""
+"""Draw the ratios of the estimators by cluster, GPU and duration."""
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import ratios, style
+from footprint.core import logs
+from footprint.report.figures import ratios, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = ratios.plot(pl.read_parquet(snakemake.input.ratios), provenance=snakemake.params.provenance)
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

@@ -2,21 +2,22 @@
 
 import polars as pl
 
-from footprint import logs, simulation_check
-from footprint.figures import simulation_check as figure
-from footprint.figures import style
+from footprint.core import logs
+from footprint.report.figures import simulation_check as figure
+from footprint.report.figures import style
+from footprint.validation import against_truth
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-compared = simulation_check.compare(
+compared = against_truth.compare_with_truth(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.truth),
-    simulation_check.sensor_steps(snakemake.params.source, site=snakemake.params.site),
+    against_truth.sensor_steps_w(snakemake.params.source, site=snakemake.params.site),
 )
 drawn = figure.plot(
     pl.read_parquet(snakemake.input.check),
     compared.collect(),
     provenance=snakemake.params.provenance,
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

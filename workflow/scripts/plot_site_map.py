@@ -1,9 +1,9 @@
-"""Draw where the sites of Grid'5000 are, and which of them is studied."""
+"""Draw the sites of Grid'5000 on a map, with the studied one marked."""
 
-from footprint import logs
-from footprint.figures import site_map, style
+from footprint.core import logs
+from footprint.report.figures import site_map, style
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = site_map.plot(site=snakemake.params.site, provenance=snakemake.params.provenance)
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

@@ -1,13 +1,13 @@
-"""Draw every method against the wattmetre, run by run."""
+"""Draw every method against the wattmeter, run by run."""
 
 import polars as pl
 
-from footprint import logs
-from footprint.figures import style, validation
+from footprint.core import logs
+from footprint.report.figures import style, validation
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 drawn = validation.plot(
     pl.read_parquet(snakemake.input.runs), provenance=snakemake.params.provenance
 )
-style.save(drawn, snakemake.output)
+style.save_figure(drawn, snakemake.output)

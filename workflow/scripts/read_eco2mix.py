@@ -1,14 +1,17 @@
-"""Write the carbon intensity of the study's hours, and what of its file cannot be used."""
+"""Write the carbon intensity of the study's hours, and the rejected rows of its file."""
 
-from footprint import eco2mix, logs, tables, told, windows
+from footprint import schemas
+from footprint.core import calendar, logs
+from footprint.labels import precedence
+from footprint.levels import carbon_intensity
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-found = eco2mix.load(snakemake.input.file, start=start, end=end)
-told.warn(
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+hourly = carbon_intensity.read_study_intensity(snakemake.input.file, start=start, end=end)
+precedence.log_warnings(
     f"carbon.eco2mix: {reason} ({n_rows}, {example})"
-    for reason, n_rows, example in found.set_aside.select("reason", "n_rows", "example").iter_rows()
+    for reason, n_rows, example in hourly.rejected.select("reason", "n_rows", "example").iter_rows()
 )
-found.intensity.write_parquet(snakemake.output.intensity)
-tables.write(tables.SetAside, found.set_aside, snakemake.output.set_aside)
+hourly.intensity.write_parquet(snakemake.output.intensity)
+schemas.write_table(schemas.RejectedRows, hourly.rejected, snakemake.output.rejected)

@@ -1,18 +1,20 @@
-"""Write what ledgers know and OAR does not, and the reverse."""
+"""Write the reconciliation of tracked runs with OAR's jobs."""
 
 import polars as pl
 
-from footprint import logs, privacy, reconciliation, tables
+from footprint import schemas
+from footprint.core import logs, pseudonyms
+from footprint.labels import reconciliation
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-key = privacy.load_key(params.privacy["key"], simulated=params.simulated)
-rows = reconciliation.reconcile(
+key = pseudonyms.load_key(params.privacy["key"], simulated=params.simulated)
+rows = reconciliation.reconcile_ledgers(
     pl.read_parquet(snakemake.input.ledger),
     pl.scan_parquet(snakemake.input.job_energy),
-    pl.read_parquet(snakemake.input.set_aside),
-    users=privacy.shown(params.users, key=key),
+    pl.read_parquet(snakemake.input.rejected),
+    users=pseudonyms.shown_pseudonyms(params.users, key=key),
     minimum_group=params.privacy["minimum_group"],
 )
-tables.write(tables.Reconciliation, rows, snakemake.output.reconciliation)
+schemas.write_table(schemas.Reconciliation, rows, snakemake.output.reconciliation)

@@ -1,26 +1,29 @@
-"""Write who is behind the pseudonyms, and levels and runs by real names, into a private folder."""
+"""Write the login of each pseudonym, and levels and runs by real names, to a private folder."""
 
 from pathlib import Path
 
 import polars as pl
 
-from footprint import levels, logs, privacy, revealed, tables
-from footprint.tables.revealed import Logins
+from footprint import schemas
+from footprint.core import logs, pseudonyms
+from footprint.levels import levels
+from footprint.report import real_names
+from footprint.schemas.usage import Logins
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-logins = revealed.logins(
+logins = real_names.logins_of_pseudonyms(
     pl.scan_parquet(snakemake.input.jobs),
-    key=privacy.load_key(params.privacy["key"], simulated=params.simulated),
+    key=pseudonyms.load_key(params.privacy["key"], simulated=params.simulated),
     reveal=params.reveal,
 )
-revealed.mark_private(Path(snakemake.output.logins).parent)
-tables.write(Logins, logins, snakemake.output.logins)
-runs = revealed.named(pl.scan_parquet(snakemake.input.runs), logins)
-tables.write(tables.Runs, runs, snakemake.output.runs)
-rows = levels.levels(
-    revealed.named(pl.scan_parquet(snakemake.input.job_energy), logins),
+real_names.mark_private(Path(snakemake.output.logins).parent)
+schemas.write_table(Logins, logins, snakemake.output.logins)
+runs = real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.runs), logins)
+schemas.write_table(schemas.Runs, runs, snakemake.output.runs)
+rows = levels.energy_by_level(
+    real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.job_energy), logins),
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.node_energy),
     pl.scan_parquet(snakemake.input.papers),
@@ -32,4 +35,4 @@ rows = levels.levels(
     redistribution=params.levels["redistribution"],
     minimum_group=1,
 )
-tables.write(tables.Levels, rows, snakemake.output.levels)
+schemas.write_table(schemas.Levels, rows, snakemake.output.levels)

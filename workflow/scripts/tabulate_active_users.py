@@ -1,12 +1,11 @@
-"""Write the readers' table of how many people used the site."""
+"""Write the readers' table of active users."""
 
 import polars as pl
 
-from footprint import logs, report_tables, usage_tables
+from footprint.core import logs
+from footprint.report.tables import formats, usage
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = usage_tables.active_users_table(
-    pl.read_parquet(snakemake.input.users), site=snakemake.params.site
-)
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = usage.active_users_table(pl.read_parquet(snakemake.input.users), site=snakemake.params.site)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

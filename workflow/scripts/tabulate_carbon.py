@@ -2,14 +2,15 @@
 
 import polars as pl
 
-from footprint import logs, report_tables, study_tables
+from footprint.core import logs
+from footprint.report.tables import formats, study
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = study_tables.carbon_table(
+table = study.carbon_table(
     pl.read_parquet(snakemake.input.carbon),
     pue=snakemake.params.pue,
     factors=snakemake.params.carbon["factors"],
     embodied=snakemake.params.carbon["embodied"],
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

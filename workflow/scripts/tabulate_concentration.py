@@ -1,12 +1,13 @@
-"""Write the readers' table of how much of the energy how few jobs and runs took."""
+"""Write the readers' table of the energy of the largest jobs and runs."""
 
 import polars as pl
 
-from footprint import logs, report_tables, usage_tables
+from footprint.core import logs
+from footprint.report.tables import formats, usage
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = usage_tables.concentration_table(
+table = usage.concentration_table(
     pl.read_parquet(snakemake.input.job_energy), pl.read_parquet(snakemake.input.runs)
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import logs, reader_tables, report_tables
+from footprint.core import logs
+from footprint.report.tables import energy, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = reader_tables.energy_by_class_table(pl.read_parquet(snakemake.input.node_energy))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = energy.energy_by_class_table(pl.read_parquet(snakemake.input.node_energy))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

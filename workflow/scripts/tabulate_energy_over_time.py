@@ -2,12 +2,13 @@
 
 import polars as pl
 
-from footprint import logs, report_tables, usage_tables, windows
+from footprint.core import calendar, logs
+from footprint.report.tables import formats, usage
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-table = usage_tables.energy_over_time_table(
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+table = usage.energy_over_time_table(
     pl.read_parquet(snakemake.input.node_energy), start=start, end=end
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -1,12 +1,13 @@
-"""Write the readers' table of what each estimator counts and leaves out."""
+"""Write the readers' table of what each estimator includes and leaves out."""
 
 import polars as pl
 
-from footprint import estimate_tables, logs, report_tables
+from footprint.core import logs
+from footprint.report.tables import estimates, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = estimate_tables.estimators_table(
+table = estimates.estimators_table(
     pl.read_parquet(snakemake.input.ratios), pl.scan_parquet(snakemake.input.estimates)
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

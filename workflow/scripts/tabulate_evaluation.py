@@ -1,10 +1,11 @@
-"""Write the readers' table of kinds found against true kinds."""
+"""Write the readers' table of assigned against true kinds."""
 
 import polars as pl
 
-from footprint import logs, phase_tables, report_tables
+from footprint.core import logs
+from footprint.report.tables import formats, phases
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = phase_tables.evaluation_table(pl.read_parquet(snakemake.input.evaluation))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = phases.evaluation_table(pl.read_parquet(snakemake.input.evaluation))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

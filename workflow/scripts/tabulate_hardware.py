@@ -1,12 +1,13 @@
-"""Write the readers' table of the nodes' hardware and the power that they were seen at."""
+"""Write the readers' table of the nodes' hardware and measured power."""
 
 import polars as pl
 
-from footprint import logs, report_tables, study_tables
+from footprint.core import logs
+from footprint.report.tables import formats, study
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = study_tables.hardware_table(
+table = study.hardware_table(
     pl.read_parquet(snakemake.input.hardware), pl.read_parquet(snakemake.input.node_power)
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

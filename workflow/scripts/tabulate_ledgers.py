@@ -1,10 +1,11 @@
-"""Write the readers' table of what was tracked beside what OAR knows."""
+"""Write the readers' table of tracked runs against OAR's jobs."""
 
 import polars as pl
 
-from footprint import ledger_table, logs, report_tables
+from footprint.core import logs
+from footprint.report.tables import formats, ledger
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = ledger_table.ledger_table(pl.read_parquet(snakemake.input.reconciliation))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = ledger.ledger_table(pl.read_parquet(snakemake.input.reconciliation))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

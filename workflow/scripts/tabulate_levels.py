@@ -2,11 +2,12 @@
 
 import polars as pl
 
-from footprint import logs, reader_tables, report_tables
+from footprint.core import logs
+from footprint.report.tables import energy, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = reader_tables.levels_table(
+table = energy.levels_table(
     pl.read_parquet(snakemake.input.levels), redistribution=snakemake.params.redistribution
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -2,11 +2,10 @@
 
 import polars as pl
 
-from footprint import estimate_tables, logs, report_tables
+from footprint.core import logs
+from footprint.report.tables import estimates, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = estimate_tables.methods_table(
-    pl.read_parquet(snakemake.input.levels), pue=snakemake.params.pue
-)
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = estimates.methods_table(pl.read_parquet(snakemake.input.levels), pue=snakemake.params.pue)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

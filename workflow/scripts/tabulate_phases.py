@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import logs, phase_tables, report_tables
+from footprint.core import logs
+from footprint.report.tables import formats, phases
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = phase_tables.phases_table(pl.read_parquet(snakemake.input.ratio))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = phases.phases_table(pl.read_parquet(snakemake.input.ratio))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

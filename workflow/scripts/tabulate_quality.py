@@ -1,16 +1,17 @@
-"""Write the readers' table of power readings and what was set aside."""
+"""Write the readers' table of power readings and rejected rows."""
 
 import polars as pl
 
-from footprint import logs, reader_tables, report_tables
-from footprint.site import kwollect
+from footprint.core import logs
+from footprint.report.tables import energy, formats
+from footprint.sources.kwollect import answers
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
 nodes = pl.read_parquet(snakemake.input.nodes)
-table = reader_tables.quality_table(
+table = energy.quality_table(
     pl.read_parquet(snakemake.input.quality),
-    pl.read_parquet(snakemake.input.set_aside),
-    uncollected=kwollect.uncollected(nodes, snakemake.params.metric),
+    pl.read_parquet(snakemake.input.rejected),
+    uncollected=answers.uncollected_nodes(nodes, snakemake.params.metric),
 )
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

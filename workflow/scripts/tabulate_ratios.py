@@ -1,10 +1,11 @@
-"""Write the readers' table of estimators against the measurement."""
+"""Write the readers' table of the ratios of the estimators."""
 
 import polars as pl
 
-from footprint import estimate_tables, logs, report_tables
+from footprint.core import logs
+from footprint.report.tables import estimates, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = estimate_tables.ratios_table(pl.read_parquet(snakemake.input.ratios))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = estimates.ratios_table(pl.read_parquet(snakemake.input.ratios))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

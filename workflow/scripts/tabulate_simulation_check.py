@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import logs, reader_tables, report_tables
+from footprint.core import logs
+from footprint.report.tables import energy, formats
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-table = reader_tables.simulation_check_table(pl.read_parquet(snakemake.input.check))
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+table = energy.simulation_check_table(pl.read_parquet(snakemake.input.check))
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -1,12 +1,13 @@
-"""Write the readers' table of every method against the wattmetre."""
+"""Write the readers' table of every method against the wattmeter."""
 
 import polars as pl
 
-from footprint import logs, report_tables, validation_table
-from footprint.validation import against_wattmetre
+from footprint.core import logs
+from footprint.report.tables import formats, validation
+from footprint.validation import against_wattmeter
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-summary = against_wattmetre.summary(pl.read_parquet(snakemake.input.runs))
-table = validation_table.validation_table(summary)
-report_tables.write(table, snakemake.output, provenance=snakemake.params.provenance)
+summary = against_wattmeter.summarise_methods(pl.read_parquet(snakemake.input.runs))
+table = validation.validation_table(summary)
+formats.write_table(table, snakemake.output, provenance=snakemake.params.provenance)

@@ -1,17 +1,18 @@
-"""Write the study's conclusions, what they leave out, and the sentence for an appendix."""
+"""Write the study's conclusions with their limits, and the sentence for an appendix."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 
-from footprint import conclusions, logs, windows
+from footprint.core import calendar, logs
+from footprint.report import summary
 
-logs.to_file(snakemake.log[0])
+logs.log_to_file(snakemake.log[0])
 
-start, end = windows.window(snakemake.params.start, snakemake.params.end)
-names = ("levels", "node_energy", "ratio", "carbon", "set_aside")
-text = conclusions.text(
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+names = ("levels", "node_energy", "ratio", "carbon", "rejected")
+text = summary.summary_markdown(
     *(pl.read_parquet(snakemake.input[name]) for name in names),
     site=snakemake.params.site,
     days=(end - start) / timedelta(days=1),

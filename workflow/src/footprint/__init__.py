@@ -1,10 +1,10 @@
-"""The energy that deep-learning research really used, from the cluster's own logs."""
+"""Measured energy of deep-learning research, from the logs of its cluster."""
 
 import os
 from typing import Any
 
-# Snakemake hands a rule's threads to OpenMP and BLAS only. Polars reads its own variable, once,
-# when it is first imported: without this, eight rules on eight cores would start 64 Polars threads.
+# Snakemake passes a rule's threads to OpenMP and BLAS only. Polars reads its own variable, once, at
+# its first import. Without this line, eight rules on eight cores would start 64 Polars threads.
 if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("POLARS_MAX_THREADS", os.environ["OMP_NUM_THREADS"])
 
@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`footprint.track`, imported where it is used.
+    """Return `footprint.track`, imported at its first use.
 
-    By its name as a text: rules do not depend on the tracker, and what a rule imports is what makes
-    it run again (`provenance.Library`).
+    The module is imported by its name as text. An import statement would make all rules depend on
+    the tracker, and they would run again after each change of it (`fingerprint.Library`).
     """
     if name != "track":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

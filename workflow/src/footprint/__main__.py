@@ -1,7 +1,7 @@
 """The command `footprint`, and `python -m footprint`.
 
-What runs beside a job must start at once and needs no package: it goes its own way before the
-commands of the pipeline, and what they import, are loaded.
+`track` and `report` run beside a job, must start at once and need no third-party package. They are
+run before the commands of the pipeline, and the packages that these import, are loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command that is asked for."""
+    """Run the command in `sys.argv`."""
     if sys.argv[1:2] == ["track"]:
         from footprint.tracker import command
 
@@ -20,7 +20,7 @@ def main() -> None:
 
         from footprint.tracker import report
 
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `footprint report | head` is no error
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `footprint report | head` must not fail
         raise SystemExit(report.main(sys.argv[2:]))
     from footprint import cli
 

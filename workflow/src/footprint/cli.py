@@ -1,4 +1,4 @@
-"""The command `footprint`: what is asked for beside the workflow."""
+"""The command `footprint`: commands beside the workflow."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ try:
     import typer
 except ModuleNotFoundError:
     raise SystemExit(
-        "footprint: all but `footprint track` and `footprint report` need "
+        "footprint: all commands but `footprint track` and `footprint report` need "
         "`pip install 'footprint[pipeline]'`"
     ) from None
 
-from footprint.errors import InputError
+from footprint.core.errors import InputError
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="The energy that deep-learning research really used, from the cluster's own logs.",
+    help="Measure the energy of deep-learning research from the logs of its cluster.",
 )
-PORT = 8642
-"""Usually served at: always the same, so that answers kept under its address stay valid."""
+DEFAULT_PORT = 8642
+"""Default port of `footprint serve`; it is fixed, since answers are kept by address."""
 
 ConfigFiles = Annotated[
     list[Path],
     typer.Option(
         "--configfile",
-        help="Configuration that overrides config.yaml, as for snakemake; may be repeated.",
+        help="Configuration file that overrides config.yaml, as for snakemake; may be repeated.",
     ),
 ]
 Directory = Annotated[
@@ -38,117 +38,129 @@ Directory = Annotated[
 ]
 
 
-@app.command()
-def plan(
-    configfile: ConfigFiles = [],  # noqa: B006 (how typer takes a repeated option)
+@app.command("plan")
+def print_plan(
+    configfile: ConfigFiles = [],  # noqa: B006 (typer's form of a repeated option)
     directory: Directory = Path(),
 ) -> None:
-    """Say what a study would download: requests, samples, size, and nodes without power."""
-    from footprint import settings
-    from footprint.site.grid5000 import planning
+    """Print the planned download of a study: requests, samples, size, nodes without power."""
+    from footprint.config import plan, settings
 
     configfile = [path.absolute() for path in configfile]
     os.chdir(directory)
-    print(planning.text(settings.load(settings.read(_files(configfile)))))
+    print(
+        plan.describe_download(
+            settings.prepare_configuration(
+                settings.read_configuration_files(_configuration_files(configfile))
+            )
+        )
+    )
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_site(
     configfile: ConfigFiles = [],  # noqa: B006
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: any that is free.")
-    ] = PORT,
-    username: Annotated[str | None, typer.Option(help="Ask for this user name.")] = None,
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: any free port.")
+    ] = DEFAULT_PORT,
+    username: Annotated[str | None, typer.Option(help="User name that clients must give.")] = None,
     password: Annotated[
-        str | None, typer.Option(help="Ask for this password.", envvar="FOOTPRINT_SERVE_PASSWORD")
+        str | None,
+        typer.Option(help="Password that clients must give.", envvar="FOOTPRINT_SERVE_PASSWORD"),
     ] = None,
     faults: Annotated[
         float,
-        typer.Option(metavar="RATE", min=0, max=1, help="Share of the answers that go wrong."),
+        typer.Option(metavar="RATE", min=0, max=1, help="Share of the answers that are faulty."),
     ] = 0,
     kind: Annotated[
         list[str],
         typer.Option(
             metavar="KIND",
-            help="Only faults of this kind; may be repeated. Errors: bad_gateway (502), "
+            help="Kind of faults (default: all); may be repeated. Errors: bad_gateway (502), "
             "gateway_timeout (504), too_many_requests (429), too_much_data (500). Connections: "
-            "reset, truncated, delay. Lists of jobs with status 200: empty_list (a failure that "
-            "looks like no jobs), total_without_items, cut_jobs (some without walltime, or without "
+            "reset, truncated, delay. Lists of jobs with status 200: empty_list (an empty list in "
+            "place of the jobs), total_without_items, cut_jobs (some without walltime, or without "
             "nodes and resources), twice_encoded (accents in directories encoded as UTF-8 twice).",
         ),
     ] = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="Another seed: other answers go wrong.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of faulty answers.")] = 0,
 ) -> None:
-    """Offer the simulated site behind the API of Grid'5000, on this machine alone."""
+    """Serve the simulated site through the API of Grid'5000, on this machine alone."""
     from footprint import serve as server
-    from footprint import settings
+    from footprint.config import settings
 
     for each in kind:
-        if each not in server.KINDS:
-            known = ", ".join(server.KINDS)
+        if each not in server.FAULT_KINDS:
+            known = ", ".join(server.FAULT_KINDS)
             raise InputError(
-                f"`{each}` is no kind of fault", where="--kind", do=f"choose among {known}"
+                f"`{each}` is not a kind of fault", where="--kind", do=f"choose among {known}"
             )
-    config = settings.load(settings.read(_files(configfile)))
-    wrong = server.Faults(seed=seed, rate=faults, kinds=kind or server.KINDS)
-    server.run(config, port=port, username=username, password=password, faults=wrong)
+    config = settings.prepare_configuration(
+        settings.read_configuration_files(_configuration_files(configfile))
+    )
+    planned_faults = server.Faults(seed=seed, rate=faults, kinds=kind or server.FAULT_KINDS)
+    server.run_server(
+        config, port=port, username=username, password=password, faults=planned_faults
+    )
 
 
-@app.command()
-def labels(
+@app.command("labels")
+def list_unlabelled_runs(
     directory: Directory = Path(),
-    site: Annotated[str | None, typer.Option(help="Site, where the study has several.")] = None,
+    site: Annotated[str | None, typer.Option(help="Site, if the study has several.")] = None,
     paper: Annotated[str | None, typer.Option(help="Only runs labelled with this paper.")] = None,
     project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
     user: Annotated[str | None, typer.Option(help="Only runs of this login.")] = None,
-    most: Annotated[int, typer.Option(min=1, help="How many runs.")] = 20,
+    most: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Append a draft for each to this YAML label file."),
+        typer.Option(metavar="FILE", help="Append a draft label for each run to this YAML file."),
     ] = None,
 ) -> None:
-    """List the runs that labels do not settle, those with the most energy first."""
-    from footprint.phases import unlabelled
+    """List the runs without complete labels, by decreasing energy."""
+    from footprint.phases import labelling_queue
 
-    study = unlabelled.read(directory, site=site)
+    study = labelling_queue.read_study(directory, site=site)
     chosen = {"user": user, "project": project, "paper": paper}
-    rows = unlabelled.ranked(study.runs, study.labelled, study.jobs, **chosen).collect()
-    told = unlabelled.listing(rows, most=most)
+    rows = labelling_queue.rank_unlabelled_runs(
+        study.runs, study.labelled, study.jobs, **chosen
+    ).collect()
+    text = labelling_queue.format_listing(rows, most=most)
     if write is not None:
-        first = rows.head(most)
-        n = unlabelled.write(first, write, study, published=directory / "results")
-        told += f"\n{write}: {n} drafts written, {len(first) - n} of these runs were there already."
-    print(told)
+        listed = rows.head(most)
+        n = labelling_queue.append_drafts(listed, write, study, published=directory / "results")
+        text += f"\n{write}: {n} drafts added, {len(listed) - n} runs were in the file already."
+    print(text)
 
 
-# Run before this module is loaded (`footprint.__main__`); here they are listed beside the others.
-_APART = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+# `footprint.__main__` runs these two without loading this module; here they appear in the help.
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
-@app.command(context_settings=_APART)
-def track(context: typer.Context) -> None:
-    """Run a command as it is, with a record of it for the footprint of a paper."""
+@app.command("track", context_settings=_PASSED_ON)
+def run_tracked(context: typer.Context) -> None:
+    """Run a command unchanged and record its energy for the footprint of a paper."""
     from footprint.tracker import command
 
     command.main(context.args)
 
 
-@app.command(context_settings=_APART)
-def report(context: typer.Context) -> None:
-    """Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."""
-    from footprint.tracker import report as reporting
+@app.command("report", context_settings=_PASSED_ON)
+def print_report(context: typer.Context) -> None:
+    """Print the energy of tracked runs: table, bars, and a sentence for a paper's appendix."""
+    from footprint.tracker import report
 
-    raise typer.Exit(reporting.main(context.args))
+    raise typer.Exit(report.main(context.args))
 
 
-def _files(configfile: list[Path]) -> list[Path]:
-    """The configuration files of a command: config.yaml, where there is one, goes first."""
-    here = Path("config.yaml")
-    return [*([here] if here.is_file() or not configfile else []), *configfile]
+def _configuration_files(configfile: list[Path]) -> list[Path]:
+    """Configuration files of a command: config.yaml if it exists, then the overrides."""
+    default = Path("config.yaml")
+    return [*([default] if default.is_file() or not configfile else []), *configfile]
 
 
 def main() -> None:
-    """Run the command; bad input is one line and exit status 1."""
+    """Run the command; bad input gives one line and exit status 1."""
     try:
         app()
     except InputError as error:

@@ -1,4 +1,4 @@
-"""OAR's commands, called."""
+"""Calls of OAR's commands: `oarsub`, `oarstat` and `oardel`."""
 
 from __future__ import annotations
 
@@ -12,89 +12,103 @@ from snakemake_executor_plugin_oar import answers
 from snakemake_executor_plugin_oar.answers import Job, OarError
 from snakemake_executor_plugin_oar.demands import Submission
 
-LONGEST_S = 120
-"""Seconds after which a command counts as hanging."""
+COMMAND_TIMEOUT_S = 120
+"""Time after which a command is assumed to hang."""
 
 
 def check_installed() -> None:
-    """Raise an OarError where a command of OAR is missing."""
+    """Check that OAR's commands are on the path.
+
+    Raises:
+        OarError: A command is missing.
+    """
     missing = [name for name in ("oarsub", "oarstat", "oardel") if shutil.which(name) is None]
     if missing:
         raise OarError(
-            f"{', '.join(missing)}: no such command here; start on a frontend of a site, where "
-            "OAR's commands are, or without the profile"
+            f"{', '.join(missing)}: no such command here; start on a frontend of a site, which has "
+            "OAR's commands, or without the profile"
         )
 
 
 def oarsub(submission: Submission) -> str:
-    """Submit a job; gives its id.
+    """Submit a job, and return its id.
 
     Raises:
-        OarError: OAR refused it; with the command.
+        OarError: OAR refused the job; the message contains the command.
     """
-    words = submission.words()
-    done = _run(words)
+    words = submission.command_words()
+    done = _run_command(words)
     try:
-        return answers.submitted(done.stdout + done.stderr, done.returncode)
+        return answers.submitted_job_id(done.stdout + done.stderr, done.returncode)
     except OarError as error:
         raise OarError(f"{error} (of: {shlex.join(words)})") from None
 
 
 def oarstat(ids: Iterable[str]) -> dict[str, Job]:
-    """All that OAR knows of some jobs, by their id; those that it does not know are left out.
+    """Fields of jobs by id; ids that OAR does not list are missing.
+
+    Args:
+        ids: Ids of jobs.
 
     Raises:
-        OarError: OAR did not answer.
+        OarError: `oarstat` failed.
     """
     return _oarstat("-f", *(word for each in ids for word in ("-j", each)))
 
 
 def jobs_since(moment: datetime) -> dict[str, Job]:
-    """Jobs of this user that have not ended, and jobs that ended since a moment, by their id.
+    """Jobs of this user that have not ended, and jobs that ended since a moment, by id.
+
+    Args:
+        moment: Local time, which `oarstat --gantt` expects.
 
     Raises:
-        OarError: OAR did not answer.
+        OarError: `oarstat` failed.
     """
     now = datetime.now() + timedelta(minutes=1)
-    span = f"{moment:%F %T}, {now:%F %T}"  # local time, as the command wants it
-    going_on = _oarstat("-u")
-    history = _oarstat("--gantt", span)  # asked second: what ended in between is in it
-    return {**history.get("jobs", {}), **going_on}
+    window = f"{moment:%F %T}, {now:%F %T}"
+    current = _oarstat("-u")
+    history = _oarstat("--gantt", window)  # second: includes jobs that ended after the first call
+    return {**history.get("jobs", {}), **current}
 
 
 def oardel(ids: Iterable[str]) -> None:
-    """Ask OAR to end jobs.
+    """Request the end of jobs.
+
+    Args:
+        ids: Ids of jobs.
 
     Raises:
-        OarError: OAR did not take it in.
+        OarError: `oardel` failed.
     """
-    done = _run(["oardel", *ids])
+    done = _run_command(["oardel", *ids])
     if done.returncode:
-        raise OarError(_last_line(done, "oardel"))
+        raise OarError(_failure_message(done, "oardel"))
 
 
 def _oarstat(*options: str) -> dict[str, Job]:
-    done = _run(["oarstat", "-J", *options])
+    done = _run_command(["oarstat", "-J", *options])
     if done.returncode:
-        raise OarError(_last_line(done, "oarstat"))
-    return answers.jobs(done.stdout)
+        raise OarError(_failure_message(done, "oarstat"))
+    return answers.parse_jobs(done.stdout)
 
 
-def _last_line(done: subprocess.CompletedProcess[str], name: str) -> str:
-    said = (done.stderr or done.stdout).strip().splitlines() or [""]
-    return f"{name} ended with status {done.returncode}: {said[-1]}".rstrip(": ")
+def _failure_message(done: subprocess.CompletedProcess[str], name: str) -> str:
+    """Exit status of a command and the last line of its output."""
+    lines = (done.stderr or done.stdout).strip().splitlines() or [""]
+    return f"{name} ended with status {done.returncode}: {lines[-1]}".rstrip(": ")
 
 
-def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
+def _run_command(words: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        # In a session of its own, so that Ctrl-C does not break off a submission half-way.
+        # a session of its own: Ctrl-C must not interrupt a submission
         return subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=LONGEST_S,
+            timeout=COMMAND_TIMEOUT_S,
             start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""What a job needs, in the words of `oarsub`."""
+"""Options of `oarsub` for the resources of a job of Snakemake."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-def walltime(minutes: float) -> str:
-    """A time as OAR writes it; a part of a second counts as a whole one.
+def format_walltime(minutes: float) -> str:
+    """A duration in OAR's format `h:mm:ss`, rounded up to whole seconds.
+
+    Args:
+        minutes: Duration in minutes.
 
     Raises:
-        ValueError: The time is not above zero.
+        ValueError: The duration is not positive.
     """
     seconds = math.ceil(minutes * 60)
     if seconds <= 0:
-        raise ValueError(f"runtime must be above zero minutes, not {minutes:g}")
+        raise ValueError(f"runtime must be positive, not {minutes:g} min")
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
@@ -30,41 +33,41 @@ def resource_request(
     gpus: int = 0,
     request: str = "",
 ) -> str:
-    """The value of `oarsub -l`.
+    """Value of `oarsub -l`.
 
-    OAR counts cores and GPUs and no memory: a job that needs more memory than its cores come with
-    takes more cores. A GPU comes with its part of the node's cores and memory. All that a job
-    holds is on one node, which a bare `core=2` would not say.
+    OAR reserves cores and GPUs but not memory: a job that needs more memory than that of its cores
+    reserves more cores. A GPU includes its share of the node's cores and memory. The request is
+    for one node (`host=1`), as OAR may spread a bare `core=2` over two nodes.
 
     Args:
         cores: Cores that the job uses.
-        runtime_min: Longest time that it takes, in minutes.
-        memory_mb: Memory that it needs.
-        memory_per_core_mb: Memory that comes with a core; 0: memory is not considered.
-        gpus: GPUs that it uses.
-        request: A request to use instead, without walltime, such as `host=1`.
+        runtime_min: Longest duration of the job, in minutes.
+        memory_mb: Memory that the job needs.
+        memory_per_core_mb: Memory of a core; 0: memory is ignored.
+        gpus: GPUs that the job uses.
+        request: A request without walltime that replaces the computed one, such as `host=1`.
 
     Raises:
-        ValueError: A number makes no sense.
+        ValueError: A number is too small.
     """
     for name, number in {"cores": cores - 1, "gpu": gpus, "mem_mb": memory_mb}.items():
         if number < 0:
-            raise ValueError(f"too small a number of {name}: {number + (name == 'cores'):g}")
+            raise ValueError(f"number of {name} is too small: {number + (name == 'cores'):g}")
     if not request and gpus:
         request = f"host=1/gpu={gpus}"
     elif not request:
-        by_memory = math.ceil(memory_mb / memory_per_core_mb) if memory_per_core_mb else 0
-        request = f"host=1/core={max(cores, by_memory)}"
-    return f"{request},walltime={walltime(runtime_min)}"
+        cores_for_memory = math.ceil(memory_mb / memory_per_core_mb) if memory_per_core_mb else 0
+        request = f"host=1/core={max(cores, cores_for_memory)}"
+    return f"{request},walltime={format_walltime(runtime_min)}"
 
 
 class Submission(NamedTuple):
-    """One call of `oarsub`."""
+    """Arguments of a call of `oarsub`."""
 
     script: str
     directory: str
     log: str
-    """File for all that the job writes; OAR replaces `%jobid%` in it."""
+    """File for the output and errors of the job; OAR replaces `%jobid%` in its name."""
     name: str
     resources: str
     queue: str = ""
@@ -72,18 +75,23 @@ class Submission(NamedTuple):
     properties: str = ""
     types: tuple[str, ...] = ()
 
-    def words(self) -> list[str]:
-        """The command, a word each."""
+    def command_words(self) -> list[str]:
+        """Words of the command line."""
         options = {"-q": self.queue, "--project": self.project, "-p": self.properties}
         return [
             *("oarsub", "-n", self.name, "-l", self.resources),
             *(word for option, value in options.items() if value for word in (option, value)),
             *(word for each in self.types for word in ("-t", each)),
-            # Without -d, OAR takes $PWD, which `snakemake --directory` leaves as it was.
+            # without -d, OAR uses $PWD, which `snakemake --directory` does not set
             *("-d", self.directory, "-O", self.log, "-E", self.log, shlex.quote(self.script)),
         ]
 
 
 def job_name(rule: str, wildcards: Iterable[str] = ()) -> str:
-    """A name for `oarsub -n`, which is also part of a file's: short, and of plain characters."""
+    """Name for `oarsub -n` and the log: at most 90 letters, digits and `_.-`.
+
+    Args:
+        rule: Name of the rule or group.
+        wildcards: Values of its wildcards.
+    """
     return re.sub(r"[^\w.-]", "_", ".".join((rule, *wildcards)))[:90]

@@ -1,4 +1,4 @@
-"""Snakemake's side: jobs are handed to OAR, watched together, and cancelled together."""
+"""The executor: jobs of Snakemake are submitted to OAR, polled together, and cancelled together."""
 
 from __future__ import annotations
 
@@ -25,67 +25,81 @@ common_settings = CommonSettings(
     pass_group_args=True,
 )
 
-STARTED = datetime.now()
-"""When Snakemake loaded its plugins, which is before it looks for what is to be done: a job of an
-earlier run that ended later counts as going on, since its outputs were missing then."""
+LOADED_AT = datetime.now()
+"""Time at which Snakemake loaded its plugins, before it planned its jobs. A job of an earlier run
+that ended later counts as running, since its outputs may have been missing at planning."""
 
-ROUNDS_UNKNOWN = 20
-"""Rounds after which a job that OAR does not know any longer counts as lost."""
+MAX_UNLISTED_ROUNDS = 20
+"""Rounds of polling after which a job that OAR no longer lists counts as lost."""
 
-ATTEMPTS = 10
-"""How often OAR is asked which jobs an earlier run left, before anything is submitted."""
+MAX_LISTING_ATTEMPTS = 10
+"""Attempts to list the jobs of earlier runs before the first submission."""
 
 
-def _title(job: Any) -> tuple[str, tuple[str, ...]]:
-    """A job's rule and wildcards, or its group."""
+def _name_parts(job: Any) -> tuple[str, tuple[str, ...]]:
+    """Rule and wildcards of a job, or id of a group."""
     if job.is_group():
         return str(job.groupid), ()
     return job.name, tuple(map(str, job.wildcards_dict.values()))
 
 
 class Executor(RemoteExecutor):
-    """Runs each job, or group of jobs, of Snakemake as a job of OAR."""
+    """Runs each job, or group of jobs, of Snakemake as one job of OAR."""
 
     def __post_init__(self) -> None:
-        """Look whether OAR is here, before anything is planned for it."""
+        """Check that OAR's commands are installed.
+
+        Raises:
+            WorkflowError: A command is missing.
+        """
         try:
             commands.check_installed()
         except OarError as error:
             raise WorkflowError(str(error)) from None
-        self._earlier: list[records.Earlier] | None = None
-        self._open: set[str] = set()  # ids of jobs that have not ended, as far as is known
-        # A thread submits, so that Ctrl-C waits for an id that is on its way, and cancels that too.
-        self._submitting = ThreadPoolExecutor(max_workers=1)
+        self._earlier: list[records.EarlierJob] | None = None
+        self._open: set[str] = set()  # ids of jobs whose end was not observed
+        # a thread submits: Ctrl-C then waits for the id of a submission, and cancels that job too
+        self._submitter = ThreadPoolExecutor(max_workers=1)
         self._silent_since: float | None = None
 
     # --- submission -----------------------------------------------------------------------------
 
     def run_job(self, job: Any) -> None:
-        """Submit a job, unless one of an earlier run makes the same, or still writes its files."""
-        wanted = records.outputs(job)
-        ids, same = records.makers(wanted, self._left_behind())
+        """Submit a job, unless jobs of an earlier run write its outputs.
+
+        Those jobs are adopted if they write all outputs with equal fingerprints. Else the job waits
+        for their end.
+        """
+        wanted = records.output_fingerprints(job)
+        ids, are_equal = records.jobs_that_write(wanted, self._earlier_jobs())
         info = SubmittedJobInfo(job, external_jobid=",".join(ids) or None, aux={"ids": ids})
         if ids:
             self._open.update(ids)
-            info.aux["next"] = not same
-            earlier = f"OAR job {', '.join(ids)} of an earlier run"
+            info.aux["submit_next"] = not are_equal
+            earlier_text = f"OAR job {', '.join(ids)} of an earlier run"
             self.logger.info(
-                f"Adopted: {earlier}." if same else f"Waiting: {earlier} still writes these files."
+                f"Adopted: {earlier_text}."
+                if are_equal
+                else f"Waiting: {earlier_text} still writes these files."
             )
             self.report_job_submission(info)
             return
         try:
-            self._submitting.submit(self._submit, info).result()
+            self._submitter.submit(self._submit_job, info).result()
         except OarError as error:
             self.report_job_error(info, msg=f"not submitted: {error}. ")
         else:
             self.report_job_submission(info)
 
-    def _submit(self, info: SubmittedJobInfo) -> None:
-        """Write the script of a job, and submit it."""
+    def _submit_job(self, info: SubmittedJobInfo) -> None:
+        """Write the script of a job, and submit it.
+
+        Raises:
+            OarError: The job was not submitted.
+        """
         script = Path(self.get_jobscript(info.job))
         self.write_jobscript(info.job, str(script))
-        records.write(script, records.outputs(info.job))
+        records.write_record(script, records.output_fingerprints(info.job))
         try:
             submission = self._submission(info.job, script)
         except ValueError as error:
@@ -96,18 +110,27 @@ class Executor(RemoteExecutor):
         info.aux = {"ids": [job_id], "log": submission.log.replace("%jobid%", job_id)}
 
     def _submission(self, job: Any, script: Path) -> demands.Submission:
+        """Arguments of `oarsub` for a job.
+
+        Raises:
+            ValueError: The job has no runtime, a number that is too small, or a refused type.
+        """
         settings = self.workflow.executor_settings
         resources = job.resources
 
-        def told(name: str) -> str:
+        def setting_of_job(name: str) -> str:
             return str(resources.get(f"oar_{name}", getattr(settings, name)))
 
         if resources.get("runtime") is None:
-            raise ValueError("no runtime, in minutes; give one to the rule or to default-resources")
-        types = tuple(each.strip() for each in told("types").split(",") if each.strip())
+            raise ValueError(
+                "no runtime; set runtime, in minutes, in the rule or in default-resources"
+            )
+        types = tuple(each.strip() for each in setting_of_job("types").split(",") if each.strip())
         if "idempotent" in types:
-            raise ValueError("OAR starts jobs of type idempotent again by itself; retries do that")
-        name = demands.job_name(*_title(job))
+            raise ValueError(
+                "OAR starts jobs of type idempotent again by itself; use retries instead"
+            )
+        name = demands.job_name(*_name_parts(job))
         logs = Path(settings.logdir).absolute()
         logs.mkdir(parents=True, exist_ok=True)
         return demands.Submission(
@@ -123,130 +146,138 @@ class Executor(RemoteExecutor):
                 gpus=resources.get("gpu", 0),
                 request=str(resources.get("oar_request", "")),
             ),
-            queue=told("queue"),
-            project=told("project"),
-            properties=told("properties"),
+            queue=setting_of_job("queue"),
+            project=setting_of_job("project"),
+            properties=setting_of_job("properties"),
             types=types,
         )
 
-    def _left_behind(self) -> list[records.Earlier]:
-        """Jobs of earlier runs that went on as this one began; asked for before all submissions."""
+    def _earlier_jobs(self) -> list[records.EarlierJob]:
+        """Jobs of earlier runs that ran as this run began; listed before the first submission."""
         if self._earlier is None:
-            jobs = self._ask_patiently()
-            self._earlier = records.left_behind(jobs, Path(".snakemake").absolute())
+            jobs = self._list_jobs()
+            self._earlier = records.find_earlier_jobs(jobs, Path(".snakemake").absolute())
         return self._earlier
 
-    def _ask_patiently(self) -> dict[str, Job]:
+    def _list_jobs(self) -> dict[str, Job]:
+        """Jobs that have not ended before `LOADED_AT`, by id, after several attempts if needed.
+
+        Raises:
+            WorkflowError: Every attempt failed.
+        """
         attempts = 0
         while True:
             try:
-                return commands.jobs_since(STARTED)
+                return commands.jobs_since(LOADED_AT)
             except OarError as error:
                 attempts += 1
-                if attempts == ATTEMPTS:
+                if attempts == MAX_LISTING_ATTEMPTS:
                     raise WorkflowError(
-                        f"{error}. Nothing is submitted while OAR does not tell which jobs of an "
-                        "earlier run go on."
+                        f"{error}. No job is submitted, as OAR does not list the jobs of earlier "
+                        "runs that still run."
                     ) from None
-                self.logger.warning(f"{error}. OAR is asked again in a moment.")
+                self.logger.warning(f"{error}. The request is repeated in a moment.")
             time.sleep(self.next_seconds_between_status_checks)
 
-    # --- watching -------------------------------------------------------------------------------
+    # --- polling --------------------------------------------------------------------------------
 
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
-        """Ask once for all jobs, and report those that ended; gives those that go on."""
-        known = await self._states([each for info in active_jobs for each in info.aux["ids"]])
+        """Poll all jobs with one `oarstat`, report those that ended, and yield the others."""
+        listed = await self._listed_jobs([each for info in active_jobs for each in info.aux["ids"]])
         for info in active_jobs:
-            if known is None or not await self._ended(info, known):
+            if listed is None or not await self._report_if_ended(info, listed):
                 yield info
 
-    async def _states(self, ids: list[str]) -> dict[str, Job] | None:
-        """What OAR knows of jobs; None while it does not answer, which is no reason to give up."""
+    async def _listed_jobs(self, ids: list[str]) -> dict[str, Job] | None:
+        """Jobs that OAR lists, by id; None if `oarstat` failed, which ends no job."""
         if not ids:
             return {}
         try:
             async with self.status_rate_limiter:
-                known = await asyncio.to_thread(commands.oarstat, sorted(set(ids)))
+                listed = await asyncio.to_thread(commands.oarstat, sorted(set(ids)))
         except OarError as error:
             if self._silent_since is None:
                 self._silent_since = time.monotonic()
-                self.logger.warning(f"{error}. Jobs go on; OAR is asked again until it answers.")
+                self.logger.warning(
+                    f"{error}. Jobs go on; oarstat is called again until it succeeds."
+                )
             return None
         if self._silent_since is not None:
             silence_s = time.monotonic() - self._silent_since
-            self.logger.info(f"OAR answers again, after {silence_s:.0f} s.")
+            self.logger.info(f"oarstat succeeds again, after {silence_s:.0f} s.")
             self._silent_since = None
-        return known
+        return listed
 
-    async def _ended(self, info: SubmittedJobInfo, known: dict[str, Job]) -> bool:
-        """Report how a job ended; False while it has not."""
-        verdicts = [self._verdict(each, known, info) for each in info.aux["ids"]]
+    async def _report_if_ended(self, info: SubmittedJobInfo, listed: dict[str, Job]) -> bool:
+        """Report how a job ended; False before its end."""
+        verdicts = [self._verdict(each, listed, info) for each in info.aux["ids"]]
         if any(each is None for each in verdicts):
             return False
         self._open.difference_update(info.aux["ids"])
-        if info.aux.get("next"):
-            return await self._refused_next(info)
+        if info.aux.get("submit_next"):
+            return await self._submit_waiting_job(info)
         failed = [
-            (job_id, found)
-            for job_id, found in zip(info.aux["ids"], verdicts, strict=True)
-            if found is not None and not found.success
+            (job_id, verdict)
+            for job_id, verdict in zip(info.aux["ids"], verdicts, strict=True)
+            if verdict is not None and not verdict.success
         ]
         if failed:
-            # What is tried again is submitted, not adopted from the job that failed.
-            lost = {job_id for job_id, _ in failed}
-            self._earlier = [each for each in self._earlier or () if each.job_id not in lost]
-            self._report_failure(info, *failed[0], known)
+            # a retry is submitted, not adopted from the job that failed
+            failed_ids = {job_id for job_id, _ in failed}
+            self._earlier = [each for each in self._earlier or () if each.job_id not in failed_ids]
+            self._report_failure(info, *failed[0], listed)
         else:
             self.report_job_success(info)
         return True
 
     def _verdict(
-        self, job_id: str, known: dict[str, Job], info: SubmittedJobInfo
+        self, job_id: str, listed: dict[str, Job], info: SubmittedJobInfo
     ) -> Verdict | None:
-        if job_id in known:
-            info.aux.pop("unknown", None)
-            return answers.verdict(known[job_id])
-        info.aux["unknown"] = info.aux.get("unknown", 0) + 1
-        if info.aux["unknown"] < ROUNDS_UNKNOWN:
+        """How a job ended; None before its end. A job that OAR no longer lists fails in the end."""
+        if job_id in listed:
+            info.aux.pop("unlisted", None)
+            return answers.job_verdict(listed[job_id])
+        info.aux["unlisted"] = info.aux.get("unlisted", 0) + 1
+        if info.aux["unlisted"] < MAX_UNLISTED_ROUNDS:
             return None
-        return Verdict(False, "OAR does not know it any longer")
+        return Verdict(False, "OAR no longer lists it")
 
-    async def _refused_next(self, info: SubmittedJobInfo) -> bool:
-        """Submit a job that waited for those of an earlier run; tells whether OAR refused it."""
+    async def _submit_waiting_job(self, info: SubmittedJobInfo) -> bool:
+        """Submit a job that waited for jobs of an earlier run; True if it was not submitted."""
         try:
-            await asyncio.wrap_future(self._submitting.submit(self._submit, info))
+            await asyncio.wrap_future(self._submitter.submit(self._submit_job, info))
         except OarError as error:
             self.report_job_error(info, msg=f"not submitted: {error}. ")
             return True
         return False
 
     def _report_failure(
-        self, info: SubmittedJobInfo, job_id: str, found: Verdict, known: dict[str, Job]
+        self, info: SubmittedJobInfo, job_id: str, verdict: Verdict, listed: dict[str, Job]
     ) -> None:
-        job = known.get(job_id, {})
+        job = listed.get(job_id, {})
         nodes = ", ".join(job.get("assigned_network_address") or ())
         log = info.aux.get("log") or job.get("stdout_file", "").replace("%jobid%", job_id)
         where = f" on {nodes}" if nodes else ""
-        # The message of a group is not shown by Snakemake: this line is.
-        name = demands.job_name(*_title(info.job))
-        self.logger.error(f"OAR job {job_id} ({name}){where}: {found.reason}; its log: {log}")
+        # Snakemake does not show the message of a group, hence this line
+        name = demands.job_name(*_name_parts(info.job))
+        self.logger.error(f"OAR job {job_id} ({name}){where}: {verdict.reason}; its log: {log}")
         logs = [log] if Path(log).is_file() else []
-        self.report_job_error(info, msg=f"{found.reason}. ", aux_logs=logs)
+        self.report_job_error(info, msg=f"{verdict.reason}. ", aux_logs=logs)
 
-    # --- the end --------------------------------------------------------------------------------
+    # --- cancellation ---------------------------------------------------------------------------
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:  # noqa: ARG002
-        """Have OAR end all jobs at once.
+        """End all jobs with one `oardel`.
 
-        Those that OAR is being asked about at this moment are not among the active jobs.
+        The ids are those of this executor: `active_jobs` lacks the jobs that are being polled.
         """
-        self._submitting.shutdown(wait=True)
+        self._submitter.shutdown(wait=True)
         if not self._open:
             return
         try:
             commands.oardel(sorted(self._open))
         except OarError as error:
             ids = " ".join(sorted(self._open))
-            self.logger.error(f"{error}. These jobs may go on; end them with: oardel {ids}")
+            self.logger.error(f"{error}. These jobs may still run; end them with: oardel {ids}")

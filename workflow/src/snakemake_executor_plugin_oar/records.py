@@ -1,8 +1,8 @@
-"""Which outputs the jobs of a run make, kept so that a later run finds what still goes on.
+"""Records of the outputs of submitted jobs, by which a later run finds jobs that still run.
 
-Beside each script that is submitted lies a record of its outputs. OAR itself tells which jobs are
-there, by the script that they run: a run that was killed leaves nothing that could be missed, even
-between the submission of a job and the moment in which its id is known.
+A record lies beside each submitted script. OAR lists the jobs, and the script in a job's command
+leads to its record. No id is stored: a run killed between the submission of a job and the arrival
+of its id loses no job.
 """
 
 from __future__ import annotations
@@ -17,76 +17,83 @@ from typing import Any, NamedTuple
 from snakemake_executor_plugin_oar.answers import Job
 
 
-class Earlier(NamedTuple):
-    """A job of an earlier run that OAR still has, and its outputs with their fingerprints."""
+class EarlierJob(NamedTuple):
+    """A job of an earlier run that OAR still lists, and its outputs with their fingerprints."""
 
     job_id: str
     outputs: Mapping[str, str]
 
 
-def outputs(job: Any) -> dict[str, str]:
-    """Each output of a job of Snakemake, with a fingerprint of what makes it.
+def output_fingerprints(job: Any) -> dict[str, str]:
+    """Fingerprint of each output of a job, or group, of Snakemake, by path.
 
-    The fingerprint covers the rule, its parameters and its inputs: what was submitted before one of
-    them changed is no longer the same.
+    The fingerprint covers the rule, its parameters and the names of its inputs: it differs if one
+    of them changed since an earlier submission.
     """
     members = job.jobs if job.is_group() else [job]
     return {
-        str(path): fingerprint(each.rule.name, dict(each.params.items()), map(str, each.input))
+        str(path): rule_fingerprint(each.rule.name, dict(each.params.items()), map(str, each.input))
         for each in members
         for path in each.output
     }
 
 
-def fingerprint(rule: str, params: Mapping[str, Any], inputs: Iterable[str]) -> str:
-    """A short hash of what makes an output."""
-    told = json.dumps([rule, params, sorted(inputs)], sort_keys=True, default=repr)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+def rule_fingerprint(rule: str, params: Mapping[str, Any], inputs: Iterable[str]) -> str:
+    """Hash of a rule, its parameters and its inputs: 16 hexadecimal digits."""
+    text = json.dumps([rule, params, sorted(inputs)], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write(script: Path, made: Mapping[str, str]) -> None:
-    """Keep beside a script which outputs it makes."""
-    _of(script).write_text(json.dumps(made), encoding="utf-8")
-
-
-def left_behind(jobs: Mapping[str, Job], folder: Path) -> list[Earlier]:
-    """Jobs of earlier runs in this directory, of those that OAR told of.
+def write_record(script: Path, outputs: Mapping[str, str]) -> None:
+    """Write the record of a script's outputs beside it.
 
     Args:
-        jobs: Jobs by their id, with their `command`.
-        folder: Where runs keep folders with their scripts.
+        script: Script of the job.
+        outputs: Result of `output_fingerprints`.
     """
-    found = []
-    for job_id, job in jobs.items():
-        script = _script(job["command"] or "")
-        if script.parent.parent == folder and _of(script).is_file():
-            made = json.loads(_of(script).read_text(encoding="utf-8"))
-            found.append(Earlier(job_id, made))
-    return found
+    _record_path(script).write_text(json.dumps(outputs), encoding="utf-8")
 
 
-def makers(wanted: Mapping[str, str], earlier: Iterable[Earlier]) -> tuple[list[str], bool]:
-    """Which jobs write any of some outputs.
+def find_earlier_jobs(jobs: Mapping[str, Job], folder: Path) -> list[EarlierJob]:
+    """Jobs of earlier runs in this directory, among the jobs that OAR lists.
 
     Args:
-        wanted: Outputs, with their fingerprints.
+        jobs: Jobs by id, with their `command`.
+        folder: Folder in which each run has a folder with its scripts.
+    """
+    earlier = []
+    for job_id, job in jobs.items():
+        script = _script_path(job["command"] or "")
+        if script.parent.parent == folder and _record_path(script).is_file():
+            outputs = json.loads(_record_path(script).read_text(encoding="utf-8"))
+            earlier.append(EarlierJob(job_id, outputs))
+    return earlier
+
+
+def jobs_that_write(
+    wanted: Mapping[str, str], earlier: Iterable[EarlierJob]
+) -> tuple[list[str], bool]:
+    """Jobs of earlier runs that write any of the wanted outputs.
+
+    Args:
+        wanted: Outputs with their fingerprints.
         earlier: Jobs of earlier runs.
 
     Returns:
-        The ids of the jobs, and whether they make all the outputs just as they are wanted.
+        Ids of these jobs, and whether they write all wanted outputs with equal fingerprints.
     """
-    concerned = [each for each in earlier if each.outputs.keys() & wanted.keys()]
-    made = {path: mark for each in concerned for path, mark in each.outputs.items()}
-    same = all(made.get(path) == mark for path, mark in wanted.items())
-    return [each.job_id for each in concerned], bool(concerned) and same
+    writers = [each for each in earlier if each.outputs.keys() & wanted.keys()]
+    written = {path: mark for each in writers for path, mark in each.outputs.items()}
+    are_equal = all(written.get(path) == mark for path, mark in wanted.items())
+    return [each.job_id for each in writers], bool(writers) and are_equal
 
 
-def _script(command: str) -> Path:
+def _script_path(command: str) -> Path:
     try:
         return Path(*shlex.split(command)[:1])
-    except ValueError:  # the command of a job that is not of Snakemake, with a lone quote
+    except ValueError:  # a job from elsewhere, whose command has an unmatched quote
         return Path()
 
 
-def _of(script: Path) -> Path:
+def _record_path(script: Path) -> Path:
     return script.with_name(f"{script.name}.outputs.json")

@@ -1,11 +1,11 @@
-"""CodeCarbon: what GPUs and processors report, plus a model of the memory.
+"""CodeCarbon: energy of GPUs and processors as read, plus a model of the memory.
 
 Schmidt et al., github.com/mlco2/codecarbon, versions 2.8.4 and 3.3.1 (external/hardware.py,
-external/ram.py). In a job, it reads energy counters of NVIDIA's driver (NVML) and of the processors
-(RAPL). After the fact, series of Kwollect stand in for both where there are some. Without a series
-of its GPUs, a job's are taken to draw their limit, which the tool itself never assumes; without one
-of the processors, the tool's own fallbacks hold. The tool counts the whole machine; a job on part
-of a node is given its share.
+external/ram.py). In a job, the tool reads energy counters of NVIDIA's driver (NVML) and of the
+processors (RAPL). Here, series of Kwollect replace both where they exist. GPUs without a series
+count with their power limit, which the tool itself never assumes; processors without a series
+count by the tool's own fallbacks. The tool counts the whole machine; a job on part of a node gets
+its share.
 """
 
 from __future__ import annotations
@@ -15,21 +15,27 @@ from functools import partial
 import polars as pl
 
 from footprint.estimators.estimator import Estimator
-from footprint.estimators.facts import Facts
-from footprint.estimators.rates import LOAD, SERIES, TDP, Rates, energy
+from footprint.estimators.inputs import EstimatorInputs
+from footprint.estimators.rates import (
+    LOAD_BASIS,
+    SERIES_BASIS,
+    TDP_BASIS,
+    PowerRates,
+    energy_of_jobs,
+)
 
-CONSTANT_USE = 0.5
+MEAN_TDP_FRAC = 0.5
 """Part of the thermal design power drawn on average (`CONSUMPTION_PERCENTAGE_CONSTANT`)."""
 WATTS_PER_GB = 3 / 8
 """3 W for every 8 GB, up to version 2."""
 WATTS_PER_DIMM = 5.0
 DIMM_SIZES_GB = (128, 64, 32, 16, 8, 4)
-SEEN_FRAC = 503.77 / 512
-"""Memory that the system, and thus the tool, sees of what is installed: as measured on gemini-1."""
+VISIBLE_MEMORY_FRAC = 503.77 / 512
+"""Part of the installed memory that the system reports to the tool, as measured on gemini-1."""
 
 
 def n_dimms(memory_gb: float) -> int:
-    """Memory modules that version 3 guesses for a machine, from the memory that it sees."""
+    """Number of memory modules that version 3 assumes for the memory that the system reports."""
     for limit_gb, count in ((2, 1), (16, 2), (64, 4), (128, 8)):
         if memory_gb <= limit_gb:
             return count
@@ -37,103 +43,124 @@ def n_dimms(memory_gb: float) -> int:
     return min(-int(-memory_gb // size_gb), 32)
 
 
-def memory_w(memory_gb: float) -> float:
-    """Power of the memory in version 3: 5 W a module, further ones at 90, 80 and 70 %.
+def memory_power_w(memory_gb: float) -> float:
+    """Power of the memory in version 3, in W.
+
+    A module counts 5 W; modules beyond 4, 8 and 16 count 90, 80 and 70 % of it.
 
     Args:
         memory_gb: Memory installed.
     """
-    n = n_dimms(memory_gb * SEEN_FRAC)
+    n = n_dimms(memory_gb * VISIBLE_MEMORY_FRAC)
     weights = (1.0 * min(n, 4), 0.9 * max(min(n, 8) - 4, 0), 0.8 * max(min(n, 16) - 8, 0))
     return max(2 * WATTS_PER_DIMM, WATTS_PER_DIMM * (sum(weights) + 0.7 * max(n - 16, 0)))
 
 
-def _memory_3_w_per_gb(facts: Facts) -> pl.Expr:
-    """Power of a GB in version 3, of the machines that there are."""
-    sizes = facts.held.select(pl.col("memory_gb").unique()).collect()["memory_gb"].to_list()
-    known = {size: memory_w(size) / size for size in sizes if size is not None}
-    return pl.col("memory_gb").replace_strict(known, default=None, return_dtype=pl.Float64)
+def _memory_w_per_gb_version_3(inputs: EstimatorInputs) -> pl.Expr:
+    """Power of a GB in version 3, by the memory of the node."""
+    sizes = inputs.job_nodes.select(pl.col("memory_gb").unique()).collect()["memory_gb"].to_list()
+    by_size = {size: memory_power_w(size) / size for size in sizes if size is not None}
+    return pl.col("memory_gb").replace_strict(by_size, default=None, return_dtype=pl.Float64)
 
 
-def _cpu_2_w() -> pl.Expr:
-    """Processors of a node without RAPL in version 2: half the design power of one socket."""
-    return pl.col("tdp_w") * CONSTANT_USE
+def _cpu_w_version_2() -> pl.Expr:
+    """Power of the processors without RAPL in version 2: half the design power of one socket."""
+    return pl.col("tdp_w") * MEAN_TDP_FRAC
 
 
-def _cpu_3_w() -> pl.Expr:
-    """The same in version 3: TDP x sockets x (0.1 + 0.9 load^3), or half of it without a load."""
+def _cpu_w_version_3() -> pl.Expr:
+    """Power of the processors without RAPL in version 3.
+
+    TDP x sockets x (0.1 + 0.9 load^3), or half of TDP x sockets without a load.
+    """
     by_load = 0.1 + 0.9 * pl.col("thread_load_cubed")
-    return pl.col("tdp_w") * pl.col("n_cpus") * by_load.fill_null(CONSTANT_USE)
+    return pl.col("tdp_w") * pl.col("n_cpus") * by_load.fill_null(MEAN_TDP_FRAC)
 
 
-def _rates(*, fallback_w: pl.Expr, fallback: pl.Expr, memory: pl.Expr, counted: pl.Expr) -> Rates:
+def _build_rates(
+    *, fallback_w: pl.Expr, fallback: pl.Expr, memory: pl.Expr, counted: pl.Expr
+) -> PowerRates:
     gpus, cpus = pl.col("gpu_series_w"), pl.col("package_power_w")
-    return Rates(
+    return PowerRates(
         gpu_w=pl.coalesce(gpus, "gpu_limit_w") * counted,
         core_w=pl.coalesce(cpus, fallback_w) / pl.col("n_cores"),
         memory_w_per_gb=memory,
-        gpu_basis=pl.when(gpus.is_not_null()).then(SERIES).otherwise(TDP),
-        cpu_basis=pl.when(cpus.is_not_null()).then(SERIES).otherwise(fallback),
+        gpu_basis=pl.when(gpus.is_not_null()).then(SERIES_BASIS).otherwise(TDP_BASIS),
+        cpu_basis=pl.when(cpus.is_not_null()).then(SERIES_BASIS).otherwise(fallback),
     )
 
 
-def _counted(no_counter_is_zero: bool) -> pl.Expr:
-    """Part of the GPUs held whose energy the tool reads."""
+def _counted_frac(no_counter_is_zero: bool) -> pl.Expr:
+    """Part of the GPUs held that the tool counts the energy of."""
     return 1.0 - pl.col("pre_volta_frac") if no_counter_is_zero else pl.lit(1.0)
 
 
-def version_2(facts: Facts, *, no_counter_is_zero: bool = False) -> pl.LazyFrame:
-    """Energy by version 2; with its defect, cards without an energy counter used nothing."""
-    rates = _rates(
-        fallback_w=_cpu_2_w(),
-        fallback=pl.lit(TDP),
+def estimate_by_version_2(
+    inputs: EstimatorInputs, *, no_counter_is_zero: bool = False
+) -> pl.LazyFrame:
+    """Return the energy of each job by version 2, as `rates.energy_of_jobs` returns it.
+
+    Args:
+        inputs: Inputs of the jobs.
+        no_counter_is_zero: Count GPUs without an energy counter as 0, a defect of the tool.
+    """
+    rates = _build_rates(
+        fallback_w=_cpu_w_version_2(),
+        fallback=pl.lit(TDP_BASIS),
         memory=pl.lit(WATTS_PER_GB),
-        counted=_counted(no_counter_is_zero),
+        counted=_counted_frac(no_counter_is_zero),
     )
-    return energy(facts, rates)
+    return energy_of_jobs(inputs, rates)
 
 
-def version_3(facts: Facts, *, no_counter_is_zero: bool = False) -> pl.LazyFrame:
-    """Energy by version 3; with its defect, cards without an energy counter used nothing."""
+def estimate_by_version_3(
+    inputs: EstimatorInputs, *, no_counter_is_zero: bool = False
+) -> pl.LazyFrame:
+    """Return the energy of each job by version 3, as `rates.energy_of_jobs` returns it.
+
+    Args:
+        inputs: Inputs of the jobs.
+        no_counter_is_zero: Count GPUs without an energy counter as 0, a defect of the tool.
+    """
     has_load = pl.col("thread_load_cubed").is_not_null()
-    rates = _rates(
-        fallback_w=_cpu_3_w(),
-        fallback=pl.when(has_load).then(LOAD).otherwise(TDP),
-        memory=_memory_3_w_per_gb(facts),
-        counted=_counted(no_counter_is_zero),
+    rates = _build_rates(
+        fallback_w=_cpu_w_version_3(),
+        fallback=pl.when(has_load).then(LOAD_BASIS).otherwise(TDP_BASIS),
+        memory=_memory_w_per_gb_version_3(inputs),
+        counted=_counted_frac(no_counter_is_zero),
     )
-    return energy(facts, rates)
+    return energy_of_jobs(inputs, rates)
 
 
-DEFECT = "the same, cards before Volta counted as 0 as the tool does"
+PRE_VOLTA_DESCRIPTION = "the same, cards before Volta counted as 0 as the tool does"
 
 ESTIMATORS = (
     Estimator(
         name="codecarbon_2",
         version="2.8.4",
         tool="CodeCarbon",
-        says="GPUs and CPUs as read, else limit and half a socket’s TDP; 3/8 W a GB",
-        estimate=version_2,
+        description="GPUs and CPUs as read, else limit and half a socket’s TDP; 3/8 W a GB",
+        estimate=estimate_by_version_2,
     ),
     Estimator(
         name="codecarbon_2_pre_volta",
         version="2.8.4",
         tool="CodeCarbon",
-        says=DEFECT,
-        estimate=partial(version_2, no_counter_is_zero=True),
+        description=PRE_VOLTA_DESCRIPTION,
+        estimate=partial(estimate_by_version_2, no_counter_is_zero=True),
     ),
     Estimator(
         name="codecarbon_3",
         version="3.3.1",
         tool="CodeCarbon",
-        says="GPUs and CPUs as read, else limit and TDP by load; 5 W a memory module",
-        estimate=version_3,
+        description="GPUs and CPUs as read, else limit and TDP by load; 5 W a memory module",
+        estimate=estimate_by_version_3,
     ),
     Estimator(
         name="codecarbon_3_pre_volta",
         version="3.3.1",
         tool="CodeCarbon",
-        says=DEFECT,
-        estimate=partial(version_3, no_counter_is_zero=True),
+        description=PRE_VOLTA_DESCRIPTION,
+        estimate=partial(estimate_by_version_3, no_counter_is_zero=True),
     ),
 )

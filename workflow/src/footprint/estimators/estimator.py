@@ -1,4 +1,4 @@
-"""What the registry knows of an estimator."""
+"""Description of an estimator, as the registry keeps it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from footprint.estimators.facts import Facts
+from footprint.estimators.inputs import EstimatorInputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,28 +15,29 @@ class Estimator:
     """A tool, or a variant of it, at a version.
 
     Attributes:
-        name: As configuration names it.
-        version: Version of the tool whose equation and constants these are.
+        name: Name in the configuration.
+        version: Version of the tool that the equation and constants are from.
         tool: Name of the tool, for readers.
-        says: What it multiplies, in one line for readers.
-        estimate: Gives `rates.PARTS` of each job.
-        sees: Parts that it counts, of `gpu`, `cpu`, `memory`.
-        pue: Factor that the tool itself adds to its energies.
-        usual: Whether it is computed unasked.
-        of_all: Whether it tells of every job; else only those with a record have a row.
+        description: Equation in one line, for readers.
+        estimate: Function from inputs to `rates.ESTIMATE_COLUMNS`, `energy_kwh` and `covered_kwh`
+            of each job.
+        parts: Parts that it counts, of `gpu`, `cpu`, `memory`.
+        pue: Factor that the tool itself applies to its energies.
+        is_default: Whether `all` in the configuration includes it.
+        covers_all_jobs: Whether every job has a row; else only jobs with a record have one.
     """
 
     name: str
     version: str
     tool: str
-    says: str
-    estimate: Callable[[Facts], pl.LazyFrame]
-    sees: tuple[str, ...] = ("gpu", "cpu", "memory")
+    description: str
+    estimate: Callable[[EstimatorInputs], pl.LazyFrame]
+    parts: tuple[str, ...] = ("gpu", "cpu", "memory")
     pue: float = 1.0
-    usual: bool = True
-    of_all: bool = True
+    is_default: bool = True
+    covers_all_jobs: bool = True
 
     @property
     def label(self) -> str:
-        """Name with version, as tables have it."""
+        """Name and version, as in the column `estimator` of tables."""
         return f"{self.name}@{self.version}"

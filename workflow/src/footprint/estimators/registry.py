@@ -1,6 +1,6 @@
-"""All estimators, by name, and what each says of the jobs of a study.
+"""All estimators by name, and their estimates of the jobs of a study.
 
-A new one is a module with `ESTIMATORS` and a word in `MODULES`.
+To add an estimator, add a module with `ESTIMATORS` and its name to `MODULES`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Literal
 import polars as pl
 import pyarrow.parquet as pq
 
-from footprint import schema, tables
-from footprint.errors import InputError
+from footprint import schemas
+from footprint.core import json_schema
+from footprint.core.errors import InputError
 from footprint.estimators import codecarbon, ga4hpc, green_algorithms, mlco2, recorded, tracked
 from footprint.estimators.estimator import Estimator
-from footprint.estimators.facts import Facts
+from footprint.estimators.inputs import EstimatorInputs
 
 LOG = logging.getLogger(__name__)
 
@@ -28,66 +29,73 @@ ESTIMATORS: dict[str, Estimator] = {
 }
 
 
-def chosen(names: Sequence[str] | Literal["all"]) -> list[Estimator]:
-    """Estimators that a configuration names, in the order of the registry.
+def select_estimators(names: Sequence[str] | Literal["all"]) -> list[Estimator]:
+    """Return the estimators that a configuration names, in the order of the registry.
 
     Args:
-        names: Names, or `all` for every usual one.
+        names: Names, or `all` for the default ones.
 
     Raises:
         InputError: A name that no estimator has.
     """
     if names == "all":
-        return [each for each in ESTIMATORS.values() if each.usual]
+        return [each for each in ESTIMATORS.values() if each.is_default]
     for name in names:
         if name not in ESTIMATORS:
             raise InputError(
                 f"there is no estimator `{name}`",
                 where="estimators",
-                do=schema.nearest(name, ESTIMATORS) or f"choose among {', '.join(ESTIMATORS)}",
+                do=json_schema.spelling_hint(name, ESTIMATORS)
+                or f"choose among {', '.join(ESTIMATORS)}",
             )
     return [each for name, each in ESTIMATORS.items() if name in names]
 
 
-def estimate(facts: Facts, estimator: Estimator) -> pl.DataFrame:
-    """What an estimator says of every job (`tables.Estimates`).
+def estimate_jobs(inputs: EstimatorInputs, estimator: Estimator) -> pl.DataFrame:
+    """Return the energy of every job by an estimator (`schemas.Estimates`).
 
-    A job that held nothing used exactly nothing; one whose nodes are not known is null. Where
-    records are all there is, only jobs with a record have a row.
+    A job that held nothing has an energy of exactly 0. A job whose nodes are unknown has null.
+    Estimators that need a record have a row for the jobs with a record only.
+
+    Args:
+        inputs: Inputs of the jobs.
+        estimator: The estimator.
     """
-    found = estimator.estimate(facts)
-    if estimator.of_all:
-        rest = facts.jobs.join(found.select("job_id"), on="job_id", how="anti")
-        parts = ("gpu_kwh", "cpu_kwh", "memory_kwh", "energy_kwh", "covered_kwh")
-        nothing = rest.select(
+    found = estimator.estimate(inputs)
+    if estimator.covers_all_jobs:
+        rest = inputs.jobs.join(found.select("job_id"), on="job_id", how="anti")
+        energies = ("gpu_kwh", "cpu_kwh", "memory_kwh", "energy_kwh", "covered_kwh")
+        without_nodes = rest.select(
             "job_id",
-            *(pl.when("known").then(0.0).alias(name) for name in parts),
+            *(pl.when("has_known_nodes").then(0.0).alias(name) for name in energies),
             basis=pl.lit("none"),
             gpu_hours=0.0,
             core_hours=0.0,
             memory_gbh=0.0,
         )
-        found = pl.concat([found, nothing], how="diagonal")
+        found = pl.concat([found, without_nodes], how="diagonal")
     scaled = (pl.col(name) * estimator.pue for name in ("energy_kwh", "covered_kwh"))
-    rows: pl.DataFrame = tables.conform(
-        tables.Estimates,
+    rows: pl.DataFrame = schemas.conform(
+        schemas.Estimates,
         found.with_columns(*scaled, estimator=pl.lit(estimator.label), pue=pl.lit(estimator.pue)),
     )
     return rows
 
 
-def write(facts: Facts, estimators: Sequence[Estimator], path: str | Path) -> None:
-    """Write `tables.Estimates`, an estimator after the other, so that one at a time is in memory.
+def write_estimates(
+    inputs: EstimatorInputs, estimators: Sequence[Estimator], path: str | Path
+) -> None:
+    """Write `schemas.Estimates` by estimator, with the rows of one estimator in memory at a time.
 
     Args:
-        facts: What jobs held.
-        estimators: Which; at least one.
-        path: The table.
+        inputs: Inputs of the jobs.
+        estimators: Estimators; at least one.
+        path: Parquet file to write.
     """
-    empty = pl.DataFrame(tables.Estimates.create_empty()).to_arrow()
+    empty = pl.DataFrame(schemas.Estimates.create_empty()).to_arrow()
     with pq.ParquetWriter(path, empty.schema, compression="zstd") as writer:
         for each in sorted(estimators, key=lambda estimator: estimator.label):
-            rows = estimate(facts, each)
-            known = len(rows) - rows["energy_kwh"].null_count()
+            rows = estimate_jobs(inputs, each)
+            n_known = len(rows) - rows["energy_kwh"].null_count()
             writer.write_table(rows.to_arrow().cast(empty.schema))
-            LOG.info("%s tells of %d of %d jobs", each.label, known, len(rows))
+            LOG.info("%s estimates %d of %d jobs", each.label, n_known, len(rows))

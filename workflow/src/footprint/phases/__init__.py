@@ -1,7 +1,25 @@
-"""From OAR jobs to runs, and from runs to development, training and inference.
+"""Merge jobs into runs, classify the runs, and compare development with training.
 
-`runs` merges jobs, `power_levels` and `evidence` gather what is known of each run, `kinds` decides
-by ordered rules what it was, `roles` what it was for, `ratios` what development cost beside
-training.
-Definitions, rules and limits: `docs/phases.md`.
+Takes the jobs and allocations of a site (`schemas.Jobs`, `schemas.Allocations`), the measured
+energy of jobs (kWh), the power samples of their nodes and GPUs (W), and the labels of jobs. Gives
+the run of each job (`schemas.RunOfJob`), the kind, role and phase of each run (`schemas.Runs`), and
+the ratio R of development to training of each paper and project (`schemas.PhaseRatio`).
+Definitions, rules and limits are in `docs/phases.md`.
+
+- `chains`: merge the jobs of one piece of work into runs.
+- `power_ranges`: idle and highest power of nodes and GPUs.
+- `power_histograms`: seconds of each job at each step of power.
+- `job_words`: the work that words of commands and job names stand for.
+- `neighbours`: features of a run from other runs of its user.
+- `features`: all features of each run.
+- `thresholds`: thresholds of the rules, with their defaults.
+- `rules`: the ordered rules that give a kind.
+- `classifier`: kinds of runs by rules and labels, also under varied thresholds.
+- `roles`: roles and phases of runs.
+- `assembly`: the tables of runs and of the run of each job.
+- `recorded_time`: node time held by the records of jobs, and its measured part.
+- `ratio`: energy of development over energy of training, its range and its limits.
+- `baseline`: the published exit-state rule that the classifier must beat.
+- `evaluation`: accuracy of the classifier on a simulated site.
+- `labelling_queue`: runs that labels do not settle, by energy, and drafts of their labels.
 """

@@ -1,48 +1,48 @@
-"""The published rule that takes the exit state of a job for its phase: the baseline to beat.
+"""The published exit-state rule, which is the baseline that the classifier must beat.
 
-Exit states of jobs on MIT Supercloud are read as stages of development: COMPLETED mature, CANCELLED
-exploratory, FAILED development, TIMEOUT an IDE session ("AI-Enabling Workloads on Large-Scale
-GPU-Accelerated System", HPCA 2022). Mature runs count as training, all others as development. The
-rule does not know kinds: its nearest stand beside them, so that both can be compared.
+The rule reads exit states of jobs on MIT Supercloud as stages of development: COMPLETED is mature,
+CANCELLED exploratory, FAILED development, TIMEOUT an IDE session ("AI-Enabling Workloads on
+Large-Scale GPU-Accelerated System", HPCA 2022). Mature runs count as training, all others as
+development. The rule has no kinds: the closest kind is given, so that both can be compared.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from footprint.tables import KINDS, PHASES
+from footprint.schemas import KINDS, PHASES
 
-KIND, PHASE = pl.Enum(KINDS), pl.Enum(PHASES)
+KIND_TYPE, PHASE_TYPE = pl.Enum(KINDS), pl.Enum(PHASES)
 
-OF_ENDING: dict[str, tuple[str, str]] = {
+KIND_AND_PHASE_BY_ENDING: dict[str, tuple[str, str]] = {
     "completed": ("training_run", "training"),
     "cancelled": ("training_run", "development"),
-    # who is pushed aside is cancelled by another
+    # a preempted job is cancelled too, by the scheduler instead of its owner
     "killed": ("training_run", "development"),
     "failed": ("debug", "development"),
     "walltime": ("interactive", "development"),
-    # it has no exit state yet
+    # a running job has no exit state yet
     "running": ("unknown", "unknown"),
 }
-"""Kind and phase by how the last job of a run ended (`evidence.EVIDENCE`)."""
+"""Kind and phase by how the last job of a run ended (`ended` of the features)."""
 
 
-def kinds(evidence: pl.LazyFrame) -> pl.LazyFrame:
+def classify_by_exit_state(features: pl.LazyFrame) -> pl.LazyFrame:
     """Kind and phase of each run by the exit state of its last job.
 
     Args:
-        evidence: Result of `evidence.gather`.
+        features: Result of `features.collect_features`.
 
     Returns:
-        `run_id`, `kind`, `phase`, sorted; null for runs that never ran.
+        `run_id`, `kind`, `phase`, sorted by run; null for runs that never started.
     """
     ended = pl.col("ended").cast(pl.String)
-    of = {
-        name: {how: pair[at] for how, pair in OF_ENDING.items()}
-        for at, name in enumerate(("kind", "phase"))
+    by_ending = {
+        name: {ending: pair[i] for ending, pair in KIND_AND_PHASE_BY_ENDING.items()}
+        for i, name in enumerate(("kind", "phase"))
     }
-    return evidence.select(
+    return features.select(
         "run_id",
-        kind=ended.replace_strict(of["kind"], default=None, return_dtype=KIND),
-        phase=ended.replace_strict(of["phase"], default=None, return_dtype=PHASE),
+        kind=ended.replace_strict(by_ending["kind"], default=None, return_dtype=KIND_TYPE),
+        phase=ended.replace_strict(by_ending["phase"], default=None, return_dtype=PHASE_TYPE),
     ).sort("run_id")

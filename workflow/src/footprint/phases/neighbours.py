@@ -1,4 +1,4 @@
-"""What other runs of one person say of a run: batches, attempts, steps of a recipe, sequels."""
+"""Features of a run from other runs of the same user: batches, attempts, recipe steps, sequels."""
 
 from __future__ import annotations
 
@@ -6,124 +6,138 @@ from datetime import timedelta
 
 import polars as pl
 
-from footprint.summation import total
-from footprint.units import H_PER_S
+from footprint.core.sums import sum_or_zero
+from footprint.core.units import H_PER_S
 
-BATCH_S = 5
-"""`oarsub --array` and loops over oarsub submit a few jobs a second; nobody types so fast."""
-ATTEMPTS, ATTEMPTS_H = 3, 2
+BATCH_GAP_S = 5
+"""`oarsub --array` and loops over oarsub submit a few jobs a second, faster than a person types."""
+MIN_ATTEMPTS, ATTEMPTS_WINDOW_H = 3, 2
 """Three submissions of one command in two hours are attempts (docs/phases.md, section 3)."""
 LONG_RUN_S = 6 * 3600
-"""A run on GPUs of most of a working day, after which there is a model to decode with."""
-WORTH_S = 3600
-"""Least time of a run that says which step of a recipe trains."""
+"""A run on GPUs for most of a working day, which leaves a model to decode with."""
+MIN_STEP_S = 3600
+"""Shortest run whose recipe step can be the training step."""
 
-_NOBODY = ("user", "project", "script", "command", "submitted_at", "array_id", "on_gpus")
+_PERSONAL_COLUMNS = (
+    "user",
+    "project",
+    "script",
+    "command",
+    "submitted_at",
+    "array_id",
+    "on_gpus",
+)
 
 
-def add(runs: pl.DataFrame, each: pl.DataFrame) -> pl.DataFrame:
-    """Runs with what their neighbours tell, and without what names a person.
+def add_neighbour_features(runs: pl.DataFrame, each_job: pl.DataFrame) -> pl.DataFrame:
+    """Runs with the features of their neighbours, and without the columns that identify a person.
 
     Args:
         runs: One row a run, with `user`, `project`, `script`, `command`, `submitted_at`,
             `array_id`, `on_gpus`, `started_at`, `stopped_at`, `ran_s`, `walltime_s`, `step`.
-        each: One row a job: `job_id`, `run_id`, `array_id`, `user`, `script`, `submitted_at`.
+        each_job: One row a job: `job_id`, `run_id`, `array_id`, `user`, `script`, `submitted_at`.
 
     Returns:
         `runs` with `array_size`, `batch_size`, `resubmitted`, `step`, `training_step`,
         `training_walltime_s` and `after_long_h`, sorted by run.
     """
-    found = runs
-    for neighbour in (_arrays(each), _batches(each), _attempts(runs), _sequels(runs)):
-        found = found.join(neighbour, on="run_id", how="left", maintain_order="left")
+    extended = runs
+    for feature in (
+        _array_sizes(each_job),
+        _batch_sizes(each_job),
+        _resubmissions(runs),
+        _hours_after_long_run(runs),
+    ):
+        extended = extended.join(feature, on="run_id", how="left", maintain_order="left")
     steps = _training_steps(runs)
-    found = found.join(steps, on=["user", "script"], how="left", maintain_order="left")
-    return found.with_columns(
+    extended = extended.join(steps, on=["user", "script"], how="left", maintain_order="left")
+    return extended.with_columns(
         pl.col("batch_size").fill_null(1), pl.col("resubmitted").fill_null(False)
-    ).drop(_NOBODY)
+    ).drop(_PERSONAL_COLUMNS)
 
 
-def _arrays(each: pl.DataFrame) -> pl.DataFrame:
-    """Jobs of the array of each run."""
+def _array_sizes(each_job: pl.DataFrame) -> pl.DataFrame:
+    """Number of jobs in the array of each run: `run_id`, `array_size`."""
     size = pl.len().over("array_id").cast(pl.Int64)
-    known = each.select("run_id", "array_id").drop_nulls("array_id")
-    sized = known.with_columns(array_size=size)
+    in_arrays = each_job.select("run_id", "array_id").drop_nulls("array_id")
+    sized = in_arrays.with_columns(array_size=size)
     return sized.group_by("run_id").agg(pl.col("array_size").max())
 
 
-def _batches(each: pl.DataFrame) -> pl.DataFrame:
-    """Jobs of the batch of each run: one user and script, each submitted soon after the last.
+def _batch_sizes(each_job: pl.DataFrame) -> pl.DataFrame:
+    """Number of jobs in the batch of each run: `run_id`, `batch_size`.
 
-    Stands in for arrays where a source does not tell them.
+    A batch is of one user and script, each job submitted soon after the last. It replaces arrays
+    where a source has no array ids.
     """
     return (
-        _in_batches(each, ["user", "script"])
+        _with_batches(each_job, ["user", "script"])
         .with_columns(batch_size=pl.len().over("batch").cast(pl.Int64))
         .group_by("run_id")
         .agg(pl.col("batch_size").max())
     )
 
 
-def _attempts(runs: pl.DataFrame) -> pl.DataFrame:
-    """Whether each run is one of several attempts at a command, and not the last of them.
+def _resubmissions(runs: pl.DataFrame) -> pl.DataFrame:
+    """Whether each run is one of several attempts at a command, and not the last.
 
-    Jobs submitted together are one attempt.
+    Jobs submitted together are one attempt. Columns: `run_id`, `resubmitted`.
     """
-    who = ["user", "command"]
-    batched = _in_batches(runs.filter(pl.col("script").is_not_null()), who)
-    at = pl.col("submitted_at")
-    firsts = batched.unique("batch", keep="first", maintain_order=True)
-    within = timedelta(hours=ATTEMPTS_H)
-    # the first or a middle one of three in a row; others of more than three are so as well
-    opens = at.shift(-2).over(who) - at <= within
-    between = at.shift(-1).over(who) - at.shift(1).over(who) <= within
-    flagged = firsts.select("batch", resubmitted=(opens | between).fill_null(False))
+    keys = ["user", "command"]
+    batched = _with_batches(runs.filter(pl.col("script").is_not_null()), keys)
+    submitted_at = pl.col("submitted_at")
+    first_jobs = batched.unique("batch", keep="first", maintain_order=True)
+    window = timedelta(hours=ATTEMPTS_WINDOW_H)
+    # Of three attempts in a row, the first or the middle one; longer rows are covered by these.
+    is_first = submitted_at.shift(-2).over(keys) - submitted_at <= window
+    is_middle = submitted_at.shift(-1).over(keys) - submitted_at.shift(1).over(keys) <= window
+    flagged = first_jobs.select("batch", resubmitted=(is_first | is_middle).fill_null(False))
     return batched.join(flagged, on="batch", maintain_order="left").select("run_id", "resubmitted")
 
 
-def _sequels(runs: pl.DataFrame) -> pl.DataFrame:
-    """Hours since the last long run on GPUs of the same user and project ended."""
-    who = ["user", "project"]
+def _hours_after_long_run(runs: pl.DataFrame) -> pl.DataFrame:
+    """Hours from the end of the last long run on GPUs of the same user and project to each run."""
+    keys = ["user", "project"]
     long = (
         runs.filter(pl.col("on_gpus") & (pl.col("ran_s") >= LONG_RUN_S))
-        .select(*who, ended_at="stopped_at")
+        .select(*keys, ended_at="stopped_at")
         .drop_nulls()
         .sort("ended_at")
     )
-    starts = runs.select("run_id", *who, "started_at").drop_nulls().sort("started_at", "run_id")
+    starts = runs.select("run_id", *keys, "started_at").drop_nulls().sort("started_at", "run_id")
     since = (pl.col("started_at") - pl.col("ended_at")).dt.total_seconds() * H_PER_S
     return starts.join_asof(
-        long, left_on="started_at", right_on="ended_at", by=who, check_sortedness=False
+        long, left_on="started_at", right_on="ended_at", by=keys, check_sortedness=False
     ).select("run_id", after_long_h=since)
 
 
 def _training_steps(runs: pl.DataFrame) -> pl.DataFrame:
-    """The step of each recipe that its user asks the longest walltime for on GPUs.
+    """The step of each recipe for which its user requests the longest walltime on GPUs.
 
-    Of several with the same walltime, the one that ran longest in all. `user`, `script`, and the
-    walltime.
+    Of several steps with the same walltime, the one that ran longest in all. Columns: `user`,
+    `script`, `training_step`, `training_walltime_s`.
     """
-    who = ["user", "script"]
-    worth = pl.col("on_gpus") & (pl.col("ran_s") >= WORTH_S)
+    keys = ["user", "script"]
+    is_long_enough = pl.col("on_gpus") & (pl.col("ran_s") >= MIN_STEP_S)
     steps = (
-        runs.filter(worth)
-        .drop_nulls([*who, "step", "walltime_s"])
-        .group_by(*who, "step")
-        .agg(pl.col("walltime_s").max(), total(pl.col("ran_s")))
+        runs.filter(is_long_enough)
+        .drop_nulls([*keys, "step", "walltime_s"])
+        .group_by(*keys, "step")
+        .agg(pl.col("walltime_s").max(), sum_or_zero(pl.col("ran_s")))
     )
-    longest = steps.sort(*who, "walltime_s", "ran_s", "step", descending=[False] * 2 + [True] * 3)
-    return longest.unique(who, keep="first", maintain_order=True).select(
-        *who, training_step="step", training_walltime_s="walltime_s"
+    longest = steps.sort(*keys, "walltime_s", "ran_s", "step", descending=[False] * 2 + [True] * 3)
+    return longest.unique(keys, keep="first", maintain_order=True).select(
+        *keys, training_step="step", training_walltime_s="walltime_s"
     )
 
 
-def _in_batches(rows: pl.DataFrame, who: list[str]) -> pl.DataFrame:
-    """`run_id`, `who`, `submitted_at` and `batch`, a number for what `who` submitted together."""
+def _with_batches(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Rows numbered by batch: `run_id`, the columns `keys`, `submitted_at`, `batch`."""
     ordered = (
-        rows.select("run_id", *who, "submitted_at")
+        rows.select("run_id", *keys, "submitted_at")
         .drop_nulls()
-        .sort(*who, "submitted_at", "run_id")
+        .sort(*keys, "submitted_at", "run_id")
     )
-    another = pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in who)
-    new = (pl.col("submitted_at").diff() > timedelta(seconds=BATCH_S)) | another
-    return ordered.with_columns(batch=new.fill_null(True).cum_sum())
+    is_other = pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in keys)
+    is_new = (pl.col("submitted_at").diff() > timedelta(seconds=BATCH_GAP_S)) | is_other
+    return ordered.with_columns(batch=is_new.fill_null(True).cum_sum())

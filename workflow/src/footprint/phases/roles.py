@@ -1,8 +1,8 @@
-"""Which runs serve the model that a paper reports, and what each run therefore counts as.
+"""Assign roles and phases to runs, from labels and kinds.
 
-A label says so, or nobody knows: kinds can be told from power and commands, roles cannot. Where no
-label of a paper says anything of roles, its largest training is assumed to be that of the reported
-model, and marked `assumed`; inference is never assumed. Reasons: `docs/phases.md`.
+Power and commands show the kind of a run, but not its role, so that roles come from labels. Where
+no label of a paper gives a role, the largest training of the paper is assumed to be that of the
+reported model, and marked `assumed`. Inference is never assumed. Reasons: `docs/phases.md`.
 """
 
 from __future__ import annotations
@@ -11,105 +11,110 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from footprint.tables import KINDS, PHASES, ROLES
+from footprint.schemas import KINDS, PHASES, ROLES
 
-BASES = ("label", "assumed")
+ROLE_BASES = ("label", "assumed")
 
-_KIND, _ROLE, _PHASE = (pl.Enum(values) for values in (KINDS, ROLES, PHASES))
+_KIND_TYPE, _ROLE_TYPE, _PHASE_TYPE = (pl.Enum(values) for values in (KINDS, ROLES, PHASES))
 
 
-def of_runs(labelled: pl.LazyFrame) -> pl.LazyFrame:
-    """What labels say of each run: `run_id`, `paper`, `kind`, `role`, `phase`.
+def labels_of_runs(labelled: pl.LazyFrame) -> pl.LazyFrame:
+    """Labels of each run: `run_id`, `paper`, `kind`, `role`, `phase`.
 
-    `labels.table` says the same of all jobs of a run, so that the first, which names the run, will
-    do. Rows of the other jobs stay, and match no run.
+    `matching.labels_of_jobs` gives all jobs of a run the same labels, so that the first job, whose
+    id is the id of the run, is enough. Rows of the other jobs stay, and match no run.
 
     Args:
-        labelled: `tables.Labelled`.
+        labelled: `schemas.JobLabels`.
     """
     return labelled.select(pl.col("job_id").alias("run_id"), "paper", "kind", "role", "phase")
 
 
-def assign(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
+def assign_roles(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
     """Role and phase of each run.
 
     Args:
-        runs: `run_id`, `project`, `paper`, `kind` (null: it never ran), `energy_kwh`, `gpu_hours`.
-        labelled: `run_id`, `kind`, `role`, `phase`, as `of_runs` gives them.
+        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `energy_kwh`,
+            `gpu_hours`.
+        labelled: `run_id`, `kind`, `role`, `phase`, from `labels_of_runs`.
 
     Returns:
-        `run_id`, `role`, `role_basis`, `phase`, sorted; all null for runs that never ran, and role
-        and basis for runs of which nobody says anything.
+        `run_id`, `role`, `role_basis`, `phase`, sorted by run. All are null for runs that never
+        started. Role and basis are null for runs with neither a label nor an assumption.
     """
     columns = ("run_id", "role", "role_basis", "phase")
-    return decide(facts(runs, labelled)).select(columns).sort("run_id")
+    return add_roles_and_phases(role_inputs(runs, labelled)).select(columns).sort("run_id")
 
 
-def facts(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
-    """What roles and phases are decided from, one row a run.
+def role_inputs(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
+    """Properties of runs that determine roles and phases, one row a run.
 
-    A label of a phase says a role as well: only the reported model has training and inference. A
-    *unit* is within which a training may be assumed to be the reported one: a paper of which no
-    label says a role, and a project of which no label says a role or a paper.
+    A label of the phase `training` or `inference` implies the role `reported`, because only the
+    reported model has these phases. A *unit* is a group of runs of which one training may be
+    assumed to be the reported one: a paper without a labelled role, or a project without a labelled
+    role or paper.
 
     Args:
-        runs: As in `assign`.
-        labelled: As in `assign`.
+        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `energy_kwh`,
+            `gpu_hours`.
+        labelled: `run_id`, `kind`, `role`, `phase`, from `labels_of_runs`.
 
     Returns:
-        `run_id`, `kind` (a label's, else the one found), `energy_kwh`, `gpu_hours`, `said_kind`,
-        `said_role`, `said_phase` (null: no label), `unit` (null: nothing is assumed).
+        `run_id`, `kind` (of a label, else of the rules), `energy_kwh`, `gpu_hours`, `label_kind`,
+        `label_role`, `label_phase` (null: no label), `unit` (null: nothing is assumed).
     """
-    said = labelled.select(
+    labels = labelled.select(
         "run_id",
-        pl.col("kind").cast(_KIND).alias("said_kind"),
-        pl.col("role").cast(_ROLE).alias("said_role"),
-        pl.col("phase").cast(_PHASE).alias("said_phase"),
+        pl.col("kind").cast(_KIND_TYPE).alias("label_kind"),
+        pl.col("role").cast(_ROLE_TYPE).alias("label_role"),
+        pl.col("phase").cast(_PHASE_TYPE).alias("label_phase"),
     )
     rows = runs.select(
-        "run_id", "project", "paper", pl.col("kind").cast(_KIND), "energy_kwh", "gpu_hours"
-    ).join(said, on="run_id", how="left", validate="1:1")
-    implied = pl.when(pl.col("said_phase").is_in(["training", "inference"])).then(
-        pl.lit("reported", _ROLE)
+        "run_id", "project", "paper", pl.col("kind").cast(_KIND_TYPE), "energy_kwh", "gpu_hours"
+    ).join(labels, on="run_id", how="left", validate="1:1")
+    implied = pl.when(pl.col("label_phase").is_in(["training", "inference"])).then(
+        pl.lit("reported", _ROLE_TYPE)
     )
-    paper, project, told = pl.col("paper"), pl.col("project"), pl.col("said_role").is_not_null()
-    # a role that is known of a job that never ran is known all the same
-    alone = paper.is_not_null() & ~told.any().over("paper")
-    bare = project.is_not_null() & ~(told | paper.is_not_null()).any().over("project")
+    paper, project = pl.col("paper"), pl.col("project")
+    has_role = pl.col("label_role").is_not_null()
+    # Labels of runs that never started count here as well.
+    is_paper_open = paper.is_not_null() & ~has_role.any().over("paper")
+    has_role_or_paper = (has_role | paper.is_not_null()).any().over("project")
+    is_project_open = project.is_not_null() & ~has_role_or_paper
     unit = (
-        pl.when(alone)
+        pl.when(is_paper_open)
         .then(pl.concat_str(pl.lit("paper "), paper))
-        .when(bare)
+        .when(is_project_open)
         .then(pl.concat_str(pl.lit("project "), project))
     )
     return (
-        rows.with_columns(pl.coalesce("said_role", implied).alias("said_role"))
+        rows.with_columns(pl.coalesce("label_role", implied).alias("label_role"))
         .with_columns(unit.alias("unit"))
         .with_columns(
             pl.when(pl.col("kind").is_not_null())
-            .then(pl.coalesce("said_kind", "kind"))
+            .then(pl.coalesce("label_kind", "kind"))
             .alias("kind")
         )
         .drop("paper", "project")
     )
 
 
-def candidates(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
+def assumed_trainings(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
     """The run of each unit that is assumed to have trained the reported model.
 
-    That is the training with most measured energy. Those without a measurement come after all with
-    one, by GPU hours: no ratio can be had from them. Runs that a label gives a phase are out.
+    It is the training with the most measured energy. Unmeasured trainings rank below all measured
+    ones, by GPU hours, because they give no ratio. Runs with a labelled phase are excluded.
 
     Args:
-        rows: The columns of `facts`, and those of `over`.
-        over: Columns within whose values there is a candidate for each unit, as `variant`.
+        rows: The columns of `role_inputs`, and those of `over`.
+        over: Grouping columns, as `variant`: each of their values has one training a unit.
 
     Returns:
-        The rows that won, one for each unit and value of `over`.
+        The selected rows, one for each unit and value of `over`.
     """
-    trainings = pl.col("kind") == "training_run"
+    is_training = pl.col("kind") == "training_run"
     return (
-        rows.filter(trainings & pl.col("unit").is_not_null() & pl.col("said_phase").is_null())
+        rows.filter(is_training & pl.col("unit").is_not_null() & pl.col("label_phase").is_null())
         .sort(
             *over,
             "unit",
@@ -123,43 +128,48 @@ def candidates(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
     )
 
 
-def decide(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
+def add_roles_and_phases(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
     """`rows` with `role`, `role_basis` and `phase`.
 
-    The first that fits gives the phase: it never ran, null; a label of it; an unknown kind,
-    `unknown`; a training or inference of the reported model; all else is development.
+    The first matching case gives the phase: a run that never started has none (null); a labelled
+    phase is kept; an unknown kind is `unknown`; a training or inference of the reported model is
+    `training` or `inference`; every other run is `development`.
 
     Args:
-        rows: The columns of `facts`, and those of `over`.
-        over: As in `candidates`.
+        rows: The columns of `role_inputs`, and those of `over`.
+        over: Grouping columns, as `variant`: each of their values has one assumed training a unit.
     """
-    chosen = candidates(rows, over=over).select(*over, "run_id", pl.lit(True).alias("assumed"))
-    kind, ran, role = pl.col("kind"), pl.col("kind").is_not_null(), pl.col("role")
-    role_or_guess = pl.coalesce("said_role", pl.when("assumed").then(pl.lit("reported", _ROLE)))
+    assumed = assumed_trainings(rows, over=over).select(
+        *over, "run_id", pl.lit(True).alias("assumed")
+    )
+    kind, has_started, role = pl.col("kind"), pl.col("kind").is_not_null(), pl.col("role")
+    role_if_started = pl.coalesce(
+        "label_role", pl.when("assumed").then(pl.lit("reported", _ROLE_TYPE))
+    )
     basis = (
-        pl.when(pl.col("said_role").is_not_null())
+        pl.when(pl.col("label_role").is_not_null())
         .then(pl.lit("label"))
         .when("assumed")
         .then(pl.lit("assumed"))
     )
     phase = (
-        pl.when(~ran)
+        pl.when(~has_started)
         .then(None)
-        .when(pl.col("said_phase").is_not_null())
-        .then(pl.col("said_phase"))
+        .when(pl.col("label_phase").is_not_null())
+        .then(pl.col("label_phase"))
         .when(kind == "unknown")
-        .then(pl.lit("unknown", _PHASE))
+        .then(pl.lit("unknown", _PHASE_TYPE))
         .when((role == "reported") & (kind == "training_run"))
-        .then(pl.lit("training", _PHASE))
+        .then(pl.lit("training", _PHASE_TYPE))
         .when((role == "reported") & (kind == "inference_run"))
-        .then(pl.lit("inference", _PHASE))
-        .otherwise(pl.lit("development", _PHASE))
+        .then(pl.lit("inference", _PHASE_TYPE))
+        .otherwise(pl.lit("development", _PHASE_TYPE))
     )
     return (
-        rows.join(chosen, on=[*over, "run_id"], how="left")
+        rows.join(assumed, on=[*over, "run_id"], how="left")
         .with_columns(
-            pl.when(ran).then(role_or_guess).alias("role"),
-            pl.when(ran).then(basis).cast(pl.Enum(BASES)).alias("role_basis"),
+            pl.when(has_started).then(role_if_started).alias("role"),
+            pl.when(has_started).then(basis).cast(pl.Enum(ROLE_BASES)).alias("role_basis"),
         )
         .with_columns(phase.alias("phase"))
         .drop("assumed")

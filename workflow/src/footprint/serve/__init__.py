@@ -1,12 +1,31 @@
-"""The simulated site behind the API of Grid'5000, on this machine: for tests, and to learn.
+"""The simulated site behind the API of Grid'5000, on this machine: for tests and for practice.
 
-The addresses, parameters, limits and words are those of api.grid5000.fr, so that a client cannot
-tell the difference but for three things: nothing is real, `oarapi` also tells suspensions
-(`footprint.serve.oarapi`), and `/sites/<site>/footprint/states` has the history of the nodes'
-states.
+Takes a loaded configuration whose source is `simulated` or `grid5000`. Gives an HTTP server with
+the addresses, parameters, limits and messages of api.grid5000.fr. It differs in three ways: all
+data are simulated, `oarapi` also gives suspensions, and `/sites/<site>/footprint/states` gives the
+history of the nodes' states.
+
+- `server`: starts and stops the server
+- `app`: addresses of all services, and access to them
+- `recorded`: nodes, jobs, states and readings that the services have on record
+- `reference`: the Reference API (hardware)
+- `jobs`: the list of jobs of the Grid'5000 API
+- `oarapi`: OAR's own API
+- `metrics`: Kwollect (readings in W and other units)
+- `refusals`: errors in the form of each service
+- `faults`: errors and broken answers on purpose
+- `list_faults`: damaged lists of jobs on purpose
 """
 
-from footprint.serve.faults import ANYWHERE, KINDS, Asked, Faults
-from footprint.serve.server import Server, run, running
+from footprint.serve.faults import FAULT_KINDS, GENERAL_KINDS, Faults, ReceivedRequest
+from footprint.serve.server import Server, run_server, running_server
 
-__all__ = ["ANYWHERE", "KINDS", "Asked", "Faults", "Server", "run", "running"]
+__all__ = [
+    "FAULT_KINDS",
+    "GENERAL_KINDS",
+    "Faults",
+    "ReceivedRequest",
+    "Server",
+    "run_server",
+    "running_server",
+]

@@ -1,4 +1,4 @@
-"""The services behind the addresses of the Grid'5000 API."""
+"""The services at the addresses of the Grid'5000 API."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from footprint.serve import jobs, metrics, reference
-from footprint.serve.oarapi import Oar
-from footprint.serve.recorded import Recorded
-from footprint.serve.refusals import NotFound, OarRefusal, Refusal, respond
+from footprint.serve.oarapi import OarApi
+from footprint.serve.recorded import RecordedSite
+from footprint.serve.refusals import NotFound, OarRefusal, Refusal, refusal_response
 
-PREFIX = "/stable"
+API_PREFIX = "/stable"
+"""Prefix of all paths of the real API."""
+
 OAR_FORMS = {"jobs": "simple", "jobs/details": "details", "jobs/table": "table"}
-MICROSECONDS = "%Y-%m-%dT%H:%M:%S%.6fZ"
+ISO_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+"""Format of times in UTC, to the microsecond."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask for what.
+    """Who has access to the server.
 
     Attributes:
-        username: User name to ask for; None: anybody is welcome.
-        password: Password to ask for.
-        forbid: Pattern of paths that nobody may ask for.
+        username: Required user name; None: no login is needed.
+        password: Required password.
+        forbid: Pattern of paths that answer 403.
     """
 
     username: str | None = None
@@ -42,19 +45,19 @@ class Access:
     forbid: str | None = None
 
 
-def application(recorded: Recorded, limits: metrics.Limits, access: Access) -> ASGIApp:
-    """All services, with and without the prefix of the real API's address."""
+def build_application(recorded: RecordedSite, limits: metrics.Limits, access: Access) -> ASGIApp:
+    """Return all services, with and without the prefix of the real API."""
     routes = _routes(recorded, limits)
-    handlers = {Refusal: respond}
-    app = Starlette(routes=[*routes, Mount(PREFIX, routes=routes)], exception_handlers=handlers)
+    handlers = {Refusal: refusal_response}
+    app = Starlette(routes=[*routes, Mount(API_PREFIX, routes=routes)], exception_handlers=handlers)
     return _Guard(app, access)
 
 
-def _routes(recorded: Recorded, limits: metrics.Limits) -> list[Route]:
-    oar = Oar(recorded)
+def _routes(recorded: RecordedSite, limits: metrics.Limits) -> list[Route]:
+    oar = OarApi(recorded)
 
-    def at(path: str, answer: Callable[[Request], Any]) -> Route:
-        """An address of the site, answered with JSON."""
+    def site_route(path: str, answer: Callable[[Request], Any]) -> Route:
+        """A path of the site, answered with JSON."""
 
         def endpoint(request: Request) -> Response:
             if request.path_params["site"] != recorded.name:
@@ -66,84 +69,92 @@ def _routes(recorded: Recorded, limits: metrics.Limits) -> list[Route]:
 
         return Route("/sites/{site}" + path, endpoint, methods=["GET"])
 
-    def param(request: Request, name: str) -> str:
+    def path_param(request: Request, name: str) -> str:
         return str(request.path_params[name])
 
-    def queues(request: Request) -> str | None:
+    def queues_param(request: Request) -> str | None:
         return request.query_params.get("queues")
 
     def oar_jobs(request: Request, form: str) -> Any:
-        return oar.jobs(request.url.path, request.query_params, form)
+        return oar.jobs_page(request.url.path, request.query_params, form)
 
     def oar_job(request: Request, *, details: bool) -> Any:
         if "authorization" not in request.headers:
             message = "A suitable authentication must be done before looking at jobs"
             raise OarRefusal(401, "Permission denied", message)
-        return oar.job(param(request, "job"), details=details)
+        return oar.one_job(path_param(request, "job"), details=details)
 
     cluster, internal = "/clusters/{cluster}", "/internal/oarapi"
     return [
-        Route("/sites", lambda _: JSONResponse(reference.sites(recorded)), methods=["GET"]),
-        at("", lambda _: reference.site(recorded)),
-        at("/clusters", lambda r: reference.clusters(recorded, queues(r))),
-        at(cluster, lambda r: reference.one_cluster(recorded, param(r, "cluster"), queues(r))),
-        at(f"{cluster}/nodes", lambda r: reference.nodes(recorded, param(r, "cluster"))),
-        at(
-            cluster + "/nodes/{node}",
-            lambda r: reference.one_node(recorded, param(r, "cluster"), param(r, "node")),
+        Route(
+            "/sites", lambda _: JSONResponse(reference.sites_collection(recorded)), methods=["GET"]
         ),
-        at("/jobs", lambda r: jobs.page(recorded, r.query_params)),
-        at("/jobs/{job}", lambda r: jobs.one(recorded, param(r, "job"))),
+        site_route("", lambda _: reference.site_description(recorded)),
+        site_route("/clusters", lambda r: reference.clusters_collection(recorded, queues_param(r))),
+        site_route(
+            cluster,
+            lambda r: reference.one_cluster(recorded, path_param(r, "cluster"), queues_param(r)),
+        ),
+        site_route(
+            f"{cluster}/nodes",
+            lambda r: reference.nodes_collection(recorded, path_param(r, "cluster")),
+        ),
+        site_route(
+            cluster + "/nodes/{node}",
+            lambda r: reference.one_node(recorded, path_param(r, "cluster"), path_param(r, "node")),
+        ),
+        site_route("/jobs", lambda r: jobs.jobs_page(recorded, r.query_params)),
+        site_route("/jobs/{job}", lambda r: jobs.one_job(recorded, path_param(r, "job"))),
         *(
-            at(f"{internal}/{path}.json", partial(oar_jobs, form=form))
+            site_route(f"{internal}/{path}.json", partial(oar_jobs, form=form))
             for path, form in OAR_FORMS.items()
         ),
-        at(internal + "/jobs/{job}/details.json", lambda r: oar_job(r, details=True)),
-        at(internal + "/jobs/{job}.json", lambda r: oar_job(r, details=False)),
-        at(
+        site_route(internal + "/jobs/{job}/details.json", lambda r: oar_job(r, details=True)),
+        site_route(internal + "/jobs/{job}.json", lambda r: oar_job(r, details=False)),
+        site_route(
             f"{internal}/resources/details.json",
-            lambda r: oar.resources(r.url.path, r.query_params),
+            lambda r: oar.resources_page(r.url.path, r.query_params),
         ),
-        at(f"{internal}/version.json", lambda _: oar.version()),
-        at(f"{internal}/timezone.json", lambda _: oar.timezone()),
-        at("/metrics", lambda r: metrics.answer(recorded, r.query_params, limits)),
-        at("/footprint/states", lambda _: states(recorded)),
+        site_route(f"{internal}/version.json", lambda _: oar.version_document()),
+        site_route(f"{internal}/timezone.json", lambda _: oar.timezone_document()),
+        site_route("/metrics", lambda r: metrics.metrics_answer(recorded, r.query_params, limits)),
+        site_route("/footprint/states", lambda _: state_notes(recorded)),
     ]
 
 
-def states(recorded: Recorded) -> list[dict[str, Any]]:
-    """Notes on nodes that could not be used, as `site.states` reads them.
+def state_notes(recorded: RecordedSite) -> list[dict[str, Any]]:
+    """Return notes on intervals in which nodes could not be used.
 
-    The real API has no such history.
+    `state_notes.read_states` reads them. The real API has no such history.
     """
     notes = recorded.states().select(
         "node",
         "state",
-        **{"from": _iso("started_at"), "to": _iso("stopped_at")},
+        **{"from": _iso_time("started_at"), "to": _iso_time("stopped_at")},
     )
     return notes.to_dicts()
 
 
-def _iso(name: str) -> pl.Expr:
-    return pl.col(name).dt.strftime(MICROSECONDS)
+def _iso_time(name: str) -> pl.Expr:
+    return pl.col(name).dt.strftime(ISO_FORMAT)
 
 
 class _Guard:
-    """Lets in who may ask."""
+    """Checks the login and the path of each request."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._forbid = app, access.forbid
-        self._wanted: bytes | None = None
+        self._login: bytes | None = None
         if access.username is not None:
             pair = f"{access.username}:{access.password}".encode()
-            self._wanted = b"Basic " + base64.b64encode(pair)
+            self._login = b"Basic " + base64.b64encode(pair)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
         given = dict(scope["headers"]).get(b"authorization", b"")
-        if self._wanted is not None and not secrets.compare_digest(given, self._wanted):
-            asks = {"WWW-Authenticate": 'Basic realm="Grid\'5000 API"'}
-            app = PlainTextResponse("Unauthorized", 401, asks)
+        if self._login is not None and not secrets.compare_digest(given, self._login):
+            headers = {"WWW-Authenticate": 'Basic realm="Grid\'5000 API"'}
+            app = PlainTextResponse("Unauthorized", 401, headers)
         elif self._forbid is not None and re.search(self._forbid, scope["path"]):
             app = PlainTextResponse("You are not authorized to access this resource", 403)
         await app(scope, receive, send)

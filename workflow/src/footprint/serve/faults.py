@@ -1,4 +1,4 @@
-"""What goes wrong between a service and its client, on purpose and in the same way each time."""
+"""Errors and broken answers between a service and its client, on purpose and reproducible."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footprint.serve import metrics
-from footprint.serve.list_faults import LIST_KINDS, damage_list, list_kinds
-from footprint.serve.refusals import Refusal, postgrest
+from footprint.serve.list_faults import LIST_KINDS, damage_list, kinds_for_path
+from footprint.serve.refusals import Refusal, postgrest_error
 
-REFUSED = ("bad_gateway", "gateway_timeout", "too_many_requests", "too_much_data")
-BROKEN = ("reset", "truncated")
-ANYWHERE = (*REFUSED, *BROKEN, "delay")
-KINDS = (*ANYWHERE, *LIST_KINDS)
-LASTING = ("too_much_data", "twice_encoded")
-"""Faults that depend on the request alone, and come again whenever it is made."""
+REFUSAL_KINDS = ("bad_gateway", "gateway_timeout", "too_many_requests", "too_much_data")
+BROKEN_KINDS = ("reset", "truncated")
+GENERAL_KINDS = (*REFUSAL_KINDS, *BROKEN_KINDS, "delay")
+FAULT_KINDS = (*GENERAL_KINDS, *LIST_KINDS)
+LASTING_KINDS = ("too_much_data", "twice_encoded")
+"""Kinds that depend on the request alone, and so repeat whenever it is made."""
 
-MOST_IN_A_ROW = 3
-SMALLEST_SPAN = timedelta(minutes=10)
-"""A request for readings over no more than this is never too much."""
+MAX_IN_A_ROW = 3
+LONGEST_SAFE_WINDOW = timedelta(minutes=10)
+"""Longest window whose request is never refused as too much data."""
 
 
 @dataclass
-class Asked:
-    """A request, and what became of it.
+class ReceivedRequest:
+    """A request and its answer.
 
     Attributes:
-        path: Its path.
-        query: Its parameters.
-        status: Status of the answer; 0 where there is none yet.
-        fault: What went wrong on purpose.
+        path: Path.
+        query: Parameters.
+        status: Status of the answer; 0 if there is none yet.
+        fault: Kind of the fault; None if there is none.
     """
 
     path: str
@@ -48,17 +48,18 @@ class Asked:
 
 
 class Faults:
-    """A seeded choice of what goes wrong, and the count of what did.
+    """A seeded choice of faults, and counts of those that occurred.
 
-    What happens to a request follows from the seed, the request and how often it was made before:
-    not from the order in which clients make theirs. The same request fails at most three times in
-    a row, so that a client that tries again succeeds in the end. Two kinds depend on the request
-    alone: `too_much_data`, which has to be split and happens to requests for readings over more
-    than ten minutes, and `twice_encoded`. The kinds of `list_faults` happen to lists of jobs alone.
+    The fault of a request depends on the seed, the request and the number of its earlier tries, and
+    not on the order of different requests. The same request fails at most three times in a row, so
+    that a client with enough retries succeeds. Two kinds depend on the request alone:
+    `too_much_data`, which needs smaller requests and occurs for readings over more than ten
+    minutes, and `twice_encoded`. The kinds of `list_faults` occur in lists of jobs alone.
 
     Attributes:
-        counts: How often each kind happened.
-        n_requests: How many requests there were.
+        counts: Number of faults of each kind.
+        n_requests: Number of requests.
+        delay_s: Delay of answers of the kind `delay`.
     """
 
     def __init__(
@@ -66,126 +67,126 @@ class Faults:
         *,
         seed: int = 0,
         rate: float = 0.0,
-        kinds: Collection[str] = KINDS,
+        kinds: Collection[str] = FAULT_KINDS,
         delay_s: float = 2.0,
     ) -> None:
-        """Set what may go wrong.
+        """Set the rate and kinds of faults.
 
         Args:
             seed: Seed.
-            rate: About the share of the answers.
-            kinds: Some of `KINDS`.
-            delay_s: Seconds by which answers of the kind `delay` are late.
+            rate: Approximate share of answers with a fault.
+            kinds: Some of `FAULT_KINDS`.
+            delay_s: Delay of answers of the kind `delay`.
         """
         self.counts: Counter[str] = Counter()
         self.n_requests = 0
         self.delay_s = delay_s
         self._seed, self._rate = seed, rate
-        self._kinds = [kind for kind in KINDS if kind in kinds]
-        self._times: Counter[str] = Counter()
+        self._kinds = [kind for kind in FAULT_KINDS if kind in kinds]
+        self._n_tries: Counter[str] = Counter()
         self._in_a_row: Counter[str] = Counter()
 
-    def choose(
+    def choose_fault(
         self, request: str, *, can_be_too_much: bool, of_lists: Collection[str] = ()
     ) -> str | None:
-        """What goes wrong with a request this time; None: nothing.
+        """Return the kind of fault of a request this time; None for no fault.
 
         Args:
             request: The request.
             can_be_too_much: Whether it can be refused as too much data.
-            of_lists: Those of LIST_KINDS that can happen to it.
+            of_lists: Kinds (LIST_KINDS) that can occur in its answer.
         """
         self.n_requests += 1
-        self._times[request] += 1
-        able = {*ANYWHERE, *of_lists} - (set() if can_be_too_much else {"too_much_data"})
-        lasting = [kind for kind in self._kinds if kind in able and kind in LASTING]
-        others = [kind for kind in self._kinds if kind in able and kind not in LASTING]
+        self._n_tries[request] += 1
+        possible = {*GENERAL_KINDS, *of_lists} - (set() if can_be_too_much else {"too_much_data"})
+        lasting = [kind for kind in self._kinds if kind in possible and kind in LASTING_KINDS]
+        others = [kind for kind in self._kinds if kind in possible and kind not in LASTING_KINDS]
         share = self._rate * len(lasting) / max(1, len(lasting) + len(others))
-        if self._random(request).random() < share:
-            return self._random(f"{request} kind").choice(lasting)
-        chance = self._random(f"{request} {self._times[request]}")
+        if self._random_of(request).random() < share:
+            return self._random_of(f"{request} kind").choice(lasting)
+        chance = self._random_of(f"{request} {self._n_tries[request]}")
         kind = None
-        if others and self._in_a_row[request] < MOST_IN_A_ROW and chance.random() < self._rate:
+        if others and self._in_a_row[request] < MAX_IN_A_ROW and chance.random() < self._rate:
             kind = chance.choice(others)
         self._in_a_row[request] = 0 if kind in (None, "delay") else self._in_a_row[request] + 1
         return kind
 
-    def _random(self, text: str) -> random.Random:
+    def _random_of(self, text: str) -> random.Random:
         return random.Random(f"{self._seed} {text}")
 
 
 @dataclass
-class Faulty:
-    """Between the server and an application: lets faults happen, and notes what was asked.
+class FaultyApplication:
+    """An application between the server and another one, with faults and a log of requests.
 
     Attributes:
-        app: The application.
-        faults: What goes wrong.
-        log: Where requests are noted; None: nowhere.
+        app: The other application.
+        faults: Choice of faults.
+        log: List to which requests are added; None: no log.
     """
 
     app: ASGIApp
     faults: Faults
-    log: list[Asked] | None = field(default=None)
+    log: list[ReceivedRequest] | None = field(default=None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or fail to."""
+        """Answer a request, with or without a fault."""
         text = scope["query_string"].decode("latin-1")
-        asked = Asked(scope["path"], dict(parse_qsl(text)))
+        received = ReceivedRequest(scope["path"], dict(parse_qsl(text)))
         if self.log is not None:
-            self.log.append(asked)
+            self.log.append(received)
 
-        async def noted(message: Message) -> None:
+        async def send_logged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                asked.status = message["status"]
+                received.status = message["status"]
             await send(message)
 
-        kind = self.faults.choose(
-            f"{asked.path}?{text}",
-            can_be_too_much=_is_long(asked),
-            of_lists=list_kinds(asked.path),
+        kind = self.faults.choose_fault(
+            f"{received.path}?{text}",
+            can_be_too_much=_is_long(received),
+            of_lists=kinds_for_path(received.path),
         )
-        if kind in REFUSED:
-            self._note(asked, kind)
-            await _refusal(kind)(scope, receive, noted)
-        elif kind in BROKEN or kind in LIST_KINDS:
-            start, body = await _collected(self.app, scope, receive)
+        if kind in REFUSAL_KINDS:
+            self._count_fault(received, kind)
+            await _refusal(kind)(scope, receive, send_logged)
+        elif kind in BROKEN_KINDS or kind in LIST_KINDS:
+            start, body = await _collect_answer(self.app, scope, receive)
             if start["status"] != 200:
-                kind = None  # what is refused anyway is not broken on top
+                kind = None  # an error stays as it is
             elif kind in LIST_KINDS:
-                kind, body = _damaged(kind, start, body)
-            self._note(asked, kind)
-            await _send(start, body, kind, noted)
+                kind, body = _damage_answer(kind, start, body)
+            self._count_fault(received, kind)
+            await _send_answer(start, body, kind, send_logged)
             if kind == "reset":
                 _transport(send).abort()
-                await asyncio.sleep(0)  # lets the server see that its client is gone
+                await asyncio.sleep(0)  # the server must notice the closed connection
         else:
-            self._note(asked, kind)
+            self._count_fault(received, kind)
             if kind == "delay":
                 await asyncio.sleep(self.faults.delay_s)
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_logged)
 
-    def _note(self, asked: Asked, kind: str | None) -> None:
+    def _count_fault(self, received: ReceivedRequest, kind: str | None) -> None:
         if kind is not None:
-            asked.fault = kind
+            received.fault = kind
             self.faults.counts[kind] += 1
 
 
-def _is_long(asked: Asked) -> bool:
-    """Whether readings over more than the smallest span are asked for."""
-    if not asked.path.endswith("/metrics"):
+def _is_long(received: ReceivedRequest) -> bool:
+    """Whether a request is for readings over more than SMALLEST_SPAN."""
+    if not received.path.endswith("/metrics"):
         return False
     try:
-        span = metrics.span(asked.query)
+        window = metrics.requested_window(received.query)
     except Refusal:
         return False
-    return span is not None and span[1] - span[0] > SMALLEST_SPAN
+    return window is not None and window[1] - window[0] > LONGEST_SAFE_WINDOW
 
 
-async def _collected(
+async def _collect_answer(
     app: ASGIApp, scope: Scope, receive: Receive
 ) -> tuple[MutableMapping[str, Any], bytes]:
-    """The answer of an application: how it starts, and its body."""
+    """Return the answer of an application: its start message and its body."""
     start: MutableMapping[str, Any] = {}
     parts: list[bytes] = []
 
@@ -199,9 +200,9 @@ async def _collected(
     return start, b"".join(parts)
 
 
-async def _send(start: Message, body: bytes, kind: str | None, send: Send) -> None:
-    """Send an answer, or half of it: as if it were the whole, or as the first part of it."""
-    if kind in BROKEN:
+async def _send_answer(start: Message, body: bytes, kind: str | None, send: Send) -> None:
+    """Send an answer, or half of it: as a whole (`truncated`) or as a first part (`reset`)."""
+    if kind in BROKEN_KINDS:
         body = body[: len(body) // 2]
     if kind == "truncated":
         _replace_header(start, b"content-length", str(len(body)).encode())
@@ -209,13 +210,13 @@ async def _send(start: Message, body: bytes, kind: str | None, send: Send) -> No
     await send({"type": "http.response.body", "body": body, "more_body": kind == "reset"})
 
 
-def _damaged(kind: str, start: Message, body: bytes) -> tuple[str | None, bytes]:
-    """A fault of a list and the body with it; no fault where there is nothing to damage."""
+def _damage_answer(kind: str, start: Message, body: bytes) -> tuple[str | None, bytes]:
+    """Return a fault of a list and the damaged body; no fault if there is nothing to damage."""
     damaged = damage_list(kind, body)
     if damaged == body:
         return None, body
     _replace_header(start, b"content-length", str(len(damaged)).encode())
-    # the header of OAR's API, under which it sends UTF-8
+    # OAR's API sends UTF-8 under this header
     _replace_header(start, b"content-type", b"application/json; charset=ISO-8859-1")
     return kind, damaged
 
@@ -226,7 +227,7 @@ def _replace_header(start: Message, name: bytes, value: bytes) -> None:
 
 
 def _transport(send: Send) -> asyncio.Transport:
-    """The connection, which ASGI does not show: `send` is a method of uvicorn's that has it."""
+    """Return the connection, which ASGI hides: an attribute of the object that has `send`."""
     return cast(asyncio.Transport, cast(Any, send).__self__.transport)
 
 
@@ -234,7 +235,7 @@ def _refusal(kind: str | None) -> Response:
     if kind == "too_many_requests":
         return PlainTextResponse("Too Many Requests", 429, {"Retry-After": "1"})
     if kind == "too_much_data":
-        return postgrest(metrics.TOO_MUCH, code=metrics.TOO_MUCH_CODE, status=500)
+        return postgrest_error(metrics.TOO_MUCH_MESSAGE, code=metrics.TOO_MUCH_CODE, status=500)
     status, words = (502, "Bad Gateway") if kind == "bad_gateway" else (504, "Gateway Timeout")
     page = f"<html><head><title>{status} {words}</title></head><body><h1>{words}</h1></body></html>"
     return HTMLResponse(page, status)

@@ -1,58 +1,68 @@
-"""The jobs of the Grid'5000 API: newest first, paged, without dates to choose by."""
+"""The list of jobs of the Grid'5000 API: newest first, in pages, without a choice by date."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from footprint.serve.recorded import Recorded
+from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import NotFound
 
-USUAL_LIMIT = 50
-LARGEST_LIMIT = 500
-FILTERS = {
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+FILTER_COLUMNS = {
     "user": "user",
     "name": "name",
     "project": "project",
     "queue": "queue",
     "job_id": "job_id",
 }
-"""Parameters that must equal a column of `tables.Jobs`."""
+"""Columns of `schemas.Jobs` that a parameter must equal, by parameter."""
 
-EVENTS_A_JOB = 100
-RESOURCES = ("resources_by_type", "assigned_nodes")
+EVENT_IDS_PER_JOB = 100
+RESOURCE_KEYS = ("resources_by_type", "assigned_nodes")
 
 
-def page(recorded: Recorded, query: Mapping[str, str]) -> dict[str, Any]:
-    """A page of the jobs that the parameters choose, the newest first."""
+def jobs_page(recorded: RecordedSite, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return a page of the jobs that the parameters select, newest first."""
     states = query["state"].lower().split(",") if query.get("state") else None
     chosen = [
         row
-        for row in reversed(recorded.jobs.values())
+        for row in reversed(recorded.jobs_by_id.values())
         if (states is None or row["state"] in states)
-        and all(str(row[FILTERS[name]]) == query[name] for name in FILTERS if name in query)
+        and all(
+            str(row[FILTER_COLUMNS[name]]) == query[name]
+            for name in FILTER_COLUMNS
+            if name in query
+        )
     ]
-    offset = max(0, _whole(query.get("offset"), 0))
-    limit = min(_whole(query.get("limit"), USUAL_LIMIT), LARGEST_LIMIT)
-    items = [item(row) for row in chosen[offset : offset + max(0, limit)]]
+    offset = max(0, _whole_number(query.get("offset"), 0))
+    limit = min(_whole_number(query.get("limit"), DEFAULT_LIMIT), MAX_LIMIT)
+    items = [job_item(row) for row in chosen[offset : offset + max(0, limit)]]
     if query.get("resources") != "yes":
         for each in items:
-            for key in RESOURCES:
+            for key in RESOURCE_KEYS:
                 del each[key]
     return {"total": len(chosen), "offset": offset, "items": items, "links": []}
 
 
-def one(recorded: Recorded, job_id: str) -> dict[str, Any]:
-    """A job, with its resources."""
-    row = recorded.job(job_id)
+def one_job(recorded: RecordedSite, job_id: str) -> dict[str, Any]:
+    """Return a job with its resources.
+
+    Raises:
+        NotFound: The job is not on record.
+    """
+    row = recorded.find_job(job_id)
     if row is None:
         raise NotFound(f"Couldn't find OAR::Job with 'job_id'={job_id}")
-    return item(row)
+    return job_item(row)
 
 
-def item(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A job of `recorded.job_rows` as the API describes it: what is unknown is left out."""
-    held = [(fqdn(each["node"], row), each["cores"]) for each in row["held"]]
+def job_item(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job of `recorded.job_rows` as the API describes it, without unknown fields."""
+    allocations = [
+        (full_node_name(each["node"], row), each["cores"]) for each in row["allocations"]
+    ]
     described = {
         "uid": row["job_id"],
         "user_uid": row["user"],
@@ -72,31 +82,33 @@ def item(row: Mapping[str, Any]) -> dict[str, Any]:
         "directory": row["directory"],
         "events": [
             {"uid": uid, "created_at": date, "type": kind, "description": ""}
-            for uid, date, kind in events(row)
+            for uid, date, kind in job_events(row)
         ],
         "links": [],
-        "resources_by_type": {"cores": [f"{node}/{core}" for node, cores in held for core in cores]}
-        if held
+        "resources_by_type": {
+            "cores": [f"{node}/{core}" for node, cores in allocations for core in cores]
+        }
+        if allocations
         else {},
-        "assigned_nodes": [node for node, _ in held],
+        "assigned_nodes": [node for node, _ in allocations],
     }
     return {key: value for key, value in described.items() if value is not None}
 
 
-def events(row: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:
-    """Events of a job: number, unique on the site; time, that of the job's end; kind."""
+def job_events(row: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:
+    """Yield the events of a job: number (unique on the site), time (s, the job's end), kind."""
     date = row["stopped_at"] or row["started_at"] or row["submitted_at"]
     for rank, kind in enumerate(row["events"]):
-        yield row["job_id"] * EVENTS_A_JOB + rank, date, kind
+        yield row["job_id"] * EVENT_IDS_PER_JOB + rank, date, kind
 
 
-def fqdn(node: str, row: Mapping[str, Any]) -> str:
-    """Full name of a node of a row's site."""
+def full_node_name(node: str, row: Mapping[str, Any]) -> str:
+    """Return the full name of a node of a row's site."""
     return f"{node}.{row['site']}.grid5000.fr"
 
 
-def _whole(text: str | None, otherwise: int) -> int:
-    """A whole number as Ruby reads one: what is none counts as 0."""
+def _whole_number(text: str | None, otherwise: int) -> int:
+    """Return a whole number as Ruby reads it: 0 for any other text."""
     if text is None:
         return otherwise
     try:

@@ -1,4 +1,4 @@
-"""Faults in lists of jobs that come with status 200, as OAR's own API gives them.
+"""Faults in lists of jobs with status 200, as OAR's own API gives them.
 
 | kind | what the client gets |
 | --- | --- |
@@ -14,34 +14,34 @@ import json
 import re
 from typing import Any
 
-WITHOUT_ITEMS = ("empty_list", "total_without_items")
-LIST_KINDS = (*WITHOUT_ITEMS, "cut_jobs", "twice_encoded")
-"""Faults of lists alone; the first three pass when the client asks again."""
+EMPTY_LIST_KINDS = ("empty_list", "total_without_items")
+LIST_KINDS = (*EMPTY_LIST_KINDS, "cut_jobs", "twice_encoded")
+"""Kinds of faults of lists; the first three are temporary."""
 
-OARAPI_LIST = re.compile(r"/internal/oarapi/jobs(/details|/table)?\.json$")
-OARAPI_DETAILS = re.compile(r"/internal/oarapi/jobs/details\.json$")
-ANY_DETAILS = re.compile(r"/internal/oarapi/jobs/details\.json$|/sites/[^/]+/jobs$")
-DIRECTORIES = ("launching_directory", "directory")
-ACCENTED = "/entraîné"
-"""What `twice_encoded` appends to directories: the simulated site has ASCII text alone."""
+OARAPI_LIST_PATH = re.compile(r"/internal/oarapi/jobs(/details|/table)?\.json$")
+OARAPI_DETAILS_PATH = re.compile(r"/internal/oarapi/jobs/details\.json$")
+ANY_DETAILS_PATH = re.compile(r"/internal/oarapi/jobs/details\.json$|/sites/[^/]+/jobs$")
+DIRECTORY_KEYS = ("launching_directory", "directory")
+ACCENTED_SUFFIX = "/entraîné"
+"""Text that `twice_encoded` appends to directories: the simulated ones are ASCII."""
 
 
-def list_kinds(path: str) -> tuple[str, ...]:
-    """Return the kinds of LIST_KINDS that can happen to a request for a path."""
+def kinds_for_path(path: str) -> tuple[str, ...]:
+    """Return the kinds (LIST_KINDS) that can occur in the answer of a path."""
     patterns = {
-        **dict.fromkeys(WITHOUT_ITEMS, OARAPI_LIST),
-        "cut_jobs": OARAPI_DETAILS,
-        "twice_encoded": ANY_DETAILS,
+        **dict.fromkeys(EMPTY_LIST_KINDS, OARAPI_LIST_PATH),
+        "cut_jobs": OARAPI_DETAILS_PATH,
+        "twice_encoded": ANY_DETAILS_PATH,
     }
     return tuple(kind for kind, pattern in patterns.items() if pattern.search(path))
 
 
 def damage_list(kind: str, body: bytes) -> bytes:
-    """Return the body of an answer with a fault; unchanged where the fault has nothing to damage.
+    """Return the body of an answer with a fault; unchanged if it has nothing to damage.
 
     Args:
         kind: One of LIST_KINDS.
-        body: The whole answer, a collection of jobs.
+        body: The undamaged answer, a collection of jobs.
     """
     page = json.loads(body)
     items: list[dict[str, Any]] = page["items"]
@@ -62,7 +62,7 @@ def damage_list(kind: str, body: bytes) -> bytes:
                 job |= {"nodes": [], "resources": []}
     else:
         for job in items:
-            for key in DIRECTORIES:
+            for key in DIRECTORY_KEYS:
                 if job.get(key) is not None:
-                    job[key] += ACCENTED.encode().decode("latin-1")
+                    job[key] += ACCENTED_SUFFIX.encode().decode("latin-1")
     return json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()

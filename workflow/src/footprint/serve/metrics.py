@@ -1,4 +1,4 @@
-"""Kwollect: readings of nodes and their devices between two times, as JSON made by Polars."""
+"""Kwollect: readings of nodes and their devices between two times, as JSON written by Polars."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from footprint.serve.recorded import Recorded
+from footprint.core.sums import known_mean
+from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import KwollectRefusal
-from footprint.settings import SIMULATED_METRIC, SIMULATED_SERIES
-from footprint.summation import mean
+from footprint.sources.kwollect.metrics import SIMULATED_METRIC, SIMULATED_SERIES
 
 FORMER_METRIC = "bmc_power_node_watt"
-"""What Kwollect called the metric of BMCs until 2020."""
+"""Name of the BMCs' metric in Kwollect until 2020."""
 
-BETWEEN = ",\n "
-"""What stands between two records of an answer."""
+RECORD_SEPARATOR = ",\n "
+"""Text between two records of an answer."""
 
 PARIS = ZoneInfo("Europe/Paris")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_S = 4_102_444_800.0
-"""2100-01-01: no later time is asked for."""
+"""2100-01-01: later times count as this one."""
 
-US = timedelta(microseconds=1)
-MINUTES_5 = timedelta(minutes=5)
-BMC = "-bmc"
-MISSING_ARGUMENT = "plpy.Error: Missing 'devices', 'nodes' or 'job_id' argument"
-TOO_MUCH = "plpy.Error: Request timeout, too much data to process."
+MICROSECOND = timedelta(microseconds=1)
+FIVE_MINUTES = timedelta(minutes=5)
+BMC_SUFFIX = "-bmc"
+MISSING_ARGUMENT_MESSAGE = "plpy.Error: Missing 'devices', 'nodes' or 'job_id' argument"
+TOO_MUCH_MESSAGE = "plpy.Error: Request timeout, too much data to process."
 TOO_MUCH_CODE = "38000"
-UNREADABLE = "plpy.Error: could not read block 0 in file: read only 0 of 8192 bytes"
+UNREADABLE_MESSAGE = "plpy.Error: could not read block 0 in file: read only 0 of 8192 bytes"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the service cannot answer, and under which name it answers.
+    """Limits of the service, and its former name of the metric.
 
     Attributes:
-        max_rows: Readings that one answer may hold.
-        fail_nodes: Nodes of which no reading can be had.
-        former_name_until: Readings before have the former name of the metric alone.
+        max_rows: Maximum number of readings in one answer.
+        fail_nodes: Nodes whose requests always fail.
+        former_name_until: Time before which readings have FORMER_METRIC alone; None: none has it.
     """
 
     max_rows: int = 1_000_000
@@ -52,59 +52,70 @@ class Limits:
     former_name_until: datetime | None = None
 
 
-def answer(recorded: Recorded, query: Mapping[str, str], limits: Limits) -> bytes:
-    """Readings as a JSON array, in the order of time over all devices.
+def metrics_answer(recorded: RecordedSite, query: Mapping[str, str], limits: Limits) -> bytes:
+    """Return readings as a JSON array, in the order of time over all devices.
 
     Raises:
-        KwollectRefusal: The parameters make no sense, or there are too many readings.
+        KwollectRefusal: The parameters are invalid, or there are too many readings.
     """
-    devices, start, end = _asked(recorded, query)
-    if not limits.fail_nodes.isdisjoint(device.removesuffix(BMC) for device in devices):
-        raise KwollectRefusal(UNREADABLE, code="XX001")
+    devices, start, end = _requested_series(recorded, query)
+    if not limits.fail_nodes.isdisjoint(device.removesuffix(BMC_SUFFIX) for device in devices):
+        raise KwollectRefusal(UNREADABLE_MESSAGE, code="XX001")
     is_summary = query.get("summary", "").lower() in ("true", "t", "1")
-    if is_summary:  # buckets that start in the span, each of them whole
-        start, end = _bucket(start + MINUTES_5 - US), _bucket(end) + MINUTES_5 - US
+    if is_summary:  # whole buckets that start in the window
+        start, end = (
+            _bucket_start(start + FIVE_MINUTES - MICROSECOND),
+            _bucket_start(end) + FIVE_MINUTES - MICROSECOND,
+        )
     metrics = query["metrics"].split(",") if query.get("metrics") else None
     n_rows, parts = 0, []
     for device in devices:
-        for metric, readings in _series(recorded, device, metrics, start, end, limits):
-            rows = summary(readings, metric) if is_summary else readings
+        for metric, readings in _readings_by_metric(recorded, device, metrics, start, end, limits):
+            rows = five_minute_means(readings, metric) if is_summary else readings
             n_rows += len(rows)
             if n_rows > limits.max_rows:
-                raise KwollectRefusal(TOO_MUCH, code=TOO_MUCH_CODE)
+                raise KwollectRefusal(TOO_MUCH_MESSAGE, code=TOO_MUCH_CODE)
             names = {"device": pl.lit(device), "metric": pl.lit(metric)}
             parts.append(rows.lazy().select("timestamp", "value", "labels", **names))
     if not n_rows:
         return b"[]"
-    return as_json(pl.concat(parts).sort("timestamp", maintain_order=True))
+    return readings_json(pl.concat(parts).sort("timestamp", maintain_order=True))
 
 
-def span(query: Mapping[str, str]) -> tuple[datetime, datetime] | None:
-    """Start and end that the parameters ask for; None when they name neither.
+def requested_window(query: Mapping[str, str]) -> tuple[datetime, datetime] | None:
+    """Return the requested start and end; None if the parameters have neither.
 
-    One of the two alone asks for five minutes.
+    With one of the two alone, the window is five minutes.
 
     Raises:
-        KwollectRefusal: A time that is none.
+        KwollectRefusal: A time is invalid.
     """
-    start, end = _times(query)
+    start, end = _requested_times(query)
     if start is not None:
-        return start, start + MINUTES_5 if end is None else end
-    return None if end is None else (end - MINUTES_5, end)
+        return start, start + FIVE_MINUTES if end is None else end
+    return None if end is None else (end - FIVE_MINUTES, end)
 
 
-def summary(readings: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Means over five minutes at the start of each, or the largest values of a counter."""
-    value = pl.col("value").max() if metric.endswith("_total") else mean(pl.col("value"))
+def five_minute_means(readings: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """Return means over five minutes, at the start of each, or the maximum of a counter.
+
+    Args:
+        readings: `labels`, `timestamp`, `value`.
+        metric: Name of the metric; the name of a counter ends in `_total`.
+    """
+    value = pl.col("value").max() if metric.endswith("_total") else known_mean(pl.col("value"))
     bucket = pl.col("timestamp").dt.truncate("5m")
     return readings.group_by(bucket, "labels").agg(value).sort("timestamp", "labels")
 
 
-def as_json(readings: pl.LazyFrame) -> bytes:
-    """Readings, with their `device` and `metric`, as a JSON array.
+def readings_json(readings: pl.LazyFrame) -> bytes:
+    """Return readings as a JSON array.
 
-    Times have Paris' offset, and no more digits of a fraction than they need; whole values are
-    written as such.
+    Times have the offset of Paris and no trailing zeros in their fraction. Whole values have no
+    fraction.
+
+    Args:
+        readings: `device`, `metric`, `timestamp`, `value`, `labels`.
     """
     local = pl.col("timestamp").dt.convert_time_zone(PARIS.key)
     time = local.dt.replace_time_zone(None).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
@@ -129,81 +140,85 @@ def as_json(readings: pl.LazyFrame) -> bytes:
     )
     text = io.BytesIO()
     text.write(b"[")
-    # CSV of one column without quotes is lines of text, and Polars writes it faster than any other
+    # the fastest way to write lines of text in Polars: CSV of one column without quotes
     readings.select(record).collect().write_csv(
-        text, include_header=False, quote_style="never", line_terminator=BETWEEN
+        text, include_header=False, quote_style="never", line_terminator=RECORD_SEPARATOR
     )
-    text.seek(-len(BETWEEN), io.SEEK_END)
+    text.seek(-len(RECORD_SEPARATOR), io.SEEK_END)
     text.write(b"]")
     text.truncate()
     return text.getvalue()
 
 
-def _asked(recorded: Recorded, query: Mapping[str, str]) -> tuple[list[str], datetime, datetime]:
-    """Devices, each once, and the span of time: a job's own where it is asked by its number."""
+def _requested_series(
+    recorded: RecordedSite, query: Mapping[str, str]
+) -> tuple[list[str], datetime, datetime]:
+    """Return the requested devices, each once, and the window, which may be a job's."""
     names = [query[name] for name in ("nodes", "devices") if query.get(name)]
     if query.get("job_id"):
-        job = _job(recorded, query["job_id"])
-        names = names or [",".join(held["node"] for held in job["held"])]
-        own = (job[key] or recorded.now_s for key in ("started_at", "stopped_at"))
-        first, last = (EPOCH + timedelta(seconds=at) for at in own)
-        start, end = _times(query)
+        job = _started_job(recorded, query["job_id"])
+        names = names or [",".join(each["node"] for each in job["allocations"])]
+        times = (job[key] or recorded.now_s for key in ("started_at", "stopped_at"))
+        first, last = (EPOCH + timedelta(seconds=at) for at in times)
+        start, end = _requested_times(query)
         start, end = start or first, end or last
     elif not names:
-        raise KwollectRefusal(MISSING_ARGUMENT)
+        raise KwollectRefusal(MISSING_ARGUMENT_MESSAGE)
     else:
-        start, end = span(query) or (recorded.now - MINUTES_5, recorded.now)
+        start, end = requested_window(query) or (recorded.now - FIVE_MINUTES, recorded.now)
     devices = (each.partition(".")[0] for each in ",".join(names).split(","))
     return list(dict.fromkeys(devices)), start, end
 
 
-def _job(recorded: Recorded, job_id: str) -> Mapping[str, Any]:
+def _started_job(recorded: RecordedSite, job_id: str) -> Mapping[str, Any]:
     if not job_id.isdecimal():
-        raise _not(job_id, "integer", code="22P02")
-    job = recorded.job(job_id)
+        raise _syntax_error(job_id, "integer", code="22P02")
+    job = recorded.find_job(job_id)
     if job is None or job["started_at"] is None:
         raise KwollectRefusal(f"plpy.Error: Job {job_id} did not run")
     return job
 
 
-def _series(
-    recorded: Recorded,
+def _readings_by_metric(
+    recorded: RecordedSite,
     device: str,
     metrics: list[str] | None,
     start: datetime,
     end: datetime,
     limits: Limits,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Readings of a device by metric: of those asked for, or all; both bounds are included."""
+    """Yield readings of a device by metric: of `metrics`, or all. Both bounds are included."""
     renamed = limits.former_name_until or EPOCH
-    spans = {
-        FORMER_METRIC: (SIMULATED_METRIC, start, min(end, renamed - US)),
+    windows = {
+        FORMER_METRIC: (SIMULATED_METRIC, start, min(end, renamed - MICROSECOND)),
         SIMULATED_METRIC: (SIMULATED_METRIC, max(start, renamed), end),
     }
-    if not device.endswith(BMC):
-        spans |= {name: (name, start, end) for name in SIMULATED_SERIES}
-    for metric, (name, first, last) in spans.items():
+    if not device.endswith(BMC_SUFFIX):
+        windows |= {name: (name, start, end) for name in SIMULATED_SERIES}
+    for metric, (name, first, last) in windows.items():
         if metrics is None or metric in metrics:
-            found = recorded.readings(device.removesuffix(BMC), name, first, last + US)
+            found = recorded.readings(
+                device.removesuffix(BMC_SUFFIX), name, first, last + MICROSECOND
+            )
             if found is not None:
                 yield metric, found
 
 
-def _bucket(at: datetime) -> datetime:
-    return EPOCH + (at - EPOCH) // MINUTES_5 * MINUTES_5
+def _bucket_start(at: datetime) -> datetime:
+    return EPOCH + (at - EPOCH) // FIVE_MINUTES * FIVE_MINUTES
 
 
-def _times(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
-    """`start_time` and `end_time`, each None where it is not given."""
+def _requested_times(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Return `start_time` and `end_time`, each None if it is not given."""
     texts = (query.get(name) for name in ("start_time", "end_time"))
-    start, end = (_time(text) if text else None for text in texts)
+    start, end = (_parse_time(text) if text else None for text in texts)
     return start, end
 
 
-def _time(text: str) -> datetime:
-    """Seconds since 1970, or an ISO time: without an offset it is Paris' time.
+def _parse_time(text: str) -> datetime:
+    """Parse seconds since 1970, or an ISO time, which is in Paris if it has no offset.
 
-    A local time that Paris had twice, or never, is in winter time, as in PostgreSQL.
+    A local time that Paris has twice or never is taken as winter time, as by PostgreSQL.
     """
     try:
         seconds = float(text)
@@ -214,13 +229,13 @@ def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
-            both = (time.replace(tzinfo=PARIS, fold=fold) for fold in (0, 1))
-            time = min(both, key=lambda each: each.utcoffset() or timedelta())
+            candidates = (time.replace(tzinfo=PARIS, fold=fold) for fold in (0, 1))
+            time = min(candidates, key=lambda each: each.utcoffset() or timedelta())
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _not(text, "timestamp with time zone", code="22007") from None
+        raise _syntax_error(text, "timestamp with time zone", code="22007") from None
 
 
-def _not(text: str, kind: str, *, code: str) -> KwollectRefusal:
+def _syntax_error(text: str, kind: str, *, code: str) -> KwollectRefusal:
     message = f'invalid input syntax for type {kind}: "{text}"'
     return KwollectRefusal(message, code=code, status=400)

@@ -1,8 +1,8 @@
-"""OAR's own REST API: jobs by date with the resources that they held, and the table of resources.
+"""OAR's own REST API: jobs by date with their resources, and the table of resources.
 
 One key is not OAR's: jobs of `jobs/details` and `jobs/<id>/details` have `state_logs`, the rows of
-OAR's table `job_state_logs` about their suspensions (`{job_state, date_start, date_stop}`, 0 while
-one lasts), which its API does not show.
+OAR's table `job_state_logs` about suspensions (`{job_state, date_start, date_stop}`, 0 while one
+lasts).
 """
 
 from __future__ import annotations
@@ -12,89 +12,97 @@ from typing import Any
 from urllib.parse import urlencode
 
 from footprint.serve import jobs, reference
-from footprint.serve.recorded import Recorded
+from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import OarRefusal
-from footprint.site.oar import ENDED
+from footprint.sources.oar.job_records import ENDED_STATES
 
-USUAL_LIMIT = 500
-CHOICES = ("from", "to", "state", "array", "ids")
-"""Parameters without any of which a list has the active jobs only."""
+DEFAULT_LIMIT = 500
+SELECTION_PARAMETERS = ("from", "to", "state", "array", "ids")
+"""Parameters that select jobs; without any of them, a list has the active jobs only."""
 
-MIB = 2**20
+BYTES_PER_MIB = 2**20
 
 
-class Oar:
+class OarApi:
     """OAR's REST API for the jobs and nodes on record."""
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: RecordedSite) -> None:
         self._recorded = recorded
-        rows = [row for described in recorded.nodes.values() for row in described]
-        self._resources = _resources(rows)
+        rows = [row for of_cluster in recorded.nodes_by_cluster.values() for row in of_cluster]
+        self._resources = _core_resources(rows)
         self._by_core = {
             (each["host"].partition(".")[0], each["cpuset"]): each for each in self._resources
         }
 
-    def version(self) -> dict[str, Any]:
-        """Versions, of which none is OAR's: this server plays its part."""
+    def version_document(self) -> dict[str, Any]:
+        """Return the versions that this server stands for, and the time."""
         versions = {"oar_version": "2.5.9 (simulated)", "api_version": "1.0.2"}
-        return versions | {"apilib_version": "1.0.2"} | self.timezone()
+        return versions | {"apilib_version": "1.0.2"} | self.timezone_document()
 
-    def timezone(self) -> dict[str, Any]:
-        """Time zone and time."""
+    def timezone_document(self) -> dict[str, Any]:
+        """Return the time zone and the time (s since 1970)."""
         return {"api_timezone": "UTC", "api_timestamp": self._recorded.now_s}
 
-    def jobs(self, path: str, query: Mapping[str, str], form: str) -> dict[str, Any]:
-        """Jobs that the parameters choose, by id.
+    def jobs_page(self, path: str, query: Mapping[str, str], form: str) -> dict[str, Any]:
+        """Return a page of the jobs that the parameters select, by id.
 
         Args:
-            path: Address of the list, for its links.
+            path: Path of the list, for its links.
             query: Parameters.
             form: `simple`, `details` or `table`.
         """
-        chosen = self._chosen(query)
-        described = {"simple": self._short, "details": self._details, "table": self._table}[form]
-        total = len(chosen) + self._n_overdue(query, chosen)
-        return self._page(chosen, path, query, describe=described, total=total)
+        selected = self._select_jobs(query)
+        describe = {
+            "simple": self._short_job,
+            "details": self._detailed_job,
+            "table": self._table_row,
+        }[form]
+        total = len(selected) + self._n_overdue(query, selected)
+        return self._page(selected, path, query, describe=describe, total=total)
 
-    def job(self, job_id: str, *, details: bool) -> dict[str, Any]:
-        """One job."""
-        row = self._recorded.job(job_id)
+    def one_job(self, job_id: str, *, details: bool) -> dict[str, Any]:
+        """Return one job, with or without its resources.
+
+        Raises:
+            OarRefusal: The job is not on record.
+        """
+        row = self._recorded.find_job(job_id)
         if row is None:
             raise OarRefusal(404, "Job not found", "Job not found")
-        return self._details(row) if details else self._full(row)
+        return self._detailed_job(row) if details else self._full_job(row)
 
-    def resources(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """The table of resources: a core each; `cpuset` is a number here."""
+    def resources_page(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return a page of the table of resources: one row for each core, `cpuset` as a number."""
         return self._page(self._resources, path, query)
 
-    def _n_overdue(self, query: Mapping[str, str], chosen: list[dict[str, Any]]) -> int:
-        """Jobs that OAR counts and does not list: those that run, with a walltime over by `from`.
+    def _n_overdue(self, query: Mapping[str, str], selected: list[dict[str, Any]]) -> int:
+        """Return how many running jobs OAR counts and does not list: walltime over at `from`.
 
-        `OAR::IO::count_jobs_for_user_query` lacks the condition on the walltime that
+        Source: `OAR::IO::count_jobs_for_user_query` lacks the condition on the walltime that
         `get_jobs_for_user_query` has.
         """
         if "from" not in query:
             return 0
-        ids = {row["job_id"] for row in chosen}
-        rows = self._chosen({name: value for name, value in query.items() if name != "from"})
+        ids = {row["job_id"] for row in selected}
+        rows = self._select_jobs({name: value for name, value in query.items() if name != "from"})
         return sum(row["state"] == "running" and row["job_id"] not in ids for row in rows)
 
-    def _chosen(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        kept: Iterable[dict[str, Any]] = self._recorded.jobs.values()
+    def _select_jobs(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        kept: Iterable[dict[str, Any]] = self._recorded.jobs_by_id.values()
         if "user" in query:
             kept = [row for row in kept if row["user"] == query["user"]]
-        if not any(name in query for name in CHOICES):
-            return [row for row in kept if row["state"] not in ENDED]
+        if not any(name in query for name in SELECTION_PARAMETERS):
+            return [row for row in kept if row["state"] not in ENDED_STATES]
         if "state" in query:
             states = query["state"].split(",")
-            kept = [row for row in kept if state(row) in states]
+            kept = [row for row in kept if state_name(row) in states]
         if "array" in query:
-            kept = [row for row in kept if row["array_id"] == _number(query, "array", 0)]
+            kept = [row for row in kept if row["array_id"] == _whole_number(query, "array", 0)]
         if "ids" in query:
             ids = query["ids"].split(":")
             kept = [row for row in kept if str(row["job_id"]) in ids]
-        start_s = _number(query, "from", 0)
-        end_s = _number(query, "to", self._recorded.now_s)
+        start_s = _whole_number(query, "from", 0)
+        end_s = _whole_number(query, "to", self._recorded.now_s)
         return [row for row in kept if _overlaps(row, start_s, end_s)]
 
     def _page(
@@ -106,13 +114,13 @@ class Oar:
         describe: Callable[[dict[str, Any]], dict[str, Any]] = dict,
         total: int | None = None,
     ) -> dict[str, Any]:
-        offset = max(0, _number(query, "offset", 0))
-        limit = max(1, _number(query, "limit", USUAL_LIMIT))
+        offset = max(0, _whole_number(query, "offset", 0))
+        limit = max(1, _whole_number(query, "limit", DEFAULT_LIMIT))
         total = len(rows) if total is None else total
 
         def link(relation: str, first: int) -> dict[str, str]:
-            asked = {name: value for name, value in query.items() if name != "offset"}
-            href = f"{path}?{urlencode({**asked, 'offset': first}, safe=',:')}"
+            others = {name: value for name, value in query.items() if name != "offset"}
+            href = f"{path}?{urlencode({**others, 'offset': first}, safe=',:')}"
             return {"rel": relation, "href": href}
 
         links = [link("self", offset)]
@@ -128,7 +136,7 @@ class Oar:
             "api_timestamp": self._recorded.now_s,
         }
 
-    def _links(self, job_id: int) -> list[dict[str, str]]:
+    def _job_links(self, job_id: int) -> list[dict[str, str]]:
         href = f"/oarapi/jobs/{job_id}"
         return [
             {"rel": "self", "href": href},
@@ -136,23 +144,23 @@ class Oar:
             {"rel": "collection", "href": f"{href}/nodes", "title": "nodes"},
         ]
 
-    def _short(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _short_job(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": row["job_id"],
-            "state": state(row),
+            "state": state_name(row),
             "owner": row["user"],
             "name": row["name"],
             "queue": row["queue"],
             "submission": row["submitted_at"],
-            "links": self._links(row["job_id"]),
+            "links": self._job_links(row["job_id"]),
             "api_timestamp": self._recorded.now_s,
         }
 
-    def _common(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What details and table call the same."""
+    def _common_fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields that details and table have in common."""
         return {
             "id": row["job_id"],
-            "state": state(row),
+            "state": state_name(row),
             "project": row["project"],
             "command": row["command"],
             "initial_request": "",
@@ -168,22 +176,22 @@ class Oar:
             "properties": "",
             "stdout_file": f"OAR.{row['job_id']}.stdout",
             "stderr_file": f"OAR.{row['job_id']}.stderr",
-            "links": self._links(row["job_id"]),
+            "links": self._job_links(row["job_id"]),
             "api_timestamp": self._recorded.now_s,
         }
 
-    def _table(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return self._common(row) | {
+    def _table_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._common_fields(row) | {
             "job_id": row["job_id"],
             "job_user": row["user"],
             "job_name": row["name"],
             "job_type": row["job_type"],
             "queue_name": row["queue"],
-            "assigned_moldable_job": row["job_id"] if row["held"] else 0,
+            "assigned_moldable_job": row["job_id"] if row["allocations"] else 0,
         }
 
-    def _full(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return self._common(row) | {
+    def _full_job(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._common_fields(row) | {
             "owner": row["user"],
             "name": row["name"],
             "queue": row["queue"],
@@ -194,7 +202,7 @@ class Oar:
             "dependencies": [],
             "resubmit_job_id": 0,
             "cpuset_name": None,
-            "scheduled_start": row["started_at"] if row["state"] not in ENDED else None,
+            "scheduled_start": row["started_at"] if row["state"] not in ENDED_STATES else None,
             "events": [
                 {
                     "event_id": event_id,
@@ -204,42 +212,45 @@ class Oar:
                     "to_check": "NO",
                     "description": "",
                 }
-                for event_id, date, kind in jobs.events(row)
+                for event_id, date, kind in jobs.job_events(row)
             ],
         }
 
-    def _details(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return self._full(row) | {
+    def _detailed_job(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return self._full_job(row) | {
             "resources": [
                 {**resource, "cpuset": str(core), "status": "assigned"}
-                for held in row["held"]
-                for core in held["cores"]
-                for resource in [self._by_core[held["node"], core]]
+                for allocation in row["allocations"]
+                for core in allocation["cores"]
+                for resource in [self._by_core[allocation["node"], core]]
             ],
             "nodes": [
-                {"network_address": jobs.fqdn(held["node"], row), "status": "assigned"}
-                for held in row["held"]
+                {
+                    "network_address": jobs.full_node_name(allocation["node"], row),
+                    "status": "assigned",
+                }
+                for allocation in row["allocations"]
             ],
             "state_logs": [
                 {
                     "job_state": "Suspended",
-                    "date_start": spell["started_at"],
-                    "date_stop": spell["stopped_at"] or 0,
+                    "date_start": suspension["started_at"],
+                    "date_stop": suspension["stopped_at"] or 0,
                 }
-                for spell in row["suspensions"]
+                for suspension in row["suspensions"]
             ],
         }
 
 
-def state(row: Mapping[str, Any]) -> str:
-    """State of a job as OAR writes it."""
+def state_name(row: Mapping[str, Any]) -> str:
+    """Return the state of a job as OAR writes it."""
     return str(row["state"]).capitalize()
 
 
 def _overlaps(row: Mapping[str, Any], start_s: int, end_s: int) -> bool:
-    """Whether a job ran in a window, or may until its walltime is over.
+    """Whether a job ran in a window, or may run in it until its walltime is over.
 
-    One that never started counts by its submission.
+    A job that never started counts at its submission.
     """
     started_s: int | None = row["started_at"]
     if started_s is None:
@@ -248,7 +259,7 @@ def _overlaps(row: Mapping[str, Any], start_s: int, end_s: int) -> bool:
     return started_s < end_s and stopped_s >= start_s
 
 
-def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+def _whole_number(query: Mapping[str, str], name: str, otherwise: int) -> int:
     try:
         return int(query.get(name, otherwise))
     except ValueError:
@@ -256,13 +267,13 @@ def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
         raise OarRefusal(400, "Bad query", message) from None
 
 
-def _resources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The cores of all nodes; ids of cores, CPUs and GPUs are unique on the site."""
+def _core_resources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cores of all nodes; ids of cores, CPUs and GPUs are unique on the site."""
     found: list[dict[str, Any]] = []
     n_cpus = n_gpus = 0
     for row in rows:
-        numbering, host = reference.numbering(row), jobs.fqdn(row["node"], row)
-        memory = row["memory_bytes"] // MIB
+        numbering, host = reference.core_numbering(row), jobs.full_node_name(row["node"], row)
+        memory = row["memory_bytes"] // BYTES_PER_MIB
         for core, gpu in zip(row["cores"], row["core_gpus"], strict=True):
             number = len(found) + 1
             found.append(
@@ -275,7 +286,7 @@ def _resources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "cluster": row["cluster"],
                     "core": number,
                     "cpuset": core,
-                    "cpu": n_cpus + 1 + reference.socket_of(core, row, numbering),
+                    "cpu": n_cpus + 1 + reference.socket_of_core(core, row, numbering),
                     "gpu": None if gpu is None else n_gpus + 1 + gpu,
                     "gpudevice": gpu,
                     "gpu_model": None if gpu is None else row["gpu_models"][gpu],

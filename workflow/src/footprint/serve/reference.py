@@ -1,75 +1,93 @@
-"""The Reference API: nodes and clusters as it describes them."""
+"""The Reference API: descriptions of the site, its clusters and nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from footprint.serve.recorded import Recorded
+from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import NotFound
 
 DEFAULT_QUEUES = ("admin", "default")
-"""Queues of which clusters are shown to who names none."""
+"""Queues whose clusters are listed if a request names none."""
 
-EVERY_QUEUE = ("admin", "default", "production")
-WITHOUT_HISTORY = "Fri, 07 Jun 2019 00:00:00 GMT"
+ALL_QUEUES = ("admin", "default", "production")
+CREATED_AT = "Fri, 07 Jun 2019 00:00:00 GMT"
+"""Creation of every cluster: the simulated hardware has no history."""
+
 MAX_WALLTIME_S = 604_800
 BMC_PERIOD_MS = 5000
 EXPORTER_PERIOD_MS = 15_000
 
 
-def sites(recorded: Recorded) -> dict[str, Any]:
-    """The collection with the one site."""
-    return _collection(recorded, [site(recorded)])
+def sites_collection(recorded: RecordedSite) -> dict[str, Any]:
+    """Return the collection with the one site."""
+    return _collection(recorded, [site_description(recorded)])
 
 
-def site(recorded: Recorded) -> dict[str, Any]:
-    """The site."""
+def site_description(recorded: RecordedSite) -> dict[str, Any]:
+    """Return the description of the site."""
     described = {
         "uid": recorded.name,
         "type": "site",
         "name": recorded.name.capitalize(),
-        "description": "A simulated site: nothing here says anything about the real one.",
+        "description": "A simulated site. Its data are unrelated to the real site.",
         "links": [],
     }
     return described | {"version": recorded.version}
 
 
-def clusters(recorded: Recorded, queues: str | None) -> dict[str, Any]:
-    """Clusters of the queues asked for: a comma list, `all`, or None for the usual ones."""
-    described = (cluster(name, rows) for name, rows in recorded.nodes.items())
-    return _collection(recorded, [each for each in described if _is_shown(each, queues)])
+def clusters_collection(recorded: RecordedSite, queues: str | None) -> dict[str, Any]:
+    """Return the clusters of some queues: a list with commas, `all`, or None for DEFAULT_QUEUES."""
+    described = (
+        cluster_description(name, rows) for name, rows in recorded.nodes_by_cluster.items()
+    )
+    return _collection(recorded, [each for each in described if _has_queue(each, queues)])
 
 
-def one_cluster(recorded: Recorded, name: str, queues: str | None) -> dict[str, Any]:
-    """A cluster; hidden like in the list when it has none of the queues."""
-    described = cluster(name, recorded.nodes.get(name, []))
-    if name not in recorded.nodes or not _is_shown(described, queues):
+def one_cluster(recorded: RecordedSite, name: str, queues: str | None) -> dict[str, Any]:
+    """Return a cluster.
+
+    Raises:
+        NotFound: The cluster does not exist, or has none of the queues.
+    """
+    described = cluster_description(name, recorded.nodes_by_cluster.get(name, []))
+    if name not in recorded.nodes_by_cluster or not _has_queue(described, queues):
         raise NotFound(f"Cannot find resource /sites/{recorded.name}/clusters/{name}")
     return described | {"version": recorded.version}
 
 
-def nodes(recorded: Recorded, cluster: str) -> dict[str, Any]:
-    """Nodes of a cluster, of whatever queues."""
+def nodes_collection(recorded: RecordedSite, cluster: str) -> dict[str, Any]:
+    """Return the nodes of a cluster, of any queue.
+
+    Raises:
+        NotFound: The cluster does not exist.
+    """
     path = f"/sites/{recorded.name}/clusters/{cluster}/nodes"
-    if cluster not in recorded.nodes:
+    if cluster not in recorded.nodes_by_cluster:
         raise NotFound(f"Cannot find resource {path}")
-    return _collection(recorded, [node(row) for row in recorded.nodes[cluster]])
+    return _collection(
+        recorded, [node_description(row) for row in recorded.nodes_by_cluster[cluster]]
+    )
 
 
-def one_node(recorded: Recorded, cluster: str, name: str) -> dict[str, Any]:
-    """A node."""
-    for row in recorded.nodes.get(cluster, []):
+def one_node(recorded: RecordedSite, cluster: str, name: str) -> dict[str, Any]:
+    """Return a node.
+
+    Raises:
+        NotFound: The node does not exist.
+    """
+    for row in recorded.nodes_by_cluster.get(cluster, []):
         if row["node"] == name:
-            return node(row) | {"version": recorded.version}
+            return node_description(row) | {"version": recorded.version}
     raise NotFound(f"Cannot find resource /sites/{recorded.name}/clusters/{cluster}/nodes/{name}")
 
 
-def cluster(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A cluster as the API describes it, from its rows of `tables.Nodes`.
+def cluster_description(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a cluster as the API describes it, from its rows of `schemas.Nodes`.
 
-    Production clusters are in the queue `production` alone, so that they are hidden from who does
-    not ask for it.
+    Production clusters are in the queue `production` alone, so that requests without this queue do
+    not list them.
     """
     queues = sorted({queue for row in rows for queue in row["queues"]})
     if "default" not in queues:
@@ -78,19 +96,19 @@ def cluster(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "uid": name,
         "type": "cluster",
         "model": "simulated",
-        "created_at": WITHOUT_HISTORY,
+        "created_at": CREATED_AT,
         "exotic": False,
         "queues": queues,
         "nodes_count": len(rows),
-        "metrics": _metrics(rows),
+        "metrics": _declared_metrics(rows),
         "links": [],
     }
 
 
-def node(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A node of `tables.Nodes` as the API describes it.
+def node_description(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node of `schemas.Nodes` as the API describes it.
 
-    Each GPU names its cores, so that the description gives the same row back.
+    Each GPU has its cores, so that parsing the description gives the same row.
     """
     model, _, version = row["cpu_model"].rpartition(" ")
     described = {
@@ -99,7 +117,7 @@ def node(row: Mapping[str, Any]) -> dict[str, Any]:
         "nodeset": row["cluster"],
         "exotic": False,
         "architecture": {
-            "cpu_core_numbering": numbering(row),
+            "cpu_core_numbering": core_numbering(row),
             "nb_cores": row["n_cores"],
             "nb_procs": row["n_cpus"],
             "nb_threads": row["n_threads"],
@@ -114,24 +132,28 @@ def node(row: Mapping[str, Any]) -> dict[str, Any]:
             "queues": row["queues"],
         },
     }
-    gpus = {f"nvidia{gpu}": _gpu(row, gpu) for gpu in row["gpus"]}
+    gpus = {f"nvidia{gpu}": _gpu_description(row, gpu) for gpu in row["gpus"]}
     return described | ({"gpu_devices": gpus} if gpus else {}) | {"links": []}
 
 
-def numbering(row: Mapping[str, Any]) -> str:
-    """How the cores of a node are numbered: socket by socket, or in turn; the GPUs' cores tell."""
+def core_numbering(row: Mapping[str, Any]) -> str:
+    """Return the numbering of a node's cores, from those of its GPUs.
+
+    `contiguous` is socket by socket, `round-robin` in turn.
+    """
 
     def fits(numbering: str) -> bool:
         sockets = (
-            {socket_of(core, row, numbering) for core in _cores_of(row, gpu)} for gpu in row["gpus"]
+            {socket_of_core(core, row, numbering) for core in _cores_of(row, gpu)}
+            for gpu in row["gpus"]
         )
         return all(len(of_one_gpu) == 1 for of_one_gpu in sockets)
 
     return "contiguous" if fits("contiguous") and not fits("round-robin") else "round-robin"
 
 
-def socket_of(core: int, row: Mapping[str, Any], numbering: str) -> int:
-    """Socket of a core."""
+def socket_of_core(core: int, row: Mapping[str, Any], numbering: str) -> int:
+    """Return the socket of a core."""
     n_cpus: int = row["n_cpus"]
     if numbering == "contiguous":
         return int(core // (row["n_cores"] // n_cpus))
@@ -139,10 +161,10 @@ def socket_of(core: int, row: Mapping[str, Any], numbering: str) -> int:
 
 
 def _cores_of(row: Mapping[str, Any], gpu: int) -> list[int]:
-    return [core for core, of in zip(row["cores"], row["core_gpus"], strict=True) if of == gpu]
+    return [core for core, own in zip(row["cores"], row["core_gpus"], strict=True) if own == gpu]
 
 
-def _gpu(row: Mapping[str, Any], gpu: int) -> dict[str, Any]:
+def _gpu_description(row: Mapping[str, Any], gpu: int) -> dict[str, Any]:
     cores = _cores_of(row, gpu)
     return {
         "model": row["gpu_models"][gpu],
@@ -150,13 +172,13 @@ def _gpu(row: Mapping[str, Any], gpu: int) -> dict[str, Any]:
         "device": f"/dev/nvidia{gpu}",
         "memory": row["gpu_memory_bytes"][gpu],
         "power_default_limit": f"{row['gpu_power_limits_w'][gpu]:.2f} W",
-        "cpu_affinity": socket_of(cores[0], row, numbering(row)),
+        "cpu_affinity": socket_of_core(cores[0], row, core_numbering(row)),
         "cores_affinity": " ".join(map(str, cores)),
     }
 
 
-def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Metrics that Kwollect has of a cluster; a period of 0 ms means on demand."""
+def _declared_metrics(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the metrics of a cluster in Kwollect; a period of 0 ms means on demand."""
     bmc: dict[str, Any] = {
         "name": "bmc_node_power_watt",
         "description": "Power consumption of node reported by BMC, in watt",
@@ -185,14 +207,14 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _is_shown(cluster: Mapping[str, Any], queues: str | None) -> bool:
+def _has_queue(cluster: Mapping[str, Any], queues: str | None) -> bool:
     if queues is None:
         wanted: Sequence[str] = DEFAULT_QUEUES
     else:
-        wanted = EVERY_QUEUE if queues == "all" else queues.split(",")
+        wanted = ALL_QUEUES if queues == "all" else queues.split(",")
     return not set(wanted).isdisjoint(cluster["queues"])
 
 
-def _collection(recorded: Recorded, items: list[dict[str, Any]]) -> dict[str, Any]:
+def _collection(recorded: RecordedSite, items: list[dict[str, Any]]) -> dict[str, Any]:
     total = {"total": len(items), "offset": 0}
     return {**total, "items": items, "links": [], "version": recorded.version}

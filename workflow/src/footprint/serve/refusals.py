@@ -1,4 +1,4 @@
-"""How the services say no: each in its own form."""
+"""Errors of the services, in the form of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 
 class Refusal(Exception):
-    """An answer other than what was asked for."""
+    """An error as an answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -17,14 +17,14 @@ class Refusal(Exception):
 
 
 class NotFound(Refusal):
-    """The API of Grid'5000 itself, which says it in plain text."""
+    """404 of the Grid'5000 API, in plain text."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(PlainTextResponse(words, status_code=404))
+    def __init__(self, message: str) -> None:
+        super().__init__(PlainTextResponse(message, status_code=404))
 
 
 class OarRefusal(Refusal):
-    """OAR's REST API."""
+    """An error of OAR's REST API, in JSON."""
 
     def __init__(self, code: int, title: str, message: str) -> None:
         content = {"title": title, "message": message, "code": code}
@@ -32,19 +32,19 @@ class OarRefusal(Refusal):
 
 
 class KwollectRefusal(Refusal):
-    """Kwollect, behind which PostgREST puts an error of PostgreSQL into JSON."""
+    """An error of Kwollect: one of PostgreSQL that PostgREST puts into JSON."""
 
     def __init__(self, message: str, *, code: str = "XX000", status: int = 500) -> None:
-        super().__init__(postgrest(message, code=code, status=status))
+        super().__init__(postgrest_error(message, code=code, status=status))
 
 
-def postgrest(message: str, *, code: str, status: int) -> Response:
-    """An error of PostgreSQL as PostgREST answers it."""
+def postgrest_error(message: str, *, code: str, status: int) -> Response:
+    """Return an error of PostgreSQL as PostgREST answers it."""
     content: dict[str, Any] = {"hint": None, "details": None, "code": code, "message": message}
     return JSONResponse(content, status_code=status)
 
 
-def respond(_: Request, refusal: Exception) -> Response:
-    """The answer of a refusal that a handler raised."""
+def refusal_response(_: Request, refusal: Exception) -> Response:
+    """Return the answer of a refusal that a handler raised."""
     assert isinstance(refusal, Refusal)
     return refusal.response

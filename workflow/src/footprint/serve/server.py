@@ -1,4 +1,4 @@
-"""The server: in a thread of its own, for tests and for the command."""
+"""The server: in its own thread, for tests and for the command."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from typing import Any
 
 import uvicorn
 
-from footprint.errors import InputError
+from footprint.core.errors import InputError
 from footprint.serve import metrics
-from footprint.serve.app import PREFIX, Access, application
-from footprint.serve.faults import Asked, Faults, Faulty
-from footprint.serve.recorded import Recorded
+from footprint.serve.app import API_PREFIX, Access, build_application
+from footprint.serve.faults import Faults, FaultyApplication, ReceivedRequest
+from footprint.serve.recorded import RecordedSite
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_S = 60
-NOTICE_S = 0.2
+INTERRUPT_CHECK_S = 0.2
+"""Longest delay of the reaction to Ctrl-C."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs.
+    """A running server.
 
     Attributes:
         url: Address of the API, as for `source.url`.
-        site: The site that it serves.
-        faults: What goes wrong, and how often it did.
-        requests: Requests in the order in which they came, where a log was asked for.
+        site: Name of the served site.
+        faults: Choice of faults, with counts of those that occurred.
+        requests: Requests in their order, with `log_requests`.
     """
 
     url: str
     site: str
     faults: Faults
-    requests: list[Asked]
+    requests: list[ReceivedRequest]
 
 
 @contextmanager
-def running(
+def running_server(
     config: Mapping[str, Any],
     *,
     port: int = 0,
@@ -63,37 +64,37 @@ def running(
 
     Args:
         config: A loaded configuration; its source is `simulated`, or `grid5000`.
-        port: Port; 0: any that is free.
-        username: User name to ask for; None: anybody is welcome.
-        password: Password to ask for.
-        faults: What goes wrong on purpose.
-        log_requests: Whether requests are kept.
-        max_rows: Readings that one answer may hold.
-        fail_nodes: Nodes of which no reading can be had.
+        port: Port; 0: any free one.
+        username: Required user name; None: no login is needed.
+        password: Required password.
+        faults: Choice of faults.
+        log_requests: Whether requests are logged in `Server.requests`.
+        max_rows: Maximum number of readings in one answer.
+        fail_nodes: Nodes whose requests for readings always fail.
         former_name_until: Day (ISO, UTC) before which readings have the metric's former name.
-        forbid: Pattern of paths that nobody may ask for.
+        forbid: Pattern of paths that answer 403.
         certificate: Certificate for HTTPS, as PEM.
         private_key: Its key.
 
     Raises:
-        InputError: A source that is made of files, a port in use, or one of user name and password.
+        InputError: The source is `exports`, the port is in use, or the login is incomplete.
     """
     if (username is None) != (password is None):
         missing = "password" if password is None else "username"
-        raise InputError("missing", where=f"--{missing}", do="give both or none")
-    recorded = Recorded.from_config(config)
+        raise InputError("missing", where=f"--{missing}", do="set both or none")
+    recorded = RecordedSite.from_config(config)
     renamed = None if former_name_until is None else datetime.fromisoformat(former_name_until)
     limits = metrics.Limits(
         max_rows=max_rows,
         fail_nodes=frozenset(fail_nodes),
         former_name_until=renamed and renamed.replace(tzinfo=UTC),
     )
-    app = application(recorded, limits, Access(username, password, forbid))
-    requests: list[Asked] = []
+    app = build_application(recorded, limits, Access(username, password, forbid))
+    requests: list[ReceivedRequest] = []
     faults = faults or Faults()
     served = uvicorn.Server(
         uvicorn.Config(
-            Faulty(app, faults, requests if log_requests else None),
+            FaultyApplication(app, faults, requests if log_requests else None),
             http="h11",
             ws="none",
             lifespan="off",
@@ -107,21 +108,21 @@ def running(
         )
     )
     served.config.load()
-    with _listening(port) as listener:
+    with _listening_socket(port) as listener:
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             while not served.started and thread.is_alive():
                 time.sleep(0.005)
             scheme = "https" if certificate else "http"
-            url = f"{scheme}://{HOST}:{listener.getsockname()[1]}{PREFIX}"
+            url = f"{scheme}://{HOST}:{listener.getsockname()[1]}{API_PREFIX}"
             yield Server(url, recorded.name, faults, requests)
         finally:
             served.should_exit = True
             thread.join()
 
 
-def run(
+def run_server(
     config: Mapping[str, Any],
     *,
     port: int,
@@ -129,41 +130,44 @@ def run(
     password: str | None = None,
     faults: Faults | None = None,
 ) -> None:
-    """Serve until Ctrl-C, and say how a study asks the server.
+    """Serve until Ctrl-C, and print the configuration of a study of the served site.
 
     Raises:
-        InputError: As for `running`.
+        InputError: As for `running_server`.
     """
     with (
         suppress(KeyboardInterrupt),
-        running(config, port=port, username=username, password=password, faults=faults) as server,
+        running_server(
+            config, port=port, username=username, password=password, faults=faults
+        ) as server,
     ):
-        print(_welcome(server, config, asks=username is not None), flush=True)
+        print(_welcome_text(server, config, has_login=username is not None), flush=True)
         while True:
-            # with other threads about, a wait without end may not notice Ctrl-C
-            time.sleep(NOTICE_S)
+            # with other threads, an endless wait may not notice Ctrl-C
+            time.sleep(INTERRUPT_CHECK_S)
 
 
-def _welcome(server: Server, config: Mapping[str, Any], *, asks: bool) -> str:
+def _welcome_text(server: Server, config: Mapping[str, Any], *, has_login: bool) -> str:
     study = config["study"]
     lines = [
         f"The simulated site {server.site} of {study['start']} to {study['end']} answers at",
-        f"{server.url} until Ctrl-C. For a study that asks it:",
+        f"{server.url} until Ctrl-C. Configuration of a study of it:",
         "",
         "source:",
         "  kind: grid5000",
         f"  url: {server.url}",
         f"  states: /sites/{server.site}/footprint/states",
         "privacy:",
-        "  key: public  # nobody there is real",
+        "  key: public  # all people are simulated",
     ]
-    if asks:
-        lines += ["", "with FOOTPRINT_G5K_USERNAME and FOOTPRINT_G5K_PASSWORD set as here."]
+    if has_login:
+        do = "Set FOOTPRINT_G5K_USERNAME and FOOTPRINT_G5K_PASSWORD to the login of this server."
+        lines += ["", do]
     return "\n".join(lines)
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def _listening_socket(port: int) -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -171,8 +175,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
-            what = f"port {port} cannot be had ({error.strerror})"
-            raise InputError(
-                what, where="--port", do="choose another, or stop what has it"
-            ) from None
+            what = f"port {port} is not available ({error.strerror})"
+            do = "set another port, or stop the program that uses it"
+            raise InputError(what, where="--port", do=do) from None
         yield listener

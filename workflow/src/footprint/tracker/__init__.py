@@ -1,5 +1,22 @@
-"""The job's side: one word in front of a command, or a `with` around a block, and a ledger of both.
+"""The job-side tracker: a command (`footprint track`) and a context manager (`footprint.track`).
 
-Nothing here needs a package beside Python's own, and nothing that goes wrong here may reach what is
-tracked. The format of a ledger is in `docs/tracker.md`.
+Takes a command or a block of Python; gives a ledger of tracked runs and a report of their energy
+(`footprint report`). Needs the standard library alone; an error of the tracker never reaches the
+tracked command. `docs/tracker.md` defines the format of a ledger.
+
+Modules:
+    command: `footprint track`.
+    marks: `footprint.track`, for blocks and functions.
+    process: child process with forwarded signals.
+    recorder: records of runs while they last.
+    ledger: file of one process in a ledger.
+    facts: job, host, commit and versions of a start record.
+    mask: secrets of a command line.
+    meter: cumulative energy of devices.
+    nvml: energy of NVIDIA GPUs.
+    rapl: energy of processors and memory.
+    companion: CodeCarbon beside a tracked command.
+    reading: ledgers read back.
+    report: energy of one person's tracked runs.
+    report_forms: a report as text, Markdown, LaTeX and JSON.
 """

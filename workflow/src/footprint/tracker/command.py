@@ -1,4 +1,4 @@
-"""`footprint track`: a command line, run as it is, with a record of it in the ledger."""
+"""`footprint track`: run a command unchanged, and record it in the ledger."""
 
 from __future__ import annotations
 
@@ -10,121 +10,129 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker import companion, facts, ledger, mask, process, recorder
-from footprint.vocabulary import ALLOWED, STATEMENTS
 
 WITHIN_VARIABLE = "FOOTPRINT_TRACKED_WITHIN"
 DEVICES_VARIABLE = "FOOTPRINT_TRACK_DEVICES"
-SUMMARY = "Run a command as it is, with a record of it for the footprint of a paper."
+SUMMARY = "Run a command unchanged, and record it for the footprint of a paper."
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of `footprint track`."""
-    made = argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of the options of `footprint track`."""
+    parser = argparse.ArgumentParser(
         prog="footprint track",
         usage="footprint track [options] -- command [argument ...]",
         description=SUMMARY,
         allow_abbrev=False,
     )
-    made.add_argument("--paper", help="paper that the run is for")
-    for name, values in ALLOWED.items():
-        made.add_argument(f"--{name}", choices=values, help=_HELP[name])
-    made.add_argument("--note", help="anything to remember")
-    made.add_argument(
+    parser.add_argument("--paper", help="paper that the run is for")
+    for name, values in LABEL_VALUES.items():
+        parser.add_argument(f"--{name}", choices=values, help=_LABEL_HELP[name])
+    parser.add_argument("--note", help="free text")
+    parser.add_argument(
         "--ledger",
         type=Path,
         metavar="DIR",
-        help=f"folder of the records; else ${ledger.FOLDER_VARIABLE} or ~/.local/share/footprint",
+        help=f"folder of the ledger (default: ${ledger.FOLDER_VARIABLE}, else "
+        "~/.local/share/footprint)",
     )
-    made.add_argument(
+    parser.add_argument(
         "--no-devices", action="store_true", help="do not read the energy of GPUs and processors"
     )
-    made.add_argument(
+    parser.add_argument(
         "--with",
         dest="companions",
         action="append",
         default=[],
-        choices=companion.NAMES,
+        choices=companion.COMPANION_NAMES,
         help="run this tool beside the command",
     )
-    made.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return made
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
 
 
-_HELP = {
-    "kind": "what the run is",
-    "role": "whether it serves the model that the paper reports",
-    "phase": "what the run counts as",
+_LABEL_HELP = {
+    "kind": "kind of the run",
+    "role": "whether the run serves the model that the paper reports",
+    "phase": "phase that the run counts as",
 }
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Run `footprint track`, and end as the command does.
+    """Run `footprint track`, and exit as the command did.
 
     Args:
-        arguments: What stands behind `footprint track`.
+        arguments: Arguments after `footprint track`.
     """
-    options = parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
-        parser().error("no command; as in `footprint track --paper mine -- python train.py`")
+        parser.error("no command; write for example `footprint track --paper mine -- python x.py`")
     if words[0].startswith("-"):
-        parser().error(f"no command begins with a dash, as {words[0]}")
+        parser.error(f"{words[0]} is not a command: a command cannot begin with a dash")
     for name in options.companions:
-        if companion.missing(name):
-            parser().error(f"--with {name} needs `pip install 'footprint[{name}]'`")
-    process.end_as(_run(words, options))
+        if companion.missing_package(name):
+            parser.error(f"--with {name} needs `pip install 'footprint[{name}]'`")
+    process.exit_as(_run_command(words, options))
 
 
-def _run(words: Sequence[str], options: argparse.Namespace) -> process.Ended:
-    """The command, tracked where that is possible, and run in any case."""
+def _run_command(words: Sequence[str], options: argparse.Namespace) -> process.CommandEnd:
+    """Run the command in any case, and record it if a record can be started."""
     try:
-        own, span, inherited = _begin(words, options)
+        run_recorder, run, variables = _begin_run(words, options)
     except Exception as error:
         print(f"footprint track: not tracked ({error})", file=sys.stderr)
         return process.Command(words, os.environ).wait(lambda _: None)
-    command = process.Command(words, {**os.environ, **inherited})
-    own.watch()
-    ended = command.wait(lambda number: own.note("signal", span, signal=_name(number)))
-    own.end(
-        span,
+    command = process.Command(words, {**os.environ, **variables})
+    run_recorder.start_thread()
+    ended = command.wait(
+        lambda number: run_recorder.record_event("signal", run, signal=_signal_name(number))
+    )
+    run_recorder.end_run(
+        run,
         exit_status=ended.exit_status,
-        signal=None if ended.signal is None else _name(ended.signal),
+        signal=None if ended.signal is None else _signal_name(ended.signal),
     )
     return ended
 
 
-def _begin(
+def _begin_run(
     words: Sequence[str], options: argparse.Namespace
-) -> tuple[recorder.Recorder, recorder.Span, dict[str, str]]:
-    """Write the start, and give the variables that tell the command what is around it."""
+) -> tuple[recorder.Recorder, recorder.OngoingRun, dict[str, str]]:
+    """Write the start record of a command.
+
+    Returns:
+        The recorder, the run, and the variables by which trackers inside the command find it.
+    """
     folder = (options.ledger or ledger.default_folder()).expanduser().absolute()
-    known = facts.gather(os.environ)
-    job = known["oar"]["job_id"] if known["oar"] else None
-    file = ledger.Ledger(folder, job=job, host=known["host"])
-    beside = [
+    start_facts = facts.start_facts(os.environ)
+    job = start_facts["oar"]["job_id"] if start_facts["oar"] else None
+    file = ledger.Ledger(folder, job=job, host=start_facts["host"])
+    companions = [
         companion.CodeCarbon(folder / "codecarbon", job=job, identity=file.path.stem)
         for _ in set(options.companions)
     ]
     with_devices = not options.no_devices and os.environ.get(DEVICES_VARIABLE) != "0"
-    find = recorder.sources() if with_devices else {}
-    own = recorder.Recorder(file, find=find, companions=beside)
-    span = own.begin(
+    sources = recorder.device_sources() if with_devices else {}
+    run_recorder = recorder.Recorder(file, sources=sources, companions=companions)
+    run = run_recorder.begin_run(
         within=os.environ.get(WITHIN_VARIABLE),
-        command=mask.masked(words),
-        labels={name: getattr(options, name) for name in STATEMENTS if getattr(options, name)},
+        command=mask.mask_secrets(words),
+        labels={name: getattr(options, name) for name in LABEL_FIELDS if getattr(options, name)},
         note=options.note,
-        **known,
+        **start_facts,
     )
-    inherited = {WITHIN_VARIABLE: span.identity, ledger.FOLDER_VARIABLE: str(folder)}
-    return own, span, inherited | ({} if with_devices else {DEVICES_VARIABLE: "0"})
+    variables = {WITHIN_VARIABLE: run.identity, ledger.FOLDER_VARIABLE: str(folder)}
+    return run_recorder, run, variables | ({} if with_devices else {DEVICES_VARIABLE: "0"})
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"SIG{number}"  # a real-time signal, most of which have no name
+        return f"SIG{number}"  # most real-time signals have no name
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""CodeCarbon beside a tracked command (`--with codecarbon`): an extra, installed apart."""
+"""CodeCarbon beside a tracked command (`--with codecarbon`), from an optional package."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-NAMES = ("codecarbon",)
+COMPANION_NAMES = ("codecarbon",)
 
 
 class CodeCarbon:
-    """CodeCarbon's own tracker of the whole machine; its `emissions.csv` names the job.
+    """CodeCarbon's tracker of the whole machine; its project in `emissions.csv` names the job.
 
     Args:
-        folder: Folder for `emissions.csv`; made when it is missing.
-        job: OAR's job, by which `source.recorded` of the pipeline finds it.
-        identity: Identity of what is tracked, where there is no job.
+        folder: Folder of `emissions.csv`; created if missing.
+        job: Id of the OAR job, by which `source.recorded` of the pipeline matches the file; None:
+            outside a job.
+        identity: Name of the project outside a job.
     """
 
     def __init__(self, folder: Path, *, job: int | None, identity: str) -> None:
@@ -24,7 +25,7 @@ class CodeCarbon:
         self._tracker: Any = None
 
     def start(self) -> None:
-        """Import the package, which takes seconds, and begin."""
+        """Import the package, which takes seconds, and start its tracker."""
         import logging
 
         package = importlib.import_module("codecarbon")
@@ -40,19 +41,19 @@ class CodeCarbon:
         )
         self._tracker.start()
 
-    def beat(self) -> None:
-        """Write what is known so far: a job that is killed keeps that."""
+    def flush(self) -> None:
+        """Write the energy so far, which survives a kill of the job."""
         if self._tracker is not None:
             self._tracker.flush()
 
     def stop(self) -> None:
-        """End, and write the result."""
+        """Stop the tracker, and write its result."""
         if self._tracker is not None:
             self._tracker.stop()
 
 
-def missing(name: str) -> str | None:
-    """The package that a companion needs and that is not installed; null when it is there."""
+def missing_package(name: str) -> str | None:
+    """Name of a companion's package if it is not installed; None if it is."""
     import importlib.util
 
     return None if importlib.util.find_spec(name) is not None else name

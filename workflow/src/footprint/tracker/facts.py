@@ -1,6 +1,7 @@
-"""What is known of a job before it starts: OAR's variables, host, commit, versions.
+"""Facts of a job at its start: OAR's variables, host, login, commit, versions.
 
-Everything is read from variables and files: no command is run, so that nothing waits.
+Takes environment variables and files; gives fields of a start record. No command is run, so that
+nothing waits.
 """
 
 from __future__ import annotations
@@ -15,48 +16,62 @@ from typing import Any
 
 from footprint import __version__
 
-COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-NUMBERS = {"job_id": "OAR_JOB_ID", "array_id": "OAR_ARRAY_ID", "array_index": "OAR_ARRAY_INDEX"}
-TEXTS = {"job_name": "OAR_JOB_NAME", "project": "OAR_PROJECT_NAME"}
+COMMIT_PATTERN = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+OAR_NUMBER_VARIABLES = {
+    "job_id": "OAR_JOB_ID",
+    "array_id": "OAR_ARRAY_ID",
+    "array_index": "OAR_ARRAY_INDEX",
+}
+OAR_TEXT_VARIABLES = {"job_name": "OAR_JOB_NAME", "project": "OAR_PROJECT_NAME"}
 
 
-def gather(environment: Mapping[str, str], folder: Path = Path()) -> dict[str, Any]:
-    """Facts of a start record; those that are not known are null.
+def start_facts(environment: Mapping[str, str], folder: Path = Path()) -> dict[str, Any]:
+    """Fields of a start record; unavailable ones are None.
 
     Args:
         environment: Variables of the process.
-        folder: Its working folder.
+        folder: Working folder of the process.
     """
     return {
-        "oar": oar(environment),
+        "oar": oar_job(environment),
         "host": os.uname().nodename,
-        "user": user(),
+        "user": login_name(),
         "visible_gpus": environment.get("CUDA_VISIBLE_DEVICES"),
-        "commit": commit(folder),
+        "commit": checked_out_commit(folder),
         "versions": {"footprint": __version__, "python": platform.python_version()},
     }
 
 
-def oar(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """Job, array and name of the OAR job; null outside of one."""
-    found: dict[str, Any] = {}
-    for name, variable in NUMBERS.items():
+def oar_job(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """Job, array and name of the OAR job; None outside OAR.
+
+    Args:
+        environment: Variables of the process.
+    """
+    fields: dict[str, Any] = {}
+    for name, variable in OAR_NUMBER_VARIABLES.items():
         text = environment.get(variable, "")
-        found[name] = int(text) if text.isascii() and text.isdecimal() else None
-    found |= {name: environment.get(variable) or None for name, variable in TEXTS.items()}
-    return found if found["job_id"] is not None else None
+        fields[name] = int(text) if text.isascii() and text.isdecimal() else None
+    fields |= {
+        name: environment.get(variable) or None for name, variable in OAR_TEXT_VARIABLES.items()
+    }
+    return fields if fields["job_id"] is not None else None
 
 
-def user() -> str | None:
-    """Login of whoever runs this; null where nothing tells."""
+def login_name() -> str | None:
+    """Login of the account that runs this process; None if the machine has no name for it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return None  # an account that the machine does not know, as in a container
+        return None  # the numeric id has no account, as in a container
 
 
-def commit(folder: Path) -> str | None:
-    """Commit that is checked out in a folder or above it; null: none, or it cannot be told."""
+def checked_out_commit(folder: Path) -> str | None:
+    """Commit checked out in a folder or its nearest parent with `.git`; None if none is readable.
+
+    Args:
+        folder: Folder to start from.
+    """
     try:
         folder = folder.absolute()
         for each in (folder, *folder.parents):
@@ -72,7 +87,7 @@ def _commit_of(git: Path) -> str | None:
         git = git.parent / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
     head = (git / "HEAD").read_text(encoding="utf-8").strip()
     if not head.startswith("ref:"):
-        return head if COMMIT.fullmatch(head) else None
+        return head if COMMIT_PATTERN.fullmatch(head) else None
     name = head.partition(":")[2].strip()
     shared = git / "commondir"
     common = git / shared.read_text(encoding="utf-8").strip() if shared.is_file() else git
@@ -82,32 +97,32 @@ def _commit_of(git: Path) -> str | None:
     packed = common / "packed-refs"
     if packed.is_file():
         for line in packed.read_text(encoding="utf-8").splitlines():
-            found, _, ref = line.partition(" ")
-            if ref == name and COMMIT.fullmatch(found):
-                return found
+            commit, _, ref = line.partition(" ")
+            if ref == name and COMMIT_PATTERN.fullmatch(commit):
+                return commit
     return None  # a branch without a commit
 
 
-def visible(setting: str | None, uuids: list[str]) -> list[int]:
-    """Places of the GPUs that `CUDA_VISIBLE_DEVICES` leaves, among those that the driver lists.
+def visible_gpus(setting: str | None, uuids: list[str]) -> list[int]:
+    """Driver indices of the GPUs that `CUDA_VISIBLE_DEVICES` makes visible, in its order.
 
-    As CUDA reads it: indices or beginnings of UUIDs; what follows the first that does not exist is
-    not seen. (CUDA counts the fastest first and the driver by bus; on nodes with GPUs of one kind
-    the two are the same.)
+    CUDA's rule: the variable lists indices or prefixes of UUIDs, and entries from the first invalid
+    one on are invisible. CUDA orders GPUs by speed and the driver by bus; the two orders agree on
+    nodes whose GPUs are of one model.
 
     Args:
-        setting: The variable; None: it is not set, and all are seen.
+        setting: Value of the variable; None: not set, every GPU is visible.
         uuids: UUID of each GPU, in the driver's order.
     """
     if setting is None:
         return list(range(len(uuids)))
-    found: list[int] = []
+    visible: list[int] = []
     for word in setting.replace(" ", "").split(","):
         if word.isascii() and word.isdecimal():
-            places = [int(word)] if int(word) < len(uuids) else []
+            indices = [int(word)] if int(word) < len(uuids) else []
         else:
-            places = [i for i, uuid in enumerate(uuids) if word and uuid.startswith(word)]
-        if len(places) != 1 or places[0] in found:
+            indices = [i for i, uuid in enumerate(uuids) if word and uuid.startswith(word)]
+        if len(indices) != 1 or indices[0] in visible:
             break
-        found += places
-    return found
+        visible += indices
+    return visible

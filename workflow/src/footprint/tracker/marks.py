@@ -1,4 +1,4 @@
-"""The tracker inside Python: a block or a function, for notebooks, epochs and single runs."""
+"""`footprint.track`: record a block or a function of Python, as in notebooks and epochs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from footprint.core.vocabulary import LABEL_VALUES
 from footprint.tracker import facts, ledger, mask, recorder
 from footprint.tracker.command import DEVICES_VARIABLE, WITHIN_VARIABLE
-from footprint.vocabulary import ALLOWED
 
-MARKS = {"training-run": "training_run", "inference-run": "inference_run", "epoch": None}
-"""What a block may be, and the kind of run that it is."""
-READY_S = 2.0
-"""Longest wait for the driver before a block begins, so that its energy is known from there on."""
+KIND_OF_MARK = {"training-run": "training_run", "inference-run": "inference_run", "epoch": None}
+"""Marks of a block, and the kind of run that each implies."""
+FIRST_READING_TIMEOUT_S = 2.0
+"""Longest wait for the first reading, so that the energy of a block is measured from its start."""
 
-_around: ContextVar[str | None] = ContextVar("footprint_around", default=None)
+_enclosing_run: ContextVar[str | None] = ContextVar("footprint_enclosing_run", default=None)
 _recorders: dict[tuple[int, Path], recorder.Recorder] = {}
 
 
@@ -33,37 +33,42 @@ def track(
     mark: str | None = None,
     ledger: str | Path | None = None,
     devices: bool = True,
-) -> Tracked:
+) -> TrackedBlock:
     """Track a block (`with footprint.track(phase="training"):`) or a function (`@...`).
 
-    Blocks inside others, or inside `footprint track`, belong to those around them. An exception in
-    the block is recorded by its name, and passes.
+    A block inside another block, or inside `footprint track`, belongs to the enclosing run. An
+    exception in the block is recorded by its type's name, and propagates.
 
     Args:
-        paper: Paper that it is for.
+        paper: Paper that the block is for.
         phase: `training`, `inference` or `development`.
         role: `reported` or `other`.
-        kind: Kind of run; `mark` gives that of runs.
-        note: Anything to remember, as the number of an epoch.
-        mark: What the block is: `training-run`, `inference-run` or `epoch`.
-        ledger: Folder of the records; None: where `footprint track` keeps them.
+        kind: Kind of run; default: the kind that `mark` implies.
+        note: Free text, such as the number of an epoch.
+        mark: `training-run`, `inference-run` or `epoch`.
+        ledger: Folder of the ledger; None: the default folder of `footprint track`.
         devices: Whether to read the energy of GPUs and processors.
 
     Raises:
-        ValueError: A value that is not among those above.
+        ValueError: `mark`, `phase`, `role` or `kind` has another value.
     """
-    if mark is not None and mark not in MARKS:
-        raise ValueError(f"mark {mark!r} is not one of {', '.join(MARKS)}")
-    labels = {"paper": paper, "kind": kind or MARKS.get(mark or ""), "role": role, "phase": phase}
-    for name, value in labels.items():
-        if value is not None and value not in ALLOWED.get(name, (value,)):
-            raise ValueError(f"{name} {value!r} is not one of {', '.join(ALLOWED[name])}")
-    said = {name: value for name, value in labels.items() if value is not None}
-    return Tracked(said, mark=mark, note=note, folder=ledger, devices=devices)
+    if mark is not None and mark not in KIND_OF_MARK:
+        raise ValueError(f"mark {mark!r} is not one of {', '.join(KIND_OF_MARK)}")
+    statements = {
+        "paper": paper,
+        "kind": kind or KIND_OF_MARK.get(mark or ""),
+        "role": role,
+        "phase": phase,
+    }
+    for name, value in statements.items():
+        if value is not None and value not in LABEL_VALUES.get(name, (value,)):
+            raise ValueError(f"{name} {value!r} is not one of {', '.join(LABEL_VALUES[name])}")
+    labels = {name: value for name, value in statements.items() if value is not None}
+    return TrackedBlock(labels, mark=mark, note=note, folder=ledger, devices=devices)
 
 
-class Tracked(ContextDecorator):
-    """A block that is tracked; `track` makes them."""
+class TrackedBlock(ContextDecorator):
+    """Context manager and decorator that records one run; created by `track`."""
 
     def __init__(
         self,
@@ -77,13 +82,13 @@ class Tracked(ContextDecorator):
         self._labels, self._mark, self._note = labels, mark, note
         self._folder, self._devices = folder, devices
         self._pid: int | None = None
-        self._span: recorder.Span | None = None
+        self._run: recorder.OngoingRun | None = None
         self._recorder: recorder.Recorder | None = None
         self._token: Token[str | None] | None = None
 
-    def _recreate_cm(self) -> Tracked:
-        """A block of its own for each call of a function."""
-        return Tracked(
+    def _recreate_cm(self) -> TrackedBlock:
+        """A new block for each call of a decorated function."""
+        return TrackedBlock(
             dict(self._labels),
             mark=self._mark,
             note=self._note,
@@ -91,11 +96,11 @@ class Tracked(ContextDecorator):
             devices=self._devices,
         )
 
-    def __enter__(self) -> Tracked:
+    def __enter__(self) -> TrackedBlock:
         try:
-            self._begin()
+            self._begin_run()
         except Exception as error:
-            _tell(error)
+            _print_warning(error)
         return self
 
     def __exit__(
@@ -106,49 +111,50 @@ class Tracked(ContextDecorator):
     ) -> None:
         try:
             if self._token is not None:
-                _around.reset(self._token)
+                _enclosing_run.reset(self._token)
                 self._token = None
             # a process that was forked inside the block leaves it as well
-            if self._recorder is not None and self._span is not None and self._pid == os.getpid():
-                self._recorder.end(
-                    self._span,
+            if self._recorder is not None and self._run is not None and self._pid == os.getpid():
+                self._recorder.end_run(
+                    self._run,
                     exit_status=0 if kind is None else 1,
                     error=None if kind is None else kind.__name__,
                 )
-                self._span = None
+                self._run = None
         except Exception as failure:
-            _tell(failure)
+            _print_warning(failure)
 
-    def _begin(self) -> None:
-        around = _around.get() or os.environ.get(WITHIN_VARIABLE)
-        is_outermost = _around.get() is None
+    def _begin_run(self) -> None:
+        within = _enclosing_run.get() or os.environ.get(WITHIN_VARIABLE)
+        is_outermost = _enclosing_run.get() is None
         self._pid = os.getpid()
-        known = facts.gather(os.environ) if is_outermost else {}
-        self._recorder = _recorder(self._folder, self._devices)
-        self._span = self._recorder.begin(
-            within=around,
+        start_facts = facts.start_facts(os.environ) if is_outermost else {}
+        self._recorder = _process_recorder(self._folder, self._devices)
+        self._run = self._recorder.begin_run(
+            within=within,
             mark=self._mark,
             labels=self._labels or None,
             note=self._note,
-            command=mask.masked(sys.argv) if is_outermost else None,
-            **known,
+            command=mask.mask_secrets(sys.argv) if is_outermost else None,
+            **start_facts,
         )
-        self._recorder.watch()
-        self._recorder.ready.wait(READY_S)
-        self._token = _around.set(self._span.identity)
+        self._recorder.start_thread()
+        self._recorder.ready.wait(FIRST_READING_TIMEOUT_S)
+        self._token = _enclosing_run.set(self._run.identity)
 
 
-def _recorder(folder: str | Path | None, devices: bool) -> recorder.Recorder:
-    """The recorder of this process for a ledger; a forked process has its own."""
+def _process_recorder(folder: str | Path | None, devices: bool) -> recorder.Recorder:
+    """Recorder of this process for a ledger; a forked process has its own."""
     chosen = Path(folder) if folder is not None else ledger.default_folder()
     key = (os.getpid(), chosen.expanduser().absolute())
     if key not in _recorders:
-        oar, host = facts.oar(os.environ), os.uname().nodename
+        oar, host = facts.oar_job(os.environ), os.uname().nodename
         file = ledger.Ledger(key[1], job=oar["job_id"] if oar else None, host=host)
-        wanted = devices and os.environ.get(DEVICES_VARIABLE) != "0"
-        _recorders[key] = recorder.Recorder(file, find=recorder.sources() if wanted else {})
+        with_devices = devices and os.environ.get(DEVICES_VARIABLE) != "0"
+        sources = recorder.device_sources() if with_devices else {}
+        _recorders[key] = recorder.Recorder(file, sources=sources)
     return _recorders[key]
 
 
-def _tell(error: Any) -> None:
+def _print_warning(error: Any) -> None:
     print(f"footprint: not tracked ({error})", file=sys.stderr)

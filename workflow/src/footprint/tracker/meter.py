@@ -1,8 +1,8 @@
-"""Energy of the devices of this machine since a moment, from counters or from sampled power.
+"""Cumulative energy of this machine's devices, from energy counters or sampled power.
 
-A device is read again and again; what it used in between is added up in joules, with the seconds
-that were covered. Nothing is bridged: where a counter was reset, a device did not answer, or two
-readings of power lie too far apart, the time is not covered.
+Takes devices that are read repeatedly; gives joules and covered seconds by component. Time is not
+covered where a counter was reset, a device did not respond, or two readings of power are farther
+apart than `MAX_GAP_S`; nothing is interpolated there.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 MAX_GAP_S = 10.0
-"""Longest time between two readings of power over which it is taken to be linear."""
+"""Longest time between two readings of power over which power is assumed linear."""
 
-STEP_S = 1.0
-"""Counters go on in steps: two readings in a row may differ by what was used in this time."""
+COUNTER_STEP_S = 1.0
+"""Counters advance in steps: two readings in a row may differ by the energy of this time."""
 
 
-class Lost(Exception):
-    """A device is gone for good, as a GPU that fell off the bus."""
+class DeviceLost(Exception):
+    """A device is permanently gone, such as a GPU that fell off the bus."""
 
 
 class Device(Protocol):
-    """Something that tells its energy."""
+    """A device whose energy can be read."""
 
     component: str
     """`gpu`, `cpu` or `memory`."""
@@ -33,46 +33,46 @@ class Device(Protocol):
     """`counter` or `sampled`."""
 
     def joules_since(self, last_s: float | None, now_s: float) -> float | None:
-        """Energy since the last call in joules; None when it is not known.
+        """Energy since the last call in joules; None if unknown.
 
         Args:
-            last_s: Time of that call; None: this is the first, whose result is ignored.
+            last_s: Time of the last call; None: this is the first call, whose result is ignored.
             now_s: Time of this call.
 
         Raises:
-            Lost: The device is gone.
+            DeviceLost: The device is gone.
         """
 
 
-class Found(NamedTuple):
-    """Devices of a source, what is known of them, and why there are none."""
+class DetectedDevices(NamedTuple):
+    """Devices of a source, their facts for the ledger, and why devices are absent."""
 
     devices: list[Device]
     facts: list[dict[str, Any]]
     absent: str | None
 
 
-class _Sum:
-    """What a device has used, and the time in which that is known."""
+class _DeviceSum:
+    """Energy of a device in joules, and its covered time in seconds."""
 
     def __init__(self, component: str) -> None:
         self.component = component
         self.energy_j = self.covered_s = 0.0
 
 
-class Totals(NamedTuple):
-    """Joules and device seconds covered, by component, at a moment."""
+class EnergyTotals(NamedTuple):
+    """Cumulative joules and covered device seconds by component at a moment."""
 
-    at_s: float
+    time_s: float
     energy_j: dict[str, float]
     covered_s: dict[str, float]
 
 
 class Meter:
-    """Adds up what devices tell. Any thread may call it; nothing is raised.
+    """Sums the energy of devices; thread-safe, and raises no error of a device.
 
     Args:
-        devices: What is read.
+        devices: Devices to read.
         clock: Monotonic time in seconds.
     """
 
@@ -81,7 +81,7 @@ class Meter:
     ) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._devices = [(device, _Sum(device.component)) for device in devices]
+        self._devices = [(device, _DeviceSum(device.component)) for device in devices]
         self._last_s: float | None = None
         self._lost: dict[str, str] = {}
         self.n_devices: dict[str, int] = {}
@@ -90,75 +90,78 @@ class Meter:
         self.is_sampled = any(device.basis == "sampled" for device, _ in self._devices)
 
     @property
-    def lost(self) -> dict[str, str]:
-        """Devices that were lost on the way, and why."""
+    def lost_devices(self) -> dict[str, str]:
+        """Error of each lost device, by the device's name."""
         return dict(self._lost)
 
-    def update(self) -> Totals:
-        """Read every device."""
+    def read_devices(self) -> EnergyTotals:
+        """Read every device, and return the totals."""
         with self._lock:
             now_s = self._clock()
-            for device, total in self._devices:
+            for device, device_sum in self._devices:
                 if device.name not in self._lost:
-                    self._read(device, total, now_s)
+                    self._read_device(device, device_sum, now_s)
             self._last_s = now_s
-            return self._totals()
+            return self._sum_totals()
 
-    def latest(self) -> Totals:
-        """What the last update found, without waiting for one that is under way."""
-        return self._totals()
+    def latest_totals(self) -> EnergyTotals:
+        """Totals of the last reading, without waiting for one in progress."""
+        return self._sum_totals()
 
-    def _read(self, device: Device, total: _Sum, now_s: float) -> None:
+    def _read_device(self, device: Device, device_sum: _DeviceSum, now_s: float) -> None:
         try:
             energy_j = device.joules_since(self._last_s, now_s)
-        except Lost as error:
+        except DeviceLost as error:
             self._lost[device.name] = str(error)
             return
         except Exception:
-            energy_j = None  # this reading failed; the next may not
+            energy_j = None  # this reading failed; the next may succeed
         if energy_j is not None and self._last_s is not None:
-            total.energy_j += energy_j
-            total.covered_s += now_s - self._last_s
+            device_sum.energy_j += energy_j
+            device_sum.covered_s += now_s - self._last_s
 
-    def _totals(self) -> Totals:
+    def _sum_totals(self) -> EnergyTotals:
         energy_j = dict.fromkeys(self.n_devices, 0.0)
         covered_s = dict.fromkeys(self.n_devices, 0.0)
-        for _, total in self._devices:
-            energy_j[total.component] += total.energy_j
-            covered_s[total.component] += total.covered_s
-        return Totals(self._clock() if self._last_s is None else self._last_s, energy_j, covered_s)
+        for _, device_sum in self._devices:
+            energy_j[device_sum.component] += device_sum.energy_j
+            covered_s[device_sum.component] += device_sum.covered_s
+        time_s = self._clock() if self._last_s is None else self._last_s
+        return EnergyTotals(time_s, energy_j, covered_s)
 
-    def between(self, start: Totals, end: Totals, *, duration_s: float) -> dict[str, Any]:
-        """Energy from one moment to another, by component, as records have it.
+    def energy_between(
+        self, start: EnergyTotals, end: EnergyTotals, *, duration_s: float
+    ) -> dict[str, Any]:
+        """Energy between two moments by component, as a field of a record.
 
         Args:
-            start: What `update` gave at the first.
-            end: What it gave at the second.
-            duration_s: Seconds of what is tracked.
+            start: Totals at the first moment.
+            end: Totals at the second moment.
+            duration_s: Duration of the run in seconds.
 
         Returns:
-            `energy_j` and `covered_frac` (part of the time of all its devices) by component.
+            `energy_j` and `covered_frac` (covered share of the time of all devices) by component.
         """
-        found = {}
+        energies = {}
         for component, n in self.n_devices.items():
             covered_s = end.covered_s[component] - start.covered_s.get(component, 0.0)
             energy_j = end.energy_j[component] - start.energy_j.get(component, 0.0)
-            found[component] = {
+            energies[component] = {
                 "energy_j": round(energy_j, 3),
                 "covered_frac": round(min(covered_s / (n * duration_s), 1.0), 6)
                 if duration_s > 0
                 else 0.0,
             }
-        return found
+        return energies
 
 
-class Sampled:
-    """A device that tells its power alone: linear between two readings that are near enough.
+class SampledDevice:
+    """A device that reports power alone: trapezoids between readings at most `MAX_GAP_S` apart.
 
     Args:
         component: `gpu`, `cpu` or `memory`.
-        name: Its name.
-        power_w: Reads its power; may raise `Lost`.
+        name: Name of the device.
+        power_w: Reads the power in watts; may raise `DeviceLost`.
     """
 
     basis = "sampled"
@@ -166,27 +169,27 @@ class Sampled:
     def __init__(self, component: str, name: str, power_w: Callable[[], float]) -> None:
         self.component, self.name = component, name
         self._power_w = power_w
-        self._before_w: float | None = None
+        self._last_w: float | None = None
 
     def joules_since(self, last_s: float | None, now_s: float) -> float | None:
-        """See `Device`."""
-        before_w, self._before_w = self._before_w, None
-        self._before_w = power_w = self._power_w()
-        if last_s is None or before_w is None or now_s - last_s > MAX_GAP_S:
+        """Energy since the last call in joules; None across a gap (see `Device`)."""
+        last_w, self._last_w = self._last_w, None
+        self._last_w = power_w = self._power_w()
+        if last_s is None or last_w is None or now_s - last_s > MAX_GAP_S:
             return None
-        return (before_w + power_w) / 2 * (now_s - last_s)
+        return (last_w + power_w) / 2 * (now_s - last_s)
 
 
-class Counted:
-    """A device with a counter of its energy.
+class CountedDevice:
+    """A device with a cumulative energy counter.
 
     Args:
         component: `gpu`, `cpu` or `memory`.
-        name: Its name.
-        counter_j: Reads the counter, in joules; may raise `Lost`.
-        range_j: The value after which it begins again at 0; None: it never does.
-        most_w: More than the device can draw: after a time in which it could have begun again more
-            than once, what it used is not known.
+        name: Name of the device.
+        counter_j: Reads the counter, in joules; may raise `DeviceLost`.
+        range_j: Value after which the counter wraps around to 0; None: it never wraps.
+        max_power_w: Upper bound of the device's power. After a time in which the counter could have
+            wrapped more than once at this power, the energy is unknown.
     """
 
     basis = "counter"
@@ -198,24 +201,24 @@ class Counted:
         counter_j: Callable[[], float],
         *,
         range_j: float | None = None,
-        most_w: float = 1500.0,
+        max_power_w: float = 1500.0,
     ) -> None:
         self.component, self.name = component, name
-        self._counter_j, self._range_j, self._most_w = counter_j, range_j, most_w
-        self._before_j: float | None = None
+        self._counter_j, self._range_j, self._max_power_w = counter_j, range_j, max_power_w
+        self._last_j: float | None = None
 
     def joules_since(self, last_s: float | None, now_s: float) -> float | None:
-        """See `Device`."""
-        before_j, self._before_j = self._before_j, None
-        self._before_j = counter_j = self._counter_j()
-        if last_s is None or before_j is None:
+        """Energy since the last call in joules; None across a reset (see `Device`)."""
+        last_j, self._last_j = self._last_j, None
+        self._last_j = counter_j = self._counter_j()
+        if last_s is None or last_j is None:
             return None
-        energy_j = counter_j - before_j
+        energy_j = counter_j - last_j
         duration_s = now_s - last_s
         if self._range_j is not None:
-            if duration_s * self._most_w > self._range_j:
+            if duration_s * self._max_power_w > self._range_j:
                 return None
             energy_j += self._range_j if energy_j < 0 else 0.0
-        # less than nothing, or more than there can be: it was reset in between
-        most_j = (duration_s + STEP_S) * self._most_w
-        return energy_j if 0 <= energy_j <= most_j else None
+        # a negative or implausibly large difference: the counter was reset in between
+        max_energy_j = (duration_s + COUNTER_STEP_S) * self._max_power_w
+        return energy_j if 0 <= energy_j <= max_energy_j else None

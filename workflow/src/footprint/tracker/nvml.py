@@ -1,6 +1,7 @@
-"""Energy of NVIDIA's GPUs, by their driver (NVML): counters, or power where a card has none.
+"""Energy of NVIDIA GPUs from their driver (NVML): counters, or power where a card has no counter.
 
-Read through the package `nvidia-ml-py`, whose module is `pynvml`.
+Takes readings through the package `nvidia-ml-py`, whose module is `pynvml`; gives devices of a
+meter.
 """
 
 from __future__ import annotations
@@ -11,65 +12,77 @@ from collections.abc import Callable
 from typing import Any
 
 from footprint.tracker import facts
-from footprint.tracker.meter import Counted, Device, Found, Lost, Sampled
+from footprint.tracker.meter import (
+    CountedDevice,
+    DetectedDevices,
+    Device,
+    DeviceLost,
+    SampledDevice,
+)
 
 J_PER_MJ = 1e-3
 W_PER_MW = 1e-3
-MOST_W = 3000.0
-"""More than a GPU draws."""
+MAX_POWER_W = 3000.0
+"""Upper bound of a GPU's power."""
 
-GONE = ("NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_UNINITIALIZED", "NVML_ERROR_DRIVER_NOT_LOADED")
-"""Errors after which a GPU will not answer again in this process."""
+LOST_GPU_ERRORS = (
+    "NVML_ERROR_GPU_IS_LOST",
+    "NVML_ERROR_UNINITIALIZED",
+    "NVML_ERROR_DRIVER_NOT_LOADED",
+)
+"""Errors after which a GPU no longer responds in this process."""
 
 
-def find(visible: str | None = None) -> Found:
-    """Every GPU that the job sees.
+def find_gpus(visible: str | None = None) -> DetectedDevices:
+    """Every GPU that is visible to the job.
 
     Args:
-        visible: `CUDA_VISIBLE_DEVICES`; None: as it is set for this process.
+        visible: Value of `CUDA_VISIBLE_DEVICES`; None: the value of this process.
     """
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
-        return Found([], [], "the package nvidia-ml-py is not installed")
+        return DetectedDevices([], [], "the package nvidia-ml-py is not installed")
     try:
         nvml.nvmlInit()
         handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-        uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
-    except Exception as error:  # a driver that is missing, too old, or at fault
-        return Found([], [], f"NVIDIA's driver does not answer ({error})")
+        uuids = [_decode_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    except Exception as error:  # a driver that is missing, too old, or broken
+        return DetectedDevices([], [], f"NVIDIA's driver does not respond ({error})")
     if not handles:
-        return Found([], [], "NVIDIA's driver lists no GPU")
+        return DetectedDevices([], [], "NVIDIA's driver lists no GPU")
     setting = os.environ.get("CUDA_VISIBLE_DEVICES") if visible is None else visible
-    seen = facts.visible(setting, uuids)
-    if not seen:
-        return Found([], [], f"CUDA_VISIBLE_DEVICES leaves none of {len(handles)} GPUs")
-    found: list[Device] = []
-    told = []
+    indices = facts.visible_gpus(setting, uuids)
+    if not indices:
+        return DetectedDevices([], [], f"CUDA_VISIBLE_DEVICES hides all {len(handles)} GPUs")
+    devices: list[Device] = []
+    gpu_facts = []
     absent = None
-    for place in seen:
+    for index in indices:
         try:
-            device = _device(nvml, handles[place], f"gpu-{place}")
+            device = _gpu_device(nvml, handles[index], f"gpu-{index}")
         except Exception as error:
-            absent = f"GPU {place} tells neither its energy nor its power ({error})"
+            absent = f"GPU {index} reports neither energy nor power ({error})"
             continue
-        found.append(device)
-        told.append(
+        devices.append(device)
+        gpu_facts.append(
             {
                 "name": device.name,
                 "basis": device.basis,
-                "model": _fact(lambda h: _text(nvml.nvmlDeviceGetName(h)), handles[place]),
-                "uuid": uuids[place],
-                "limit_w": _fact(
-                    lambda h: nvml.nvmlDeviceGetPowerManagementLimit(h) * W_PER_MW, handles[place]
+                "model": _read_or_none(
+                    lambda h: _decode_text(nvml.nvmlDeviceGetName(h)), handles[index]
+                ),
+                "uuid": uuids[index],
+                "limit_w": _read_or_none(
+                    lambda h: nvml.nvmlDeviceGetPowerManagementLimit(h) * W_PER_MW, handles[index]
                 ),
             }
         )
-    return Found(found, told, absent)
+    return DetectedDevices(devices, gpu_facts, absent)
 
 
-def _device(nvml: Any, handle: Any, name: str) -> Device:
-    """The card by its counter, where it has one that tells, else by its power."""
+def _gpu_device(nvml: Any, handle: Any, name: str) -> Device:
+    """A card by its energy counter if it has a working one, else by its power."""
 
     def counter_j() -> float:
         return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) * J_PER_MJ
@@ -81,32 +94,32 @@ def _device(nvml: Any, handle: Any, name: str) -> Device:
         counter_j()
     except nvml.NVMLError:
         power_w()
-        return Sampled("gpu", name, _lossy(nvml, power_w))
-    return Counted("gpu", name, _lossy(nvml, counter_j), most_w=MOST_W)
+        return SampledDevice("gpu", name, _raise_if_lost(nvml, power_w))
+    return CountedDevice("gpu", name, _raise_if_lost(nvml, counter_j), max_power_w=MAX_POWER_W)
 
 
-def _lossy(nvml: Any, read: Callable[[], float]) -> Callable[[], float]:
-    """The same; where the driver says that a GPU is gone, it is lost."""
-    gone = {getattr(nvml, name) for name in GONE if hasattr(nvml, name)}
+def _raise_if_lost(nvml: Any, read: Callable[[], float]) -> Callable[[], float]:
+    """A reader that raises `DeviceLost` on the errors of `LOST_GPU_ERRORS`."""
+    lost_values = {getattr(nvml, name) for name in LOST_GPU_ERRORS if hasattr(nvml, name)}
 
-    def reading() -> float:
+    def read_value() -> float:
         try:
             return read()
         except nvml.NVMLError as error:
-            if getattr(error, "value", None) in gone:
-                raise Lost(str(error)) from None
+            if getattr(error, "value", None) in lost_values:
+                raise DeviceLost(str(error)) from None
             raise
 
-    return reading
+    return read_value
 
 
-def _fact(read: Callable[[Any], Any], handle: Any) -> Any:
+def _read_or_none(read: Callable[[Any], Any], handle: Any) -> Any:
     try:
         return read(handle)
     except Exception:
         return None
 
 
-def _text(value: Any) -> str:
-    """Older versions of the package give bytes."""
+def _decode_text(value: Any) -> str:
+    """A text; older versions of the package return bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)

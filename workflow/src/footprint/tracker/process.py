@@ -1,8 +1,8 @@
-"""A command run as if nothing stood before it: its streams, its signals, and how it ends.
+"""A tracked command as a child process, with forwarded signals and the same exit.
 
-The command is in the same process group, at the same terminal and with the same streams. What a
-terminal sends (Ctrl-C) reaches both; what is sent to the tracker alone, as OAR sends its checkpoint
-signal, is passed on. The tracker then ends as the command did.
+The command has the tracker's process group, terminal and streams. A signal of the terminal, as of
+Ctrl-C, reaches both processes; a signal to the tracker alone, such as OAR's checkpoint signal, is
+forwarded. The tracker then exits as the command did.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-PASSED_ON = {
+FORWARDED_SIGNALS = {
     signal.SIGHUP,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -28,63 +28,63 @@ PASSED_ON = {
 }
 PR_SET_PDEATHSIG = 1
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""Exit status of shells for such commands."""
+"""Exit status of a shell for a command that is missing, and for one that cannot be executed."""
 
 
-class Ended(NamedTuple):
-    """How a command ended: by one of the two."""
+class CommandEnd(NamedTuple):
+    """End of a command: its exit status or the signal that killed it; the other is None."""
 
     exit_status: int | None
     signal: int | None
 
 
 class Command:
-    """A command that is running.
+    """A running command.
 
     Args:
-        words: The command and its arguments.
-        environment: Its variables.
+        words: Command and arguments.
+        environment: Environment variables of the command.
     """
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take the exit status
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if ignored, there is no exit status
         libc = ctypes.CDLL(None, use_errno=True)
         own = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED_SIGNALS, signal.SIGCHLD})
         self.pid = os.fork()
         if self.pid == 0:
-            # killed with its tracker, as a job is that is killed by the id of its process
+            # a kill of the tracker by its process id kills the command as well
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != own:
                 os._exit(NOT_EXECUTABLE)
-            _become(words, environment, mask)
+            _execute(words, environment, mask)
 
-    def wait(self, on_signal: Callable[[int], None]) -> Ended:
-        """Pass signals on until the command ends.
+    def wait(self, on_signal: Callable[[int], None]) -> CommandEnd:
+        """Forward signals until the command ends.
 
         Args:
-            on_signal: Called with each signal that is passed on.
+            on_signal: Called with each forwarded signal.
         """
-        watched = {*PASSED_ON, signal.SIGCHLD}
+        watched = {*FORWARDED_SIGNALS, signal.SIGCHLD}
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 break
-            told = signal.sigwaitinfo(watched)
-            # a positive code: the kernel told the whole group, which the command belongs to
-            is_for_both = told.si_code > 0 or told.si_pid == self.pid
-            if told.si_signo != signal.SIGCHLD and not is_for_both:
-                os.kill(self.pid, told.si_signo)
-                on_signal(told.si_signo)
+            received = signal.sigwaitinfo(watched)
+            # a positive code: the kernel signalled the whole group, the command included
+            is_for_both = received.si_code > 0 or received.si_pid == self.pid
+            if received.si_signo != signal.SIGCHLD and not is_for_both:
+                os.kill(self.pid, received.si_signo)
+                on_signal(received.si_signo)
         if os.WIFSIGNALED(status):
-            return Ended(None, os.WTERMSIG(status))
-        return Ended(os.WEXITSTATUS(status), None)
+            return CommandEnd(None, os.WTERMSIG(status))
+        return CommandEnd(os.WEXITSTATUS(status), None)
 
 
-def _become(words: Sequence[str], environment: Mapping[str, str], mask: set[int]) -> NoReturn:
-    """Replace this process by the command, with the signals as they were."""
+def _execute(words: Sequence[str], environment: Mapping[str, str], mask: set[int]) -> NoReturn:
+    """Replace this process by the command, with the original signal mask and dispositions."""
     try:
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, not by who started it
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, not by its parent
             signal.signal(ignored, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.execvpe(words[0], list(words), dict(environment))
@@ -95,8 +95,8 @@ def _become(words: Sequence[str], environment: Mapping[str, str], mask: set[int]
         os._exit(NOT_EXECUTABLE)
 
 
-def end_as(ended: Ended) -> NoReturn:
-    """End this process as the command did: with its status, or by its signal."""
+def exit_as(ended: CommandEnd) -> NoReturn:
+    """Exit as the command did: with its status, or by its signal."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -105,11 +105,11 @@ def end_as(ended: Ended) -> NoReturn:
     if ended.signal is not None:
         import resource
 
-        # the core of the command is the one that tells something
+        # the core dump of interest is the command's
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if ended.signal not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(ended.signal, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {ended.signal})
         os.kill(os.getpid(), ended.signal)
-        os._exit(128 + ended.signal)  # the first process of a container cannot be killed so
+        os._exit(128 + ended.signal)  # a container's first process survives its own signal
     os._exit(ended.exit_status or 0)

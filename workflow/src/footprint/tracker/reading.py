@@ -1,8 +1,8 @@
-"""Ledgers read back: what was tracked, and the lines that cannot be used.
+"""Ledgers read back: tracked runs, and faults by file and line.
 
-A line that is cut, of a newer version, or that contradicts one before it is told with its file and
-line, and left out; all else is used. Times come from the start and from the monotonic clock of the
-tracker, so that a clock that is set in between changes nothing.
+A truncated line, a line of a newer format, and a line that contradicts an earlier one are faults
+and are left out; every other line is used. Times derive from the start and from the tracker's
+monotonic clock, so that a change of the system clock has no effect.
 """
 
 from __future__ import annotations
@@ -15,64 +15,68 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from footprint.tracker.ledger import FORMAT
-from footprint.vocabulary import ALLOWED, STATEMENTS
+from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
+from footprint.tracker.ledger import FORMAT_VERSION
 
-CUT = "the line is cut off"
-NO_RECORD = "the line is no record"
-NEWER = "the line is of a newer version"
-NO_KIND = "the record is of an unknown kind"
+# Reasons of faults: values of tables, hence their wording is fixed.
+LINE_TRUNCATED = "the line is cut off"
+NOT_A_RECORD = "the line is no record"
+NEWER_FORMAT = "the line is of a newer version"
+UNKNOWN_RECORD_KIND = "the record is of an unknown kind"
 NO_START = "the run has no start"
 SECOND_START = "the run starts a second time"
 SECOND_STOP = "the run stops a second time"
-AFTER_STOP = "the run goes on after its stop"
-SHRINKS = "the run is shorter than it was before"
-CLOCK = "the clock was set while it ran"
-BAD_LABEL = "a label has a value that is not known"
-BAD_VALUE = "a value is missing or impossible"
+RECORD_AFTER_STOP = "the run goes on after its stop"
+DURATION_DECREASED = "the run is shorter than it was before"
+CLOCK_CHANGED = "the clock was set while it ran"
+INVALID_LABEL = "a label has a value that is not known"
+INVALID_VALUE = "a value is missing or impossible"
 UNREADABLE = "the file cannot be opened"
 
-CLOCK_S = 120.0
-"""Clocks are corrected by less than this while a job runs."""
+CLOCK_TOLERANCE_S = 120.0
+"""Upper bound of usual clock corrections while a job runs."""
 COMPONENTS = ("gpu", "cpu", "memory")
 
-
-LONGEST_S = 1e9
-"""No run lasts 30 years."""
+MAX_DURATION_S = 1e9
+"""Longest plausible duration of a run, 30 years."""
 
 
 class Fault(NamedTuple):
-    """A line that cannot be used, or not in full; without a line, the whole file."""
+    """A line that cannot be used, or only in part; without a line, the whole file."""
 
     file: str
     line: int | None
     reason: str
 
     def __str__(self) -> str:
-        """As a message."""
+        """Message `file:line: reason`, or `file: reason` for a whole file."""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{where}: {self.reason}"
 
 
-class Energy(NamedTuple):
-    """Energy of the devices of a component, and the part of their time that was covered."""
+class DeviceEnergy(NamedTuple):
+    """Energy of the devices of a component, and the covered share of their time."""
 
     energy_j: float
     covered_frac: float
 
 
 @dataclass(kw_only=True)
-class Run:
-    """Something that was tracked, as far as its ledger tells.
+class TrackedRun:
+    """A run in a ledger; fields that the ledger lacks are None or empty.
 
     Attributes:
-        file: File that it stands in.
-        line: Line of its start.
+        file: Name of the run's file.
+        line: Line of its start record.
         identity: Its identity.
-        within: Identity of what was tracked around it.
+        within: Identity of the enclosing run.
         started_at: Start (UTC).
-        duration_s: Time until its stop, or until the last sign of life; null: none of the two.
+        duration_s: Time until its stop, or until its last sign of life; None: neither is recorded.
         end: `stopped`, `seen` (it ended some time after the last sign of life) or `started`.
+        warned_by: Last signal that was forwarded to it.
+        devices: Energy of its devices by component.
+        n_gpus: GPUs that were read; None: unknown.
+        absent: Reason for absent devices, by source.
     """
 
     file: str
@@ -92,204 +96,213 @@ class Run:
     exit_status: int | None = None
     signal: str | None = None
     warned_by: str | None = None
-    devices: dict[str, Energy] = field(default_factory=dict)
+    devices: dict[str, DeviceEnergy] = field(default_factory=dict)
     n_gpus: int | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
     @property
     def stopped_at(self) -> datetime | None:
-        """Start and duration."""
+        """Start plus duration; None without a duration."""
         if self.duration_s is None:
             return None
         return self.started_at + timedelta(seconds=self.duration_s)
 
 
-class Read(NamedTuple):
-    """What was tracked, by start, and the lines that cannot be used."""
+class LedgerContents(NamedTuple):
+    """Tracked runs ordered by start, and faults."""
 
-    runs: list[Run]
+    runs: list[TrackedRun]
     faults: list[Fault]
 
-    def outermost(self) -> list[Run]:
-        """Runs that no other run of the same ledgers is around: their energies add up."""
-        known = {run.identity for run in self.runs}
-        return [run for run in self.runs if run.within not in known]
+    def outermost_runs(self) -> list[TrackedRun]:
+        """Runs without an enclosing run in these ledgers, whose energies can be summed."""
+        identities = {run.identity for run in self.runs}
+        return [run for run in self.runs if run.within not in identities]
 
 
-def files(folder: Path) -> list[Path]:
-    """Files of a ledger, in its subfolders as well, sorted."""
+def ledger_files(folder: Path) -> list[Path]:
+    """Files of a ledger, subfolders included, sorted."""
     return sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
 
 
-def read(paths: Iterable[Path]) -> Read:
-    """Runs in the files of ledgers; a file that cannot be opened is a fault.
+def read_ledgers(paths: Iterable[Path]) -> LedgerContents:
+    """Runs and faults of ledger files; a file that cannot be opened is a fault.
 
     Args:
-        paths: Files; messages name them without their folders, which may hold logins.
+        paths: Files; faults contain their names without folders, which may contain logins.
     """
-    runs: dict[str, Run] = {}
+    runs: dict[str, TrackedRun] = {}
     faults: list[Fault] = []
     for path in paths:
-        file = _File(path.name, runs, faults)
+        reader = _FileReader(path.name, runs, faults)
         try:
             content = path.read_bytes()
         except OSError:
             faults.append(Fault(path.name, None, UNREADABLE))
             continue
         for line, text in enumerate(content.split(b"\n"), start=1):
-            file.read_line(line, text)
-    return Read(sorted(runs.values(), key=lambda run: (run.started_at, run.file, run.line)), faults)
+            reader.read_line(line, text)
+    ordered = sorted(runs.values(), key=lambda run: (run.started_at, run.file, run.line))
+    return LedgerContents(ordered, faults)
 
 
-class _File:
-    """A file while it is read."""
+class _FileReader:
+    """Reader of one file, which adds to the runs and faults of all files."""
 
-    def __init__(self, name: str, runs: dict[str, Run], faults: list[Fault]) -> None:
+    def __init__(self, name: str, runs: dict[str, TrackedRun], faults: list[Fault]) -> None:
         self._name, self._runs, self._faults = name, runs, faults
-        self._own: set[str] = set()
-        self._records: dict[str, Callable[[int, Mapping[str, Any]], None]] = {
-            "start": self._start,
-            "devices": self._found,
-            "seen": self._seen,
-            "signal": self._signal,
-            "stop": self._stop,
+        self._identities_of_file: set[str] = set()
+        self._record_readers: dict[str, Callable[[int, Mapping[str, Any]], None]] = {
+            "start": self._read_start,
+            "devices": self._read_devices,
+            "seen": self._read_sign_of_life,
+            "signal": self._read_signal,
+            "stop": self._read_stop,
             "companion": lambda *_: None,
         }
 
     def read_line(self, line: int, text: bytes) -> None:
-        """Take what a line says; what cannot be used is a fault."""
+        """Read one line; a line that cannot be used becomes a fault."""
         if not text.strip():
             return
         try:
             record = json.loads(text)
         except (ValueError, RecursionError):
-            self._fault(line, NO_RECORD if text.rstrip().endswith(b"}") else CUT)
+            self._add_fault(line, NOT_A_RECORD if text.rstrip().endswith(b"}") else LINE_TRUNCATED)
             return
         if not isinstance(record, dict) or not isinstance(record.get("format"), int):
-            self._fault(line, NO_RECORD)
-        elif record["format"] > FORMAT:
-            self._fault(line, NEWER)
-        elif record.get("record") not in self._records:
-            self._fault(line, NO_KIND)
+            self._add_fault(line, NOT_A_RECORD)
+        elif record["format"] > FORMAT_VERSION:
+            self._add_fault(line, NEWER_FORMAT)
+        elif record.get("record") not in self._record_readers:
+            self._add_fault(line, UNKNOWN_RECORD_KIND)
         else:
             try:
-                self._records[record["record"]](line, record)
+                self._record_readers[record["record"]](line, record)
             except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
-                self._fault(line, BAD_VALUE)
+                self._add_fault(line, INVALID_VALUE)
 
-    def _fault(self, line: int, reason: str) -> None:
+    def _add_fault(self, line: int, reason: str) -> None:
         self._faults.append(Fault(self._name, line, reason))
 
-    def _start(self, line: int, record: Mapping[str, Any]) -> None:
-        identity = _text(record["id"])
+    def _read_start(self, line: int, record: Mapping[str, Any]) -> None:
+        identity = _parse_text(record["id"])
         if identity in self._runs:
-            self._fault(line, SECOND_START)
+            self._add_fault(line, SECOND_START)
             return
         oar = record.get("oar") or {}
-        around = self._runs.get(record.get("within") or "")
-        self._runs[identity] = Run(
+        enclosing = self._runs.get(record.get("within") or "")
+        self._runs[identity] = TrackedRun(
             file=self._name,
             line=line,
             identity=identity,
-            started_at=_time(record["at"]),
-            within=_optional(record.get("within")),
-            mark=_optional(record.get("mark")),
-            # a block inside a block does not say again where it is
-            host=_optional(record.get("host")) or (around.host if around else None),
-            job_id=_whole(oar.get("job_id")) if oar or not around else around.job_id,
-            array_index=_whole(oar.get("array_index")),
-            labels=dict(self._labels(line, record.get("labels") or {})),
-            command=[_text(word) for word in record.get("command") or []],
-            commit=_optional(record.get("commit")),
+            started_at=_parse_time(record["at"]),
+            within=_parse_optional_text(record.get("within")),
+            mark=_parse_optional_text(record.get("mark")),
+            # the record of an inner block does not repeat host and job
+            host=_parse_optional_text(record.get("host"))
+            or (enclosing.host if enclosing else None),
+            job_id=_parse_count(oar.get("job_id")) if oar or not enclosing else enclosing.job_id,
+            array_index=_parse_count(oar.get("array_index")),
+            labels=dict(self._valid_labels(line, record.get("labels") or {})),
+            command=[_parse_text(word) for word in record.get("command") or []],
+            commit=_parse_optional_text(record.get("commit")),
         )
-        self._own.add(identity)
+        self._identities_of_file.add(identity)
 
-    def _labels(self, line: int, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for name, value in said.items():
-            if name in STATEMENTS and value in ALLOWED.get(name, (value,)) and value:
-                yield name, _text(value)
+    def _valid_labels(self, line: int, labels: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for name, value in labels.items():
+            if name in LABEL_FIELDS and value in LABEL_VALUES.get(name, (value,)) and value:
+                yield name, _parse_text(value)
             else:
-                self._fault(line, BAD_LABEL)
+                self._add_fault(line, INVALID_LABEL)
 
-    def _run(self, line: int, record: Mapping[str, Any]) -> Run | None:
-        identity = _text(record["id"])
-        if identity not in self._own:
-            self._fault(line, NO_START)
+    def _run_of_record(self, line: int, record: Mapping[str, Any]) -> TrackedRun | None:
+        """Run that a record belongs to; None, with a fault, if it has no start or has stopped."""
+        identity = _parse_text(record["id"])
+        if identity not in self._identities_of_file:
+            self._add_fault(line, NO_START)
             return None
         run = self._runs[identity]
         if run.end == "stopped":
-            self._fault(line, SECOND_STOP if record["record"] == "stop" else AFTER_STOP)
+            is_stop = record["record"] == "stop"
+            self._add_fault(line, SECOND_STOP if is_stop else RECORD_AFTER_STOP)
             return None
         return run
 
-    def _found(self, _: int, record: Mapping[str, Any]) -> None:
-        """Devices are those of the process, thus of every run of its file."""
+    def _read_devices(self, _: int, record: Mapping[str, Any]) -> None:
+        """Set the devices of every run of the file: a process has the same devices throughout."""
         gpus = [each for each in record["found"] if each["source"] == "nvml"]
-        for identity in self._own:
-            # without a driver that answers, nobody knows how many there are
+        for identity in self._identities_of_file:
+            # without a driver that responds, the number of GPUs is unknown
             self._runs[identity].n_gpus = None if "nvml" in record["absent"] else len(gpus)
             self._runs[identity].absent = {
-                _text(name): _text(why) for name, why in record["absent"].items()
+                _parse_text(name): _parse_text(why) for name, why in record["absent"].items()
             }
 
-    def _seen(self, line: int, record: Mapping[str, Any]) -> None:
-        run = self._run(line, record)
+    def _read_sign_of_life(self, line: int, record: Mapping[str, Any]) -> None:
+        run = self._run_of_record(line, record)
         if run is not None:
-            self._go_on(run, line, record)
+            self._update_usage(run, line, record)
             run.end = "seen"
 
-    def _signal(self, line: int, record: Mapping[str, Any]) -> None:
-        run = self._run(line, record)
+    def _read_signal(self, line: int, record: Mapping[str, Any]) -> None:
+        run = self._run_of_record(line, record)
         if run is not None:
-            self._go_on(run, line, record)
-            run.end, run.warned_by = "seen", _text(record["signal"])
+            self._update_usage(run, line, record)
+            run.end, run.warned_by = "seen", _parse_text(record["signal"])
 
-    def _stop(self, line: int, record: Mapping[str, Any]) -> None:
-        run = self._run(line, record)
+    def _read_stop(self, line: int, record: Mapping[str, Any]) -> None:
+        run = self._run_of_record(line, record)
         if run is not None:
-            status = _whole(record.get("exit_status"))
-            signal = _optional(record.get("signal"))
-            self._go_on(run, line, record)
+            status = _parse_count(record.get("exit_status"))
+            signal = _parse_optional_text(record.get("signal"))
+            self._update_usage(run, line, record)
             run.end, run.exit_status, run.signal = "stopped", status, signal
 
-    def _go_on(self, run: Run, line: int, record: Mapping[str, Any]) -> None:
-        """Take duration and energies of a later record of a run."""
-        duration_s = _number(record["duration_s"])
-        if duration_s > LONGEST_S:
+    def _update_usage(self, run: TrackedRun, line: int, record: Mapping[str, Any]) -> None:
+        """Set duration and energies of a run from a later record."""
+        duration_s = _parse_non_negative(record["duration_s"])
+        if duration_s > MAX_DURATION_S:
             raise ValueError(duration_s)
         devices = {
-            name: Energy(_number(each["energy_j"]), _number(each["covered_frac"]))
+            name: DeviceEnergy(
+                _parse_non_negative(each["energy_j"]), _parse_non_negative(each["covered_frac"])
+            )
             for name, each in (record.get("devices") or {}).items()
             if name in COMPONENTS
         }
-        at = _time(record["at"])
+        recorded_at = _parse_time(record["at"])
         if run.duration_s is not None and duration_s < run.duration_s:
-            self._fault(line, SHRINKS)
+            self._add_fault(line, DURATION_DECREASED)
             return
-        if abs((at - run.started_at).total_seconds() - duration_s) > CLOCK_S:
-            self._fault(line, CLOCK)
+        clock_change_s = (recorded_at - run.started_at).total_seconds() - duration_s
+        if abs(clock_change_s) > CLOCK_TOLERANCE_S:
+            self._add_fault(line, CLOCK_CHANGED)
         run.duration_s, run.devices = duration_s, devices
 
 
-def _time(value: Any) -> datetime:
-    at = datetime.fromisoformat(_text(value))
-    if at.tzinfo is None:
+def _parse_time(value: Any) -> datetime:
+    time = datetime.fromisoformat(_parse_text(value))
+    if time.tzinfo is None:
         raise ValueError(value)
-    return at.astimezone(UTC)
+    return time.astimezone(UTC)
 
 
-def _text(value: Any) -> str:
+def _parse_text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(value)
     value.encode()  # half of a character alone (`\\ud800`) is no text
     return value
 
 
-def _optional(value: Any) -> str | None:
-    return None if value is None or value == "" else _text(value)
+def _parse_optional_text(value: Any) -> str | None:
+    """A text, or None if it is missing or empty."""
+    return None if value is None or value == "" else _parse_text(value)
 
 
-def _whole(value: Any) -> int | None:
+def _parse_count(value: Any) -> int | None:
+    """A whole number from 0 below 2^63, or None."""
     if value is None:
         return None
     if not isinstance(value, int) or not 0 <= value < 1 << 63:
@@ -297,7 +310,8 @@ def _whole(value: Any) -> int | None:
     return value
 
 
-def _number(value: Any) -> float:
+def _parse_non_negative(value: Any) -> float:
+    """A finite number from 0."""
     number = float(value)
     if isinstance(value, str) or not math.isfinite(number) or number < 0:
         raise ValueError(value)

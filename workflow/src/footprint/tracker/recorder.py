@@ -1,4 +1,7 @@
-"""What is tracked, from its start to its end: records, a sign of life in between, device energy."""
+"""Records of a process's runs while they last: start, signs of life, stop, device energy.
+
+Takes a ledger and sources of device energy; gives records, with device readings in a thread.
+"""
 
 from __future__ import annotations
 
@@ -11,68 +14,68 @@ from typing import Any, Protocol
 
 from footprint.tracker import ledger as ledgers
 from footprint.tracker.ledger import Ledger
-from footprint.tracker.meter import Device, Found, Meter, Totals
+from footprint.tracker.meter import DetectedDevices, Device, EnergyTotals, Meter
 
-BEAT_S = 30.0
-"""Shortest time between two signs of life; they become rarer as a run grows older."""
-BEAT_FRAC = 0.01
-BEAT_MOST_S = 300.0
-COUNTED_EVERY_S = 10.0
-SAMPLED_EVERY_S = 2.0
-"""Power changes within seconds; a counter only has to be read before it begins again."""
-MOST_OF_A_CORE = 0.003
-"""Part of one core that readings may cost: where they are slow, they become rarer."""
-LAST_READING_S = 2.0
-"""Longest wait for a driver that does not answer at the end."""
-COMPANION_S = 30.0
-"""The same for a companion, which may still be about to start."""
+SIGN_OF_LIFE_MIN_S = 30.0
+"""Shortest time between two signs of life; the time grows with the age of a run."""
+SIGN_OF_LIFE_AGE_FRAC = 0.01
+SIGN_OF_LIFE_MAX_S = 300.0
+COUNTER_PERIOD_S = 10.0
+SAMPLING_PERIOD_S = 2.0
+"""Power changes within seconds; a counter only has to be read before it wraps around."""
+MAX_CORE_FRAC = 0.003
+"""Largest share of one core that readings may cost: slow readings are taken less often."""
+READING_TIMEOUT_S = 2.0
+"""Longest wait for a driver that does not respond."""
+COMPANION_TIMEOUT_S = 30.0
+"""Longest wait at the end of a run with companions, which may still be starting."""
 
 
 class Companion(Protocol):
-    """Another tool that runs beside what is tracked."""
+    """Another tool that runs beside a tracked run."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the tool."""
 
-    def beat(self) -> None:
-        """Write down what is known so far."""
+    def flush(self) -> None:
+        """Write the results so far."""
 
     def stop(self) -> None:
-        """End."""
+        """Stop the tool."""
 
 
-Sources = Mapping[str, Callable[[], Found]]
+DeviceSources = Mapping[str, Callable[[], DetectedDevices]]
 
 
-def sources() -> Sources:
-    """Where device energy comes from, by name."""
+def device_sources() -> DeviceSources:
+    """Functions that find devices, by the name of their source."""
     from footprint.tracker import nvml, rapl
 
-    return {"nvml": nvml.find, "rapl": rapl.find}
+    return {"nvml": nvml.find_gpus, "rapl": rapl.find_counters}
 
 
-class Span:
-    """Something that is tracked: a command, a training, an epoch.
+class OngoingRun:
+    """A run that has started: a command, a training, an epoch.
 
     Args:
-        within: Identity of what is around it.
+        within: Identity of the enclosing run.
         started_s: Start, by the recorder's clock.
-        start: What devices had used then; None: not read yet.
+        start: Energy of the devices at the start; None: not read yet.
     """
 
-    def __init__(self, *, within: str | None, started_s: float, start: Totals | None) -> None:
+    def __init__(self, *, within: str | None, started_s: float, start: EnergyTotals | None) -> None:
         self.identity = os.urandom(8).hex()
         self.within, self.started_s, self.start = within, started_s, start
-        self.beat_s = 0.0
+        self.last_sign_of_life_s = 0.0
 
 
 class Recorder:
-    """Writes what a process tracks into its ledger. Nothing is raised to what is tracked.
+    """Writes the runs of a process into its ledger; raises no error into the tracked run.
 
     Args:
         ledger: File of this process.
-        find: Where device energy comes from; empty: it is not asked for.
-        companions: Tools that run beside.
+        sources: Functions that find devices; empty: device energy is not read.
+        companions: Tools to run beside.
         clock: Monotonic time in seconds.
     """
 
@@ -80,197 +83,207 @@ class Recorder:
         self,
         ledger: Ledger,
         *,
-        find: Sources,
+        sources: DeviceSources,
         companions: Iterable[Companion] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ledger = ledger
-        self._find = find
+        self._sources = sources
         self._companions = list(companions)
         self._clock = clock
         self._meter: Meter | None = None
-        self._spans: dict[str, Span] = {}
+        self._runs: dict[str, OngoingRun] = {}
         self._lock = threading.Lock()
-        self._watching: tuple[threading.Thread, _Requests] | None = None
+        self._thread: tuple[threading.Thread, _Requests] | None = None
         self._hangs = False
-        self._cost_s = 0.0
+        self._reading_cost_s = 0.0
         self.ready = threading.Event()
 
-    def begin(self, *, within: str | None, **fields: Any) -> Span:
-        """Write a start record; `watch` has to follow.
+    def begin_run(self, *, within: str | None, **fields: Any) -> OngoingRun:
+        """Write a start record; call `start_thread` after it.
 
         Args:
-            within: Identity of what is tracked around it; None: nothing.
-            fields: What the record says beside identity and time.
+            within: Identity of the enclosing run; None: there is none.
+            fields: Fields of the record beside identity and time.
         """
-        start = self._reading() if self._watching is not None else None
-        span = Span(within=within, started_s=self._clock(), start=start)
-        self._spans[span.identity] = span
+        start = self._request_reading() if self._thread is not None else None
+        run = OngoingRun(within=within, started_s=self._clock(), start=start)
+        self._runs[run.identity] = run
         self.ledger.append(
-            "start", id=span.identity, within=within, at=ledgers.now(), **_known(fields)
+            "start",
+            id=run.identity,
+            within=within,
+            at=ledgers.current_time(),
+            **_without_none(fields),
         )
-        return span
+        return run
 
-    def watch(self) -> None:
-        """Look after devices and signs of life in a thread, until the last span ends."""
+    def start_thread(self) -> None:
+        """Read devices and write signs of life in a thread, until the last run ends."""
         with self._lock:
-            if self._watching is not None:
+            if self._thread is not None:
                 return
             requests: _Requests = queue.SimpleQueue()
             thread = threading.Thread(
-                target=self._watch, args=[requests], name="footprint", daemon=True
+                target=self._run_thread, args=[requests], name="footprint", daemon=True
             )
             self.ready.clear()
             try:
                 thread.start()
             except RuntimeError:
-                self.ready.set()  # no more threads may be started: start and stop are all there is
+                self.ready.set()  # thread limit reached: only start and stop are recorded
             else:
-                self._watching = thread, requests
+                self._thread = thread, requests
 
-    def _reading(self) -> Totals | None:
-        """What devices have used up to now, asked of the thread; null before it has begun.
+    def _request_reading(self) -> EnergyTotals | None:
+        """Energy of the devices up to now, read by the thread; None before its first reading.
 
-        The thread asks the driver: what is tracked waits only so long for one that hangs, and once.
+        The thread calls the driver: a driver that hangs delays the tracked run by
+        `READING_TIMEOUT_S`, and only once.
         """
-        watching, meter = self._watching, self._meter
-        if watching is None or meter is None:
+        thread, meter = self._thread, self._meter
+        if thread is None or meter is None:
             return None
         if not self._hangs:
             answered = threading.Event()
-            watching[1].put(answered)
-            self._hangs = not answered.wait(LAST_READING_S)
-        return meter.latest()
+            thread[1].put(answered)
+            self._hangs = not answered.wait(READING_TIMEOUT_S)
+        return meter.latest_totals()
 
-    def note(self, record: str, span: Span, **fields: Any) -> None:
-        """Write what happened to a span, as a signal, with its duration and energy so far.
+    def record_event(self, record: str, run: OngoingRun, **fields: Any) -> None:
+        """Write an event of a run, such as a signal, with duration and energy so far.
 
         Args:
             record: Kind of the record.
-            span: What it happened to.
-            fields: What else the record says.
+            run: Run of the event.
+            fields: Other fields of the record.
         """
-        self._append(record, span, self._clock(), fields)
+        self._append_record(record, run, self._clock(), fields)
 
-    def _append(self, record: str, span: Span, at_s: float, fields: Mapping[str, Any]) -> None:
-        so_far = self._so_far(span, at_s)
-        self.ledger.append(record, id=span.identity, at=ledgers.now(), **so_far, **_known(fields))
+    def _append_record(
+        self, record: str, run: OngoingRun, time_s: float, fields: Mapping[str, Any]
+    ) -> None:
+        usage = self._usage_fields(run, time_s)
+        self.ledger.append(
+            record, id=run.identity, at=ledgers.current_time(), **usage, **_without_none(fields)
+        )
 
-    def end(self, span: Span, **fields: Any) -> None:
-        """Write a stop record, with the energy of its devices.
+    def end_run(self, run: OngoingRun, **fields: Any) -> None:
+        """Write a stop record, with the energy of the devices.
 
         Args:
-            span: What ends.
-            fields: What the record says beside time and energy.
+            run: Run that ends.
+            fields: Fields of the record beside time and energy.
         """
         stopped_s = self._clock()
         with self._lock:
-            self._spans.pop(span.identity, None)
-            ending = None if self._spans else self._watching
-            if ending is not None:
-                self._watching = None
-        if ending is None:
-            self._reading()
+            self._runs.pop(run.identity, None)
+            last_thread = None if self._runs else self._thread
+            if last_thread is not None:
+                self._thread = None
+        if last_thread is None:
+            self._request_reading()
         else:
             # the thread takes the last reading: a driver that hangs must not hold the command up
-            thread, requests = ending
+            thread, requests = last_thread
             requests.put(None)
-            thread.join(COMPANION_S if self._companions else LAST_READING_S)
-        self._append("stop", span, stopped_s, fields)
+            thread.join(COMPANION_TIMEOUT_S if self._companions else READING_TIMEOUT_S)
+        self._append_record("stop", run, stopped_s, fields)
 
-    def _so_far(self, span: Span, at_s: float) -> dict[str, Any]:
-        duration_s = at_s - span.started_s
-        found: dict[str, Any] = {"duration_s": round(duration_s, 3)}
+    def _usage_fields(self, run: OngoingRun, time_s: float) -> dict[str, Any]:
+        """Duration and device energy of a run up to a moment, as fields of a record."""
+        duration_s = time_s - run.started_s
+        fields: dict[str, Any] = {"duration_s": round(duration_s, 3)}
         meter = self._meter
         if meter is not None and meter.n_devices:
-            latest = meter.latest()
-            start = span.start or latest  # nothing was read since it began
-            found["devices"] = meter.between(start, latest, duration_s=duration_s)
-            if meter.lost:
-                found["lost"] = meter.lost
-        return found
+            latest = meter.latest_totals()
+            start = run.start or latest  # no reading since the run began
+            fields["devices"] = meter.energy_between(start, latest, duration_s=duration_s)
+            if meter.lost_devices:
+                fields["lost"] = meter.lost_devices
+        return fields
 
-    def _watch(self, requests: _Requests) -> None:
-        """What the thread does."""
+    def _run_thread(self, requests: _Requests) -> None:
+        """Find the devices, read them until the last run ends, and record any error."""
         try:
             if self._meter is None:
-                self._meter = self._open()
-            first = self._meter.update()
-            for span in list(self._spans.values()):
-                span.start = span.start or first
+                self._meter = self._open_meter()
+            first = self._meter.read_devices()
+            for run in list(self._runs.values()):
+                run.start = run.start or first
             self.ready.set()
-            self._beside("start")
-            self._go_on(self._meter, requests)
-            self._meter.update()
-            self._beside("stop")
+            self._call_companions("start")
+            self._read_repeatedly(self._meter, requests)
+            self._meter.read_devices()
+            self._call_companions("stop")
         except Exception as error:
-            self._failed("watch", error)
+            self._record_error("watch", error)
         finally:
             self.ready.set()
 
-    def _go_on(self, meter: Meter, requests: _Requests) -> None:
-        """Read devices now and then, and when it is asked for, until the end."""
+    def _read_repeatedly(self, meter: Meter, requests: _Requests) -> None:
+        """Read devices periodically and at each request, until the request to end."""
         while True:
-            least_s = SAMPLED_EVERY_S if meter.is_sampled else COUNTED_EVERY_S
-            answered = _next(requests, max(least_s, self._cost_s / MOST_OF_A_CORE))
+            period_s = SAMPLING_PERIOD_S if meter.is_sampled else COUNTER_PERIOD_S
+            answered = _next_request(requests, max(period_s, self._reading_cost_s / MAX_CORE_FRAC))
             if answered is None:
                 return
             before_s = time.thread_time()
-            meter.update()
-            self._beat()
-            self._cost_s = time.thread_time() - before_s
+            meter.read_devices()
+            self._write_signs_of_life()
+            self._reading_cost_s = time.thread_time() - before_s
             answered.set()
 
-    def _open(self) -> Meter:
-        """Find the devices, and write down once which there are and which are absent."""
+    def _open_meter(self) -> Meter:
+        """Find the devices, and record once those found and the reasons for absent ones."""
         devices: list[Device] = []
         found, absent = [], {}
-        for name, find in self._find.items():
+        for name, find in self._sources.items():
             try:
-                source = find()
+                detected = find()
             except Exception as error:
-                source = Found([], [], str(error))
-            devices += source.devices
-            found += [{"source": name, **fact} for fact in source.facts]
-            if source.absent is not None:
-                absent[name] = source.absent
-        if self._find:
-            self.ledger.append("devices", at=ledgers.now(), found=found, absent=absent)
+                detected = DetectedDevices([], [], str(error))
+            devices += detected.devices
+            found += [{"source": name, **fact} for fact in detected.facts]
+            if detected.absent is not None:
+                absent[name] = detected.absent
+        if self._sources:
+            self.ledger.append("devices", at=ledgers.current_time(), found=found, absent=absent)
         return Meter(devices, self._clock)
 
-    def _beat(self) -> None:
-        """A sign of life for what nothing else is around, where it is due."""
+    def _write_signs_of_life(self) -> None:
+        """Write a sign of life of each outermost run for which one is due."""
         now_s = self._clock()
-        for span in list(self._spans.values()):
-            age_s = now_s - span.started_s
-            due_s = min(max(BEAT_S, age_s * BEAT_FRAC), BEAT_MOST_S)
-            if span.within not in self._spans and age_s - span.beat_s >= due_s - 0.5:
-                span.beat_s = age_s
-                self._append("seen", span, now_s, {})
-                self._beside("beat")
+        for run in list(self._runs.values()):
+            age_s = now_s - run.started_s
+            due_s = min(max(SIGN_OF_LIFE_MIN_S, age_s * SIGN_OF_LIFE_AGE_FRAC), SIGN_OF_LIFE_MAX_S)
+            if run.within not in self._runs and age_s - run.last_sign_of_life_s >= due_s - 0.5:
+                run.last_sign_of_life_s = age_s
+                self._append_record("seen", run, now_s, {})
+                self._call_companions("flush")
 
-    def _beside(self, what: str) -> None:
+    def _call_companions(self, method: str) -> None:
         for companion in self._companions:
             try:
-                getattr(companion, what)()
+                getattr(companion, method)()
             except Exception as error:
-                self._failed(type(companion).__name__, error)
+                self._record_error(type(companion).__name__, error)
 
-    def _failed(self, name: str, error: Exception) -> None:
-        self.ledger.append("companion", at=ledgers.now(), name=name, error=str(error))
+    def _record_error(self, name: str, error: Exception) -> None:
+        self.ledger.append("companion", at=ledgers.current_time(), name=name, error=str(error))
 
 
 _Requests = queue.SimpleQueue[threading.Event | None]
-"""Readings that are asked for, each with what is set once it is taken; None: the end."""
+"""Requested readings, each with an event to set once it is taken; None ends the thread."""
 
 
-def _next(requests: _Requests, wait_s: float) -> threading.Event | None:
-    """The next request; one that nobody waits for, where none comes in time."""
+def _next_request(requests: _Requests, wait_s: float) -> threading.Event | None:
+    """The next request; after `wait_s` without one, an event that no thread waits for."""
     try:
         return requests.get(timeout=wait_s)
     except queue.Empty:
         return threading.Event()
 
 
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -1,7 +1,7 @@
-"""`footprint report`: what one person's tracked runs used, for a paper's appendix.
+"""`footprint report`: energy of one person's tracked runs, for a paper's appendix.
 
-From the ledger alone it tells device energy; with the results of a study, the energy of the nodes
-that these jobs held. Energies of the two kinds are never added.
+Takes a ledger and, optionally, the results of a study. The energy is that of devices (ledger), or
+that of the nodes that the jobs held (study); energies of the two bases are never added.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from footprint.errors import InputError
+from footprint.core.errors import InputError
+from footprint.core.vocabulary import MIN_COVERAGE_FRAC
 from footprint.tracker import ledger, reading
-from footprint.tracker.reading import COMPONENTS, Run
-from footprint.vocabulary import LEAST_MEASURED_FRAC
+from footprint.tracker.reading import COMPONENTS, TrackedRun
 
 PHASES = ("training", "inference", "development", "not labelled")
-SIDES = ("training", "development")
+RATIO_PHASES = ("training", "development")
 J_PER_KWH = 3.6e6
-DOMAIN = ".grid5000.fr"
-SUMMARY = "Say what tracked runs used: table, figure, and a sentence for the appendix of a paper."
+GRID5000_DOMAIN = ".grid5000.fr"
+SUMMARY = "Summarise tracked runs: a table, a figure, and a sentence for the appendix of a paper."
 
 
-class Measured(NamedTuple):
-    """What a study measured of a job at its nodes, and for how long.
+class MeasuredEnergy(NamedTuple):
+    """Energy that a study measured of a job or run at its nodes.
 
     Attributes:
         energy_kwh: Measured energy.
-        covered_s: Time measured.
-        held_s: Time that the job held its nodes, outside the days of the study included; null:
-            unknown, as of a job that held nodes outside the study as well.
+        covered_s: Measured time.
+        held_s: Time that the job held its nodes, including time outside the window of the study;
+            None: unknown, as for a job that also held nodes outside the study.
     """
 
     energy_kwh: float
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
 
     @property
     def measured_frac(self) -> float | None:
-        """Measured part of the time held, at most 1; null: the time held is unknown."""
+        """Measured share of the time held, at most 1; None: the time held is unknown."""
         if self.held_s is None:
             return None
         return min(self.covered_s / self.held_s, 1.0) if self.held_s else 1.0
@@ -52,21 +52,21 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What the runs of a phase used.
+    """Sums over the runs of a phase; its attributes are the keys of the JSON form.
 
     Attributes:
         phase: One of `PHASES`, or `all`.
         n_runs: Runs.
-        n_jobs: OAR jobs that they were part of.
-        hours: Time that they took, as far as it is known.
-        gpu_hours: The same times the GPUs that they saw; null: of some run that is not known.
-        devices_kwh: Energy of GPUs, processors and memory, by component, of those that were read.
-        covered_frac: Part of the time in which devices were read; null: no time is known.
-        nodes_kwh: Energy of the nodes by the study; null: no study, or nothing was measured.
-        nodes_frac: Part of the time in which the study measured them: each run has the part of its
-            job, and counts by its own time; null: likewise, or the part of some job is unknown.
-        n_measured: Runs of which the study measured something.
-        n_open: Runs whose end is not known: they count until their last sign of life.
+        n_jobs: OAR jobs of these runs.
+        hours: Sum of their recorded durations.
+        gpu_hours: Sum of duration times GPUs; None: the GPUs of some run are unknown.
+        devices_kwh: Energy of the devices that were read, by component.
+        covered_frac: Covered share of the time of devices; None: no duration is recorded.
+        nodes_kwh: Measured energy of the nodes; None: no study, or it measured none of these runs.
+        nodes_frac: Mean measured share of the runs' jobs, weighted by the durations of the runs;
+            None: as `nodes_kwh`, no duration is recorded, or the share of some job is unknown.
+        n_measured: Runs with measured energy of nodes.
+        n_open: Runs without a stop record, which count until their last sign of life.
     """
 
     phase: str
@@ -83,7 +83,7 @@ class Line:
 
     @property
     def energy_kwh(self) -> float | None:
-        """Energy of the nodes where it is known, else of the devices that were read."""
+        """Energy of the nodes if measured, else of the devices that were read, else None."""
         if self.nodes_kwh is not None:
             return self.nodes_kwh
         return sum(self.devices_kwh.values()) if self.devices_kwh else None
@@ -91,17 +91,17 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is told.
+    """Energy of tracked runs by phase.
 
     Attributes:
-        paper: Paper; None: all that the ledger has.
+        paper: Paper of the runs; None: every run of the ledger.
         first_at: Start of the first run.
-        last_at: End of the last.
+        last_at: End of the last run.
         lines: A line for each phase with runs.
-        total: All of them.
-        basis: `nodes` (the study's measurement) or `devices`; `none`: no energy is known.
-        absent: Why devices were not read, and of how many runs.
-        faults: Lines of the ledger that cannot be used.
+        total: Sums over all lines.
+        basis: `nodes` (measured by the study), `devices`, or `none` (no energy is known).
+        absent: Runs without some devices, by the reason.
+        faults: Faults of the ledger.
     """
 
     paper: str | None
@@ -115,48 +115,49 @@ class Report:
 
     @property
     def ratio(self) -> float | None:
-        """Development over training; null: see `ratio_reason`."""
+        """Energy of development over training; None: see `ratio_reason`."""
         if self.ratio_reason is not None:
             return None
-        energies = {line.phase: self._energy(line) or 0.0 for line in self.lines}
+        energies = {line.phase: self.energy_of(line) or 0.0 for line in self.lines}
         return energies["development"] / energies["training"]
 
     @property
     def ratio_reason(self) -> str | None:
-        """Why the ratio is null; null where it is given.
+        """Reason for which the ratio is None; None where the ratio is given.
 
-        As in the study, at least 90 % of the time of both sides must have been measured.
+        As in the study, at least 90 % of the time of both phases must be measured.
         """
-        sides = {line.phase: line for line in self.lines if line.phase in SIDES}
-        missing = [phase for phase in SIDES if phase not in sides]
+        lines = {line.phase: line for line in self.lines if line.phase in RATIO_PHASES}
+        missing = [phase for phase in RATIO_PHASES if phase not in lines]
         if missing:
             return f"no {missing[0]} known"
-        parts = {phase: self._measured_frac(line) for phase, line in sides.items()}
-        said = [
-            f"{_percent(part)} of {phase}"
-            for phase, part in parts.items()
-            if part is None or part < LEAST_MEASURED_FRAC * (1 - 1e-9)
+        fractions = {phase: self._measured_frac(line) for phase, line in lines.items()}
+        texts = [
+            f"{_format_percent(frac)} of {phase}"
+            for phase, frac in fractions.items()
+            if frac is None or frac < MIN_COVERAGE_FRAC * (1 - 1e-9)
         ]
-        if said:
-            return f"{', '.join(said)} measured"
-        return None if self._energy(sides["training"]) else "training without measured energy"
+        if texts:
+            return f"{', '.join(texts)} measured"
+        return None if self.energy_of(lines["training"]) else "training without measured energy"
 
     def _measured_frac(self, line: Line) -> float | None:
-        if self._energy(line) is None:
+        if self.energy_of(line) is None:
             return 0.0
         return line.nodes_frac if self.basis == "nodes" else line.covered_frac
 
-    def _energy(self, line: Line) -> float | None:
+    def energy_of(self, line: Line) -> float | None:
+        """Energy of a line on the basis of this report in kWh; None if unknown."""
         return line.nodes_kwh if self.basis == "nodes" else line.energy_kwh
 
 
-def _percent(part: float | None) -> str:
-    """A part in per cent, rounded down."""
-    return "an unknown part" if part is None else f"{math.floor(100 * part + 1e-9)} %"
+def _format_percent(frac: float | None) -> str:
+    """Format a fraction in per cent, rounded down."""
+    return "an unknown part" if frac is None else f"{math.floor(100 * frac + 1e-9)} %"
 
 
-def phase(labels: Mapping[str, str]) -> str:
-    """Phase that labels say, or that their kind and role imply, as in the pipeline."""
+def phase_of_labels(labels: Mapping[str, str]) -> str:
+    """Phase of a run: the label `phase`, else implied by kind and role as in the pipeline."""
     kind, role = labels.get("kind"), labels.get("role")
     if "phase" in labels:
         return labels["phase"]
@@ -166,41 +167,46 @@ def phase(labels: Mapping[str, str]) -> str:
     return "development" if is_development and kind != "unknown" else "not labelled"
 
 
-def report(
-    read: reading.Read,
+def build_report(
+    contents: reading.LedgerContents,
     *,
     paper: str | None = None,
-    nodes: Mapping[tuple[str, int], Measured] | None = None,
+    nodes: Mapping[tuple[str, int], MeasuredEnergy] | None = None,
 ) -> Report:
-    """What tracked runs used.
+    """Report on the tracked runs of a ledger.
 
     Args:
-        read: The ledger.
-        paper: Only runs of this paper.
-        nodes: What a study measured, by site and job.
+        contents: Contents of the ledger.
+        paper: Only runs of this paper; None: every run.
+        nodes: Energies that a study measured, by site and job.
 
     Raises:
         InputError: No run is left.
     """
-    runs = [run for run in read.outermost() if paper is None or run.labels.get("paper") == paper]
+    outermost = contents.outermost_runs()
+    runs = [run for run in outermost if paper is None or run.labels.get("paper") == paper]
     if not runs:
-        papers = sorted({run.labels["paper"] for run in read.runs if "paper" in run.labels})
-        known = f"papers of the ledger are {', '.join(papers)}" if papers else "it has no paper"
+        papers = sorted({run.labels["paper"] for run in contents.runs if "paper" in run.labels})
+        hint = f"papers of the ledger are {', '.join(papers)}" if papers else "it has no paper"
         raise InputError(
             "no run was tracked" if paper is None else f"no run of {paper!r} was tracked",
             where="--ledger" if paper is None else "--paper",
-            do="see docs/tracker.md" if paper is None else known,
+            do="see docs/tracker.md" if paper is None else hint,
         )
-    measured = _shared(read.outermost(), nodes or {})
-    by_phase: dict[str, list[Run]] = {name: [] for name in PHASES}
+    measured = _measured_energy_of_runs(outermost, nodes or {})
+    runs_of_phase: dict[str, list[TrackedRun]] = {name: [] for name in PHASES}
     for run in runs:
-        by_phase[phase(run.labels)].append(run)
-    total = _line("all", runs, measured)
+        runs_of_phase[phase_of_labels(run.labels)].append(run)
+    total = _sum_runs("all", runs, measured)
     return Report(
         paper=paper,
         first_at=min(run.started_at for run in runs),
         last_at=max(run.stopped_at or run.started_at for run in runs),
-        lines=[_line(name, own, measured) for name, own in by_phase.items() if own],
+        lines=[
+            _sum_runs(name, phase_runs, measured)
+            for name, phase_runs in runs_of_phase.items()
+            if phase_runs
+        ],
         total=total,
         basis="nodes"
         if total.nodes_kwh is not None
@@ -208,117 +214,132 @@ def report(
         if total.devices_kwh
         else "none",
         absent=Counter(f"{name}: {why}" for run in runs for name, why in run.absent.items()),
-        faults=read.faults,
+        faults=contents.faults,
     )
 
 
-def _shared(runs: Iterable[Run], nodes: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
-    """What was measured of each run: of its job, the energy by its part of the time tracked."""
-    by_id: dict[int | None, list[tuple[str, int]]] = {}
+def _measured_energy_of_runs(
+    runs: Iterable[TrackedRun], nodes: Mapping[tuple[str, int], MeasuredEnergy]
+) -> dict[str, MeasuredEnergy]:
+    """Measured energy by run: each job's energy divided among its runs by their durations."""
+    keys_of_job: dict[int | None, list[tuple[str, int]]] = {}
     for key in nodes:
-        by_id.setdefault(key[1], []).append(key)
-    of_job: dict[tuple[str, int], list[Run]] = {}
+        keys_of_job.setdefault(key[1], []).append(key)
+    runs_of_key: dict[tuple[str, int], list[TrackedRun]] = {}
     for run in runs:
-        for key in by_id.get(run.job_id, ()):
-            if _is_at(run.host, key[0]):
-                of_job.setdefault(key, []).append(run)
-    found: dict[str, Measured] = {}
-    for key, own in of_job.items():
-        whole_s = sum(run.duration_s or 0.0 for run in own)
-        for run in own:
-            part = (run.duration_s or 0.0) / whole_s if whole_s else 1 / len(own)
-            found[run.identity] = nodes[key]._replace(energy_kwh=nodes[key].energy_kwh * part)
-    return found
+        for key in keys_of_job.get(run.job_id, ()):
+            if _is_at_site(run.host, key[0]):
+                runs_of_key.setdefault(key, []).append(run)
+    measured: dict[str, MeasuredEnergy] = {}
+    for key, job_runs in runs_of_key.items():
+        tracked_s = sum(run.duration_s or 0.0 for run in job_runs)
+        for run in job_runs:
+            share = (run.duration_s or 0.0) / tracked_s if tracked_s else 1 / len(job_runs)
+            measured[run.identity] = nodes[key]._replace(energy_kwh=nodes[key].energy_kwh * share)
+    return measured
 
 
-def _is_at(host: str | None, site: str) -> bool:
-    """Whether a host may be of a site: job ids of two sites are not the same jobs."""
-    return host is None or DOMAIN not in host or host.endswith(f".{site}{DOMAIN}")
+def _is_at_site(host: str | None, site: str) -> bool:
+    """Whether a host can be of a site: two sites use the same job ids for different jobs."""
+    return host is None or GRID5000_DOMAIN not in host or host.endswith(f".{site}{GRID5000_DOMAIN}")
 
 
-def _line(name: str, runs: Sequence[Run], measured: Mapping[str, Measured]) -> Line:
-    hours = {run.identity: (run.duration_s or 0.0) / 3600 for run in runs}
-    seconds = sum(hours.values())
+def _sum_runs(
+    name: str, runs: Sequence[TrackedRun], measured: Mapping[str, MeasuredEnergy]
+) -> Line:
+    hours_of_run = {run.identity: (run.duration_s or 0.0) / 3600 for run in runs}
+    hours = sum(hours_of_run.values())
     devices = {
         component: sum(run.devices[component].energy_j for run in runs if component in run.devices)
         for component in COMPONENTS
         if any(component in run.devices for run in runs)
     }
-    covered = sum(hours[run.identity] * _covered(run) for run in runs)
+    covered_h = sum(hours_of_run[run.identity] * _mean_coverage(run) for run in runs)
     nodes = {run.identity: measured[run.identity] for run in runs if run.identity in measured}
     gpus = [run.n_gpus for run in runs]
     return Line(
         phase=name,
         n_runs=len(runs),
         n_jobs=len({run.job_id for run in runs if run.job_id is not None}),
-        hours=seconds,
+        hours=hours,
         gpu_hours=None
         if None in gpus
-        else sum(hours[run.identity] * (run.n_gpus or 0) for run in runs),
+        else sum(hours_of_run[run.identity] * (run.n_gpus or 0) for run in runs),
         devices_kwh={name: energy_j / J_PER_KWH for name, energy_j in devices.items()},
-        covered_frac=covered / seconds if seconds else None,
+        covered_frac=covered_h / hours if hours else None,
         nodes_kwh=sum(each.energy_kwh for each in nodes.values()) if nodes else None,
-        nodes_frac=_nodes_frac(hours, nodes) if nodes else None,
+        nodes_frac=_mean_measured_frac(hours_of_run, nodes) if nodes else None,
         n_measured=len(nodes),
         n_open=sum(run.end != "stopped" for run in runs),
     )
 
 
-def _nodes_frac(hours: Mapping[str, float], nodes: Mapping[str, Measured]) -> float | None:
-    """Mean of the measured parts of runs, by their time; what was not measured has the part 0."""
-    parts = {name: nodes[name].measured_frac if name in nodes else 0.0 for name in hours}
-    known = {name: part for name, part in parts.items() if part is not None}
-    whole = sum(hours.values())
-    if len(known) < len(parts) or not whole:
+def _mean_measured_frac(
+    hours_of_run: Mapping[str, float], nodes: Mapping[str, MeasuredEnergy]
+) -> float | None:
+    """Mean measured share of runs, weighted by duration; runs that are not measured count as 0."""
+    fractions = {name: nodes[name].measured_frac if name in nodes else 0.0 for name in hours_of_run}
+    known = {name: frac for name, frac in fractions.items() if frac is not None}
+    total_h = sum(hours_of_run.values())
+    if len(known) < len(fractions) or not total_h:
         return None
-    return sum(hours[name] * part for name, part in known.items()) / whole
+    return sum(hours_of_run[name] * frac for name, frac in known.items()) / total_h
 
 
-def _covered(run: Run) -> float:
-    """Part of a run's time in which devices were read: the mean of the components that were."""
-    parts = [energy.covered_frac for energy in run.devices.values()]
-    return sum(parts) / len(parts) if parts else 0.0
+def _mean_coverage(run: TrackedRun) -> float:
+    """Mean coverage of a run's components that were read; 0 if none was."""
+    coverages = [energy.covered_frac for energy in run.devices.values()]
+    return sum(coverages) / len(coverages) if coverages else 0.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `footprint report`; the exit status.
+    """Run `footprint report`, and return its exit status.
 
     Args:
-        arguments: What stands behind `footprint report`.
+        arguments: Arguments after `footprint report`.
     """
     from footprint.tracker import report_forms
 
-    options = _parser(sorted(report_forms.FORMS)).parse_args(arguments)
+    options = _build_parser(sorted(report_forms.FORMATTERS)).parse_args(arguments)
     folder = (options.ledger or ledger.default_folder()).expanduser()
     try:
         if not folder.is_dir():
-            raise InputError("there is no such folder", where=str(folder), do="name the ledger")
-        energies = None if options.directory is None else of_study(options.directory)
-        told = report(reading.read(reading.files(folder)), paper=options.paper, nodes=energies)
+            raise InputError(
+                "there is no such folder",
+                where=str(folder),
+                do="set --ledger to the folder of a ledger",
+            )
+        nodes = None if options.directory is None else read_job_energies(options.directory)
+        contents = reading.read_ledgers(reading.ledger_files(folder))
+        report = build_report(contents, paper=options.paper, nodes=nodes)
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(report_forms.FORMS["json" if options.json else options.format](told))
+    print(report_forms.FORMATTERS["json" if options.json else options.format](report))
     return 0
 
 
-def _parser(forms: list[str]) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="footprint report", description=SUMMARY)
-    made.add_argument("--paper", help="only runs of this paper")
-    made.add_argument("--ledger", type=Path, metavar="DIR", help="folder of the records")
-    made.add_argument(
+def _build_parser(forms: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="footprint report", description=SUMMARY)
+    parser.add_argument("--paper", help="only runs of this paper")
+    parser.add_argument("--ledger", type=Path, metavar="DIR", help="folder of the ledger")
+    parser.add_argument(
         "--directory",
         type=Path,
         metavar="DIR",
-        help="folder of a study that has been run: energy of the nodes comes from its results",
+        help="folder of a completed study: use its measured energy of nodes",
     )
-    made.add_argument("--format", choices=forms, default="text", help="what is written")
-    made.add_argument("--json", action="store_true", help="the same as --format json")
-    return made
+    parser.add_argument("--format", choices=forms, default="text", help="form of the report")
+    parser.add_argument("--json", action="store_true", help="same as --format json")
+    return parser
 
 
-def of_study(folder: Path) -> dict[tuple[str, int], Measured]:
-    """What a study measured of each job, by site and job."""
+def read_job_energies(folder: Path) -> dict[tuple[str, int], MeasuredEnergy]:
+    """Measured energy of each job of a study, by site and job.
+
+    Raises:
+        InputError: The study has no such results, or Polars is not installed.
+    """
     path = folder / "results/energy/jobs.parquet"
     if not path.is_file():
         raise InputError("there is no such file yet", where=str(path), do="run the workflow first")
@@ -326,7 +347,7 @@ def of_study(folder: Path) -> dict[tuple[str, int], Measured]:
         import polars as pl
     except ModuleNotFoundError:
         raise InputError(
-            "reading a study needs more than the tracker",
+            "reading the results of a study needs the package polars",
             where="--directory",
             do="pip install 'footprint[pipeline]'",
         ) from None
@@ -347,4 +368,4 @@ def of_study(folder: Path) -> dict[tuple[str, int], Measured]:
         .drop_nulls("energy_kwh")
         .select("site", "job_id", "energy_kwh", covered_s=covered_s, held_s=held_s)
     )
-    return {(site, job): Measured(*of_job) for site, job, *of_job in rows.iter_rows()}
+    return {(site, job): MeasuredEnergy(*energy) for site, job, *energy in rows.iter_rows()}

@@ -1,5 +1,14 @@
-"""All methods on the same recorded runs, against a wattmetre that measured the whole node.
+"""Validation: measured and estimated energies against references.
 
-The recordings are those of Jay et al., "An experimental comparison of software-based power meters"
-(CCGrid 2023); what they show is in `docs/validation-gemini.md`.
+On the simulated site the stage takes measured and true energies of jobs (kWh) and gives their
+errors. On recordings of a real node it takes runs and power samples (W) of two meters, and gives
+the energy of each run (kWh) by each method, as a ratio to the energy of the wattmeter. The
+recordings are from Jay et al., "An experimental comparison of software-based power meters" (CCGrid
+2023); `docs/validation-gemini.md` has the results.
+
+Modules:
+    against_truth: Measured against true energies of the simulated site.
+    against_wattmeter: BMC, tools and estimators against a wattmeter.
+    recordings: Reader of the recordings.
+    repository: Download of the recordings from their authors' repository.
 """

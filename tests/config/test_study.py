@@ -1,0 +1,112 @@
+"""The study of a configuration: clusters, months, files and keys."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from footprint import schemas
+from footprint.config import settings, study
+from footprint.core import pseudonyms
+from footprint.core.errors import InputError
+from footprint.sources import monthly_files
+from tests.support import api_answers
+
+
+@pytest.fixture
+def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of exports; the environment has no privacy key."""
+    monkeypatch.delenv(pseudonyms.KEY_VARIABLE, raising=False)
+    folder = tmp_path / "exports"
+    api_answers.save_json(
+        folder / "nodes/a.json", api_answers.collection_page(api_answers.reference_node("gruss-1"))
+    )
+    api_answers.save_json(folder / "nodes/b.json", api_answers.reference_node("gros-1"))
+    api_answers.save_json(
+        folder / "jobs/1.json", api_answers.collection_page(api_answers.g5k_job(1))
+    )
+    api_answers.save_json(folder / "power/1.json", [])
+    (folder / "states").mkdir()
+    (folder / "states/notes.csv").write_text("node,state,from,to\n")
+    return folder
+
+
+def configuration(**config: Any) -> dict[str, Any]:
+    window = {"site": "nancy", "start": "2025-03-30", "end": "2025-05-01"}
+    return settings.prepare_configuration({**config, "study": window | config.get("study", {})})
+
+
+def exports_configuration(folder: Path, **config: Any) -> dict[str, Any]:
+    source = {"kind": "exports", "directory": str(folder)}
+    return configuration(**{"source": source, "privacy": {"key": "public"}, **config})
+
+
+def test_plan_study_of_the_simulated_site_has_no_files() -> None:
+    planned = study.plan_study(configuration(source={"nodes": {"grele": 1, "gres": 2}}))
+    assert planned.clusters == ["grele", "gres"]
+    assert planned.months == ["2025-03", "2025-04"]
+    assert planned.files == study.SourceFiles([], [], [])
+    assert (planned.site, planned.start, planned.end) == ("nancy", "2025-03-30", "2025-05-01")
+    assert planned.metric == "bmc_node_power_watt"
+    assert planned.is_simulated
+    assert not planned.is_exported
+    assert planned.jobs_complete
+    # the power of a simulated site depends on the window, which is therefore part of the source
+    assert (planned.source["start"], planned.source["end"]) == (planned.start, planned.end)
+
+
+@pytest.mark.parametrize(
+    ("gate", "has_truth"),
+    [("reserved", True), ("binary", False), ("active", False), ("two_part", False)],
+)
+def test_has_truth_is_true_for_the_gate_reserved_alone(gate: str, has_truth: bool) -> None:
+    assert study.plan_study(configuration(integration={"gate": gate})).has_truth is has_truth
+
+
+def test_plan_study_of_exports_lists_the_files_of_each_rule(exports: Path) -> None:
+    planned = study.plan_study(exports_configuration(exports))
+    assert planned.is_exported
+    assert not planned.is_simulated
+    assert not planned.has_truth
+    assert planned.clusters == ["gros", "gruss"]
+    described = [str(exports / "nodes/a.json"), str(exports / "nodes/b.json")]
+    assert planned.files.nodes == described
+    assert planned.files.jobs == [
+        *described,
+        str(exports / "jobs/1.json"),
+        str(exports / "states/notes.csv"),
+    ]
+    assert planned.files.power == [*described, str(exports / "power/1.json")]
+    assert "start" not in planned.source
+
+
+def test_plan_study_keeps_the_configured_clusters_alone(exports: Path) -> None:
+    assert study.plan_study(
+        exports_configuration(exports, study={"clusters": ["gros"]})
+    ).clusters == ["gros"]
+
+
+def test_plan_study_without_a_key_for_real_people_is_refused(
+    exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = exports_configuration(exports, privacy={})
+    with pytest.raises(InputError, match=r"privacy\.key: no key for the pseudonyms of real people"):
+        study.plan_study(without)
+    monkeypatch.setenv(pseudonyms.KEY_VARIABLE, "k" * 64)
+    assert study.plan_study(without).clusters
+    assert pseudonyms.load_key(without["privacy"]["key"], simulated=False) == b"k" * 64
+
+
+def test_plan_study_refuses_an_unknown_cluster(exports: Path) -> None:
+    with pytest.raises(InputError, match=r"study\.clusters: the source describes no cluster `gro`"):
+        study.plan_study(exports_configuration(exports, study={"clusters": ["gro"]}))
+
+
+def test_nodes_of_a_cluster_are_distinct_and_in_the_order_of_monthly_files(tmp_path: Path) -> None:
+    described = [
+        api_answers.reference_node(name) for name in ("gros-2", "gros-10", "gruss-1", "gros-1")
+    ]
+    path = tmp_path / "nodes.parquet"
+    schemas.write_table(schemas.Nodes, api_answers.nodes_table(*described), str(path))
+    assert monthly_files.cluster_nodes(path, "gros") == ["gros-1", "gros-10", "gros-2"]
+    assert monthly_files.cluster_nodes(path, "grue") == []

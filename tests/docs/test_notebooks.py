@@ -1,0 +1,94 @@
+"""Notebooks run on the results of a study and are stored without output."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from tests.support.project import Project, configure, small_study
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ("estimators_of_my_jobs", "label_my_paper", "node_power_and_jobs")
+RESULTS_READ = ("phases/ratio.parquet", "estimates/jobs.parquet", "energy/node_allocations.parquet")
+
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # raised in Jupyter's packages
+]
+
+
+def read_notebook(name: str) -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(  # type: ignore[no-untyped-call]
+        FOLDER / f"{name}.ipynb", as_version=4
+    )
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Study of two days and three nodes, run up to the tables that notebooks read."""
+    project = Project(tmp_path_factory.mktemp("notebooks"))
+    config = small_study(project)
+    config["study"] |= {"start": "2025-03-03", "end": "2025-03-05"}
+    config["source"]["nodes"] = {"graffiti": 3}
+    config["download"] = {"devices": []}
+    folder = configure(project.folder.parent / "study", **config)
+    project.run(folder, "--cores", "2", *(f"results/{path}" for path in RESULTS_READ))
+    return folder
+
+
+def test_notebooks_are_the_three_listed() -> None:
+    assert tuple(path.stem for path in sorted(FOLDER.glob("*.ipynb"))) == NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_is_stored_without_output(name: str) -> None:
+    notebook = read_notebook(name)
+    nbformat.validate(notebook)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    assert all("widgets" not in part.metadata for part in (notebook, *notebook.cells))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_contains_no_logic_and_enough_text(name: str) -> None:
+    cells = read_notebook(name).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert re.search(r"^from footprint", code, re.M)
+    assert re.findall(r"^\s*(def|class|for|while|if|try|with)\b", code, re.M) == []
+    # at most one code cell a text cell, and one more
+    assert cells[0].source.startswith("# ")
+    assert sum(cell.cell_type == "markdown" for cell in cells) * 2 >= len(cells) - 1
+
+
+# Expressions appended to a notebook, to check its values.
+PROBES = {
+    "label_my_paper": (
+        # R itself is null here: trainings reach beyond the two days of the study
+        "*((table['development_kwh'] / table['training_kwh']).item() for table in (before, after)),"
+        " after['training_kwh'].item() - before['training_kwh'].item(),"
+        " runs.row(by_predicate=pl.col('run_id') == reported, named=True)['energy_kwh']"
+    )
+}
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_runs_on_the_results(name: str, study: Path) -> None:
+    notebook = read_notebook(name)
+    probe = nbformat.v4.new_code_cell(PROBES.get(name, "()"))  # type: ignore[no-untyped-call]
+    notebook.cells.append(probe)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(study)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert any("text/html" in output.get("data", {}) for output in outputs)
+    assert [output for output in outputs if output.output_type in ("stream", "error")] == []
+    printed = outputs[-1].data["text/plain"].strip("()")
+    if name == "label_my_paper":
+        before, after, moved_kwh, reported_kwh = map(float, printed.split(","))
+        assert after < before
+        assert moved_kwh == pytest.approx(reported_kwh, rel=1e-9)

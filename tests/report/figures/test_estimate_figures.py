@@ -1,0 +1,336 @@
+"""Figures of the estimators: texts, marks and legibility."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from footprint import schemas
+from footprint.estimators import comparison
+from footprint.estimators.comparison import FOUR_METHODS, NO_GPU
+from footprint.report.figures import methods, ratios, style
+from tests.report.tables.test_estimates import ratio, ratios_frame
+from tests.support import study_frames
+from tests.support.estimator_inputs import frame_of_schema
+from tests.support.figure_checks import (
+    assert_legible,
+    assert_same_elsewhere,
+    assert_same_file,
+    levels_of_study,
+    title_text,
+    visible_texts,
+    written_text,
+)
+from tests.support.study_frames import PROVENANCE
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+MLCO2, GREEN, CARBON = "mlco2@025b988", "green_algorithms@3.0", "codecarbon_2@2.8.4"
+MODELS = (MLCO2, GREEN, CARBON)
+
+
+def measured(
+    name: str,
+    kwh: float | None,
+    *,
+    level: str = "project",
+    half: float | None = 1.0,
+    coverage: float = 1.0,
+    imputed: float = 0.0,
+) -> dict[str, Any]:
+    """A row of the measurement, with the interval of measured and imputed energy together."""
+    row = {"level": level, "name": name, "method": "bmc", "n_jobs": 5, "energy_kwh": kwh}
+    row |= {"coverage_frac": coverage, "imputed_kwh": imputed}
+    if kwh is None or half is None:
+        return row
+    centre = kwh + imputed
+    return row | {"energy_low_kwh": centre - half, "energy_high_kwh": centre + half}
+
+
+def estimated(name: str, method: str, kwh: float | None, level: str = "project") -> dict[str, Any]:
+    return {"level": level, "name": name, "method": method, "n_jobs": 5, "energy_kwh": kwh}
+
+
+SITE = (
+    measured("nancy", 100.0, level="site"),
+    estimated("nancy", MLCO2, 125.0, "site"),
+    estimated("nancy", GREEN, 180.4, "site"),
+    estimated("nancy", CARBON, 88.0, "site"),
+)
+
+
+def drawn_methods(*rows: dict[str, Any], pue: float = 1.0) -> Figure:
+    frame = schemas.conform(schemas.Levels, frame_of_schema(schemas.Levels, *rows))
+    return methods.plot(frame, pue=pue, provenance=PROVENANCE)
+
+
+def panel(figure: Figure, label: str) -> Axes:
+    """The panel of a figure by its name in the mosaic."""
+    (found,) = (axes for axes in figure.axes if axes.get_label() == label)
+    return found
+
+
+def marks(axes: Axes, marker: str) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_marker() == marker]
+
+
+def values(axes: Axes, marker: str) -> list[float]:
+    return sorted(float(x) for line in marks(axes, marker) for x in line.get_xdata())
+
+
+def intervals(axes: Axes) -> list[tuple[float, ...]]:
+    """Ends of the lines along the axis that have no mark."""
+    lines = [line for line in axes.lines if line.get_marker() in ("None", None, "")]
+    level = [line for line in lines if len({*line.get_ydata()}) == 1]
+    return [tuple(float(x) for x in line.get_xdata()) for line in level]
+
+
+@pytest.fixture(scope="module")
+def study() -> study_frames.StudyFrames:
+    return study_frames.invented_study()
+
+
+@pytest.fixture(scope="module")
+def drawn(study: study_frames.StudyFrames) -> dict[str, Figure]:
+    levels = levels_of_study(study)
+    return {
+        "methods": methods.plot(levels, pue=1.0, provenance=PROVENANCE),
+        "methods with PUE": methods.plot(levels, pue=1.35, provenance=PROVENANCE),
+        "ratios": ratios.plot(many_ratios(), provenance=PROVENANCE),
+    }
+
+
+GPUS = (
+    *("A100-SXM4-40GB", "GeForce RTX 2080 Ti", "GeForce GTX 1080 Ti", "Tesla V100-PCIE-16GB"),
+    *("Quadro RTX 6000", "A40", "Tesla T4", NO_GPU),
+)
+CLUSTERS = ("graffiti", "grappe", "grat", "gratouille", "grele", "gres", "grue", "(several)")
+
+
+def many_ratios() -> pl.DataFrame:
+    """Ratios of the groups of a year, those of each group alike."""
+    groups = {"all": ["all"], "cluster": CLUSTERS, "gpu_model": GPUS}
+    groups |= {"duration": list(comparison.DURATION_BOUNDS_S), "gpu_generation": ["Ampere"]}
+    return ratios_frame(
+        *(
+            ratio(label, group, name, n_jobs=1234, ratio_p95=40.0 if label == GREEN else 3.0)
+            for group, names in groups.items()
+            for name in names
+            for label in (*MODELS, "ga4hpc@0.4")
+        )
+    )
+
+
+FIGURES = ["methods", "methods with PUE", "ratios"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_legible(drawn: dict[str, Figure], name: str) -> None:
+    assert_legible(drawn[name])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_has_its_provenance_at_the_foot(drawn: dict[str, Figure], name: str) -> None:
+    assert "simulated site" in drawn[name].get_supxlabel()
+    assert drawn[name].get_figwidth() * 25.4 == pytest.approx(style.TEXT_MM, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_figure_saved_twice_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path, form: str
+) -> None:
+    assert_same_file({name: drawn[name] for name in FIGURES}, tmp_path, form, least=5000)
+
+
+def save_figures(methods_path: str, ratios_path: str) -> None:
+    """Save the figures that another process repeats."""
+    levels = levels_of_study(study_frames.invented_study())
+    style.save_figure(methods.plot(levels, pue=1.0, provenance=PROVENANCE), [methods_path])
+    style.save_figure(ratios.plot(many_ratios(), provenance=PROVENANCE), [ratios_path])
+
+
+def test_figure_of_another_process_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path
+) -> None:
+    figures = {name: drawn[name] for name in ("methods", "ratios")}
+    assert_same_elsewhere(figures, tmp_path, module=__name__)
+
+
+class TestMethods:
+    def test_title_has_the_difference_of_each_method(self) -> None:
+        figure = drawn_methods(*SITE)
+        assert title_text(figure) == (
+            "Against the measured energy of all jobs: MLCO2 +25 %, GA +80 %, CC −12 %"
+        )
+        assert_legible(figure)
+
+    def test_title_omits_methods_without_estimate(self) -> None:
+        figure = drawn_methods(*SITE[:2], estimated("nancy", CARBON, None, "site"))
+        assert title_text(figure) == "Against the measured energy of all jobs: MLCO2 +25 %"
+        alone = drawn_methods(SITE[0])
+        assert (
+            title_text(alone) == "No energy was measured that an estimator could be compared with"
+        )
+        assert values(panel(alone, "energy"), "o") == [100.0]
+        assert_legible(alone)
+
+    def test_marks_have_energies_and_ratios_of_each_method(self) -> None:
+        figure = drawn_methods(*SITE, measured("speech", 40.0), estimated("speech", MLCO2, 30.0))
+        energy, over = panel(figure, "energy"), panel(figure, "ratio")
+        assert energy.get_xscale() == "log"
+        assert values(energy, methods.METHOD_MARKERS["bmc"]) == [40.0, 100.0]
+        assert values(energy, methods.METHOD_MARKERS["mlco2"]) == [30.0, 125.0]
+        assert values(energy, methods.METHOD_MARKERS["green_algorithms"]) == [180.4]
+        assert values(over, methods.METHOD_MARKERS["mlco2"]) == pytest.approx(
+            [0.75, 1.25], rel=1e-12
+        )
+        assert values(over, methods.METHOD_MARKERS["codecarbon_2"]) == pytest.approx(
+            [0.88], rel=1e-12
+        )
+        assert {FOUR_METHODS[name] in written_text(figure) for name in FOUR_METHODS} == {True}
+
+    def test_marks_of_equal_energies_do_not_overlap(self) -> None:
+        same = [estimated("nancy", label, 100.0, "site") for label in MODELS]
+        axes = panel(drawn_methods(SITE[0], *same), "energy")
+        heights = [
+            y for each in methods.METHOD_MARKERS.values() for y in marks(axes, each)[0].get_ydata()
+        ]
+        assert len({round(float(y), 3) for y in heights}) == 4
+
+    def test_rows_omit_other_estimators_and_the_overhead(self) -> None:
+        more = (estimated("nancy", "ga4hpc@0.4", 150.0, "site"),)
+        more += (measured("idle", 70.0, level="overhead"), measured("q", 90.0, level="queue"))
+        more += (measured("(others)", 60.0),)
+        assert written_text(drawn_methods(*SITE, *more)) == written_text(drawn_methods(*SITE))
+
+    def test_interval_is_drawn_around_the_measured_energy(self) -> None:
+        alone = drawn_methods(measured("nancy", 100.0, level="site", half=5.0))
+        assert intervals(panel(alone, "energy")) == [pytest.approx((95.0, 105.0), rel=1e-12)]
+        assert intervals(panel(alone, "ratio")) == [pytest.approx((0.95, 1.05), rel=1e-12)]
+        without = drawn_methods(measured("nancy", 100.0, level="site", half=None))
+        assert intervals(panel(without, "energy")) == []
+        # that of 130 kWh, of which 30 are an estimate, is not drawn where the mark is not in it
+        filled = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=30.0))
+        assert all(low <= 100.0 <= high for low, high in intervals(panel(filled, "energy")))
+
+    def test_interval_down_to_zero_is_legible(self) -> None:
+        row = measured("nancy", 1.0, level="site", half=4.0, imputed=3.0) | {"energy_low_kwh": 0.0}
+        assert_legible(drawn_methods(row, SITE[1]))
+
+    def test_coverage_below_95_percent_is_hollow_and_written(self) -> None:
+        rows = (
+            measured("full", 50.0, coverage=0.95),
+            measured("part", 40.0, coverage=0.94),
+            measured("nancy", 90.0, level="site"),
+        )
+        figure = drawn_methods(*rows)
+        faces = {
+            float(line.get_xdata()[0]): line.get_markerfacecolor()
+            for line in marks(panel(figure, "energy"), "o")
+        }
+        assert {kwh for kwh, face in faces.items() if face == "white"} == {40.0}
+        (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("94"))
+        assert text.get_text() == f"94{style.THIN_SPACE}% measured"
+        assert "less than 95 % measured" in written_text(figure)
+        assert "less than 95 %" not in written_text(drawn_methods(*SITE))
+
+    def test_text_of_coverage_covers_no_mark(self) -> None:
+        figure = drawn_methods(
+            measured("nancy", 100.0, level="site", coverage=0.5),
+            *(estimated("nancy", label, 300.0, "site") for label in MODELS),
+        )
+        assert_legible(figure)
+        (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("50"))
+        box = text.get_window_extent()
+        axes = panel(figure, "ratio")
+        for marker in methods.METHOD_MARKERS.values():
+            for line in marks(axes, marker):
+                (place,) = axes.transData.transform(line.get_xydata())
+                assert not box.contains(*place)
+
+    def test_pue_multiplies_energies_and_is_named(self) -> None:
+        figure = drawn_methods(*SITE, pue=1.5)
+        assert values(panel(figure, "energy"), "o") == [150.0]
+        assert values(panel(figure, "energy"), "s") == [187.5]
+        assert intervals(panel(figure, "energy"))[0] == pytest.approx((148.5, 151.5), rel=1e-12)
+        assert values(panel(figure, "ratio"), "s") == [1.25]
+        assert title_text(figure) == title_text(drawn_methods(*SITE))
+        assert "Energy × PUE 1.5" in written_text(figure)
+        assert "PUE" not in written_text(drawn_methods(*SITE))
+
+    def test_rows_of_many_projects_are_the_largest(self) -> None:
+        many = [measured(f"p{kwh:02}", float(kwh)) for kwh in range(1, 13)]
+        text = written_text(drawn_methods(*SITE, *many))
+        assert [f"p{kwh:02}" in text for kwh in range(1, 13)] == [False] * 7 + [True] * 5
+
+    def test_figure_without_measurement_gives_the_reason(self) -> None:
+        unmeasured = (measured("nancy", None, level="site"), estimated("nancy", MLCO2, 0.0, "site"))
+        for rows in ((), unmeasured):
+            figure = drawn_methods(*rows)
+            assert title_text(figure).startswith("No energy was measured that an estimator")
+            assert "No job of the study ran on a node with power readings" in written_text(figure)
+            assert_legible(figure)
+
+
+class TestRatios:
+    def test_title_has_the_middle_half_of_each_method(self) -> None:
+        rows = [ratio(MLCO2), ratio(CARBON, ratio_p25=0.646, ratio_p75=0.977), ratio("ga4hpc@0.4")]
+        figure = ratios.plot(ratios_frame(*rows), provenance=PROVENANCE)
+        assert title_text(figure) == (
+            "Times the measured energy, for the middle half of the jobs: "
+            "MLCO2 1.00 to 2.00, CC 0.65 to 0.98"
+        )
+        assert_legible(figure)
+
+    def test_marks_have_medians_halves_and_nine_tenths(self) -> None:
+        row = ratio(MLCO2, "cluster", "gros", ratio_p95=3.0)
+        figure = ratios.plot(ratios_frame(ratio(MLCO2), row), provenance=PROVENANCE)
+        axes = panel(figure, "cluster")
+        assert values(axes, "o") == [1.4]
+        assert sorted(intervals(axes)) == [(0.5, 3.0), (1.0, 2.0)]
+        assert "gros 10 jobs" in written_text(figure)
+
+    def test_large_ratios_are_drawn_at_the_edge(self) -> None:
+        far = {"ratio_p50": 9.0, "ratio_p75": 20.0, "ratio_p95": 40.0}
+        row = ratio(GREEN, "cluster", "gros", **far)
+        figure = ratios.plot(ratios_frame(ratio(GREEN), row), provenance=PROVENANCE)
+        axes = panel(figure, "cluster")
+        edge = axes.get_xlim()[1]
+        assert values(axes, "o") == [edge]
+        assert {high for _, high in intervals(axes)} == {edge}
+
+    def test_groups_of_few_jobs_are_not_drawn(self) -> None:
+        rows = [ratio(MLCO2), ratio(MLCO2, "cluster", "grat", n_jobs=3)]
+        rows += [ratio(MLCO2, "cluster", "grue", n_jobs=2)]
+        text = written_text(ratios.plot(ratios_frame(*rows), provenance=PROVENANCE))
+        assert "grat 3 jobs" in text
+        assert "grue" not in text
+
+    def test_groups_are_sorted_by_name_generation_and_duration(
+        self, drawn: dict[str, Figure]
+    ) -> None:
+        def names(group: str) -> list[str]:
+            labels = panel(drawn["ratios"], group).get_yticklabels()
+            return [label.get_text().split("\n")[0] for label in labels]
+
+        assert names("cluster") == list(CLUSTERS)
+        assert names("duration") == list(comparison.DURATION_BOUNDS_S)
+        pascal, volta, *turing, amperes, more, none = names("gpu_model")
+        assert (pascal, volta) == ("GTX 1080 Ti", "V100-PCIE-16GB")
+        assert turing == ["RTX 2080 Ti", "RTX 6000", "T4"]
+        assert (amperes, more, none) == ("A100-SXM4-40GB", "A40", "no GPU")
+
+    def test_figure_without_jobs_gives_the_reason(self) -> None:
+        for rows in ((), (ratio(MLCO2, n_jobs=0, ratio_p50=None, total_ratio=None),)):
+            figure = ratios.plot(ratios_frame(*rows), provenance=PROVENANCE)
+            assert title_text(figure) == "No job was measured well enough to compare estimates with"
+            assert (
+                written_text(figure).count("No job of a minute or more was measured in full") == 3
+            )
+            assert_legible(figure)

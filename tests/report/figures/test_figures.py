@@ -1,0 +1,416 @@
+"""Figures of classes, levels, a week of a node and the check: texts, marks and legibility."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+from footprint.report.figures import energy_by_class, levels, node_week, simulation_check, style
+from tests.support import study_frames
+from tests.support.figure_checks import (
+    assert_legible,
+    assert_same_file,
+    levels_of_study,
+    title_text,
+    visible_texts,
+    written_text,
+)
+from tests.support.study_frames import PROVENANCE, START, node_energy_frame
+
+DAY = START.date()
+WEEK = node_week.Week("graffiti-3", START, START + timedelta(days=7), 172.4, 126.0)
+
+
+def compared() -> pl.DataFrame:
+    """Errors of jobs by sensor, in the columns of `against_truth.compare_with_truth`."""
+    rng = np.random.default_rng(0)
+    spreads = {1.0: (120, 7e-4), 4.0: (55, 2e-3), 36.0: (30, 2e-2)}
+    frames = [
+        pl.DataFrame({"step_w": [step] * n, "error_frac": rng.normal(0, sd, n), "compared": True})
+        for step, (n, sd) in spreads.items()
+    ]
+    short = pl.DataFrame({"step_w": [1.0], "error_frac": [0.5], "compared": [False]})
+    return pl.concat([*frames, short])
+
+
+@pytest.fixture(scope="module")
+def study() -> study_frames.StudyFrames:
+    return study_frames.invented_study()
+
+
+@pytest.fixture(scope="module")
+def drawn(study: study_frames.StudyFrames) -> dict[str, Figure]:
+    power, allocations = study_frames.power_week()
+    hours = levels_of_study(study, redistribution="resource_hours")
+    return {
+        "energy_by_class": energy_by_class.plot(
+            study.node_energy, site="nancy", provenance=PROVENANCE
+        ),
+        "levels": levels.plot(levels_of_study(study), provenance=PROVENANCE),
+        "levels with overhead": levels.plot(hours, provenance=PROVENANCE),
+        "node_week": node_week.plot(power, allocations, WEEK, max_gap_s=90, provenance=PROVENANCE),
+        "simulation_check": simulation_check.plot(study.check, compared(), provenance=PROVENANCE),
+    }
+
+
+FIGURES = ["energy_by_class", "levels", "levels with overhead", "node_week", "simulation_check"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_legible(drawn: dict[str, Figure], name: str) -> None:
+    assert_legible(drawn[name])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_has_its_provenance_at_the_foot(drawn: dict[str, Figure], name: str) -> None:
+    assert "simulated site" in drawn[name].get_supxlabel()
+    assert drawn[name].get_figwidth() * 25.4 == pytest.approx(style.TEXT_MM)
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_figure_saved_twice_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path, form: str
+) -> None:
+    assert_same_file({name: drawn[name] for name in FIGURES}, tmp_path, form, least=5000)
+
+
+def save_figures(*paths: str) -> None:
+    """Save the figure that another process repeats."""
+    study = study_frames.invented_study()
+    drawn = energy_by_class.plot(study.node_energy, site="nancy", provenance=PROVENANCE)
+    style.save_figure(drawn, paths)
+
+
+def test_figure_of_another_process_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path
+) -> None:
+    style.save_figure(drawn["energy_by_class"], [tmp_path / "here.svg", tmp_path / "here.pdf"])
+    code = f"import sys\nsys.path[:0] = [{str(Path(__file__).parents[3])!r}]\n"
+    code += f"from {__name__} import save_figures\nsave_figures(*sys.argv[1:])\n"
+    there = [str(tmp_path / "there.svg"), str(tmp_path / "there.pdf")]
+    subprocess.run([sys.executable, "-c", code, *there], check=True)
+    for form in ("svg", "pdf"):
+        here = (tmp_path / f"here.{form}").read_bytes()
+        assert here == (tmp_path / f"there.{form}").read_bytes()
+
+
+def test_save_as_svg_keeps_text_as_text(drawn: dict[str, Figure], tmp_path: Path) -> None:
+    style.save_figure(drawn["levels"], [tmp_path / "levels.svg"])
+    svg = (tmp_path / "levels.svg").read_text()
+    assert "multispeech</text>" in svg
+    assert "dc:date" not in svg
+
+
+def test_save_as_png_has_200_points_per_inch(drawn: dict[str, Figure], tmp_path: Path) -> None:
+    style.save_figure(drawn["levels"], [tmp_path / "levels.png"])
+    head = (tmp_path / "levels.png").read_bytes()[:24]
+    width = int.from_bytes(head[16:20], "big")
+    assert width == pytest.approx(style.TEXT_MM / 25.4 * 200, abs=1)
+
+
+# Energy by class
+
+
+CLASSES = node_energy_frame(
+    [
+        ("graffiti-1", DAY, "job", 600.0, 12.0),
+        ("graffiti-1", DAY, "idle", 150.0, 12.0),
+        ("gros-1", DAY, "job", 200.0, 12.0),
+        ("gros-1", DAY, "unattributed", 50.0, 6.0),
+        ("gros-1", DAY, "no_data", None, 6.0),
+    ]
+)
+
+
+def test_by_cluster_has_energy_and_time_of_each_class() -> None:
+    rows = energy_by_class.energy_by_cluster(CLASSES)
+    assert rows["cluster"].to_list() == ["graffiti"] * 2 + ["gros"] * 3
+    job = rows.filter(pl.col("cluster") == "gros", pl.col("class") == "job").row(0, named=True)
+    assert (job["energy_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
+    assert job["measured_frac"] == 0.75
+    assert rows.filter(pl.col("class") == "no_data")["energy_kwh"].to_list() == [None]
+
+
+def test_energy_by_class_title_has_jobs_and_overhead() -> None:
+    figure = energy_by_class.plot(CLASSES, site="nancy", provenance=PROVENANCE)
+    assert title_text(figure) == (
+        "80 % of the 1.00 MWh that the nodes of Nancy drew went into jobs, 15 % into hardware "
+        "without a job"
+    )
+    assert "250 kWh, 75 % of the time measured" in written_text(figure)
+    assert_legible(figure)
+
+
+def test_energy_by_class_without_measurement_gives_the_reason() -> None:
+    figure = energy_by_class.plot(node_energy_frame([]), site="nancy", provenance=PROVENANCE)
+    assert "The study has no node" in written_text(figure)
+    assert_legible(figure)
+    unknown = node_energy_frame([("grappe-1", DAY, "no_data", None, 24.0)])
+    figure = energy_by_class.plot(unknown, site="nancy", provenance=PROVENANCE)
+    assert title_text(figure) == "No energy was measured at Nancy"
+    assert "not measured" in written_text(figure)
+    assert_legible(figure)
+
+
+# Levels
+
+
+def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFrames) -> None:
+    measured = levels_of_study(study).filter(pl.col("method") == "bmc")
+    rows = measured.with_columns(
+        pl.when(pl.col("level") == "site")
+        .then(200.0)
+        .when(pl.col("name") == "multispeech")
+        .then(150.0)
+        .otherwise(pl.col("energy_kwh"))
+        .alias("energy_kwh")
+    )
+    assert (
+        levels.figure_title(rows)
+        .replace(style.THIN_SPACE, " ")
+        .startswith(
+            "Jobs at Nancy used 200 kWh, 75 % of it multispeech; 344 kWh more went into hardware"
+        )
+    )
+
+
+def test_levels_without_measurement_are_hatched_and_named(study: study_frames.StudyFrames) -> None:
+    unmeasured = pl.col("name").is_in(["larsen", "u-00000002"])
+    rows = levels_of_study(study).with_columns(
+        pl.when(~unmeasured).then(name)
+        for name in ("energy_kwh", "energy_low_kwh", "energy_high_kwh")
+    )
+    figure = levels.plot(rows, provenance=PROVENANCE)
+    assert written_text(figure).count("not measured: ") == 3  # and no_data
+    hatched = figure.findobj(lambda artist: getattr(artist, "get_hatch", lambda: None)())
+    assert len(hatched) == 3
+    assert_legible(figure)
+
+
+def test_levels_of_low_coverage_are_marked(study: study_frames.StudyFrames) -> None:
+    rows = levels_of_study(study).with_columns(
+        coverage_frac=pl.when(pl.col("level") == "site").then(0.5).otherwise(1.0)
+    )
+    figure = levels.plot(rows, provenance=PROVENANCE)
+    (text,) = (
+        text for text in visible_texts(figure) if text.get_text() == f"50{style.THIN_SPACE}%"
+    )
+    assert text.get_color() == style.ACCENT
+    hollow = [
+        line
+        for line in figure.axes[1].lines
+        if line.get_marker() == "o" and line.get_markerfacecolor() == "white"
+    ]
+    assert len(hollow) == 1
+
+
+def test_levels_draw_the_measurement_alone(study: study_frames.StudyFrames) -> None:
+    rows = levels_of_study(study)
+    measured = rows.filter(pl.col("method") == "bmc")
+    figures = [levels.plot(each, provenance=PROVENANCE) for each in (rows, measured)]
+    assert written_text(figures[0]) == written_text(figures[1])
+
+
+def test_levels_of_many_projects_count_the_rest() -> None:
+    site = {"level": "site", "name": "nancy", "energy_kwh": 100.0}
+    projects = [
+        {"level": "project", "name": f"p{i:02}", "energy_kwh": float(i)} for i in range(1, 13)
+    ]
+    rows = pl.DataFrame([site, *projects]).with_columns(
+        method=pl.lit("bmc"),
+        n_jobs=1,
+        n_users=9,
+        energy_low_kwh=pl.col("energy_kwh") * 0.9,
+        energy_high_kwh=pl.col("energy_kwh") * 1.1,
+        coverage_frac=1.0,
+        gpu_node_frac=0.5,
+        imputed_kwh=0.0,
+        overhead_kwh=pl.lit(None, pl.Float64),
+        unmeasured_node_h=0.0,
+    )
+    figure = levels.plot(rows, provenance=PROVENANCE)
+    assert "4 more" in written_text(figure)
+    assert "10.0 kWh\nsee the table" in written_text(figure)  # 1 + 2 + 3 + 4
+    assert_legible(figure)
+
+
+def test_levels_without_energy_give_the_reason(study: study_frames.StudyFrames) -> None:
+    rows = levels_of_study(study).with_columns(energy_kwh=pl.lit(None, pl.Float64))
+    figure = levels.plot(rows, provenance=PROVENANCE)
+    assert title_text(figure) == "No energy of a job was measured at Nancy"
+    assert "No job of the study ran on a node with power readings" in written_text(figure)
+    assert_legible(figure)
+
+
+# Node week
+
+
+def allocations(*rows: tuple[int, float, float, float]) -> pl.DataFrame:
+    """Allocations of (job, hours from, to, share), all on gros-1."""
+    moment = pl.Datetime("us", "UTC")
+    return pl.DataFrame(
+        [(j, START + timedelta(hours=a), START + timedelta(hours=b), s) for j, a, b, s in rows],
+        {"job_id": pl.Int64, "started_at": moment, "stopped_at": moment, "share": pl.Float64},
+        orient="row",
+    ).with_columns(node=pl.lit("gros-1"))
+
+
+def test_busiest_prefers_gpu_nodes_then_jobs_then_energy() -> None:
+    rows = [
+        ("gros-1", DAY, "job", 5.0, 24.0),
+        ("gros-1", DAY + timedelta(days=7), "job", 9.0, 24.0),
+        ("gros-2", DAY + timedelta(days=1), "job", 8.0, 16.0),
+        ("gros-2", DAY + timedelta(days=1), "idle", 4.0, 8.0),
+        ("gros-3", DAY, "job", 50.0, 10.0),  # 14 of 24 h unknown
+        ("gros-3", DAY, "no_data", None, 14.0),
+        ("gros-4", DAY + timedelta(days=9), "idle", 90.0, 24.0),
+    ]
+    frame = node_energy_frame(rows)
+    week, last = timedelta(days=7), START + timedelta(days=10)
+    nobody = allocations().lazy()
+    assert node_week.busiest_week(frame, nobody) == ("gros-1", START + week, last, 9.0, 9.0)
+    assert node_week.busiest_week(frame, nobody, node="gros-2") == (
+        "gros-2",
+        START,
+        START + week,
+        12.0,
+        8.0,
+    )
+    assert node_week.busiest_week(frame, nobody, node="gros-4") is None
+    assert node_week.busiest_week(node_energy_frame([]), nobody) is None
+    # Two jobs held gros-1 for an hour of the first week, one of them until the second.
+    held = allocations(
+        (1, 0, 2, 1.0), (2, 3, 200, 1.0), (3, 4, 4.5, 1.0), (4, 400, 500, 1.0)
+    ).lazy()
+    assert node_week.busiest_week(frame, held) == ("gros-1", START, START + week, 5.0, 5.0)
+    # A GPU node comes first.
+    more = node_energy_frame([*rows, ("graffiti-1", DAY, "job", 0.5, 24.0)])
+    assert node_week.busiest_week(more, held) == ("graffiti-1", START, START + week, 0.5, 0.5)
+
+
+def places(frame: pl.DataFrame) -> list[tuple]:
+    hours = (pl.col(name) - START for name in ("started_at", "stopped_at"))
+    return (
+        node_week.job_lanes(frame, WEEK)
+        .select("job_id", *(each.dt.total_hours() for each in hours), "low", "high")
+        .rows()
+    )
+
+
+def test_lanes_of_jobs_are_the_lowest_free_places() -> None:
+    frame = allocations((1, 0, 10, 0.5), (2, 2, 4, 0.25), (3, 3, 9, 0.25), (4, 5, 8, 0.25))
+    assert places(frame) == [
+        (1, 0, 10, 0.0, 0.5),
+        (2, 2, 4, 0.5, 0.75),
+        (3, 3, 9, 0.75, 1.0),
+        (4, 5, 8, 0.5, 0.75),
+    ]
+
+
+def test_lanes_of_a_job_can_have_two_parts() -> None:
+    frame = allocations((1, 0, 5, 0.25), (2, 0, 10, 0.5), (3, 6, 9, 0.5))
+    assert places(frame)[2:] == [(3, 6, 9, 0.0, 0.25), (3, 6, 9, 0.75, 1.0)]
+
+
+def test_lanes_of_a_container_exclude_its_inner_job() -> None:
+    frame = allocations((1, 0, 10, 1.0), (1, 4, 6, -0.25), (2, 4, 6, 0.25))
+    assert [(*row[:3], row[4] - row[3]) for row in places(frame)] == [
+        (1, 0, 4, 1.0),
+        (1, 4, 6, 0.75),
+        (2, 4, 6, 0.25),
+        (1, 6, 10, 1.0),
+    ]
+
+
+def test_lanes_are_clipped_to_the_week() -> None:
+    assert places(allocations((1, -5, 200, 1.0), (2, 170, 180, 1.0))) == [(1, 0, 168, 0.0, 1.0)]
+
+
+def test_lanes_under_the_binary_gate_exceed_one() -> None:
+    assert [row[3:] for row in places(allocations((1, 0, 2, 1.0), (2, 0, 2, 1.0)))] == [
+        (0.0, 1.0),
+        (1.0, 2.0),
+    ]
+
+
+def test_gated_power_of_jobs_is_power_times_share() -> None:
+    power, _ = study_frames.power_week()
+    power = power.with_columns(power_w=pl.lit(100.0))
+    binned = node_week.gated_power(power, allocations((1, 0, 24, 0.5), (2, 12, 24, 0.25)), WEEK)
+    assert len(binned) == 7 * 24 * 6
+    at = (pl.col("at") - START).dt.total_hours()
+    by_hour = binned.group_by(at.alias("hour")).agg(pl.col("job_w").mean()).sort("hour")
+    assert by_hour["job_w"][0] == 50.0
+    assert by_hour["job_w"][12] == 75.0
+    assert by_hour["job_w"][24] == 0.0
+    assert by_hour["job_w"][50] is None  # no samples from hour 48 to 53
+
+
+def test_node_week_title_has_energy_and_part_of_jobs(drawn: dict[str, Figure]) -> None:
+    assert (
+        title_text(drawn["node_week"]) == "graffiti-3 drew 172 kWh in a week, 73 % of it for 8 jobs"
+    )
+    assert "no data (2 gaps, 5.42 h)" in written_text(drawn["node_week"])
+
+
+def test_gaps_reach_to_the_ends_of_the_week() -> None:
+    power, _ = study_frames.power_week()
+    late = power.filter(pl.col("timestamp") > START + timedelta(days=6))
+    holes = node_week.sample_gaps(late, WEEK, max_gap_s=90)
+    assert holes.rows() == [(START, START + timedelta(days=6, minutes=1))]
+
+
+def test_node_week_without_power_gives_the_reason() -> None:
+    power, gates = study_frames.power_week()
+    figure = node_week.plot(power, gates, None, max_gap_s=90, provenance=PROVENANCE)
+    assert "no node with power readings and jobs" in written_text(figure)
+    assert_legible(figure)
+
+
+def test_node_week_of_a_one_day_study_is_legible() -> None:
+    power, gates = study_frames.power_week()
+    day = WEEK._replace(end=START + timedelta(days=1), energy_kwh=10.0, jobs_kwh=5.0)
+    figure = node_week.plot(power, gates, day, max_gap_s=90, provenance=PROVENANCE)
+    assert title_text(figure) == "graffiti-3 drew 10.0 kWh in a day, 50 % of it for 3 jobs"
+    assert_legible(figure)
+
+
+def test_node_week_of_a_thousand_short_jobs_draws_them_all() -> None:
+    power, _ = study_frames.power_week()
+    short = allocations(*((i, i / 6, i / 6 + 0.1, 1.0) for i in range(1000)))
+    figure = node_week.plot(power, short, WEEK, max_gap_s=90, provenance=PROVENANCE)
+    assert len(figure.axes[2].patches) >= 1000
+    assert_legible(figure)
+
+
+# Simulation check
+
+
+def test_simulation_check_draws_errors_of_the_compared_jobs(drawn: dict[str, Figure]) -> None:
+    lines = [line for line in drawn["simulation_check"].axes[0].lines if len(line.get_xdata()) > 2]
+    assert [len(line.get_xdata()) for line in lines] == [121, 56, 31]  # a start, and each job
+    assert max(lines[0].get_xdata()) < 0.01
+    assert "1 W, 120" in written_text(drawn["simulation_check"])
+
+
+def test_simulation_check_title_has_coverage_and_median_error(drawn: dict[str, Figure]) -> None:
+    assert title_text(drawn["simulation_check"]) == (
+        "The true energy lies inside the 95 % interval for 96 % of 365 measured jobs; the median "
+        "error of those over 10 minutes is 0.06 %"
+    )
+
+
+def test_simulation_check_without_jobs_gives_the_reason(study: study_frames.StudyFrames) -> None:
+    for check in (
+        study.check.clear(),
+        study.check.with_columns(n_jobs=0, inside_frac=pl.lit(None, pl.Float64)),
+    ):
+        figure = simulation_check.plot(check, compared().clear(), provenance=PROVENANCE)
+        assert title_text(figure) == "No simulated job was measured"
+        assert "No job over 10 minutes was measured all the time" in written_text(figure)
+        assert_legible(figure)

@@ -1,0 +1,269 @@
+"""Figures of the phases and of energy per run: texts, marks and legibility."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from footprint import schemas
+from footprint.phases.ratio import RATIO_DEFINITION
+from footprint.report.figures import energy_per_run, phases, style
+from tests.report.figures.test_estimate_figures import panel, values
+from tests.report.tables.test_phases import bare, half_measured, ratio, ratio_frame
+from tests.support.figure_checks import (
+    assert_legible,
+    assert_same_elsewhere,
+    assert_same_file,
+    title_text,
+    written_text,
+)
+from tests.support.study_frames import PROVENANCE
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+NOTHING_KNOWN = "No measured run is known to have trained a reported model"
+
+
+def drawn_phases(*rows: dict[str, Any]) -> Figure:
+    return phases.plot(ratio_frame(*rows), provenance=PROVENANCE)
+
+
+def bars(axes: Axes, colour: str) -> list[float]:
+    """Widths of the bars of a colour, from top to bottom."""
+    found = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
+    return [
+        bar.get_width() for bar in sorted(found, key=lambda bar: bar.get_y()) if bar.get_width()
+    ]
+
+
+def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
+    """Runs of each kind with these energies."""
+    rows = [(kind, kwh) for kind, every in energies_kwh.items() for kwh in every]
+    schema = {"kind": pl.Enum(schemas.KINDS), "energy_kwh": pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def drawn_runs(weeks: float = 2.0, **energies_kwh: list[float | None]) -> Figure:
+    return energy_per_run.plot(runs_frame(**energies_kwh), weeks=weeks, provenance=PROVENANCE)
+
+
+MANY = [
+    *(ratio(f"paper-of-a-long-title-{i:02}", energy_kwh=1e6 / 3**i) for i in range(12)),
+    *(ratio(f"project{i}", "project", role_basis="assumed", ratio=1234.5) for i in range(3)),
+    bare("others (small groups)", "project"),
+]
+SPREAD = {
+    kind: [10.0 ** (i % 4 - 2) * (1 + n / 10) for n in range(5 + 40 * i)]
+    for i, kind in enumerate(schemas.KINDS)
+}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, Figure]:
+    return {"phases": drawn_phases(*MANY), "energy_per_run": drawn_runs(**SPREAD)}
+
+
+FIGURES = ["phases", "energy_per_run"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_legible(drawn: dict[str, Figure], name: str) -> None:
+    assert_legible(drawn[name])
+    assert "simulated site" in drawn[name].get_supxlabel()
+    assert drawn[name].get_figwidth() * 25.4 == pytest.approx(style.TEXT_MM, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_figure_saved_twice_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path, form: str
+) -> None:
+    assert_same_file({name: drawn[name] for name in FIGURES}, tmp_path, form, least=4000)
+
+
+def save_figures(phases_path: str, runs_path: str) -> None:
+    """Save the figures that another process repeats."""
+    style.save_figure(drawn_phases(*MANY), [phases_path])
+    style.save_figure(drawn_runs(**SPREAD), [runs_path])
+
+
+def test_figure_of_another_process_gives_equal_files(
+    drawn: dict[str, Figure], tmp_path: Path
+) -> None:
+    figures = {name: drawn[name] for name in FIGURES}
+    assert_same_elsewhere(figures, tmp_path, module=__name__)
+
+
+class TestPhases:
+    def test_title_has_the_ratio_and_its_range(self) -> None:
+        figure = drawn_phases(ratio("speech", ratio=14.2, ratio_low=7.04, ratio_high=20.6))
+        assert (
+            title_text(figure)
+            == "Development of speech took 14 times the best training (7.0 to 21)"
+        )
+        assert_legible(figure)
+
+    def test_title_of_an_open_range_has_its_lower_end(self) -> None:
+        figure = drawn_phases(ratio("speech", ratio_high=None))
+        assert (
+            title_text(figure)
+            == "Development of speech took 5.0 times the best training (over 2.0)"
+        )
+        narrow = drawn_phases(ratio("speech", ratio_low=4.99, ratio_high=5.01))
+        assert title_text(narrow).endswith("5.0 times the best training")
+        without = drawn_phases(ratio("speech", ratio_low=None, ratio_high=None))
+        assert title_text(without) == "Development of speech took 5.0 times the best training"
+
+    def test_title_of_several_papers_has_least_and_most(self) -> None:
+        figure = drawn_phases(
+            ratio("b", ratio=31.0), ratio("a", ratio=4.0), ratio("q", "project", ratio=90.0)
+        )
+        assert (
+            title_text(figure) == "Development took 4.0 to 31 times the best training in 2 papers"
+        )
+
+    def test_title_prefers_labels_and_assumptions_are_marked(self) -> None:
+        guess = ratio("guessed", role_basis="assumed", ratio=2.0)
+        both = drawn_phases(guess, ratio("q", "project"))
+        assert title_text(both).startswith("Development of q took 5.0 times the best training")
+        assert "2.0*" in written_text(both)
+        assert "* No label names the reported training" in written_text(both)
+        alone = drawn_phases(guess)
+        assert title_text(alone).startswith(
+            "Development of guessed took 2.0 times the largest training"
+        )
+        assert "No label names" not in written_text(drawn_phases(ratio("speech")))
+
+    def test_bars_are_parts_of_the_energy(self) -> None:
+        # 20 kWh of 200 kWh trained, 10 inferred, 120 were development, 50 unknown
+        kwh = {"training_kwh": 20.0, "inference_kwh": 10.0, "development_kwh": 120.0}
+        figure = drawn_phases(ratio("speech", energy_kwh=200.0, unknown_kwh=50.0, **kwh))
+        axes = panel(figure, "bars")
+        widths = {name: bars(axes, style.PHASE_COLOURS[name]) for name in style.PHASE_COLOURS}
+        assert widths == {
+            "training": [pytest.approx(10.0)],
+            "inference": [pytest.approx(5.0)],
+            "development": [pytest.approx(60.0)],
+            "unknown": [pytest.approx(25.0)],
+        }
+        assert [bar.get_hatch() is not None for bar in axes.patches] == [False] * 3 + [True]
+        assert axes.get_xlim() == (0, 100)
+
+    def test_numbers_are_written_beside_the_bars(self) -> None:
+        text = written_text(drawn_phases(ratio("speech", ratio_low=2.0, ratio_high=130.4)))
+        for each in ("81.0 kWh", "5.0", "2.0 to 130", "7.0", "0.70", "all unknown", "exit states"):
+            assert each in text.split("\n")
+
+    def test_notes_have_the_definition_of_r(self) -> None:
+        assert RATIO_DEFINITION in written_text(drawn_phases(ratio("speech")))
+
+    def test_energy_with_unmeasured_runs_is_marked(self) -> None:
+        frame = ratio_frame(ratio("speech"), ratio("whole"))
+        hours = pl.when(pl.col("name") == "speech").then(70.0).otherwise(0.0)
+        figure = phases.plot(frame.with_columns(unmeasured_gpu_h=hours), provenance=PROVENANCE)
+        assert written_text(figure).count("81.0 kWh†") == 1
+        assert "† Runs without any measurement are left out" in written_text(figure)
+        assert_legible(figure)
+
+    def test_paper_without_reported_training_gives_the_reason(self) -> None:
+        figure = drawn_phases(bare("speech"))
+        assert title_text(figure) == NOTHING_KNOWN
+        assert "no training known" in written_text(figure)
+        assert_legible(figure)
+
+    def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(self) -> None:
+        reason = "12 % of development, 48 % of training measured"
+        rows = half_measured("speech", ratio_reason=reason), half_measured("q", "project")
+        figure = drawn_phases(*rows)
+        assert title_text(figure).startswith(
+            "R is not given: too little of development or training"
+        )
+        assert {reason, "50 % of training measured"} < set(written_text(figure).split("\n"))
+        assert "R and the parts of the energy are not given where less than 90 %" in written_text(
+            figure
+        )
+        assert_legible(figure)
+        # the widths of the bars would give R away
+        assert not panel(figure, "bars").patches
+        assert len(panel(drawn_phases(*rows, bare("b"), ratio("a")), "bars").patches) == 8
+        assert "not given" not in written_text(drawn_phases(ratio("speech"), bare("parsing")))
+
+    def test_rows_of_many_papers_are_the_largest(self, drawn: dict[str, Figure]) -> None:
+        text = written_text(drawn["phases"])
+        named = [f"paper-of-a-long-title-{i:02}" in text for i in range(12)]
+        assert named == [True] * phases.MOST_ROWS + [False] * (12 - phases.MOST_ROWS)
+        assert "4 more" in text
+
+    def test_title_ignores_merged_groups(self) -> None:
+        figure = drawn_phases(ratio("others (small groups)"), ratio("(others)", "project"))
+        assert title_text(figure) == NOTHING_KNOWN
+
+    def test_figure_without_measurement_gives_the_reason(self) -> None:
+        for rows in ((), (bare("speech", energy_kwh=None, development_kwh=None),)):
+            figure = drawn_phases(*rows)
+            assert title_text(figure) == "No energy of a paper or project was measured"
+            assert "No run of a paper or project was measured" in written_text(figure)
+            assert_legible(figure)
+
+
+class TestEnergyPerRun:
+    TRAINING = (1.0, 2.0, 3.0, 4.0, 5.0, None)
+    INFERENCE = (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.0, 0.1)
+
+    def test_by_kind_has_quartiles_of_measured_runs_and_rates_of_all(self) -> None:
+        runs = pl.concat(
+            [runs_frame(training_run=list(self.TRAINING)), runs_frame(**{"unknown": [7.0]})]
+        )
+        never = pl.DataFrame({"kind": [None], "energy_kwh": [None]}, schema=runs.schema)
+        found = energy_per_run.energy_by_kind(pl.concat([runs, never]), weeks=3.0)
+        assert found.rows() == [
+            ("training_run", 6, 5, 2.0, 2.0, 3.0, 4.0),
+            ("unknown", 1, 1, pytest.approx(1 / 3), 7.0, 7.0, 7.0),
+        ]
+
+    def test_title_compares_training_and_inference(self) -> None:
+        figure = drawn_runs(
+            training_run=list(self.TRAINING), inference_run=list(self.INFERENCE), debug=[1.0] * 4
+        )
+        # medians 3 and 0.1 kWh; 6 and 9 runs
+        assert title_text(figure) == (
+            "A training run took 30 times the energy of an inference run (medians); "
+            "inference runs came 1.5 times as often"
+        )
+        assert_legible(figure)
+        assert "debug" not in written_text(figure)
+
+    def test_marks_are_at_the_median_with_quartiles(self) -> None:
+        figure = drawn_runs(training_run=list(self.TRAINING), inference_run=list(self.INFERENCE))
+        axes = panel(figure, "runs")
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert values(axes, "o") == [3.0, 4.5]
+        heights = sorted(float(y) for line in axes.lines for y in line.get_ydata())
+        assert heights == pytest.approx([0.1, 0.1, 0.1, 2.0, 3.0, 4.0])
+        assert {"training, 6", "inference, 9"} < set(written_text(figure).split("\n"))
+
+    def test_title_without_training_or_inference_compares_nothing(self) -> None:
+        figure = drawn_runs(debug=[0.1] * 9)
+        assert title_text(figure) == "What a run takes, and how often runs of its kind come"
+        assert_legible(figure)
+
+    def test_figure_without_runs_gives_the_reason_and_keeps_the_principle(self) -> None:
+        figure = drawn_runs(training_run=[None] * 9)
+        assert "No kind has 5 runs with measured energy" in written_text(figure)
+        assert "a row of epochs" in written_text(figure)
+        assert_legible(figure)
+
+    def test_names_of_kinds_do_not_overlap(self) -> None:
+        figure = drawn_runs(**dict.fromkeys(schemas.KINDS, [1.0] * 5))
+        assert_legible(figure)
+        heights = energy_per_run._spread_heights([0.9, 0.91, 0.92, 0.93, 0.94])
+        assert all(
+            high - low >= energy_per_run.LABEL_GAP_FRAC - 1e-12 for low, high in pairwise(heights)
+        )
+        assert max(heights) <= 1.0

@@ -1,0 +1,204 @@
+"""Readers' tables of the phases: their numbers, order and formats."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import schemas
+from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
+from footprint.report.tables import formats, phases
+from footprint.report.tables.formats import ReaderTable
+from tests.report.tables.test_estimates import cell, headers
+from tests.report.tables.test_formats import Page, tex_rows, written
+from tests.support.estimator_inputs import frame_of_schema
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row of `schemas.PhaseRatio`: R is 5, and 7 with all that is unknown."""
+    usual = {"scope": scope, "name": name, "n_runs": 40, "n_labelled": 3, "role_basis": "label"}
+    usual |= {"energy_kwh": 81.0, "training_kwh": 10.0, "inference_kwh": 1.0}
+    usual |= {"development_kwh": 50.0, "unknown_kwh": 20.0, "idle_kwh": 8.5, "ratio": 5.0}
+    usual |= {"unmeasured_gpu_h": 0.0}
+    usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
+    usual |= {"development_coverage_frac": 1.0, "training_coverage_frac": 1.0}
+    return usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
+
+
+def bare(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row without any reported training."""
+    unknown = ("training_kwh", "inference_kwh", "ratio", "ratio_low", "ratio_high", "role_basis")
+    nothing = dict.fromkeys((*unknown, "ratio_all_unknown", "baseline_ratio", "idle_kwh"))
+    nothing |= {"n_labelled": 0, "ratio_reason": NO_TRAINING_REASON, "training_coverage_frac": None}
+    return ratio(name, scope, **(nothing | changes))
+
+
+def half_measured(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A row whose training was measured for half of its time."""
+    ratios = ("ratio", "ratio_low", "ratio_high", "ratio_all_unknown", "baseline_ratio")
+    half = {"ratio_reason": "50 % of training measured", "training_coverage_frac": 0.5}
+    return ratio(name, scope, **(dict.fromkeys(ratios) | half | changes))
+
+
+def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
+    return schemas.conform(schemas.PhaseRatio, frame_of_schema(schemas.PhaseRatio, *rows))
+
+
+def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
+    columns = ["method", "truth", "kind", "n_jobs", "energy_kwh"]
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    return schemas.conform(
+        schemas.PhaseEvaluation, frame_of_schema(schemas.PhaseEvaluation, *named)
+    )
+
+
+EVALUATION = (
+    ("rules", "training_run", "training_run", 6, 80.0),
+    ("rules", "training_run", "unknown", 2, 10.0),
+    ("rules", "training_run", "inference_run", 2, 10.0),
+    ("rules", "debug", "debug", 81, 1.5),
+    ("rules", "debug", "training_run", 9, 0.5),
+    ("baseline", "training_run", "training_run", 5, 20.0),
+    ("baseline", "training_run", "debug", 5, 80.0),
+    ("baseline", "debug", "debug", 90, 2.0),
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, ReaderTable]:
+    rows = [
+        ratio("enhancement", unmeasured_gpu_h=70.0),
+        bare("parsing", energy_kwh=700.0),
+        ratio("q", "project"),
+    ]
+    return {
+        "phases": phases.phases_table(ratio_frame(*rows)),
+        "evaluation": phases.evaluation_table(evaluation_frame(*EVALUATION)),
+    }
+
+
+NAMES = ["phases", "evaluation"]
+
+
+class TestPhases:
+    def test_columns_of_a_paper_have_its_numbers(self, made: dict[str, ReaderTable]) -> None:
+        table = made["phases"]
+        assert headers(table) == [
+            *("Name", "Runs", "Labelled", "Reported"),
+            *("Energy (kWh)", "Training (kWh)", "Inference (kWh)", "Development (kWh)"),
+            *("Unknown (kWh)", "Idle in holds (kWh)", "Not measured (GPU h)"),
+            *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
+            "R not given",
+        ]
+        row = table.rows.row(by_predicate=pl.col("name") == "enhancement", named=True)
+        values = [row[column.name] for column in table.columns]
+        assert values[:4] == ["enhancement", 40, 3, "label"]
+        assert values[4:11] == [81.0, 10.0, 1.0, 50.0, 20.0, 8.5, 70.0]
+        assert values[11:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
+
+    def test_rows_have_papers_before_projects_and_largest_first(
+        self, made: dict[str, ReaderTable]
+    ) -> None:
+        rows = made["phases"].rows
+        assert rows["name"].to_list() == ["parsing", "enhancement", "q"]
+        assert rows["group"].to_list() == ["Papers", "Papers", "Projects"]
+
+    def test_unknown_values_are_dashes(self, made: dict[str, ReaderTable], tmp_path: Path) -> None:
+        page = Page(written(made["phases"], tmp_path)["html"])
+        (row,) = (row for row in page.rows if row[:1] == ["parsing"])
+        unknown = formats.UNKNOWN_CELL
+        assert row[3] == unknown
+        assert row[11:] == [unknown] * 5 + [NO_TRAINING_REASON]
+
+    def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(
+        self, tmp_path: Path
+    ) -> None:
+        table = phases.phases_table(ratio_frame(half_measured("speech"), bare("parsing")))
+        for form, text in written(table, tmp_path).items():
+            said = text.replace("\\%", "%").replace("\\,", " ").replace("\n", " ")
+            assert form == "csv" or "speech (50 % of training measured)" in said, form
+        assert cell(table, "speech", "ratio_reason") == "50 % of training measured"
+        assert "parsing (" not in table.note
+
+    def test_note_begins_with_the_definition_of_r(self, made: dict[str, ReaderTable]) -> None:
+        assert made["phases"].note.startswith(RATIO_DEFINITION)
+        assert "E_development / E_best_training" in RATIO_DEFINITION
+
+
+class TestEvaluation:
+    def test_groups_are_classifiers_by_energy_and_jobs(self, made: dict[str, ReaderTable]) -> None:
+        rows = made["evaluation"].rows
+        assert rows["group"].unique(maintain_order=True).to_list() == [
+            "Rules, by energy",
+            "Rules, by number of jobs",
+            "Exit-state rule, by energy",
+            "Exit-state rule, by number of jobs",
+        ]
+        assert rows["truth"].to_list() == ["debug", "training", "all"] * 4
+        assert rows["is_total"].to_list() == [False, False, True] * 4
+
+    def test_recall_and_accuracy_match_a_hand_calculation(
+        self, made: dict[str, ReaderTable]
+    ) -> None:
+        right = made["evaluation"].rows["recall_frac"].to_list()
+        rules = [1.5 / 2.0, 0.8, 81.5 / 102.0, 0.9, 0.6, 87 / 100]
+        baseline = [1.0, 0.2, 22.0 / 102.0, 1.0, 0.5, 95 / 100]
+        assert right == pytest.approx(rules + baseline, rel=1e-12)
+
+    def test_columns_of_kinds_sum_to_one_in_each_row(self, made: dict[str, ReaderTable]) -> None:
+        rows = made["evaluation"].rows
+        training = rows.row(1, named=True)
+        found = {name: training[name] for name in schemas.KINDS if training[name]}
+        assert found == pytest.approx(
+            {"training_run": 0.8, "inference_run": 0.1, "unknown": 0.1}, rel=1e-12
+        )
+        assert (training["n_jobs"], training["energy_kwh"]) == (10, 100.0)
+        sums = rows.select(pl.sum_horizontal(schemas.KINDS)).to_series().to_list()
+        assert sums == pytest.approx([1.0] * 12, rel=1e-12)
+
+    def test_recall_by_energy_of_a_kind_without_energy_is_unknown(self) -> None:
+        table = phases.evaluation_table(evaluation_frame(("rules", "debug", "debug", 3, 0.0)))
+        assert table.rows["recall_frac"].to_list() == [None, None, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_formats_of_a_table_have_the_same_rows(
+    made: dict[str, ReaderTable], tmp_path: Path, name: str
+) -> None:
+    table = made[name]
+    text = written(table, tmp_path)
+    back = pl.read_csv(text["csv"].encode())
+    assert back.height == len(table.rows) > 1
+    assert back.columns == ["group", *headers(table), "Source"]
+    page = Page(text["html"])
+    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + back.height
+    assert page.loaded == []
+    printed = [column for column in table.columns if column.printed]
+    lines = tex_rows(text["tex"])
+    assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
+    assert text["tex"].isascii()
+    assert not re.findall(r"(?<!\\)[%#_^]", text["tex"])
+
+
+def test_tables_without_rows_are_written(tmp_path: Path) -> None:
+    for table in (
+        phases.phases_table(ratio_frame()),
+        phases.evaluation_table(evaluation_frame()),
+    ):
+        text = written(table, tmp_path)
+        assert len(text["csv"].splitlines()) == 1
+        assert table.title in text["html"]
+        assert r"\end{table}" in text["tex"]
+
+
+def test_phases_table_without_labels_has_energies_and_no_ratio(tmp_path: Path) -> None:
+    table = phases.phases_table(ratio_frame(bare("p")))
+    assert cell(table, "p", "ratio") is None
+    assert cell(table, "p", "development_kwh") == 50.0
+    assert written(table, tmp_path)["csv"].count("Papers") == 1

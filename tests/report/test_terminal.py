@@ -1,0 +1,161 @@
+"""The text that a finished run prints in the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import schemas
+from footprint.report import terminal
+
+
+def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / name)
+
+
+LEVELS = [
+    {"level": level, "name": name, "method": "bmc", "energy_kwh": kwh, "coverage_frac": coverage}
+    for level, name, kwh, coverage in [
+        ("overhead", "idle", 12.34, None),
+        ("paper", "a-paper-with-a-name-that-goes-on-and-on", 0.04, 1.0),
+        ("project", "speech", 1234567.89, 0.876),
+        ("queue", "production", 5.0, 1.0),
+        ("site", "nancy", 1234580.0, 0.876),
+        ("user", "u-00000000", None, None),
+    ]
+]
+LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "energy_kwh": 9.0}]
+CHECK = [
+    {
+        "sensors": "1 W",
+        "n_jobs": 20,
+        "n_jobs_compared": 8,
+        "largest_error_frac": 0.00314,
+        "inside_frac": 0.95,
+        "median_width_frac": 0.0123,
+    },
+    {
+        "sensors": "all",
+        "n_jobs": 1,
+        "n_jobs_compared": 0,
+        "largest_error_frac": None,
+        "inside_frac": 1.0,
+        "median_width_frac": 0.5,
+    },
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    write(tmp_path, "levels.parquet", LEVELS)
+    write(tmp_path, "energy/simulation_check.parquet", CHECK)
+    return tmp_path
+
+
+def test_levels_begin_with_the_site_and_omit_people(results: Path) -> None:
+    lines = terminal.results_text(results, checked=True).splitlines()
+    assert lines[1].split() == ["level", "name", "kWh", "measured"]
+    assert lines[2].split() == ["site", "nancy", "1", "234", "580.0", "88", "%"]
+    assert lines[3].split() == ["overhead", "idle", "12.3"]
+    assert lines[4].split() == ["project", "speech", "1", "234", "567.9", "88", "%"]
+    assert lines[5].startswith("paper    a-paper-with-a-name-that-goes-on- ")
+    assert {len(line) for line in lines[1:6]} == {65}
+    assert not any("u-0000" in line or "production" in line for line in lines)
+
+
+def test_simulation_check_has_errors_and_intervals_by_sensor(results: Path) -> None:
+    text = terminal.results_text(results, checked=True)
+    assert (
+        "  1 W    largest error of 8 jobs over 10 min: 0.31 %; true energy inside the 95 % "
+        "interval for 95.0 % of 20 measured jobs, median width 1.23 %\n"
+    ) in text
+    assert "  all    no job over 10 min to compare; true energy inside" in text
+    assert text.endswith(
+        f"Figures and tables: {results}/figures, {results}/tables; {results}/report.html"
+    )
+
+
+RATIOS = [
+    {
+        "scope": scope,
+        "name": name,
+        "n_runs": 40,
+        "n_labelled": 30,
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "ratio_reason": reason,
+    }
+    for scope, name, ratio, low, high, reason in [
+        ("project", "speech", 1.0, 1.0, 1.0, None),
+        ("paper", "singing", 22.74, 4.0, 25.0, None),
+        ("paper", "dancing", 3.0, 3.01, 2.99, None),
+        ("paper", "open", 3.0, 1.0, None, None),
+        ("paper", "unlabelled", None, None, None, None),
+        ("paper", "unmeasured", None, None, None, "48 % of training measured"),
+    ]
+]
+
+
+def test_ratios_of_papers_follow_the_levels(results: Path) -> None:
+    write(results, "phases/ratio.parquet", RATIOS)
+    lines = terminal.results_text(results, checked=False).splitlines()
+    start = lines.index("energy of development over training of the reported model (R)")
+    assert [line.split("R ")[1] for line in lines[start + 1 : start + 6]] == [
+        "3.0; 30 of 40 runs labelled",
+        "3.0 (1.0 to no end); 30 of 40 runs labelled",
+        "22.7 (4.0 to 25.0); 30 of 40 runs labelled",
+        "unknown; 30 of 40 runs labelled",
+        "not given (48 % of training measured); 30 of 40 runs labelled",
+    ]
+    assert "speech" not in "".join(lines[start:])
+    write(results, "phases/ratio.parquet", RATIOS[:1])
+    assert "(R)" not in terminal.results_text(results, checked=False)
+
+
+def test_summary_path_is_given_if_the_file_exists(results: Path) -> None:
+    assert "Summary" not in terminal.results_text(results, checked=False)
+    (results / "summary.md").write_text("# Energy")
+    assert terminal.results_text(results, checked=False).splitlines()[-2] == (
+        f"Summary: {results}/summary.md"
+    )
+
+
+def test_unchecked_study_omits_an_earlier_comparison(results: Path) -> None:
+    assert "true energy" not in terminal.results_text(results, checked=False)
+    assert "site     nancy" in terminal.results_text(results, checked=False)
+
+
+def test_missing_results_are_omitted(tmp_path: Path) -> None:
+    assert terminal.results_text(tmp_path, checked=True) == ""
+    write(tmp_path, "levels.parquet", LEVELS[:1])
+    assert "measured against" not in terminal.results_text(tmp_path, checked=True)
+    only_levels = pl.DataFrame(schemas.Levels.create_empty())
+    only_levels.write_parquet(tmp_path / "levels.parquet")
+    assert terminal.results_text(tmp_path, checked=True).splitlines()[1].startswith("level")
+
+
+def test_levels_omit_estimates(results: Path) -> None:
+    lines = terminal.results_text(results, checked=False).splitlines()
+    assert len([line for line in lines if line.startswith("site")]) == 1
+
+
+def test_unknown_energy_is_called_unknown(tmp_path: Path) -> None:
+    row = {**LEVELS[4], "energy_kwh": None, "coverage_frac": None}
+    write(tmp_path, "levels.parquet", [row])
+    assert terminal.results_text(tmp_path, checked=False).splitlines()[2].split() == [
+        "site",
+        "nancy",
+        "unknown",
+    ]
+
+
+def test_rejected_rows_follow_the_levels(results: Path) -> None:
+    row = {"stage": "jobs", "source": "a.json", "reason": "no end", "n_rows": 1, "example": None}
+    write(results, "energy/rejected.parquet", [row])
+    lines = terminal.results_text(results, checked=False).splitlines()
+    assert lines[lines.index("rejected rows and limits of the input") + 1] == (
+        "  jobs: no end: 1 (a.json)"
+    )

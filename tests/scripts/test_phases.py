@@ -1,0 +1,226 @@
+"""Tests of the scripts of the phases, run as their rules run them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from footprint import schemas
+from footprint.phases import classifier, features
+from footprint.schemas.phases import N_POWER_BINS
+from tests.scripts.conftest import IDLE_POWER
+from tests.support.rule_chain import END, START, RuleChain
+from tests.support.study_frames import PROVENANCE
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+PAPER = "enhancement-2025"
+
+
+@pytest.fixture(scope="module")
+def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -> RuleChain:
+    """Chain from the nodes of a simulated site to R of a paper."""
+    made = features_chain.continue_in(tmp_path_factory.mktemp("phases"), idle_power=IDLE_POWER)
+    made.run(
+        "match_labels",
+        input=made.paths("jobs", "run_of_job") | {"labels": [write_labels(made)], "ledger": []},
+        output=made.paths("papers", "labels"),
+    )
+    made.classify_runs()
+    run_estimators(made)
+    made.compare_phases()
+    made.run(
+        "compare_phases",
+        "compare_phases-whole_jobs",
+        input=made.paths("runs", "features", "labels", "levels", "jobs", "allocations")
+        | {"job_nodes": made.path("energy-job_nodes")},
+        output={"ratio": made.path("ratio-whole_jobs")},
+        params={"thresholds": {}, "papers": "all"} | made.window,
+    )
+    made.run(
+        "evaluate_phases",
+        input=made.paths("features", "run_of_job")
+        | {"job_energy": made.path("energy-jobs"), "truth": made.path("kinds")},
+        output=made.paths("evaluation"),
+        params={"thresholds": {}},
+    )
+    return made
+
+
+def largest_project_jobs(made: RuleChain) -> pl.DataFrame:
+    """Measured jobs of the project with the most energy, the largest first."""
+    jobs = made.read("energy-jobs").filter(pl.col("energy_kwh") > 0)
+    by_project = jobs.group_by("project").agg(pl.col("energy_kwh").sum())
+    largest = by_project.sort("energy_kwh", "project")["project"][-1]
+    return jobs.filter(pl.col("project") == largest).sort("energy_kwh", descending=True)
+
+
+def write_labels(made: RuleChain) -> str:
+    """Write labels: all jobs of the project are of the paper, the largest is its training."""
+    own = largest_project_jobs(made)["job_id"].to_list()
+    path = made.folder / "labels.csv"
+    rows = [
+        f"{' '.join(map(str, own))},{PAPER},,",
+        f"{own[0]},{PAPER},training_run,reported",
+        "999999,another,,",
+    ]
+    path.write_text("\n".join(["jobs,paper,kind,role", *rows, ""]))
+    return str(path)
+
+
+def run_estimators(made: RuleChain) -> None:
+    made.run(
+        "estimate_energy",
+        input=made.energy_paths()
+        | made.paths("hardware", "allocations", "nodes")
+        | {
+            "records": made.path("jobs"),
+            "gpu_power": [],
+            "cpu_series": [],
+            "recorded": [],
+            "tracked": [],
+        },
+        output=made.paths("estimates"),
+        params={"estimators": "all"},
+    )
+    made.build_levels(minimum_group=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("run_of_job", schemas.RunOfJob),
+        ("labels", schemas.JobLabels),
+        ("power_histograms-grele", schemas.PowerHistograms),
+        ("power_histograms-gres", schemas.PowerHistograms),
+        ("runs", schemas.Runs),
+        ("phase_of_job", schemas.PhaseOfJob),
+        ("ratio", schemas.PhaseRatio),
+        ("evaluation", schemas.PhaseEvaluation),
+    ],
+)
+def test_scripts_of_phases_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
+    found = chain.read(name)
+    assert schema.is_valid(found)
+    assert found.height > 0 or name == "power_histograms-gres"  # without a sensor
+
+
+def test_measure_power_histograms_covers_nodes_and_gpus(chain: RuleChain) -> None:
+    found = chain.read("power_histograms-grele")
+    assert found["node_histogram_s"].list.len().unique().to_list() == [N_POWER_BINS]
+    assert found["gpu_histogram_s"].null_count() == 0
+    measured = chain.read("energy-job_nodes").filter(pl.col("covered_s") > 0)
+    both = found.join(measured, on=["job_id", "node"])
+    seconds = both["node_histogram_s"].list.sum().to_list()
+    assert len(both) == len(found) > 20
+    assert seconds == pytest.approx(both["covered_s"].to_list(), rel=1e-6)
+
+
+def test_measure_power_histograms_without_gpu_readings_has_no_gpu_histograms(
+    chain: RuleChain,
+) -> None:
+    chain.measure_power_histograms("grele", "no_gpus", with_gpus=False)
+    without_gpus, full = chain.read("no_gpus"), chain.read("power_histograms-grele")
+    assert without_gpus["gpu_histogram_s"].null_count() == len(without_gpus) == len(full)
+    assert_frame_equal(without_gpus.drop("gpu_histogram_s"), full.drop("gpu_histogram_s"))
+
+
+def test_extract_features_writes_every_feature_of_every_run(chain: RuleChain) -> None:
+    found = chain.read("features")
+    assert found.columns == list(features.FEATURE_DESCRIPTIONS)
+    assert found["run_id"].to_list() == sorted(set(chain.read("run_of_job")["run_id"]))
+
+
+def test_classify_runs_conserves_energy_of_jobs(chain: RuleChain) -> None:
+    total = chain.read("energy-jobs")["energy_kwh"].sum()
+    assert chain.read("runs")["energy_kwh"].sum() == pytest.approx(total, rel=1e-12)
+    assert chain.read("phase_of_job")["energy_kwh"].sum() == pytest.approx(total, rel=1e-12)
+    jobs = chain.read("runs")["job_ids"].explode()
+    assert sorted(jobs) == chain.read("jobs")["job_id"].to_list()
+
+
+def test_classify_runs_with_label_overrides_rules(chain: RuleChain) -> None:
+    reported = largest_project_jobs(chain)["job_id"][0]
+    row = chain.read("runs").filter(pl.col("job_ids").list.contains(reported)).row(0, named=True)
+    expected = {
+        "kind": "training_run",
+        "role": "reported",
+        "role_basis": "label",
+        "phase": "training",
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert (row["rule"], row["confidence"]) == ("label", 1.0)
+    others = chain.read("runs").filter(pl.col("rule") != "label")
+    assert set(others["rule"]) <= {rule.name for rule in classifier.RULES}
+    assert all(json.loads(text) is not None for text in others["features"])
+    assert "labels.csv:4: this label matches no job of the study" in chain.logs["match_labels"]
+
+
+def test_compare_phases_writes_ratio_of_paper(chain: RuleChain) -> None:
+    own = largest_project_jobs(chain)
+    row = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
+    best = own["energy_kwh"][0]
+    assert row["energy_kwh"] == pytest.approx(own["energy_kwh"].sum(), rel=1e-9)
+    assert row["training_kwh"] == pytest.approx(best, rel=1e-9)
+    assert row["inference_kwh"] is None
+    sum_of_phases = row["training_kwh"] + row["development_kwh"] + row["unknown_kwh"]
+    assert sum_of_phases == pytest.approx(row["energy_kwh"], rel=1e-9)
+    assert row["ratio"] == pytest.approx(row["development_kwh"] / best, rel=1e-12)
+    low, high = row["ratio_low"], row["ratio_high"]
+    assert low <= row["ratio"] * (1 + 1e-12)  # sums in another order
+    assert row["ratio"] <= high * (1 + 1e-12)
+    assert row["ratio_all_unknown"] >= row["ratio"]
+    assert (row["n_labelled"], row["role_basis"]) == (1, "label")
+
+
+def test_ratio_of_jobs_that_are_mostly_outside_the_window_is_null(chain: RuleChain) -> None:
+    row = chain.read("ratio-whole_jobs").filter(scope="paper", name=PAPER).row(0, named=True)
+    inside = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
+    assert row["development_kwh"] == inside["development_kwh"]
+    assert row["training_coverage_frac"] < inside["training_coverage_frac"]
+    assert row["ratio"] is None
+    assert "measured" in row["ratio_reason"]
+
+
+def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> None:
+    held = pl.read_parquet(chain.path("energy-jobs")).filter(pl.col("n_nodes") > 0)
+    started = chain.read("kinds").drop_nulls("kind").join(held, on="job_id", how="semi")
+    assert len(started)
+    found = chain.read("evaluation").group_by("method").agg(pl.col("n_jobs").sum())
+    assert set(found["method"]) == {"rules", "baseline"}
+    assert found["n_jobs"].to_list() == [len(started)] * 2
+    assert "all kinds" in chain.logs["evaluate_phases"]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "params"),
+    [
+        ("plot_phases", ["ratio"], {}),
+        ("plot_energy_per_run", ["runs"], {"start": START, "end": END}),
+        ("tabulate_phases", ["ratio"], {}),
+        ("tabulate_evaluation", ["evaluation"], {}),
+    ],
+)
+def test_scripts_of_results_write_figures_and_tables(
+    chain: RuleChain, tmp_path: Path, name: str, inputs: list[str], params: dict[str, str]
+) -> None:
+    forms = ("svg", "pdf", "png") if name.startswith("plot") else ("csv", "html", "tex")
+    paths = {form: tmp_path / f"{name}.{form}" for form in forms}
+    chain.run(
+        name,
+        input=chain.paths(*inputs),
+        output=paths,
+        params={"provenance": PROVENANCE} | params,
+    )
+    assert all(path.stat().st_size > 100 for path in paths.values())
+    assert chain.logs[name] == ""
+
+
+def test_scripts_without_warnings_leave_logs_empty(chain: RuleChain) -> None:
+    quiet = ("merge_runs", "extract_features", "classify_runs", "compare_phases")
+    assert {chain.logs[name] for name in quiet} == {""}

@@ -1,0 +1,309 @@
+"""Rule scripts run in sequence on a simulated site: two days over the end of a month."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from footprint import schemas
+from footprint.config import settings, study
+from footprint.core import calendar
+from tests.support.rule_scripts import run_script
+
+METRIC = "bmc_node_power_watt"
+START, END = "2025-03-31", "2025-04-02"
+MONTHS = ("2025-03", "2025-04")
+CLUSTERS = ["grele", "gres"]
+
+
+class RuleChain:
+    """Folder with the tables that rule scripts wrote, run in the order of the rules.
+
+    Attributes:
+        folder: Folder of the tables and logs.
+        logs: Log of each script, by rule or by the name given to `run`.
+        config: Configuration of the study.
+        planned: Plan of the study.
+        source: Parameters `site` and `source` of the rules.
+        window: Parameters `start` and `end` of the rules.
+    """
+
+    def __init__(self, folder: Path, **integration: Any) -> None:
+        """Configure the study; `integration` has keys of the configuration of that name."""
+        self.folder = folder
+        self.logs: dict[str, str] = {}
+        config = settings.prepare_configuration(
+            {
+                "study": {"site": "nancy", "start": START, "end": END},
+                "source": {
+                    "nodes": {"grele": 2, "gres": 1},
+                    "jobs": 60,
+                    "mix": {"chain": 0, "training": 0, "long_inference": 0},
+                },
+                "integration": integration,
+            }
+        )
+        self.config = config
+        self.planned = study.plan_study(config)
+        self.source = {"site": "nancy", "source": self.planned.source}
+        self.window = {"start": START, "end": END}
+
+    def continue_in(self, folder: Path, **integration: Any) -> Self:
+        """Return a chain with copies of these tables and logs, which rules of a test may replace.
+
+        Args:
+            folder: Empty folder for the copies.
+            integration: Keys of the configuration's `integration`, for the rules yet to run.
+        """
+        continued = type(self)(folder, **integration)
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        continued.logs = dict(self.logs)
+        return continued
+
+    def path(self, name: str) -> str:
+        """Path of a table."""
+        return str(self.folder / f"{name}.parquet")
+
+    def paths(self, *names: str) -> dict[str, str]:
+        """Paths of tables by name."""
+        return {name: self.path(name) for name in names}
+
+    def monthly_paths(self, table: str, cluster: str) -> list[str]:
+        """Paths of the monthly files of a table of one cluster."""
+        return [self.path(f"{table}-{cluster}-{month}") for month in MONTHS]
+
+    def run(self, rule: str, name: str = "", **given: Any) -> None:
+        """Run the script of a rule; its log is kept by `name` or, without, by the rule."""
+        self.logs[name or rule] = run_script(rule, logs=self.folder, config=self.config, **given)
+
+    def read(self, name: str) -> pl.DataFrame:
+        """Table by its name."""
+        return pl.read_parquet(self.path(name))
+
+    def download_records(self) -> None:
+        """Run the rules of the download stage."""
+        self.run("download_nodes", output=self.paths("nodes"), params=self.source)
+        self.run(
+            "download_jobs",
+            output=self.paths("jobs", "allocations", "states", "rejected"),
+            params=self.source | self.window,
+        )
+        self.run("download_truth", output=self.paths("truth", "kinds"), params=self.source)
+        for cluster in CLUSTERS:
+            for month in MONTHS:
+                self.run(
+                    "download_power",
+                    f"download_power-{cluster}-{month}",
+                    input=self.paths("nodes", "jobs", "allocations", "states"),
+                    output={
+                        name: self.path(f"{name}-{cluster}-{month}")
+                        for name in ("power", "quality", "spells")
+                    },
+                    params=self.source
+                    | self.window
+                    | {"metric": METRIC, "max_gap_s": 30, "off_threshold_w": 20}
+                    | {"sum_over": None, "calibration": None},
+                    wildcards={"cluster": cluster, "month": month},
+                )
+
+    def build_node_allocations(self) -> None:
+        """Run `build_node_allocations` for both clusters."""
+        self.run(
+            "build_node_allocations",
+            input=self.paths("nodes", "jobs", "allocations"),
+            output=self.paths("node_allocations", "occupancy", "overlaps"),
+            params=self.window | {"clusters": CLUSTERS, "policy": self.planned.integration["gate"]},
+        )
+
+    def measure_node_power(self, cluster: str) -> None:
+        """Run `measure_node_power` for a cluster."""
+        self.run(
+            "measure_node_power",
+            input=self.paths("nodes", "occupancy")
+            | {"power": self.monthly_paths("power", cluster)},
+            output={"node_power": self.path(f"node_power-{cluster}")},
+            params=self.window | {"integration": self.planned.integration},
+            wildcards={"cluster": cluster},
+        )
+
+    def integrate_energy(self, cluster: str, month: str, *, node_power: str | None = None) -> None:
+        """Run `integrate_energy`; `node_power` is the path of the cluster's table."""
+        self.run(
+            "integrate_energy",
+            input=self.paths("nodes", "states", "node_allocations", "occupancy")
+            | {"power": self.path(f"power-{cluster}-{month}")}
+            # Snakemake passes an empty list where `branch` chose no file
+            | {"node_power": node_power or []},
+            output={
+                "jobs": self.path(f"sums-{cluster}-{month}"),
+                "classes": self.path(f"classes-{cluster}-{month}"),
+            },
+            params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
+            wildcards={"cluster": cluster, "month": month},
+        )
+
+    def combine_energy(self, clusters: list[str], **privacy: Any) -> None:
+        """Run `combine_energy`; with keys of `privacy` the site does not count as simulated."""
+        monthly = {
+            name: [path for cluster in clusters for path in self.monthly_paths(table, cluster)]
+            for name, table in (
+                ("job_sums", "sums"),
+                ("classes", "classes"),
+                ("quality", "quality"),
+                ("spells", "spells"),
+            )
+        }
+        self.run(
+            "combine_energy",
+            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            | monthly
+            | {"rejected": [self.path("rejected")]},
+            output={
+                name: self.path(f"energy-{name}")
+                for name in ("jobs", "job_nodes", "nodes", "quality", "rejected")
+            },
+            params=self.window
+            | {
+                "clusters": clusters,
+                "method": "trapezoid",
+                "metric": METRIC,
+                "privacy": self.planned.privacy | privacy,
+                "simulated": not privacy,
+            },
+        )
+
+    def run_to_energies(self) -> None:
+        """Run the rules from the nodes to the energies of jobs."""
+        self.download_records()
+        self.build_node_allocations()
+        for cluster in CLUSTERS:
+            for month in MONTHS:
+                self.integrate_energy(cluster, month)
+        self.combine_energy(CLUSTERS)
+
+    def prepare_gpus(self) -> None:
+        """Run the rules of hardware, GPU allocations, and the power of the GPUs of grele."""
+        self.run(
+            "look_up_hardware",
+            input=self.paths("nodes"),
+            output=self.paths("hardware") | {"rejected": self.path("hardware_rejected")},
+            params={"clusters": CLUSTERS, "hardware": self.planned.hardware},
+        )
+        self.run(
+            "build_gpu_allocations",
+            input=self.paths("nodes", "jobs", "allocations"),
+            output={"gpu_allocations": self.path("gpu_allocations")},
+            params=self.window | {"clusters": CLUSTERS},
+        )
+        for month in MONTHS:
+            self.run(
+                "download_devices",
+                input=self.paths("nodes"),
+                output={
+                    "devices": self.path(f"devices-grele-{month}"),
+                    "rejected": self.path(f"devices_rejected-grele-{month}"),
+                },
+                params=self.source | self.window | {"max_gap_s": 30},
+                wildcards={"cluster": "grele", "month": month},
+            )
+
+    def energy_paths(self) -> dict[str, str]:
+        """Paths of the energies of jobs, by the names of the rules' inputs."""
+        return {"job_energy": self.path("energy-jobs"), "job_nodes": self.path("energy-job_nodes")}
+
+    def build_levels(self, *, minimum_group: int) -> None:
+        """Run `build_levels` for all projects and papers, and no person."""
+        self.run(
+            "build_levels",
+            input=self.energy_paths()
+            | {"node_energy": self.path("energy-nodes")}
+            | self.paths("papers", "estimates"),
+            output=self.paths("levels"),
+            params={
+                "site": "nancy",
+                "levels": {
+                    "projects": "all",
+                    "users": [],
+                    "papers": "all",
+                    "redistribution": "none",
+                },
+                "privacy": {"key": None, "minimum_group": minimum_group},
+                "simulated": True,
+            },
+        )
+
+    def run_to_features(self) -> None:
+        """Run the rules from the energies of jobs and `prepare_gpus` to the features of runs."""
+        self.run(
+            "merge_runs",
+            input=self.paths("jobs", "allocations"),
+            output=self.paths("run_of_job"),
+            params={"gap_h": 48, "arrays": "lines", "node_pattern": self.planned.node_pattern},
+        )
+        for cluster in CLUSTERS:
+            self.measure_node_power(cluster)
+            name = f"power_histograms-{cluster}"
+            self.measure_power_histograms(cluster, name, with_gpus=cluster == "grele")
+        histograms = [self.path(f"power_histograms-{cluster}") for cluster in CLUSTERS]
+        self.run(
+            "extract_features",
+            input=self.paths("jobs", "run_of_job")
+            | self.energy_paths()
+            | {"power_histograms": histograms},
+            output=self.paths("features"),
+            params={"tokens": {}, "thresholds": {}},
+        )
+
+    def measure_power_histograms(self, cluster: str, name: str, *, with_gpus: bool) -> None:
+        """Run `measure_power_histograms`; without GPUs their inputs are empty lists."""
+        devices = self.monthly_paths("devices", cluster) if with_gpus else []
+        gpu_allocations = self.path("gpu_allocations") if with_gpus else []
+        self.run(
+            "measure_power_histograms",
+            name,
+            input=self.paths("node_allocations", "hardware")
+            | {"node_power": self.path(f"node_power-{cluster}")}
+            | {"power": self.monthly_paths("power", cluster)}
+            | {"gpu_allocations": gpu_allocations, "devices": devices},
+            output={"power_histograms": self.path(name)},
+            params={"integration": self.planned.integration},
+            wildcards={"cluster": cluster},
+        )
+
+    def classify_runs(self) -> None:
+        """Run `classify_runs`, which needs features and labels."""
+        self.run(
+            "classify_runs",
+            input=self.paths("features", "run_of_job", "labels")
+            | {"job_energy": self.path("energy-jobs")},
+            output={"runs": self.path("runs"), "jobs": self.path("phase_of_job")},
+            params={"thresholds": {}},
+        )
+
+    def compare_phases(self) -> None:
+        """Run `compare_phases` as if every job had run inside the study's window."""
+        self.run(
+            "compare_phases",
+            input=self.paths("runs", "features", "labels", "levels", "allocations")
+            | self._write_jobs_inside()
+            | {"job_nodes": self.path("energy-job_nodes")},
+            output=self.paths("ratio"),
+            params={"thresholds": {}, "papers": "all"} | self.window,
+        )
+
+    def _write_jobs_inside(self) -> dict[str, str]:
+        """Write `jobs` with starts and ends moved into the window; its input path."""
+        low, high = (
+            pl.lit(at).cast(pl.Datetime("us", "UTC")) for at in calendar.study_window(START, END)
+        )
+        since = pl.max_horizontal("started_at", low)
+        until = pl.min_horizontal("stopped_at", high)
+        inside = pl.scan_parquet(self.path("jobs")).with_columns(
+            started_at=pl.when(pl.col("started_at").is_not_null()).then(since),
+            stopped_at=pl.when(pl.col("stopped_at").is_not_null()).then(until),
+        )
+        schemas.write_table(schemas.Jobs, inside, self.path("jobs_inside"))
+        return {"jobs": self.path("jobs_inside")}

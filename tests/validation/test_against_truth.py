@@ -1,0 +1,128 @@
+"""Measured against true energies: selection of jobs, errors and their summary."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from footprint import schemas
+from footprint.validation import against_truth
+
+STEPS = {"fine": 1.0, "coarse": 36.0, "none": 0.0}
+
+
+def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
+    """Comparison of jobs with ids from 1: by default an hour on a `fine` node without error.
+
+    `true` has the true energy on each node, `clusters` the cluster of each node.
+    """
+    usual = {
+        "clusters": ["fine"],
+        "true": [2.0],
+        "energy_kwh": 2.0,
+        "low": 1.9,
+        "high": 2.1,
+        "duration_s": 3600.0,
+        "coverage_frac": 1.0,
+    }
+    filled = [{"job_id": i, **usual, **job} for i, job in enumerate(jobs, start=1)]
+    energies = pl.LazyFrame(
+        [
+            {
+                **{
+                    key: job[key] for key in ("job_id", "energy_kwh", "duration_s", "coverage_frac")
+                },
+                "energy_low_kwh": job["low"],
+                "energy_high_kwh": job["high"],
+            }
+            for job in filled
+        ],
+        schema_overrides={"energy_kwh": pl.Float64},
+    )
+    nodes = pl.LazyFrame(
+        [{"job_id": job["job_id"], "cluster": each} for job in filled for each in job["clusters"]]
+    )
+    truth = pl.LazyFrame(
+        [{"job_id": job["job_id"], "true_kwh": each} for job in filled for each in job["true"]]
+    )
+    return against_truth.compare_with_truth(energies, nodes, truth, STEPS).collect()
+
+
+def test_comparison_gives_error_and_interval_width() -> None:
+    over, under = compare_jobs(
+        {"energy_kwh": 2.02}, {"energy_kwh": 1.5, "low": 1.4, "high": 1.6}
+    ).rows(named=True)
+    assert over["error_frac"] == pytest.approx(0.01)
+    assert over["width_frac"] == pytest.approx(0.1)
+    assert over["inside"] is True
+    assert under["error_frac"] == pytest.approx(-0.25)
+    assert under["inside"] is False
+
+
+def test_comparison_sums_truth_over_nodes_of_a_job() -> None:
+    job = compare_jobs({"clusters": ["fine", "coarse"], "true": [0.5, 1.5]}).row(0, named=True)
+    assert job["true_kwh"] == 2
+    assert job["error_frac"] == 0
+    assert job["step_w"] == 36  # step of its coarsest sensor
+
+
+@pytest.mark.parametrize(
+    ("job", "is_compared"),
+    [
+        ({}, True),
+        ({"duration_s": 600.5}, True),
+        ({"duration_s": 600.0}, False),
+        ({"coverage_frac": 1 - 1e-10}, True),
+        ({"coverage_frac": 0.999}, False),
+    ],
+)
+def test_comparison_excludes_short_and_uncovered_jobs(
+    job: dict[str, Any], is_compared: bool
+) -> None:
+    assert compare_jobs(job)["compared"].to_list() == [is_compared]
+
+
+@pytest.mark.parametrize(
+    "job", [{"energy_kwh": None}, {"duration_s": 0.0}, {"true": [0.0]}, {"true": []}]
+)
+def test_comparison_omits_jobs_without_measurement_or_truth(job: dict[str, Any]) -> None:
+    assert compare_jobs(job, {})["job_id"].to_list() == [2]
+
+
+def test_summary_gives_errors_by_sensor_step_and_over_all() -> None:
+    jobs = compare_jobs(
+        {"energy_kwh": 2.02},
+        {"energy_kwh": 1.96},
+        {"energy_kwh": 3.0, "duration_s": 60.0, "low": 2.9, "high": 3.3},  # too short to compare
+        {"clusters": ["coarse"], "energy_kwh": 2.2, "low": 2.1, "high": 2.5},
+    )
+    table = schemas.conform(schemas.SimulationCheck, against_truth.summarise_errors(jobs.lazy()))
+    assert table["sensors"].to_list() == ["1 W", "36 W", "all"]
+    fine, coarse, together = table.rows(named=True)
+    assert (fine["n_jobs"], fine["n_jobs_compared"]) == (3, 2)
+    assert fine["largest_error_frac"] == pytest.approx(0.02)
+    assert fine["median_error_frac"] == pytest.approx(0.015)
+    assert fine["inside_frac"] == pytest.approx(2 / 3)
+    assert fine["median_width_frac"] == pytest.approx(0.1)
+    assert (coarse["n_jobs"], coarse["inside_frac"]) == (1, 0)
+    assert together["n_jobs"] == 4
+    assert together["largest_error_frac"] == pytest.approx(0.1)
+    assert together["inside_frac"] == pytest.approx(0.5)
+
+
+def test_summary_without_measured_jobs_is_empty() -> None:
+    nothing = compare_jobs({"energy_kwh": None})
+    summary = schemas.conform(
+        schemas.SimulationCheck, against_truth.summarise_errors(nothing.lazy())
+    )
+    assert summary.is_empty()
+
+
+def test_sensor_steps_match_the_simulated_site() -> None:
+    source = {
+        "start": "2025-03-03",
+        "end": "2025-03-04",
+        "nodes": {"grat": 1, "gres": 1},
+        "jobs": 5,
+    }
+    assert against_truth.sensor_steps_w(source, site="nancy") == {"grat": 36.0, "gres": 0.0}

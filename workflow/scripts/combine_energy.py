@@ -1,0 +1,40 @@
+"""Write the energy of jobs and nodes over the study, the quality table, and rejected rows."""
+
+import polars as pl
+
+from footprint import schemas
+from footprint.core import calendar, logs, pseudonyms
+from footprint.energy import rejected_power, sensor_flags, study_energy
+
+logs.log_to_file(snakemake.log[0])
+
+start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+results = study_energy.build_study_energy(
+    nodes=pl.scan_parquet(snakemake.input.nodes),
+    records=pl.scan_parquet(snakemake.input.jobs),
+    allocations=pl.scan_parquet(snakemake.input.allocations),
+    overlaps=pl.read_parquet(snakemake.input.overlaps),
+    job_sums=pl.scan_parquet(snakemake.input.job_sums),
+    classes=pl.scan_parquet(snakemake.input.classes),
+    clusters=snakemake.params.clusters,
+    method=snakemake.params.method,
+    start=start,
+    end=end,
+    key=pseudonyms.load_key(snakemake.params.privacy["key"], simulated=snakemake.params.simulated),
+)
+flags = sensor_flags.flags_from_files(snakemake.input, end=end)
+jobs = sensor_flags.with_sensor_flags(results.jobs, flags)
+rejected = rejected_power.rejected_power_from_files(
+    snakemake.input, clusters=snakemake.params.clusters, metric=snakemake.params.metric
+)
+schemas.write_table(schemas.JobEnergy, jobs, snakemake.output.jobs)
+schemas.write_table(schemas.JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)
+schemas.write_table(schemas.NodeEnergy, results.nodes, snakemake.output.nodes)
+schemas.write_table(
+    schemas.Quality, pl.scan_parquet(snakemake.input.quality), snakemake.output.quality
+)
+schemas.write_table(
+    schemas.RejectedRows,
+    pl.concat([pl.scan_parquet(snakemake.input.rejected), results.rejected, rejected.lazy()]),
+    snakemake.output.rejected,
+)

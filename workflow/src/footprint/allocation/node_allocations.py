@@ -1,0 +1,307 @@
+"""Allocations of each job on each node: a constant share, GPUs and cores over an interval.
+
+All later sums are linear in allocations. A container has its own share less the shares of its inner
+jobs (`remainders`), and a suspension splits an allocation in two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from footprint.allocation import overlaps
+from footprint.allocation.containers import inner_jobs
+from footprint.allocation.remainders import without_inner_jobs, without_overlaps
+from footprint.allocation.shares import (
+    SHARE_TOLERANCE,
+    held_cores,
+    reserved_shares,
+    without_residue,
+)
+from footprint.core.errors import InputError
+from footprint.core.sums import sum_or_zero
+
+GATES = ("binary", "reserved", "active", "two_part")
+"""Values of the key `integration.gate`."""
+
+ALLOCATION_SCHEMA = pl.Schema(
+    {
+        "job_id": pl.Int64(),
+        "node": pl.String(),
+        "started_at": pl.Datetime("us", "UTC"),
+        "stopped_at": pl.Datetime("us", "UTC"),
+        "share": pl.Float64(),
+        "gpus": pl.Float64(),
+        "cores": pl.Float64(),
+        "opens": pl.Boolean(),
+        "closes": pl.Boolean(),
+    }
+)
+"""Allocations. `opens` and `closes`: whether the job itself starts or stops at the bound."""
+
+OCCUPANCY_SCHEMA = pl.Schema(
+    {"node": pl.String(), "at": pl.Datetime("us", "UTC"), "share": pl.Float64()}
+)
+"""Share of a node that is held from `at` until the node's next row."""
+
+
+def latest_end() -> pl.Expr:
+    """End of a job, else start plus walltime; null where neither is known."""
+    return pl.col("stopped_at").fill_null(
+        pl.col("started_at") + pl.duration(seconds=pl.col("walltime_s"))
+    )
+
+
+def held_until(end: datetime) -> pl.Expr:
+    """Time at which a job releases its nodes: its end, else `latest_end` or, if earlier, `end`."""
+    return (
+        pl.col("stopped_at")
+        .fill_null(pl.min_horizontal(latest_end(), pl.lit(end)))
+        .cast(pl.Datetime("us", "UTC"))
+    )
+
+
+def unclipped_allocations(
+    jobs: pl.LazyFrame, shares: pl.LazyFrame, *, end: datetime
+) -> pl.LazyFrame:
+    """Allocations of each job without its suspensions, not yet clipped to the study.
+
+    Args:
+        jobs: `schemas.Jobs`.
+        shares: Result of `reserved_shares`.
+        end: End of the study, which bounds jobs without an end or a walltime.
+
+    Returns:
+        Allocations (`ALLOCATION_SCHEMA`).
+    """
+    bounded = (
+        jobs.filter(pl.col("started_at").is_not_null())
+        .with_columns(stopped_at=held_until(end))
+        .select("job_id", "started_at", "stopped_at", "suspensions")
+    )
+    steady = bounded.filter(pl.col("suspensions").list.len().fill_null(0) == 0).drop("suspensions")
+    suspended = bounded.filter(pl.col("suspensions").list.len() > 0)
+    # The complement of the suspensions: from the start, or the end of a suspension, to the start of
+    # the next one, or the end of the job.
+    ordered = pl.element().sort_by(pl.element().struct.field("started_at"))
+    pause = pl.col("suspensions").list.eval(ordered.struct.field("started_at"))
+    resume = pl.col("suspensions").list.eval(ordered.struct.field("stopped_at"))
+    active = (
+        suspended.select(
+            "job_id",
+            "stopped_at",
+            since=pl.concat_list("started_at", resume),
+            until=pl.concat_list(pause, "stopped_at"),
+        )
+        .explode("since", "until", empty_as_null=False, keep_nulls=True)
+        .select(
+            "job_id",
+            # a suspension without an end lasts as long as the job
+            started_at=pl.col("since").fill_null(pl.col("stopped_at")),
+            stopped_at=pl.min_horizontal("until", "stopped_at"),
+        )
+    )
+    return (
+        pl.concat([steady, active])
+        .filter(pl.col("stopped_at") > pl.col("started_at"))
+        .join(shares, on="job_id")
+        .with_columns(opens=pl.lit(True), closes=pl.lit(True))
+        .select(ALLOCATION_SCHEMA.names())
+    )
+
+
+def clip_allocations(allocations: pl.LazyFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
+    """Parts of allocations inside [start, end), sorted by node and start.
+
+    `opens` or `closes` is false where `start` or `end` bounds the part.
+    """
+    low, high = (
+        pl.lit(start).cast(pl.Datetime("us", "UTC")),
+        pl.lit(end).cast(pl.Datetime("us", "UTC")),
+    )
+    return (
+        allocations.filter((pl.col("started_at") < high) & (pl.col("stopped_at") > low))
+        .with_columns(
+            opens=pl.col("opens") & (pl.col("started_at") >= low),
+            closes=pl.col("closes") & (pl.col("stopped_at") <= high),
+            started_at=pl.max_horizontal("started_at", low),
+            stopped_at=pl.min_horizontal("stopped_at", high),
+        )
+        .sort("node", "started_at", "job_id", "stopped_at", "share")
+    )
+
+
+def build_allocations(
+    jobs: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    nodes: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    gate: str,
+) -> pl.LazyFrame:
+    """Allocations of every job on every node of the study.
+
+    Args:
+        jobs: `schemas.Jobs`.
+        allocations: `schemas.Allocations`.
+        nodes: `schemas.Nodes` of the study's clusters; allocations on other nodes are left out.
+        start: Start of the study.
+        end: End of the study, excluded.
+        gate: The gate, one of `GATES`. Under `binary` every job holds the whole node.
+
+    Returns:
+        Allocations (`ALLOCATION_SCHEMA`), sorted by node and start. A container has the rest that
+        its inner jobs leave, or share 0.
+
+    Raises:
+        InputError: A job holds a core that its node lacks, inner jobs hold more than their
+            container, or (but under `binary`) jobs hold the same cores.
+    """
+    return build_allocations_with_overlaps(
+        jobs, allocations, nodes, start=start, end=end, gate=gate
+    ).allocations.lazy()
+
+
+class NodeAllocations(NamedTuple):
+    """Allocations on nodes, and the overlaps that were settled.
+
+    Attributes:
+        allocations: Allocations (`ALLOCATION_SCHEMA`).
+        overlaps: Jobs that hold less of a node than they reserved (`overlaps.OVERLAPS_SCHEMA`).
+    """
+
+    allocations: pl.DataFrame
+    overlaps: pl.DataFrame
+
+
+def build_allocations_with_overlaps(
+    jobs: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    nodes: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    gate: str,
+) -> NodeAllocations:
+    """Allocations as in `build_allocations`, and the jobs that were trimmed or share their cores.
+
+    `overlaps` settles jobs that hold the same cores at the same time, but under `binary`, where
+    every job holds the whole node.
+
+    Args:
+        jobs: As for `build_allocations`.
+        allocations: As for `build_allocations`.
+        nodes: As for `build_allocations`.
+        start: As for `build_allocations`.
+        end: As for `build_allocations`.
+        gate: As for `build_allocations`.
+
+    Raises:
+        InputError: As for `build_allocations`.
+    """
+    unclipped = unclipped_allocations(jobs, reserved_shares(jobs, allocations, nodes), end=end)
+    lost = pl.DataFrame(schema=overlaps.LOSSES_SCHEMA)
+    inner = inner_jobs(jobs)
+    if gate != "binary":
+        cores = held_cores(jobs, allocations, nodes).with_columns(cores=pl.lit(1.0))
+        lost = overlaps.losses_of_jobs(unclipped, cores, jobs, inner, start=start, end=end)
+        overlaps.check_conflicts(lost)
+        unclipped = without_overlaps(unclipped, lost)
+    built = clip_allocations(without_inner_jobs(unclipped, inner), start=start, end=end).collect()
+    check_containers(built)
+    if gate == "binary":
+        return NodeAllocations(
+            built.with_columns(share=pl.lit(1.0)), overlaps.settled_overlaps(lost)
+        )
+    check_shares(built)
+    return NodeAllocations(built, overlaps.settled_overlaps(lost))
+
+
+def occupancy(allocations: pl.LazyFrame) -> pl.LazyFrame:
+    """Share of each node that is held, as a step function of time (`OCCUPANCY_SCHEMA`).
+
+    Args:
+        allocations: `node`, `started_at`, `stopped_at`, `share`.
+
+    Returns:
+        `node`, `at`, `share`, sorted by node and time.
+    """
+    return (
+        pl.concat(
+            [
+                allocations.select("node", at="started_at", share="share"),
+                allocations.select("node", "stopped_at", -pl.col("share")).rename(
+                    {"stopped_at": "at"}
+                ),
+            ]
+        )
+        .group_by("node", "at")
+        .agg(sum_or_zero(pl.col("share")))
+        .sort("node", "at")
+        .with_columns(share=without_residue(pl.col("share").cum_sum().over("node")))
+    )
+
+
+def check_containers(allocations: pl.DataFrame) -> None:
+    """Refuse inner jobs that hold more of a node than their container.
+
+    Args:
+        allocations: Allocations less those of inner jobs.
+
+    Raises:
+        InputError: The share of a container is below 0.
+    """
+    exceeded = allocations.filter(pl.col("share") < 0).sort("started_at", "job_id", "node")
+    if exceeded.is_empty():
+        return
+    listed = [
+        f"container job {row['job_id']}: its inner jobs hold more of {row['node']} than it does"
+        f" from {row['started_at']:%Y-%m-%d %H:%M:%S} UTC"
+        for row in exceeded.unique(["job_id", "node"], keep="first", maintain_order=True).iter_rows(
+            named=True
+        )
+    ]
+    raise InputError(", ".join(listed), do="fix the cores of the jobs")
+
+
+def check_shares(allocations: pl.DataFrame, *, of: str = "node") -> None:
+    """Refuse nodes of which jobs hold more than the whole.
+
+    Args:
+        allocations: Allocations of every job.
+        of: Word for the message: what the shares are parts of.
+
+    Raises:
+        InputError: Shares of a node add up to more than 1; the message lists each such node with
+            its jobs and the time.
+    """
+    over = (
+        occupancy(allocations.lazy())
+        .filter(pl.col("share") > 1 + SHARE_TOLERANCE)
+        .sort("at", "node")
+        .collect()
+    )
+    if over.is_empty():
+        return
+    first = over.unique("node", keep="first", maintain_order=True)
+    listed = [_describe_excess(allocations, row, of) for row in first.iter_rows(named=True)]
+    raise InputError(
+        ", ".join(listed), do="fix the jobs' times or cores, or set integration.gate to binary"
+    )
+
+
+def _describe_excess(allocations: pl.DataFrame, row: dict[str, Any], of: str) -> str:
+    """Node of which more than the whole is held, with its jobs, the share and the time."""
+    there = allocations.filter(
+        (pl.col("node") == row["node"])
+        & (pl.col("started_at") <= row["at"])
+        & (pl.col("stopped_at") > row["at"])
+    )
+    names = ", ".join(str(job) for job in there["job_id"].unique().sort())
+    return (
+        f"{row['node']}: jobs {names} together hold {row['share']:.3g} of the {of}"
+        f" from {row['at']:%Y-%m-%d %H:%M:%S} UTC"
+    )

@@ -1,0 +1,20 @@
+"""Definitions shared by all stages: no stage is imported here.
+
+No table is read or written. Modules without a third-party package can be imported by the tracker:
+
+- `errors`: the exception for input that a user can fix.
+- `units`: factors between units (J, kWh, s, h).
+- `vocabulary`: kinds, roles, phases and other words shared by labels, tables and the tracker.
+- `calendar`: the study's window and its months, in UTC.
+- `addresses`: checks of the addresses of services and databases.
+- `latex`: text with LaTeX's special characters escaped.
+
+The others use NumPy, Polars, PyYAML or jsonschema, or serve the workflow alone:
+
+- `arrays`: types of NumPy arrays.
+- `sums`: sums of floats that do not depend on the order of rows or on threads.
+- `json_schema`: defaults and error messages from a JSON schema.
+- `pseudonyms`: pseudonyms of logins, and their key.
+- `fingerprint`: hash of the code behind a rule, and the provenance line of figures.
+- `logs`: log files of rules.
+"""

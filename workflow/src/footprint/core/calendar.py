@@ -1,0 +1,39 @@
+"""The study's window and its calendar months, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+
+def study_window(start: str, end: str) -> tuple[datetime, datetime]:
+    """Return the start of the study's window and its end, which is excluded.
+
+    Args:
+        start: First day, as `2025-03-03`.
+        end: Day after the last day.
+    """
+    first, last = (datetime.combine(date.fromisoformat(day), time.min, UTC) for day in (start, end))
+    return first, last
+
+
+def months_between(start: datetime, end: datetime) -> list[str]:
+    """Return the UTC months that overlap [start, end), as `2025-03`, in order."""
+    first, last = (
+        each.astimezone(UTC).year * 12 + each.astimezone(UTC).month - 1
+        for each in (start, end - end.resolution)
+    )
+    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
+
+
+def month_in_study(month: str, start: str, end: str) -> tuple[datetime, datetime]:
+    """Return the start and the end of the part of a month within the study's window.
+
+    Args:
+        month: The month, as `2025-03`.
+        start: First day of the study.
+        end: Day after the last day of the study.
+    """
+    first = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
+    following = (first + timedelta(days=31)).replace(day=1)
+    low, high = study_window(start, end)
+    return max(first, low), min(following, high)

@@ -1,0 +1,31 @@
+"""Text with LaTeX's special characters escaped."""
+
+from __future__ import annotations
+
+THIN_SPACE = "\u2009"
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    THIN_SPACE: r"\,",
+    "\u2212": r"$-$",
+    "–": "--",
+    "’": "'",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+}
+
+
+def escape_latex(text: str) -> str:
+    """Return the text with each character of `LATEX_ESCAPES` replaced by its LaTeX code."""
+    return "".join(LATEX_ESCAPES.get(character, character) for character in text)

@@ -1,0 +1,49 @@
+"""Words shared by labels, tables and the tracker. This module imports nothing of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+KINDS = (
+    "interactive",
+    "debug",
+    "idle_hold",
+    "preprocessing",
+    "training_run",
+    "inference_run",
+    "unknown",
+)
+ROLES = ("reported", "other")
+PHASES = ("training", "inference", "development", "unknown")
+
+MIN_COVERAGE_FRAC = 0.9
+"""Lowest coverage of development, and of the reported training, for which R is computed.
+
+At a coverage of one half, one side of R counts with half of its energy, and R is wrong by a factor
+of two.
+"""
+
+LABEL_FIELDS = ("paper", "kind", "role", "phase")
+"""Fields of a label."""
+
+LABEL_VALUES = {
+    "kind": KINDS,
+    "role": ROLES,
+    "phase": tuple(phase for phase in PHASES if phase != "unknown"),
+}
+"""Allowed values of the fields of a label; a field that is not listed is free text."""
+
+UNAVAILABLE_STATES = ("absent", "suspected", "dead", "maintenance")
+"""States in which a node cannot be used. `standby` is not one of them: a job can wake the node."""
+
+MEASURED_METHOD = "bmc"
+"""Value of the column `method` for measured energy; other values are names of estimators."""
+
+NO_PROJECT = "(no project)"
+OTHERS = "(others)"
+SMALL_GROUPS = "others (small groups)"
+"""Names of the rows of a level that combine several groups."""
+
+NameSelection = Collection[str] | Literal["all"]
+"""Names that a key of the configuration selects."""

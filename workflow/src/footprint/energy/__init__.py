@@ -1,0 +1,24 @@
+"""Energy: the integral of each node's power, split among jobs and classes.
+
+The stage takes cleaned samples of power (W), allocations, occupancy and node states. It gives the
+energy of each job, of each job on a node, and of each node by UTC day and class, in kWh, with the
+coverage, an estimate for time without measurement, and a 95 % interval. Energies of a month are in
+joules. A run fails when jobs and classes do not add up to the nodes' integrals.
+
+- `kernel`: cumulative energy of a node at any moment, from its samples.
+- `sample_intervals`: terms that the intervals between samples add to it.
+- `sensor_period`: period and step of a sensor.
+- `segments`: the time of nodes between neighbouring cuts.
+- `attribution`: energy of jobs under a gate, for a cluster and month.
+- `gpu_attribution`: attribution by the power of single GPUs, for the gate `two_part`.
+- `node_energy`: energy and time of nodes by day and class.
+- `idle_power`: idle and maximum power of nodes.
+- `quantisation`: error of an energy from the steps of a sensor.
+- `uncertainty`: how half widths of intervals add up over nodes and jobs.
+- `job_energy`: energy, estimate, interval and flags of jobs, from the sums of all months.
+- `study_energy`: the tables of energy of the whole study.
+- `conservation`: sums that must hold in every run.
+- `sensor_flags`: flags of jobs that held a node while its sensor failed.
+- `rejected_power`: rejected rows of power.
+- `job_count`: the jobs that tables count.
+"""

@@ -1,0 +1,366 @@
+"""Attribution: the energy of jobs, and the classes of each node's energy, for a cluster and month.
+
+Shares are constant over a segment (`segments`). An energy is therefore a product of the integrals
+over a segment (`kernel`) and of weights that depend on the gate alone. Equations: docs/method.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from footprint.core.arrays import Floats
+from footprint.core.errors import InputError
+from footprint.core.sums import sum_by_group
+from footprint.energy import gpu_attribution, quantisation, segments
+from footprint.energy.conservation import check_conservation
+from footprint.energy.kernel import cumulative_energy
+from footprint.energy.node_energy import classify_energy
+from footprint.energy.sample_intervals import IntegrationMethod, WorkArrays
+from footprint.energy.sensor_period import NOMINAL_PERIOD_S, usual_period_s
+from footprint.sources.calibration import Calibration
+
+LOG = logging.getLogger(__name__)
+
+MAX_CLIPPED_FRAC = 0.01
+"""Part of a node's readings while it is on that a calibration may make negative (set to 0 W)."""
+
+JOB_SUM_COLUMNS = (
+    "duration_s",
+    "covered_s",
+    "gpu_s",
+    "core_s",
+    "share_s",
+    "share_covered_s",
+    "energy_j",
+    "variance_j2",
+    "n_probes",
+    "probe_w",
+    "probe_w2",
+    "quantisation_j",
+    "slope_error_j",
+    "offset_error_j",
+    "edge_j",
+)
+"""Sums over a job's allocations on a node. `duration_s` and `covered_s` do not count shares."""
+
+PROBE_COLUMNS = ("n_probes", "probe_w", "probe_w2", "probe_repeats")
+
+SEGMENT_TERM_COLUMNS = (
+    "duration_s",
+    "covered_s",
+    "rate_j",
+    "rate_s",
+    "rate_covered_s",
+    "rate_variance_j2",
+    *PROBE_COLUMNS,
+)
+"""Contributions of a segment to the jobs on its node; `rate_...` per unit of share."""
+
+
+@dataclass(frozen=True)
+class IntegrationSettings:
+    """Settings of an integration.
+
+    Attributes:
+        gate: One of `node_allocations.GATES`.
+        method: How samples are integrated.
+        jobs_complete: Whether every job of the nodes is known. If not, time without a known job is
+            `unattributed`, since an unknown job may have held the node.
+        calibration: Line of the cluster; None: none.
+    """
+
+    gate: str
+    method: IntegrationMethod
+    jobs_complete: bool = True
+    calibration: Calibration | None = None
+
+    @classmethod
+    def from_config(
+        cls, integration: dict[str, Any], *, cluster: str, jobs_complete: bool
+    ) -> IntegrationSettings:
+        """Settings of a cluster from the key `integration` of a configuration."""
+        method = IntegrationMethod(
+            integration["method"],
+            integration["max_gap_s"],
+            integration["off_threshold_w"],
+            NOMINAL_PERIOD_S.get(integration["metric"]),
+        )
+        line = Calibration.from_config(integration, cluster=cluster)
+        return cls(integration["gate"], method, jobs_complete, line)
+
+
+class NodeIntegrals(NamedTuple):
+    """Integrals of one node at its cuts.
+
+    Attributes:
+        bracket: Result of `CumulativeEnergy.bracket` for the cuts.
+        allocations: Allocations on the node, clipped to the window.
+        sensor: Node, period (s) and step (W) of its sensor.
+        gpus: Integrals of its GPUs; None: their power is not used.
+    """
+
+    bracket: dict[str, Any]
+    allocations: pl.DataFrame
+    sensor: tuple[str, float, float]
+    gpus: gpu_attribution.NodeGpuIntegrals | None
+
+
+def attribute_energy(
+    nodes: Sequence[str],
+    read: Callable[[str], pl.DataFrame],
+    settings: IntegrationSettings,
+    *,
+    allocations: pl.DataFrame,
+    occupancy: pl.DataFrame,
+    states: pl.DataFrame,
+    start: datetime,
+    end: datetime,
+    idle_power_w: Mapping[str, float] | None = None,
+    gpus: gpu_attribution.GpuActivity | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
+
+    The samples of one node are in memory at a time.
+
+    Args:
+        nodes: Names of the nodes.
+        read: Returns the samples of a node: `timestamp`, `power_w`, strictly ascending in time.
+        settings: Gate, method and calibration.
+        allocations: `node_allocations.ALLOCATION_SCHEMA`, which may reach beyond [start, end).
+        occupancy: `node_allocations.OCCUPANCY_SCHEMA` of the whole study.
+        states: `schemas.States`.
+        start: Start of the window, a UTC midnight.
+        end: End of the window, excluded, a UTC midnight.
+        idle_power_w: Idle power by node, for the gate `two_part`.
+        gpus: Power of the nodes' GPUs, used by the gate `two_part` alone.
+
+    Returns:
+        Jobs (`job_id`, `node`, `JOB_SUM_COLUMNS`) and classes (`node`, `day`, `class`, `energy_j`,
+        `duration_s`, `overcount_j`, `left_out_j`), sorted.
+
+    Raises:
+        InputError: A node lacks the idle power that the gate needs, or the calibration gives less
+            than 0 W for more than `MAX_CLIPPED_FRAC` of the readings of a node that is on.
+        ConservationError: Classes do not add up to a node's integral and time, or jobs not to the
+            class `job`.
+    """
+    window = segments.IntegrationWindow.of(start, end)
+    here = allocations.filter(pl.col("node").is_in(nodes))
+    is_snapped = settings.method.name == "inner_trapezoid"
+    held = segments.with_bounds_in_microseconds(here, window)
+    held = held if is_snapped else segments.clip_to_window(held, window)
+    held_by_node = dict(segments.rows_by_node(held))
+    away = segments.unavailable_intervals(states, window).filter(pl.col("node").is_in(nodes))
+    away_by_node = dict(segments.rows_by_node(away))
+    never, nowhere = held.clear(), away.clear()
+    measure_gpus = gpus.measure if gpus and settings.gate == "two_part" else None
+    memory = WorkArrays()
+
+    def measure(node: str) -> NodeIntegrals:
+        samples = read(node)
+        if settings.calibration is not None:
+            readings_w = samples["power_w"].to_numpy()
+            _check_clipped(node, readings_w, settings.calibration, settings.method, start)
+        cumulative = cumulative_energy(
+            samples,
+            method=settings.method,
+            idle_power_w=_idle_power_w(node, idle_power_w) if len(samples) else None,
+            calibration=settings.calibration,
+            memory=memory,
+        )
+        if (
+            settings.method.name == "sum_of_samples"
+            and len(samples)
+            and usual_period_s(cumulative.times_us) is None
+        ):
+            LOG.warning(
+                "%s in %s: distances of %d samples show no period; each counts for %g s",
+                *(node, f"{start:%Y-%m}", len(samples), cumulative.period_s),
+            )
+        own = held_by_node.get(node, never)
+        if is_snapped:
+            own = segments.clip_to_window(
+                segments.snap_to_samples(own, pl.Series(cumulative.times_us)), window
+            )
+        cuts_us = segments.cuts_of_node(own, away_by_node.get(node, nowhere), window)
+        bracket = cumulative.bracket(cuts_us)
+        of_gpus = measure_gpus(node, cuts_us, cumulative, window) if measure_gpus else None
+        sensor = (node, cumulative.period_s, cumulative.step_w)
+        return NodeIntegrals(bracket, own, sensor, of_gpus)
+
+    measured = [measure(node) for node in nodes]
+    at_cuts = segments.integrals_at_cuts(
+        nodes, [each.bracket for each in measured], settings.method
+    )
+    own = pl.concat([each.allocations for each in measured]) if is_snapped else held
+    sensors = pl.DataFrame(
+        [each.sensor for each in measured], schema=["node", "period_s", "step_w"], orient="row"
+    )
+    shares = occupancy.filter(pl.col("node").is_in(nodes))
+    cut = segments.segments_between_cuts(at_cuts, own if is_snapped else None, shares, away)
+    of_gpus = [each.gpus for each in measured if each.gpus is not None]
+    gpu_energy = (
+        gpu_attribution.attribute_gpu_energy(of_gpus, cut, sensors, is_snapped=is_snapped)
+        if of_gpus
+        else None
+    )
+    weighted = attribution_weights(cut, settings, gpu_energy)
+    jobs = sum_by_job(own, weighted, sensors, settings, gpu_energy)
+    classes = classify_energy(weighted, gate=settings.gate, jobs_complete=settings.jobs_complete)
+    check_conservation(jobs, classes, at_cuts, gate=settings.gate)
+    return jobs, classes
+
+
+def _check_clipped(
+    node: str, readings_w: Floats, line: Calibration, method: IntegrationMethod, start: datetime
+) -> None:
+    """Refuse a calibration that makes too many of a node's readings negative.
+
+    A node is on where a reading times the line's slope is at least the standby threshold.
+    """
+    on = readings_w[readings_w * line.slope >= method.off_threshold_w]
+    n_clipped = np.count_nonzero(line.to_power(on) < 0)
+    if n_clipped > MAX_CLIPPED_FRAC * len(on):
+        raise InputError(
+            f"gives less than 0 W for {n_clipped} of {len(on)} readings of {node} in {start:%Y-%m}",
+            where=f"integration.calibration.{node.rpartition('-')[0]}",
+            do="fix its slope and offset: power is slope x reading + offset",
+        )
+
+
+def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:
+    """Idle power of a node; None where the gate needs none."""
+    if known is not None and node not in known:
+        raise InputError(
+            "has no sample without a job, and the gate two_part needs its idle power",
+            where=node,
+            do="set integration.idle_power for its cluster",
+        )
+    return known[node] if known is not None else None
+
+
+def attribution_weights(
+    cut: pl.DataFrame,
+    settings: IntegrationSettings,
+    gpu_energy: gpu_attribution.GpuEnergy | None = None,
+) -> pl.DataFrame:
+    """Segments with the energy, time and variance that a job gets per unit of share.
+
+    With S the share held of the node, a unit of share gets under `reserved` and `binary` the energy
+    E, under `active` E / S, and under `two_part` the part below the idle power and 1 / S of the
+    rest (docs/method.md, section 3). Energy of single GPUs is in `active_j` instead of `rate_j`.
+
+    Args:
+        cut: Result of `segments.segments_between_cuts`.
+        settings: Gate and method.
+        gpu_energy: Energy of GPUs by segment; None: none.
+
+    Returns:
+        The segments with `rate_j`, `rate_s`, `rate_covered_s`, `rate_variance_j2`, and
+        `gpu_attribution.GPU_SEGMENT_COLUMNS`.
+    """
+    held, energy, idle = pl.col("share"), pl.col("energy_j"), pl.col("idle_energy_j")
+    of_gpus, variance = pl.col("gpu_energy_j"), pl.col("variance_j2")
+    if gpu_energy is None:
+        cut = cut.with_columns(
+            pl.lit(0.0).alias(name) for name in gpu_attribution.GPU_SEGMENT_COLUMNS
+        )
+    else:
+        cut = cut.join(
+            gpu_energy.segments, on=["node", "from_us"], how="left", maintain_order="left"
+        ).with_columns(pl.col(gpu_attribution.GPU_SEGMENT_COLUMNS).fill_null(0.0))
+        variance = (variance - pl.col("gpu_variance_j2")).clip(lower_bound=0.0)
+    per_active = pl.when(held > 0).then(1.0 / held).otherwise(0.0)
+    # Without all the jobs, S is too small and 1/S would give them the energy of unknown jobs.
+    gate = settings.gate if settings.jobs_complete or settings.gate != "two_part" else "reserved"
+    weight = per_active if gate in ("active", "two_part") else pl.lit(1.0)
+    rate_j = {
+        "active": energy * per_active,
+        "two_part": idle + (energy - idle - of_gpus) * per_active,
+    }.get(gate, energy - of_gpus)
+    times = {"rate_s": pl.col("duration_s"), "rate_covered_s": pl.col("covered_s")}
+    if gate == "active":
+        times = {name: time * per_active for name, time in times.items()}
+    return cut.with_columns(rate_j=rate_j, rate_variance_j2=variance * weight.pow(2), **times)
+
+
+def sum_by_job(
+    allocations: pl.DataFrame,
+    weighted: pl.DataFrame,
+    sensors: pl.DataFrame,
+    settings: IntegrationSettings,
+    gpu_energy: gpu_attribution.GpuEnergy | None = None,
+) -> pl.DataFrame:
+    """Sums (`JOB_SUM_COLUMNS`) over the allocations of each job on each node.
+
+    Energy counts between the snapped bounds, time between the real ones. `edge_j` is the energy
+    that a method without interpolation may miss at the bounds: half a period at the mean power for
+    each real start and end of an allocation. `slope_error_j` and `offset_error_j` are standard
+    uncertainties of the energy by the calibration's slope and offset. Each is one error in all
+    months, so that months add up linearly (JCGM 100:2008, 5.2.2).
+
+    Args:
+        allocations: Allocations, clipped to the window.
+        weighted: Result of `attribution_weights`.
+        sensors: `node`, `period_s`, `step_w`.
+        settings: Gate, method and calibration.
+        gpu_energy: Energy of single GPUs by job, which is added; None: none.
+
+    Returns:
+        `job_id`, `node`, `JOB_SUM_COLUMNS`, sorted.
+    """
+    sums = weighted.select("node", "to_us", pl.col(SEGMENT_TERM_COLUMNS).cum_sum().over("node"))
+    rows = allocations.hstack(
+        segments.energy_between(
+            allocations, sums, SEGMENT_TERM_COLUMNS, bounds=("held_from_us", "held_to_us")
+        )
+    )
+    if settings.method.name == "inner_trapezoid":
+        inner = segments.energy_between(allocations, sums, ["rate_j"], bounds=("from_us", "to_us"))
+        rows = rows.with_columns(inner["rate_j"])
+
+    share = pl.col("share")
+    edges = (pl.col("opens").cast(pl.Float64) + pl.col("closes").cast(pl.Float64)) / 2
+    mean_w = pl.when(pl.col("covered_s") > 0).then(pl.col("rate_j") / pl.col("covered_s"))
+    line = settings.calibration or Calibration()
+    covered = pl.col("share_covered_s")
+    raw_j = (pl.col("energy_j") - line.offset * covered) / line.slope
+    sums_of = sum_by_group(
+        rows.join(sensors, on="node").with_columns(
+            edge_j=edges * mean_w.fill_null(0.0) * pl.col("period_s") * share
+        ),
+        ["job_id", "node"],
+        first=["step_w"],
+        **{name: pl.col(name) for name in ("duration_s", "covered_s", *PROBE_COLUMNS)},
+        edge_j=pl.col("edge_j"),
+        gpu_s=pl.col("gpus") * pl.col("duration_s"),
+        core_s=pl.col("cores") * pl.col("duration_s"),
+        share_s=share * pl.col("rate_s"),
+        share_covered_s=share * pl.col("rate_covered_s"),
+        energy_j=share * pl.col("rate_j"),
+        variance_j2=share.pow(2) * pl.col("rate_variance_j2"),
+    )
+    if gpu_energy is not None:
+        added = sums_of.join(
+            gpu_energy.jobs, on=["job_id", "node"], how="left", maintain_order="left"
+        )
+        sums_of = added.with_columns(
+            pl.col(name) + pl.col(f"active_{unit}").fill_null(0.0)
+            for name, unit in {"energy_j": "j", "variance_j2": "j2", "edge_j": "edge_j"}.items()
+        )
+    return sums_of.with_columns(
+        quantisation_j=quantisation.half_width_j(
+            step_w=pl.col("step_w"),
+            covered_s=covered,
+            repeated_frac=pl.col("probe_repeats") / pl.col("n_probes"),
+        ),
+        slope_error_j=raw_j * line.slope_error,
+        offset_error_j=covered * line.offset_error,
+    ).select("job_id", "node", *JOB_SUM_COLUMNS)

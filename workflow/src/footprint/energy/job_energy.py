@@ -1,0 +1,326 @@
+"""Energy of each job, its coverage, estimate and interval, from the sums of each month."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import polars as pl
+
+from footprint.allocation.node_allocations import held_until, latest_end
+from footprint.allocation.shares import SHARE_TOLERANCE
+from footprint.core.sums import known_sum, quotient, sum_or_zero
+from footprint.core.units import H_PER_S, KWH_PER_J, Z95
+from footprint.energy.attribution import JOB_SUM_COLUMNS
+from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
+from footprint.energy.uncertainty import HALF_WIDTH_COLUMNS, combine_half_widths
+
+WELL_COVERED_FRAC = 0.95
+"""Coverage below which a job has the flag `partly_measured`."""
+
+
+def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.LazyFrame:
+    """Energy of each job on each of its nodes (`schemas.JobNodeEnergy`).
+
+    The energy of time without measurement is estimated, in a column of its own, with the mean power
+    of the job on the node, else of the job on its other nodes of the cluster, else of all jobs of
+    the cluster. The estimate's error is the standard deviation of the node's power under the job
+    (else under the cluster's jobs), as if the whole gap could be off by it (docs/method.md,
+    sections 5 and 6).
+
+    Args:
+        sums: `job_id`, `node` and `attribution.JOB_SUM_COLUMNS`, by month.
+        nodes: `node`, `cluster`, `has_gpu`.
+        method: Integration method.
+    """
+    held = (
+        sums.sort("job_id", "node", *JOB_SUM_COLUMNS)
+        .group_by("job_id", "node", maintain_order=True)
+        .agg(sum_or_zero(pl.col(JOB_SUM_COLUMNS)))
+        .join(nodes, on="node")
+        .sort("job_id", "node")
+    )
+    is_nothing_held = pl.col("share_s") <= SHARE_TOLERANCE * pl.col("duration_s")
+    # methods of whole samples may find no sample inside a job that the others measure
+    has_samples = (
+        pl.col("share_covered_s") > 0
+        if method in ("trapezoid", "left_hold")
+        else pl.col("energy_j") != 0
+    )
+    is_measured = is_nothing_held | has_samples
+    held = held.with_columns(
+        is_nothing_held=is_nothing_held,
+        is_measured=is_measured,
+        energy_j=pl.when(is_nothing_held).then(0.0).otherwise("energy_j"),
+        # without a sample inside the job, the method covers none of it
+        **{
+            name: pl.when(is_measured).then(name).otherwise(0.0)
+            for name in ("covered_s", "share_covered_s")
+        },
+    ).with_columns(missing_s=_missing_s())
+    measured = pl.col("is_measured")
+    power = _first_known(_mean_power_w)
+    deviation_w = _first_known(_power_deviation_w)
+    # A sum of samples is off by up to half a period at each end, in either direction; inner
+    # samples always leave out as much (docs/method.md, section 6).
+    edge_j = {
+        "sum_of_samples": pl.col("edge_j") * (Z95 / 6**0.5),
+        "inner_trapezoid": pl.col("edge_j"),
+    }.get(method, pl.lit(0.0))
+    sampling_j = ((Z95**2) * pl.col("variance_j2") + edge_j.pow(2)).sqrt()
+    calibration_j = Z95 * (pl.col("slope_error_j").pow(2) + pl.col("offset_error_j").pow(2)).sqrt()
+    complete = pl.col("missing_s") == 0
+    rows = held.select(
+        "job_id",
+        "node",
+        "cluster",
+        "has_gpu",
+        "duration_s",
+        "covered_s",
+        share=quotient(pl.col("share_s"), pl.col("duration_s")),
+        gpu_hours=(pl.col("gpu_s") * H_PER_S).clip(lower_bound=0.0),
+        core_hours=(pl.col("core_s") * H_PER_S).clip(lower_bound=0.0),
+        energy_kwh=pl.when(measured).then(pl.col("energy_j") * KWH_PER_J),
+        coverage_frac=pl.when("is_nothing_held")
+        .then(quotient(pl.col("covered_s"), pl.col("duration_s")))
+        .otherwise(quotient(pl.col("share_covered_s"), pl.col("share_s")))
+        .clip(0.0, 1.0),
+        imputed_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s")) * KWH_PER_J,
+        quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
+        sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
+        gap_kwh=pl.when(complete).then(0.0).otherwise(Z95 * deviation_w * pl.col("missing_s"))
+        * KWH_PER_J,
+        calibration_kwh=pl.when(measured).then(calibration_j * KWH_PER_J),
+    )
+    half = pl.sum_horizontal(pl.col(part).pow(2) for part in HALF_WIDTH_COLUMNS).sqrt()
+    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    return rows.with_columns(
+        energy_low_kwh=(centre - half).clip(lower_bound=0.0), energy_high_kwh=centre + half
+    )
+
+
+def _missing_s() -> pl.Expr:
+    """Share x time (s) without measurement; 0 where only a rounding error is left."""
+    missing = pl.col("share_s") - pl.col("share_covered_s")
+    is_some = (missing > 1e-9 * pl.col("share_s")) & ~pl.col("is_nothing_held")
+    return pl.when(is_some).then(missing).otherwise(0.0)
+
+
+def _mean_power_w(group: list[str]) -> pl.Expr:
+    """Mean power over the measured share x time, of each row or of its group."""
+    energy, seconds = pl.col("energy_j"), pl.col("share_covered_s")
+    if group:
+        energy, seconds = sum_or_zero(energy).over(group), sum_or_zero(seconds).over(group)
+    return quotient(energy, seconds)
+
+
+def _power_deviation_w(group: list[str]) -> pl.Expr:
+    """Standard deviation of the probed power, of each row or of its group."""
+    sums = [pl.col(name) for name in ("n_probes", "probe_w", "probe_w2")]
+    count, power, square = [sum_or_zero(each).over(group) if group else each for each in sums]
+    variance = (square / count - (power / count).pow(2)).clip(lower_bound=0.0)
+    return pl.when(count > 1).then(variance.sqrt())
+
+
+def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
+    """Quantity of the job on the node, else of the job on the cluster, else of the cluster."""
+    groups: list[list[str]] = [[], ["job_id", "cluster"], ["cluster"]]
+    return pl.coalesce([of(group) for group in groups])
+
+
+def job_energies(
+    per_node: pl.LazyFrame,
+    records: pl.LazyFrame,
+    allocations: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    trimmed: pl.Series | None = None,
+) -> pl.LazyFrame:
+    """Energy of each job (`schemas.JobEnergy`), with the login instead of the pseudonym.
+
+    The energy of a job that never started, or lasted no second, is exactly 0. A job on a node
+    without any known power has neither estimated energy nor interval. `mean_power_w` is the sum of
+    the mean powers of its nodes, each over the time that the node was measured.
+
+    Args:
+        per_node: Result of `job_node_energies`.
+        records: `schemas.Jobs` of the study.
+        allocations: `schemas.Allocations`, those on nodes outside the study included.
+        start: Start of the study.
+        end: End of the study, excluded.
+        trimmed: Jobs that lose seconds to another job on the same cores; None: no job.
+    """
+    weight = pl.col("share") * pl.col("duration_s")
+    by_job = (
+        per_node.sort("job_id", "node")
+        .group_by("job_id", maintain_order=True)
+        .agg(
+            clusters=pl.col("cluster").unique().sort(),
+            duration_s=pl.col("duration_s").max(),
+            gpu_hours=sum_or_zero(pl.col("gpu_hours")),
+            core_hours=sum_or_zero(pl.col("core_hours")),
+            n_nodes=pl.len().cast(pl.Int64),
+            energy_kwh=known_sum(pl.col("energy_kwh").drop_nulls()),
+            coverage_frac=quotient(
+                sum_or_zero(weight * pl.col("coverage_frac")), sum_or_zero(weight)
+            ),
+            imputed_kwh=pl.when(pl.col("imputed_kwh").is_not_null().all()).then(
+                sum_or_zero(pl.col("imputed_kwh"))
+            ),
+            mean_power_w=_power_of_nodes_w(),
+            is_shared=(pl.col("share") < 1 - 1e-9).any(),
+        )
+    )
+    half = combine_half_widths(per_node, by=["job_id"])
+    basis = allocations.group_by("job_id").agg(
+        assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
+    )
+    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    return (
+        records.join(by_job, on="job_id", how="left")
+        .join(half, on="job_id", how="left")
+        .join(basis, on="job_id", how="left")
+        .with_columns(
+            pl.col("clusters").fill_null(pl.lit([], dtype=pl.List(pl.String))),
+            pl.col("n_nodes").fill_null(0),
+            pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
+        )
+        .with_columns(
+            pl.when(is_without_energy(start=start, end=end, trimmed=trimmed))
+            .then(0.0)
+            .otherwise(pl.col(name))
+            .alias(name)
+            for name in ("energy_kwh", "imputed_kwh", "half_width_kwh")
+        )
+        .with_columns(
+            covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
+            energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
+            energy_high_kwh=centre + pl.col("half_width_kwh"),
+            flags=job_flags(start=start, end=end, trimmed=trimmed),
+        )
+        .sort("job_id")
+    )
+
+
+def _power_of_nodes_w() -> pl.Expr:
+    """Mean power (W) of a job: the sum over its nodes of energy / time measured on the node.
+
+    Nodes measured for different times have the same weight, since the job held all of them. Null
+    where a node on which the job held a share has no measurement: the sum over the other nodes
+    would be the power of a part of the job.
+    """
+    energy_j, measured_s = pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("covered_s")
+    of_node = pl.when(pl.col("energy_kwh") == 0).then(0.0).otherwise(quotient(energy_j, measured_s))
+    return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
+
+
+def is_without_energy(
+    *, start: datetime, end: datetime, trimmed: pl.Series | None = None
+) -> pl.Expr:
+    """Whether a job cannot have used energy.
+
+    Such a job never ran, ran outside the window, or was trimmed: a job shorter than the longest
+    trim may lose all of its time to another on the same cores.
+
+    Args:
+        start: Start of the study.
+        end: End of the study, excluded.
+        trimmed: Trimmed jobs; None: no job.
+    """
+    begin = pl.max_horizontal("started_at", pl.lit(start))
+    until = pl.min_horizontal(held_until(end), pl.lit(end))
+    is_none = pl.col("started_at").is_null() | (until <= begin) | _is_trimmed(trimmed)
+    return (pl.col("duration_s") == 0) & is_none
+
+
+def _is_trimmed(trimmed: pl.Series | None) -> pl.Expr:
+    """Whether a job is among the trimmed ones."""
+    return pl.lit(False) if trimmed is None else pl.col("job_id").is_in(trimmed.implode())
+
+
+def job_flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = None) -> pl.Expr:
+    """Flags of a job (`schemas.JobEnergy`), a list of words in this order.
+
+    Args:
+        start: Start of the study.
+        end: End of the study, excluded.
+        trimmed: Trimmed jobs; None: no job.
+    """
+    never = pl.col("started_at").is_null()
+    held_s = pl.col("duration_s")
+    words = {
+        "never_started": never,
+        "starts_before_window": pl.col("started_at") < pl.lit(start),
+        "ends_after_window": (latest_end() > pl.lit(end)) | (~never & latest_end().is_null()),
+        "still_running": ~never & pl.col("stopped_at").is_null(),
+        "nodes_unknown": (held_s == 0) & ~is_without_energy(start=start, end=end, trimmed=trimmed),
+        "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
+        "partly_measured": (held_s > 0)
+        & pl.col("energy_kwh").is_not_null()
+        & (pl.col("coverage_frac") < WELL_COVERED_FRAC),
+        "shared_node": pl.col("is_shared"),
+        "whole_node_assumed": pl.col("assumed"),
+        "nodes_outside_study": (pl.col("n_nodes") > 0)
+        & (pl.col("n_allocated") > pl.col("n_nodes")),
+        "suspended": pl.col("state").is_in(["suspended", "resuming"])
+        & pl.col("suspensions").is_null(),
+        "walltime_unknown": ~never & latest_end().is_null(),
+        "overlap_trimmed": _is_trimmed(trimmed),
+    }
+    return pl.concat_list(
+        pl.when(condition.fill_null(False)).then(pl.lit(word)) for word, condition in words.items()
+    ).list.drop_nulls()
+
+
+def jobs_of_study(
+    records: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame
+) -> tuple[pl.LazyFrame, int]:
+    """Jobs that held a node of the study or never held any, and the number of other jobs.
+
+    Args:
+        records: `schemas.Jobs`.
+        allocations: `schemas.Allocations`.
+        nodes: `schemas.Nodes` of the study.
+    """
+    here = allocations.join(nodes.select("node").unique(), on="node", how="semi")
+    elsewhere = allocations.join(here, on="job_id", how="anti").select("job_id").unique()
+    kept = records.join(elsewhere, on="job_id", how="anti")
+    return kept, int(
+        elsewhere.join(records, on="job_id", how="semi").select(pl.len()).collect().item()
+    )
+
+
+def check_job_sums(
+    per_node: pl.DataFrame, classes: pl.DataFrame, *, start: datetime, end: datetime
+) -> None:
+    """Fail unless, for every node, jobs add up to the class `job` and classes to the study's time.
+
+    Args:
+        per_node: Result of `job_node_energies`.
+        classes: Result of `node_energy.node_class_energies`.
+        start: Start of the study.
+        end: End of the study, excluded.
+
+    Raises:
+        ConservationError: Energies differ by more than `CONSERVATION_TOLERANCE_FRAC`, or times by
+            more than 1 ms.
+    """
+    of_jobs = per_node.group_by("node").agg(sum_or_zero(pl.col("energy_kwh")))
+    job = pl.col("class") == "job"
+    accounted = pl.col("energy_kwh") + pl.col("overcount_kwh") - pl.col("left_out_kwh")
+    of_classes = classes.group_by("node").agg(
+        expected_kwh=sum_or_zero(accounted.filter(job)),
+        duration_s=sum_or_zero(pl.col("duration_s")),
+    )
+    both = of_classes.join(of_jobs, on="node", how="full", coalesce=True).with_columns(
+        pl.col("energy_kwh", "expected_kwh").fill_null(0.0)
+    )
+    tolerance = CONSERVATION_TOLERANCE_FRAC * pl.col("expected_kwh").abs().clip(lower_bound=1e-6)
+    wrong = both.filter(
+        ((pl.col("energy_kwh") - pl.col("expected_kwh")).abs() > tolerance)
+        | ((pl.col("duration_s") - (end - start).total_seconds()).abs() > 1e-3)
+        | pl.col("duration_s").is_null()
+    ).sort("node")
+    if len(wrong):
+        raise ConservationError(f"jobs and classes do not add up on: {wrong.rows(named=True)[:3]}")

@@ -1,1 +1,0 @@
-"""Figures: one module each, named as the figure, with a function `plot` that returns it."""

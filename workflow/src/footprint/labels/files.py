@@ -1,0 +1,369 @@
+"""Label files: reading rows and appending rows (docs/labels.md has the format).
+
+This module uses no table of jobs; `matching` finds the jobs that a row selects. Every label keeps
+its file and line for error messages.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from footprint.core.errors import InputError
+from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
+
+SELECTOR_COLUMNS = ("jobs", "job_id", "array", "chain", "user", "name", "command", "from", "to")
+
+"""Columns that select jobs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """One row of a label file: the jobs that it selects, and their labels.
+
+    A row selects jobs in one of four ways: by `jobs`, by `array`, by `chain` (any job of a run), or
+    by `user` with at least one of `name`, `command` (patterns), `start` and `end`.
+
+    Attributes:
+        where: File and line, as `file:line`.
+        jobs: Job ids.
+        array: Array id.
+        chain: Id of any job of a run.
+        user: Login.
+        name: Pattern of the job's name.
+        command: Pattern of the job's command.
+        start: Earliest start of the job.
+        end: Latest start of the job, excluded.
+        paper: Paper.
+        kind: Kind of the run.
+        role: Role of the run.
+        phase: Phase of the run.
+    """
+
+    where: str
+    jobs: tuple[int, ...] = ()
+    array: int | None = None
+    chain: int | None = None
+    user: str | None = None
+    name: str | None = None
+    command: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    paper: str | None = None
+    kind: str | None = None
+    role: str | None = None
+    phase: str | None = None
+
+
+def read_labels(files: Sequence[str | Path]) -> list[Label]:
+    """Read the labels of every file, in the order of the files and their rows.
+
+    Raises:
+        InputError: At `file:line`: a file that cannot be read, an unknown column, a value that is
+            not allowed, a row that selects no job or has no label.
+    """
+    return [
+        _parse_label(row, where=where)
+        for file in files
+        for where, row in _read_rows(Path(file), str(file))
+    ]
+
+
+def append_rows(file: str | Path, rows: str) -> None:
+    """Append rows to a YAML label file, or write a new one. Existing text stays as it is.
+
+    Args:
+        file: Label file.
+        rows: YAML text of the rows, each beginning with `- ` in the first column.
+
+    Raises:
+        InputError: The file is not a YAML label file, or would not be one with the rows. It then
+            stays unchanged.
+    """
+    path, shown = Path(file), str(file)
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(
+            "rows are written to YAML files only", where=shown, do="name a file that ends in .yaml"
+        )
+    before = _read_text(path, shown) if path.exists() else ""
+    for where, row in _yaml_rows(before, shown):
+        _parse_label(row, where=where)
+    first = re.search(r"^( *)- ", before, re.M)
+    added = ("" if not before or before.endswith("\n") else "\n") + "".join(
+        f"{first[1] if first and line.strip() else ''}{line}" for line in rows.splitlines(True)
+    )
+    try:
+        for where, row in _yaml_rows(before + added, shown):
+            _parse_label(row, where=where)
+    except InputError:
+        raise InputError(
+            "rows cannot be appended to the file",
+            where=shown,
+            do="begin each row with `- ` on a line of its own, or name another file",
+        ) from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(added)
+    except OSError as error:
+        raise InputError(
+            f"the label file cannot be written ({error.strerror})",
+            where=shown,
+            do="name another file",
+        ) from None
+
+
+def shell_pattern_to_regex(pattern: str) -> str:
+    """Convert a shell pattern to a regular expression.
+
+    `*` matches any text, `?` one character, `[ab]` one of the characters, `[!ab]` any other one.
+    `fnmatch.translate` is not used: Polars' engine lacks the groups that it writes.
+    """
+    parts, i = [], 0
+    while i < len(pattern):
+        negated = pattern.startswith("[!", i)
+        close = pattern.find("]", i + 2 + negated) if pattern[i] == "[" else -1
+        if close > 0:
+            body = pattern[i + 1 + negated : close]
+            escaped = "".join(f"\\{c}" if c in "\\[]^&~" else c for c in body)
+            parts.append(f"[{'^' if negated else ''}{escaped}]")
+            i = close + 1
+            continue
+        parts.append({"*": ".*", "?": "."}.get(pattern[i]) or pl.escape_regex(pattern[i]))
+        i += 1
+    return rf"(?s)\A{''.join(parts)}\z"
+
+
+# Rows as texts by column, for both formats
+
+
+def _read_rows(path: Path, shown: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
+    """Rows of a file as `file:line` and texts by column, without null and blank cells."""
+    readers = {".yaml": _yaml_rows, ".yml": _yaml_rows, ".csv": _csv_rows}
+    text = _read_text(path, shown)
+    if path.suffix.lower() not in readers:
+        raise InputError("a label file ends in .yaml, .yml or .csv", where=shown, do="rename it")
+    return readers[path.suffix.lower()](text, shown)
+
+
+def _read_text(path: Path, shown: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"the label file cannot be read ({error.strerror})", where=shown, do="fix labels.files"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"byte {error.start} is not UTF-8", where=shown, do="save the file as UTF-8"
+        ) from None
+
+
+def _csv_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    after = 0
+    try:
+        columns = [column.strip() for column in next(lines, [])]
+        _check_separator(columns, where=f"{file}:1")
+        _check_columns(columns, where=f"{file}:1")
+        after = lines.line_num
+        for cells in lines:
+            where, after = f"{file}:{after + 1}", lines.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                raise InputError(
+                    f"{len(cells)} cells under {len(columns)} columns",
+                    where=where,
+                    do="quote cells that hold commas",
+                )
+            row = {c: v.strip() for c, v in zip(columns, cells, strict=True) if v.strip()}
+            yield where, {c: v.split() if c == "jobs" else [v] for c, v in row.items()}
+    except csv.Error as error:
+        raise InputError(f"not CSV ({error})", where=f"{file}:{after + 1}") from None
+
+
+def _yaml_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"not YAML ({error.problem})", where=f"{file}:{line}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"not YAML ({error})", where=file) from None
+    if root is None:
+        return
+    if not isinstance(root, yaml.SequenceNode):
+        raise InputError(
+            "a label file is a list of rows",
+            where=f"{file}:{root.start_mark.line + 1}",
+            do="begin each row with `- `",
+        )
+    for node in root.value:
+        where = f"{file}:{node.start_mark.line + 1}"
+        if not isinstance(node, yaml.MappingNode):
+            raise InputError("a row is `column: value` lines", where=where, do="see docs/labels.md")
+        _check_columns([key.value for key, _ in node.value], where=where)
+        cells = {key.value: _texts_of_node(value, file) for key, value in node.value}
+        yield where, {column: texts for column, texts in cells.items() if texts}
+
+
+def _texts_of_node(node: yaml.Node, file: str) -> list[str]:
+    """Texts of a cell as they were typed: `user: no` and `name: 1e3` are not converted."""
+    if isinstance(node, yaml.ScalarNode):
+        empty = node.tag == "tag:yaml.org,2002:null" or not node.value.strip()
+        return [] if empty else [node.value.strip()]
+    if isinstance(node, yaml.SequenceNode):
+        return [text for item in node.value for text in _texts_of_node(item, file)]
+    raise InputError("a value is text or a list", where=f"{file}:{node.start_mark.line + 1}")
+
+
+def _check_separator(columns: Sequence[str], *, where: str) -> None:
+    """Refuse a header that a spreadsheet saved with another separator, or with empty columns."""
+    known = {*SELECTOR_COLUMNS, *LABEL_FIELDS}
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        parts = {part.strip() for column in columns for part in column.split(separator)}
+        if any(separator in column for column in columns) and parts & known:
+            raise InputError(
+                f"the columns are separated by {name} (`{separator.strip() or 'tab'}`)",
+                where=where,
+                do="save the file with commas (`,`) as separator",
+            )
+    if columns and "" in columns:
+        raise InputError(
+            f"column {columns.index('') + 1} has no name",
+            where=where,
+            do="remove the column, or the comma at the end of each line",
+        )
+
+
+def _check_columns(columns: Sequence[object], *, where: str) -> None:
+    known = (*SELECTOR_COLUMNS, *LABEL_FIELDS)
+    for column in columns:
+        if column not in known:
+            raise InputError(
+                f"unknown column {column!r}", where=where, do=f"columns are {', '.join(known)}"
+            )
+        if columns.count(column) > 1:
+            raise InputError(f"column {column!r} occurs twice", where=where, do="remove one")
+
+
+# Labels from rows
+
+
+def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
+    for column, texts in row.items():
+        if len(texts) > 1 and column != "jobs":
+            raise InputError(
+                f"{column} is one value, not a list", where=where, do="add a row for each value"
+            )
+    one = {column: texts[0] for column, texts in row.items()}
+    _check_selection(set(one), where=where)
+    if not any(column in one for column in LABEL_FIELDS):
+        raise InputError(
+            "this row has no label for its jobs", where=where, do=f"add {', '.join(LABEL_FIELDS)}"
+        )
+    for column, allowed in LABEL_VALUES.items():
+        if column in one and one[column] not in allowed:
+            raise InputError(
+                f"{column} {one[column]!r} is not allowed",
+                where=where,
+                do=f"use {', '.join(allowed)}",
+            )
+    for column in ("name", "command"):
+        if column in one:
+            _check_pattern(one[column], column, where=where)
+    start, end = (_parse_instant(one.get(column), column, where=where) for column in ("from", "to"))
+    if start is not None and end is not None and end <= start:
+        raise InputError(
+            f"`to` ({one['to']}) is not after `from` ({one['from']})",
+            where=where,
+            do="set `to` to the day after the last one: it is excluded",
+        )
+    jobs = [*row.get("jobs", []), *row.get("job_id", [])]
+    return Label(
+        where=where,
+        jobs=tuple(dict.fromkeys(_parse_number(job, "job id", where=where) for job in jobs)),
+        array=_parse_number(one["array"], "array id", where=where) if "array" in one else None,
+        chain=_parse_number(one["chain"], "job id", where=where) if "chain" in one else None,
+        start=start,
+        end=end,
+        **{c: one.get(c) for c in ("user", "name", "command", *LABEL_FIELDS)},
+    )
+
+
+def _check_selection(columns: set[str], *, where: str) -> None:
+    """Refuse a row that does not select jobs in exactly one complete way."""
+    refined = columns & {"name", "command", "from", "to"}
+    by_id, by_user = columns & {"jobs", "job_id"}, columns & {"user"} | refined
+    ways = [
+        sorted(way) for way in (by_id, columns & {"array"}, columns & {"chain"}, by_user) if way
+    ]
+    if not ways:
+        raise InputError(
+            "this row selects no job",
+            where=where,
+            do="add jobs, array, chain, or user with name, command, from or to",
+        )
+    if len(ways) > 1 or len(by_id) > 1:
+        both = " and ".join(ways[0] if len(ways) == 1 else [way[0] for way in ways])
+        raise InputError(
+            f"this row selects jobs in two ways, by {both}",
+            where=where,
+            do="add a row for each way",
+        )
+    if by_user and "user" not in columns:
+        raise InputError(
+            f"{' and '.join(sorted(refined))} without user would select other people's jobs",
+            where=where,
+            do="add user",
+        )
+    if by_user and not refined:
+        raise InputError(
+            "user alone selects all jobs of that user",
+            where=where,
+            do="add name, command, from or to",
+        )
+
+
+def _check_pattern(pattern: str, column: str, *, where: str) -> None:
+    try:
+        pl.Series([""]).str.contains(shell_pattern_to_regex(pattern))
+    except pl.exceptions.ComputeError:
+        raise InputError(
+            f"{column} {pattern!r} is not a pattern",
+            where=where,
+            do="fix its [...]; * is any text, ? one character",
+        ) from None
+
+
+def _parse_number(text: str, what: str, *, where: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        kind = "a whole number" if re.fullmatch(r"\d+\.\d*", text) else "a number"
+        raise InputError(f"{what} {text!r} is not {kind}", where=where, do="write as in 2041586")
+    return int(text)
+
+
+def _parse_instant(text: str | None, column: str, *, where: str) -> datetime | None:
+    """Start of a day in UTC, or a timestamp; a timestamp without an offset is in UTC."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"{column} {text!r} is not a day or a timestamp",
+            where=where,
+            do="write 2025-03-10 or 2025-03-10T08:00:00Z",
+        ) from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return instant.astimezone(UTC)

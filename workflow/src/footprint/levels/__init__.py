@@ -1,0 +1,15 @@
+"""Energy and carbon of the study's levels, and statistics of its jobs and people.
+
+The stage takes energies of jobs and nodes (`schemas.JobEnergy`, `schemas.JobNodeEnergy`,
+`schemas.NodeEnergy`), estimates and papers. It gives `schemas.Levels`: energy in kWh of the site,
+its overhead, queues, projects, users and papers, by each method. From these it gives carbon in kg
+(`schemas.Carbon`), and from jobs the numbers of active users (`schemas.ActiveUsers`).
+
+- `levels`: energy at each level, with groups hidden that have too few people
+- `overhead`: overhead energy given to jobs
+- `carbon`: carbon of each level by named factors
+- `carbon_intensity`: carbon intensity of electricity from eCO2mix
+- `concentration`: Lorenz curve and Gini index of energy over jobs
+- `active_users`: distinct users in windows of 12 months
+- `time_steps`: energy and node time by day, week or month
+"""

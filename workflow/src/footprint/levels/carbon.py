@@ -1,0 +1,265 @@
+"""Carbon of each level of the study by named factors; a range over factors, never one number.
+
+The emission of a kWh depends on the convention. *Direct* factors count the fuel that is burnt,
+*life cycle* factors also count the plants. A range covers factors of one convention, never of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from footprint.allocation.node_allocations import held_until
+from footprint.core.sums import known_sum, quotient, sum_or_zero
+from footprint.core.units import H_PER_S
+from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
+from footprint.levels import carbon_intensity
+from footprint.levels.levels import NO_QUEUE
+from footprint.schemas import OVERHEAD_CLASSES
+
+HOURLY_FACTOR = "eco2mix"
+"""Name of the factor that follows the carbon intensity of each hour."""
+EMBODIED_FACTOR = "embodied"
+"""Name of the factor for the production of nodes."""
+KG_PER_G = 1e-3
+H_PER_YEAR = 365.25 * 24
+
+_KEY_COLUMNS = ["level", "name"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarbonInputs:
+    """Tables that carbon is computed from.
+
+    Attributes:
+        levels: `schemas.Levels`.
+        job_energy: `schemas.JobEnergy` that the levels were computed from.
+        job_nodes: `schemas.JobNodeEnergy` that the levels were computed from.
+        node_energy: `schemas.NodeEnergy` that the levels were computed from.
+        papers: `job_id`, `paper`.
+        records: `schemas.Jobs`, for the times of jobs.
+    """
+
+    levels: pl.DataFrame
+    job_energy: pl.DataFrame
+    job_nodes: pl.DataFrame
+    node_energy: pl.DataFrame
+    papers: pl.DataFrame
+    records: pl.DataFrame
+
+
+def carbon_of_levels(
+    energies: CarbonInputs,
+    *,
+    factors: Sequence[Mapping[str, Any]],
+    pue: float,
+    start: datetime,
+    end: datetime,
+    intensity: pl.DataFrame | None = None,
+    embodied: Mapping[str, Any] | None = None,
+) -> pl.DataFrame:
+    """Carbon of every measured level by each factor, in kg (`schemas.Carbon`).
+
+    `carbon_kg = (energy_kwh + imputed_kwh) x pue x g_per_kwh / 1000`, the interval likewise. Energy
+    and carbon are null where nothing was measured.
+
+    Args:
+        energies: Tables of the study.
+        factors: `name`, `convention` (`direct` or `life_cycle`), `g_per_kwh` of each.
+        pue: Power usage effectiveness of the study.
+        start: Start of the study.
+        end: End of the study, excluded.
+        intensity: Result of `carbon_intensity.read_intensity`; None: no row by the jobs' own hours.
+            The energy of a job is spread evenly over the time from its start to its end, inside the
+            study; a job without an end holds its nodes until its walltime
+            (`node_allocations.held_until`). The energy of a node's class is spread over the day.
+        embodied: `kg_per_gpu_node`, `kg_per_cpu_node`, `lifetime_y`: the production of a node
+            counts by the part of its life that it was held or was overhead. None: no such row.
+    """
+    base = energies.levels.filter(
+        pl.col("method") == MEASURED_METHOD,
+        (pl.col("level") != "overhead") | (pl.col("name") != "no_data"),
+    ).select(
+        *_KEY_COLUMNS,
+        pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0),
+        "energy_low_kwh",
+        "energy_high_kwh",
+    )
+    rows = [_apply_factor(base, factor) for factor in factors]
+    members = _jobs_of_levels(energies)
+    if intensity is not None:
+        hours = _intensity_by_hours(energies, members, intensity, start=start, end=end)
+        rows.append(
+            base.join(hours, on=_KEY_COLUMNS, how="left").with_columns(
+                factor=pl.lit(HOURLY_FACTOR), convention=pl.lit("direct")
+            )
+        )
+    kg = pl.col("g_per_kwh") * KG_PER_G * pue
+    found = pl.concat(
+        [base.clear().with_columns(**_EMPTY_COLUMNS), *rows], how="diagonal"
+    ).with_columns(
+        (pl.col("energy_kwh") * kg).alias("carbon_kg"),
+        (pl.col("energy_low_kwh") * kg).alias("carbon_low_kg"),
+        (pl.col("energy_high_kwh") * kg).alias("carbon_high_kg"),
+    )
+    if embodied is not None:
+        production = _embodied_carbon(energies, members, embodied)
+        rows_of_levels = base.select(_KEY_COLUMNS).join(production, on=_KEY_COLUMNS)
+        found = pl.concat([found, rows_of_levels], how="diagonal")
+    return found.drop("energy_low_kwh", "energy_high_kwh").sort(*_KEY_COLUMNS, "factor")
+
+
+_EMPTY_COLUMNS = {
+    name: pl.lit(None, dtype)
+    for name, dtype in {
+        "factor": pl.String(),
+        "convention": pl.String(),
+        "g_per_kwh": pl.Float64(),
+        "energy_frac": pl.Float64(),
+    }.items()
+}
+
+
+def _apply_factor(base: pl.DataFrame, factor: Mapping[str, Any]) -> pl.DataFrame:
+    return base.with_columns(
+        factor=pl.lit(factor["name"]),
+        convention=pl.lit(factor["convention"]),
+        g_per_kwh=pl.lit(float(factor["g_per_kwh"])),
+        energy_frac=pl.lit(1.0),
+    )
+
+
+def _jobs_of_levels(energies: CarbonInputs) -> pl.DataFrame:
+    """Jobs of each row of the levels: `level`, `name`, `job_id`.
+
+    A group that is not shown by name belongs to the row of the other groups. The row of other
+    papers has no jobs, because its papers are unknown here.
+    """
+    measured = energies.levels.filter(pl.col("method") == MEASURED_METHOD)
+    jobs = (
+        energies.job_energy.filter(pl.col("n_nodes") > 0)
+        .join(energies.papers.select("job_id", "paper"), on="job_id", how="left")
+        .select(
+            "job_id",
+            pl.col("site"),
+            pl.col("queue").fill_null(NO_QUEUE),
+            pl.col("project").fill_null(NO_PROJECT),
+            pl.col("user"),
+            pl.col("paper"),
+        )
+    )
+    parts = [
+        jobs.select(
+            pl.lit(level).alias("level"),
+            _shown_name(level, measured.filter(pl.col("level") == level)["name"].to_list()),
+            "job_id",
+        )
+        for level in ("site", "queue", "project", "user", "paper")
+    ]
+    return pl.concat(parts).drop_nulls("name")
+
+
+def _shown_name(level: str, names: list[str]) -> pl.Expr:
+    """Name under which the group of a job is shown at a level; null: it is left out."""
+    rest = next((name for name in (SMALL_GROUPS, OTHERS) if name in names), None)
+    others = pl.lit(None, pl.String) if level == "paper" else pl.lit(rest, pl.String)
+    own = pl.col(level)
+    return pl.when(own.is_in(names)).then(own).otherwise(others).alias("name")
+
+
+def _intensity_by_hours(
+    energies: CarbonInputs,
+    members: pl.DataFrame,
+    intensity: pl.DataFrame,
+    *,
+    start: datetime,
+    end: datetime,
+) -> pl.DataFrame:
+    """Mean carbon intensity of each row of the levels, weighted by energy.
+
+    Returns:
+        `level`, `name`, `g_per_kwh`, `energy_frac` (part of the energy with a known intensity).
+    """
+    kwh = pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0)
+    times = energies.records.select(
+        "job_id", pl.col("started_at").clip(start, end), held_until(end).clip(start, end)
+    )
+    jobs = (
+        energies.job_energy.select("job_id", kwh.alias("kwh"))
+        .join(times, on="job_id")
+        .drop_nulls(["kwh", "started_at"])
+    )
+    of_jobs = members.join(carbon_intensity.mean_intensity(jobs, intensity), on="job_id")
+    midnight = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    days = (
+        energies.node_energy.with_columns(pl.col("class").cast(pl.String).alias("name"))
+        .filter(pl.col("name").is_in(OVERHEAD_CLASSES))
+        .group_by("name", "day")
+        .agg(sum_or_zero(pl.col("energy_kwh")).alias("kwh"))
+        .with_columns(
+            level=pl.lit("overhead"), started_at=midnight, stopped_at=midnight + timedelta(days=1)
+        )
+    )
+    of_classes = carbon_intensity.mean_intensity(days, intensity)
+    columns = [*_KEY_COLUMNS, "kwh", "g_per_kwh", "known_frac"]
+    known_kwh = pl.col("kwh") * pl.col("known_frac").fill_null(0.0)
+    g, of_known = pl.col("g_per_kwh"), pl.col("g_per_kwh").is_not_null()
+    return (
+        pl.concat([of_jobs.select(columns), of_classes.select(columns)])
+        .group_by(_KEY_COLUMNS)
+        .agg(
+            quotient(known_sum((known_kwh * g).filter(of_known)), sum_or_zero(known_kwh)).alias(
+                "g_per_kwh"
+            ),
+            quotient(sum_or_zero(known_kwh), sum_or_zero(pl.col("kwh")))
+            .clip(0.0, 1.0)
+            .alias("energy_frac"),
+        )
+    )
+
+
+def _embodied_carbon(
+    energies: CarbonInputs, members: pl.DataFrame, embodied: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Carbon of producing nodes: kg of a node x node hours / hours of a node's life."""
+    held_s = pl.col("share").fill_null(0.0) * pl.col("duration_s")
+    held = members.join(
+        energies.job_nodes.select("job_id", "has_gpu", held_s.alias("node_s")), on="job_id"
+    ).select(*_KEY_COLUMNS, "has_gpu", "node_s")
+    classes = (
+        energies.node_energy.with_columns(pl.col("class").cast(pl.String).alias("name"))
+        .filter(pl.col("name").is_in(OVERHEAD_CLASSES))
+        .select(pl.lit("overhead").alias("level"), "name", "has_gpu", node_s="duration_s")
+    )
+    of_node = pl.when("has_gpu").then(pl.lit(float(embodied["kg_per_gpu_node"])))
+    life_h = float(embodied["lifetime_y"]) * H_PER_YEAR
+    kg = of_node.otherwise(pl.lit(float(embodied["kg_per_cpu_node"]))) * (H_PER_S / life_h)
+    return (
+        pl.concat([held, classes])
+        .group_by(_KEY_COLUMNS)
+        .agg(sum_or_zero(pl.col("node_s") * kg).clip(lower_bound=0.0).alias("carbon_kg"))
+        .with_columns(factor=pl.lit(EMBODIED_FACTOR), convention=pl.lit("embodied"))
+    )
+
+
+def carbon_bounds(carbon: pl.DataFrame, *, level: str, name: str, convention: str) -> pl.DataFrame:
+    """Lowest and highest carbon of one row of the levels over the factors of one convention.
+
+    Args:
+        carbon: `schemas.Carbon`.
+        level: Level of the row.
+        name: Name of the row.
+        convention: `direct` or `life_cycle`.
+
+    Returns:
+        The rows of the two factors, the lowest first; one row if only one factor has a value.
+    """
+    rows = carbon.filter(
+        pl.col("level") == level, pl.col("name") == name, pl.col("convention") == convention
+    )
+    ordered = rows.drop_nulls("carbon_kg").sort("carbon_kg", "factor")
+    return ordered.filter(pl.int_range(pl.len()).is_in([0, len(ordered) - 1]))

@@ -1,0 +1,87 @@
+"""Assemble the tables of the phases: one row a run, and the run of each job."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint.core.sums import sum_or_zero
+from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
+from footprint.phases import classifier, roles
+
+
+class PhaseTables(NamedTuple):
+    """`schemas.Runs` and `schemas.PhaseOfJob`."""
+
+    runs: pl.LazyFrame
+    jobs: pl.LazyFrame
+
+
+def assemble_phase_tables(
+    features: pl.LazyFrame,
+    *,
+    thresholds: classifier.Thresholds,
+    run_of_job: pl.LazyFrame,
+    job_energy: pl.LazyFrame,
+    labelled: pl.LazyFrame,
+) -> PhaseTables:
+    """Kind, role and phase of each run, from labels first and from the rules otherwise.
+
+    Args:
+        features: Result of `features.collect_features`.
+        thresholds: Thresholds of the rules.
+        run_of_job: `schemas.RunOfJob`.
+        job_energy: `schemas.JobEnergy`. Jobs on nodes outside the study have no row.
+        labelled: `schemas.JobLabels`.
+
+    Raises:
+        ConservationError: The energies of runs do not sum to those of their jobs.
+    """
+    labels = roles.labels_of_runs(labelled)
+    classified = classifier.apply_labels(
+        classifier.classify_runs(features, thresholds), labels.select("run_id", "kind").drop_nulls()
+    )
+    jobs = run_of_job.join(
+        job_energy.select("job_id", "user", "project", "energy_kwh", began="started_at"),
+        on="job_id",
+    )
+    members = (
+        jobs.sort("run_id", "began", "job_id", nulls_last=True)
+        .group_by("run_id", maintain_order=True)
+        .agg(
+            pl.col("user", "project", "merged_by").first(),
+            job_ids="job_id",
+        )
+    )
+    amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "energy_kwh", "idle_kwh")
+    runs = (
+        members.join(features.select("run_id", *amounts), on="run_id")
+        .join(classified, on="run_id")
+        .join(labels.select("run_id", "paper"), on="run_id", how="left")
+        .with_columns(rule_set=pl.lit(classifier.RULE_SET))
+        .collect()
+        .lazy()
+    )
+    complete = (
+        runs.join(roles.assign_roles(runs, labels), on="run_id")
+        .drop("paper")
+        .sort("run_id")
+        .collect()
+        .lazy()
+    )
+    _check_conservation(complete, jobs)
+    phase_of_job = jobs.select("job_id", "run_id", "energy_kwh").join(
+        complete.select("run_id", "kind", "role", "phase"), on="run_id"
+    )
+    return PhaseTables(complete, phase_of_job.sort("job_id"))
+
+
+def _check_conservation(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> None:
+    runs_kwh, jobs_kwh = (
+        frame.select(sum_or_zero(pl.col("energy_kwh"))).collect().item() for frame in (runs, jobs)
+    )
+    if abs(runs_kwh - jobs_kwh) > CONSERVATION_TOLERANCE_FRAC * max(jobs_kwh, 1e-6):
+        raise ConservationError(
+            f"the energies of runs sum to {runs_kwh} kWh, those of their jobs to {jobs_kwh} kWh"
+        )

@@ -1,0 +1,17 @@
+"""What readers see: figures, readers' tables and texts of the results.
+
+The stage takes published tables (`footprint.schemas`; energies in kWh, times in h, powers in W). It
+writes figures (PDF, SVG, PNG), readers' tables (CSV, HTML, LaTeX), `results/summary.md` and the
+text of a finished run.
+
+- `appendix`: the sentence for the appendix of each paper
+- `figures`: one module for each figure, and their style
+- `notable_models`: training compute of notable AI models, built in or downloaded
+- `real_names`: logins in place of pseudonyms, in a private folder
+- `rejected_rows`: rejected rows as lines of text
+- `sites`: sites of Grid'5000 with coordinates
+- `summary`: the conclusions of a study in words
+- `tables`: one module for each group of readers' tables, and their formats
+- `terminal`: the text that a finished run prints
+- `wording`: numbers of the summary in words
+"""

@@ -1,0 +1,179 @@
+"""Figure of the energy of the nodes of the site over time, by class."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from footprint.core.sums import known_sum, sum_or_zero
+from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
+from footprint.report.figures import style, time_axis
+from footprint.schemas import NODE_CLASSES, OVERHEAD_CLASSES
+
+PANEL_MM = 158.0
+"""Width of a panel, without its labels."""
+GAP_MM = 0.25
+"""Gap between bars, at most a twentieth of a bar."""
+
+
+def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
+    """Title of the figure: the range of the overhead, as a part of the energy of a period.
+
+    Args:
+        periods: Result of `energy_by_calendar_step`.
+        site: Name of the site.
+        step: Length of a period: `1d`, `1w` or `1mo`.
+    """
+    energy, of_class = pl.col("energy_kwh"), pl.col("class").cast(pl.String)
+    sums = (
+        periods.group_by("begins_at", "is_whole")
+        .agg(
+            sum_or_zero(energy).alias("energy"),
+            sum_or_zero(energy.filter(of_class.is_in(OVERHEAD_CLASSES))).alias("overhead"),
+        )
+        .filter(pl.col("energy") > 0)
+        .sort("begins_at")
+    )
+    if sums.is_empty():
+        return f"No energy was measured at {site.title()}"
+    whole = sums.filter("is_whole")
+    parts = (sums if whole.is_empty() else whole).select(pl.col("overhead") / pl.col("energy"))
+    fractions = parts["overhead"].drop_nulls().to_list()
+    low, high = (
+        style.format_percent(min(fractions, default=None)),
+        style.format_percent(max(fractions, default=None)),
+    )
+    parts_text = low if low == high else f"{low} to {high}"
+    each = "the" if len(parts) == 1 else f"each {CALENDAR_STEP_NAMES[step]}'s"
+    return f"Hardware without a job took {parts_text} of {each} energy at {site.title()}"
+
+
+@style.with_style
+def plot(
+    node_energy: pl.DataFrame, *, site: str, start: datetime, end: datetime, provenance: str
+) -> Figure:
+    """Stacked bars by class: energy per day above, node time in per cent below.
+
+    A bar is as wide as its period and as high as the energy per day, so a period that the study
+    cuts is narrower and not lower.
+
+    Args:
+        node_energy: `schemas.NodeEnergy`.
+        site: Name of the site.
+        start: First moment of the study.
+        end: First moment after the study.
+        provenance: The foot line.
+    """
+    periods = energy_by_calendar_step(node_energy, start=start, end=end)
+    step = calendar_step(start, end)
+    drawn = style.new_figure(
+        width_mm=style.TEXT_MM,
+        height_mm=104,
+        title=figure_title(periods, site=site, step=step),
+        provenance=provenance,
+    )
+    panels = drawn.subplot_mosaic([["key"], ["energy"], ["time"]], height_ratios=[0.8, 5, 2.4])
+    if periods.is_empty():
+        panels["key"].set_axis_off()
+        panels["time"].set_axis_off()
+        style.draw_empty_panel(panels["energy"], "The study has no node.")
+        return drawn
+    present = [name for name in NODE_CLASSES if name in periods["class"].to_list()]
+    style.draw_key(
+        panels["key"],
+        [*(style.class_patch(name) for name in present), *_key_marks(periods)],
+        columns=5,
+    )
+    _draw_energies(panels["energy"], periods, step)
+    _draw_times(panels["time"], periods)
+    for axes in (panels["energy"], panels["time"]):
+        time_axis.apply_time_axis(axes, start, end, width_mm=PANEL_MM)
+    panels["energy"].tick_params(axis="x", labelbottom=False)
+    return drawn
+
+
+def _partly_measured(periods: pl.DataFrame) -> pl.DataFrame:
+    """Periods with energy and a coverage below `style.FULL_COVERAGE`."""
+    return (
+        periods.group_by("begins_at", "ends_at", "measured_frac")
+        .agg(known_sum(pl.col("energy_kwh")))
+        .filter(pl.col("energy_kwh").is_not_null(), pl.col("measured_frac") < style.FULL_COVERAGE)
+        .sort("begins_at")
+    )
+
+
+def _key_marks(periods: pl.DataFrame) -> list[Line2D]:
+    if _partly_measured(periods).is_empty():
+        return []
+    text = f"under {style.format_percent(style.FULL_COVERAGE)} of the node time measured"
+    return [Line2D([], [], label=text, **_MARK_LOOK)]
+
+
+_MARK_LOOK: dict[str, Any] = {
+    "marker": "v",
+    "markersize": 2.5,
+    "markerfacecolor": "white",
+    "markeredgecolor": style.ACCENT,
+    "markeredgewidth": 0.6,
+    "linestyle": "none",
+}
+
+
+def _period_days() -> pl.Expr:
+    return (pl.col("ends_at") - pl.col("begins_at")).dt.total_seconds() / 86400
+
+
+def _draw_bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> dict[datetime, float]:
+    """Draw stacked bars of `value`, classes from below to above; return the height of each bar."""
+    rows = periods.with_columns(value.fill_null(0.0).alias("value"), _period_days().alias("days"))
+    bottom = dict.fromkeys(rows["begins_at"].unique().sort().to_list(), 0.0)
+    length = (rows["ends_at"].max() - rows["begins_at"].min()) / timedelta(days=1)  # type: ignore[operator]
+    gap = GAP_MM / PANEL_MM * float(length)
+    for name in NODE_CLASSES:
+        own = rows.filter(pl.col("class") == name, pl.col("value") > 0)
+        begins, heights = own["begins_at"].to_list(), own["value"].to_list()
+        look = style.UNKNOWN_LOOK if name == "no_data" else {"color": style.CLASS_COLOURS[name]}
+        axes.bar(
+            [date2num(moment) for moment in begins],
+            heights,
+            width=[max(days - gap, 0.95 * days) for days in own["days"]],
+            bottom=[bottom[moment] for moment in begins],
+            align="edge",
+            **look,
+        )
+        for moment, height in zip(begins, heights, strict=True):
+            bottom[moment] += height
+    return bottom
+
+
+def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
+    per_day = periods.with_columns((pl.col("energy_kwh") / _period_days()).alias("kwh"))
+    sums = per_day.group_by("begins_at").agg(sum_or_zero(pl.col("kwh")))
+    largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
+    unit, in_kwh = style.energy_unit(largest)
+    heights = _draw_bars(axes, per_day, pl.col("kwh") / in_kwh)
+    for row in _partly_measured(periods).iter_rows(named=True):
+        middle = row["begins_at"] + (row["ends_at"] - row["begins_at"]) / 2
+        top = heights[row["begins_at"]] + 0.03 * largest / in_kwh
+        axes.plot(date2num(middle), top, **_MARK_LOOK)
+    axes.set_ylim(0, 1.08 * (largest / in_kwh or 1.0))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    mean = "" if step == "1d" else f",\nmean of the {CALENDAR_STEP_NAMES[step]}"
+    axes.set_ylabel(f"Energy per day ({unit}){mean}")
+    if not largest:
+        style.draw_empty_panel(axes, "No node of the study has power readings.")
+
+
+def _draw_times(axes: Axes, periods: pl.DataFrame) -> None:
+    whole = sum_or_zero(pl.col("node_h")).over("begins_at")
+    _draw_bars(axes, periods, 100 * pl.col("node_h") / whole)
+    axes.set_ylim(0, 100)
+    axes.set_yticks([0, 50, 100])
+    axes.set_ylabel("Node time (%)")

@@ -1,0 +1,392 @@
+"""Figure of a week of one node: its power, the part of its jobs, and its allocations."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.dates import DayLocator, date2num, num2date
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from footprint.core.sums import exact_sum, sum_or_zero
+from footprint.report.figures import style, time_axis
+
+WEEK = timedelta(days=7)
+POWER_STEP = timedelta(minutes=10)
+"""Step of the line of power: half a point on a page."""
+
+SHARE_TOLERANCE = 1e-9
+
+
+class Week(NamedTuple):
+    """A node and the week drawn, from `start` to before `end`, with the energies in it."""
+
+    node: str
+    start: datetime
+    end: datetime
+    energy_kwh: float
+    jobs_kwh: float
+
+
+def busiest_week(
+    node_energy: pl.DataFrame, allocations: pl.LazyFrame, *, node: str | None = None
+) -> Week | None:
+    """The GPU node and week with most jobs of an hour or more; the most energy breaks ties.
+
+    Weeks are seven UTC days from the first day of the study; a shorter study is one week. Only
+    weeks measured for half of their time or more count. Nodes without GPUs are chosen only if no
+    GPU node had a job.
+
+    Args:
+        node_energy: `schemas.NodeEnergy`.
+        allocations: Allocations of the study: `job_id`, `node`, `started_at`, `stopped_at`.
+        node: The node to choose a week of; None for any.
+
+    Returns:
+        None if no week has energy in jobs.
+    """
+    rows = node_energy if node is None else node_energy.filter(pl.col("node") == node)
+    if rows.is_empty():
+        return None
+    days: tuple[date, date] = node_energy.select(
+        pl.col("day").min().alias("first"), pl.col("day").max().alias("last")
+    ).row(0)
+    first, end = (datetime.combine(day, time.min, UTC) for day in days)
+    of_class, day = pl.col("class"), pl.col("day")
+    weeks = (
+        rows.lazy()
+        .group_by("node", ((day - days[0]).dt.total_days() // 7).alias("week"))
+        .agg(
+            pl.col("has_gpu").any(),
+            sum_or_zero(pl.col("energy_kwh")),
+            sum_or_zero(pl.col("energy_kwh").filter(of_class == "job")).alias("jobs_kwh"),
+            sum_or_zero(pl.col("duration_s").filter(of_class == "no_data")).alias("unknown_s"),
+            sum_or_zero(pl.col("duration_s")).alias("whole_s"),
+        )
+        .filter(pl.col("jobs_kwh") > 0, pl.col("unknown_s") <= pl.col("whole_s") / 2)
+        .join(_long_jobs(allocations, first), on=["node", "week"], how="left")
+        .sort(
+            "has_gpu",
+            pl.col("n_jobs").fill_null(0),
+            "jobs_kwh",
+            "node",
+            "week",
+            descending=[True, True, True, False, False],
+        )
+        .head(1)
+        .collect()
+    )
+    if weeks.is_empty():
+        return None
+    chosen = weeks.row(0, named=True)
+    start = first + chosen["week"] * WEEK
+    end = min(start + WEEK, end + timedelta(days=1))
+    return Week(chosen["node"], start, end, chosen["energy_kwh"], chosen["jobs_kwh"])
+
+
+def _long_jobs(allocations: pl.LazyFrame, first: datetime) -> pl.LazyFrame:
+    """Number of jobs that held a node for an hour or more of a week: `node`, `week`, `n_jobs`."""
+
+    def week_of(moment: str) -> pl.Expr:
+        return (pl.col(moment) - pl.lit(first)).dt.total_seconds() // int(WEEK.total_seconds())
+
+    began = pl.lit(first) + pl.col("week") * pl.duration(days=7)
+    inside = pl.min_horizontal("stopped_at", began + WEEK) - pl.max_horizontal("started_at", began)
+    return (
+        allocations.filter(pl.col("stopped_at") > pl.lit(first))
+        .with_columns(
+            pl.int_ranges(week_of("started_at").clip(0), week_of("stopped_at") + 1).alias("week")
+        )
+        .explode("week", empty_as_null=False, keep_nulls=False)
+        .filter(inside >= timedelta(hours=1))
+        .group_by("node", "week")
+        .agg(pl.col("job_id").n_unique().alias("n_jobs"))
+    )
+
+
+def samples_of_week(power: pl.LazyFrame, week: Week) -> pl.DataFrame:
+    """Samples of the node in the week: `timestamp`, `power_w`, sorted by time.
+
+    Monthly files repeat the samples around their bounds; repeated samples are merged.
+    """
+    return (
+        power.filter(
+            pl.col("node") == week.node,
+            pl.col("timestamp") >= week.start,
+            pl.col("timestamp") < week.end,
+        )
+        .select("timestamp", "power_w")
+        .unique("timestamp", keep="any")
+        .sort("timestamp")
+        .collect()
+    )
+
+
+def job_lanes(allocations: pl.DataFrame, week: Week) -> pl.DataFrame:
+    """Places between 0 and 1 at which the shares of the jobs are drawn without overlap.
+
+    Allocations of a job add up (those of a container subtract its inner jobs). A share takes the
+    lowest places that are free at its start, in several parts if no single place is wide enough.
+    Under the gate `binary` it can exceed 1.
+
+    Args:
+        allocations: Allocations of the node: `job_id`, `started_at`, `stopped_at`, `share`.
+        week: The week drawn.
+
+    Returns:
+        `job_id`, `started_at`, `stopped_at`, `low`, `high`.
+    """
+    held = _share_intervals(allocations, week)
+    busy: list[tuple[float, float, datetime]] = []
+    rows: list[tuple[int, datetime, datetime, float, float]] = []
+    for job, start, stop, share in held.iter_rows():
+        busy = sorted(place for place in busy if place[2] > start)
+        left, low = share, 0.0
+        for taken_low, taken_high, _ in [*busy, (math.inf, math.inf, start)]:
+            width = min(left, taken_low - low)
+            if width > SHARE_TOLERANCE:
+                rows.append((job, start, stop, low, low + width))
+                busy.append((low, low + width, stop))
+                left -= width
+            if left <= SHARE_TOLERANCE:
+                break
+            low = max(low, taken_high)
+    schema = {"job_id": pl.Int64(), "started_at": _UTC, "stopped_at": _UTC}
+    return pl.DataFrame(rows, schema | {"low": pl.Float64(), "high": pl.Float64()}, orient="row")
+
+
+_UTC = pl.Datetime("us", "UTC")
+
+
+def _share_intervals(allocations: pl.DataFrame, week: Week) -> pl.DataFrame:
+    """Intervals of constant share of each job inside the week, in the order of their starts."""
+    start, stop = (pl.lit(end, _UTC) for end in (week.start, week.end))
+    inside = allocations.filter(
+        pl.col("started_at") < week.end, pl.col("stopped_at") > week.start
+    ).with_columns(pl.max_horizontal("started_at", start), pl.min_horizontal("stopped_at", stop))
+    changes = pl.concat(
+        [
+            inside.select("job_id", pl.col("started_at").alias("at"), "share"),
+            inside.select("job_id", pl.col("stopped_at").alias("at"), -pl.col("share")),
+        ]
+    )
+    return (
+        changes.group_by("job_id", "at")
+        .agg(sum_or_zero(pl.col("share")))
+        .sort("job_id", "at")
+        .with_columns(
+            pl.col("share").cum_sum().over("job_id").round(9),
+            pl.col("at").shift(-1).over("job_id").alias("stopped_at"),
+        )
+        .filter(pl.col("share") > SHARE_TOLERANCE, pl.col("stopped_at").is_not_null())
+        .select("job_id", pl.col("at").alias("started_at"), "stopped_at", "share")
+        .sort("started_at", "job_id")
+    )
+
+
+def gated_power(power: pl.DataFrame, allocations: pl.DataFrame, week: Week) -> pl.DataFrame:
+    """Mean power of the node, and the part of its jobs, in steps of ten minutes.
+
+    Args:
+        power: Samples of the node, `schemas.Power`.
+        allocations: Allocations of the node: `job_id`, `started_at`, `stopped_at`, `share`.
+        week: The week drawn.
+
+    Returns:
+        `at` (start of the step), `power_w`, `job_w` (W, both null without samples): a row for each
+        step of the week.
+    """
+    # the shares of a node add up to at most 1, whatever the gate
+    shares = _share_intervals(allocations, week).with_columns(pl.col("share").clip(0.0, 1.0))
+    changes = (
+        pl.concat(
+            [
+                shares.select(pl.col("started_at").alias("timestamp"), "share"),
+                shares.select(pl.col("stopped_at").alias("timestamp"), -pl.col("share")),
+            ]
+        )
+        .group_by("timestamp")
+        .agg(sum_or_zero(pl.col("share")))
+        .sort("timestamp")
+        .with_columns(pl.col("share").cum_sum().clip(0.0, 1.0))
+    )
+    bins = pl.datetime_range(
+        week.start, week.end, POWER_STEP, closed="left", time_unit="us", eager=True
+    ).alias("at")
+    binned = (
+        power.filter(pl.col("timestamp") >= week.start, pl.col("timestamp") < week.end)
+        .sort("timestamp")
+        .join_asof(changes, on="timestamp")
+        .with_columns((pl.col("power_w") * pl.col("share").fill_null(0.0)).alias("job_w"))
+        .group_by(pl.col("timestamp").dt.truncate(POWER_STEP).alias("at"))
+        .agg(sum_or_zero(pl.col("power_w")) / pl.len(), sum_or_zero(pl.col("job_w")) / pl.len())
+    )
+    return pl.DataFrame([bins]).join(binned, on="at", how="left", maintain_order="left")
+
+
+def sample_gaps(power: pl.DataFrame, week: Week, *, max_gap_s: float) -> pl.DataFrame:
+    """Intervals without samples that are longer than `max_gap_s`: `started_at`, `stopped_at`."""
+    times = (
+        power.filter(pl.col("timestamp") >= week.start, pl.col("timestamp") < week.end)
+        .select("timestamp")
+        .sort("timestamp")
+    )
+    ends = pl.DataFrame({"timestamp": [week.start, week.end]}, {"timestamp": _UTC})
+    return (
+        pl.concat([times, ends])
+        .sort("timestamp")
+        .select(
+            pl.col("timestamp").shift(1).alias("started_at"),
+            pl.col("timestamp").alias("stopped_at"),
+        )
+        .filter((pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds() > max_gap_s)
+    )
+
+
+def figure_title(week: Week, *, n_jobs: int) -> str:
+    """Title of the figure: energy of the node in the week, and the part of its jobs."""
+    jobs = "1 job" if n_jobs == 1 else f"{style.format_count(n_jobs)} jobs"
+    days = (week.end - week.start).days
+    period = "a week" if days == 7 else "a day" if days == 1 else f"{days} days"
+    share = style.format_percent(week.jobs_kwh / week.energy_kwh)
+    energy = style.format_energy(week.energy_kwh)
+    return f"{week.node} drew {energy} in {period}, {share} of it for {jobs}"
+
+
+@style.with_style
+def plot(
+    power: pl.DataFrame,
+    allocations: pl.DataFrame,
+    week: Week | None,
+    *,
+    max_gap_s: float,
+    provenance: str,
+) -> Figure:
+    """Power over a week with the part of the jobs filled, and the shares of the jobs below.
+
+    Args:
+        power: Samples of the node, `schemas.Power`.
+        allocations: Allocations of the node: `job_id`, `started_at`, `stopped_at`, `share`.
+        week: Node and week; None if nothing was measured.
+        max_gap_s: Longest time between two samples without a gap, in seconds.
+        provenance: The foot line.
+    """
+    if week is None:
+        drawn = style.new_figure(
+            width_mm=style.TEXT_MM,
+            height_mm=50,
+            title="No node was measured for half a week with a job",
+            provenance=provenance,
+        )
+        style.draw_empty_panel(
+            drawn.add_subplot(), "The study has no node with power readings and jobs."
+        )
+        return drawn
+    binned, places = gated_power(power, allocations, week), job_lanes(allocations, week)
+    n_jobs = places["job_id"].n_unique()
+    drawn = style.new_figure(
+        width_mm=style.TEXT_MM,
+        height_mm=95,
+        title=figure_title(week, n_jobs=n_jobs),
+        provenance=provenance,
+    )
+    panels = drawn.subplot_mosaic([["key"], ["power"], ["lanes"]], height_ratios=[0.5, 5, 3.5])
+    _draw_power(panels["power"], binned)
+    _draw_lanes(panels["lanes"], places)
+    gap_times = sample_gaps(power, week, max_gap_s=max_gap_s)
+    for name in ("power", "lanes"):
+        _set_time_axis(panels[name], week)
+        for start, stop in gap_times.iter_rows():
+            panels[name].axvspan(start, stop, zorder=0.5, **style.UNKNOWN_LOOK)
+    panels["power"].tick_params(axis="x", labelbottom=False)
+    style.draw_key(panels["key"], _key_marks(gap_times), columns=4)
+    return drawn
+
+
+def _draw_power(axes: Axes, binned: pl.DataFrame) -> None:
+    at, power_w, job_w = (binned[name].to_numpy() for name in ("at", "power_w", "job_w"))
+    # a fill ends at values that are not numbers, so gaps stay open
+    blank = np.isnan(power_w)
+    zero = np.where(blank, np.nan, 0.0)
+    axes.fill_between(
+        at, zero, job_w, step="post", color=style.CLASS_COLOURS["job"], alpha=0.55, lw=0
+    )
+    axes.fill_between(at, job_w, power_w, step="post", color=style.CLASS_COLOURS["idle"], lw=0)
+    axes.step(at, power_w, where="post", color=style.INK, lw=0.8)
+    axes.set_ylim(0, max(float(np.nanmax(power_w, initial=1.0)) * 1.05, 1.0))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda watts, _: style.format_count(round(watts))))
+    axes.set_ylabel("Power (W)")
+
+
+def _draw_lanes(axes: Axes, places: pl.DataFrame) -> None:
+    jobs = places["job_id"].unique(maintain_order=True).to_list()
+    colour = {
+        job: style.COLOUR_SEQUENCE[i % len(style.COLOUR_SEQUENCE)] for i, job in enumerate(jobs)
+    }
+    top = max(1.0, float(places["high"].max() or 1.0))  # type: ignore[arg-type]
+    # a white outline separates neighbours, but would hide a job of a few minutes
+    long = places.with_columns(pl.col("stopped_at") - pl.col("started_at") > pl.duration(hours=1))[
+        "stopped_at"
+    ]
+    axes.barh(
+        places["low"],
+        (places["stopped_at"] - places["started_at"]).to_numpy(),
+        left=places["started_at"].to_numpy(),
+        height=places["high"] - places["low"],
+        align="edge",
+        color=[colour[job] for job in places["job_id"]],
+        edgecolor=["white" if is_long else "none" for is_long in long],
+        linewidth=0.6,
+    )
+    named = places.filter(
+        pl.col("stopped_at") - pl.col("started_at") > pl.duration(hours=14),
+        pl.col("high") - pl.col("low") >= 0.1 * top,
+    ).unique("job_id", keep="first", maintain_order=True)
+    for job, start, stop, low, high in named.iter_rows():
+        axes.text(
+            start + (stop - start) / 2,
+            (low + high) / 2,
+            str(job),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white",
+        )
+    axes.set_ylim(0, top)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
+    axes.set_ylabel("Held by jobs (%)")
+
+
+def _set_time_axis(axes: Axes, week: Week) -> None:
+    axes.set_xlim(date2num(week.start), date2num(week.end))
+    axes.xaxis.set_major_locator(DayLocator(tz=UTC))
+    axes.xaxis.set_major_formatter(FuncFormatter(_day_label))
+
+
+def _day_label(moment: float, _position: int | None) -> str:
+    """A day such as `Mon 3 Mar`, in English whatever the locale."""
+    day = num2date(moment, tz=UTC)
+    weekday = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[day.weekday()]
+    return f"{weekday} {day.day} {time_axis.MONTH_NAMES[day.month - 1]}"
+
+
+def _key_marks(gap_times: pl.DataFrame) -> list[Patch | Line2D]:
+    handles: list[Patch | Line2D] = [
+        Line2D([], [], color=style.INK, label="power of the node"),
+        Patch(color=style.CLASS_COLOURS["job"], alpha=0.55, label="part of jobs"),
+        Patch(color=style.CLASS_COLOURS["idle"], label="held by no job"),
+    ]
+    if not gap_times.is_empty():
+        lost = gap_times.select(exact_sum(pl.col("stopped_at") - pl.col("started_at"))).item()
+        count = "1 gap" if len(gap_times) == 1 else f"{style.format_count(len(gap_times))} gaps"
+        text = f"no data ({count}, {style.format_duration(lost / timedelta(hours=1))})"
+        handles.append(Patch(label=text, **style.UNKNOWN_LOOK))
+    return handles

@@ -1,0 +1,209 @@
+"""Runs of each paper, their cumulative energy, and the texts of the figure of them."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import datetime
+
+import polars as pl
+
+from footprint.allocation.node_allocations import held_until
+from footprint.core.sums import known_sum, sum_or_zero
+from footprint.core.vocabulary import OTHERS, SMALL_GROUPS, NameSelection
+from footprint.phases.ratio import NO_TRAINING_REASON, groups_of_runs
+from footprint.report.figures import style
+
+MOST_STEPS = 400
+"""Steps of a line of energy; thinning shifts it by less than a millimetre."""
+NOTE_LENGTH = 105
+"""Letters in a line of the note."""
+PHASE_ORDER = ("development", "unknown", "inference", "training")
+"""Phases in drawing order: the most frequent first, so that it does not cover the others."""
+
+
+def runs_of_papers(
+    runs: pl.LazyFrame,
+    papers: pl.LazyFrame,
+    *,
+    jobs: pl.LazyFrame,
+    ratio: pl.LazyFrame,
+    levels: pl.LazyFrame,
+    end: datetime,
+    papers_wanted: NameSelection = "all",
+) -> pl.DataFrame:
+    """Runs of the papers in the levels, with the name of the paper.
+
+    Args:
+        runs: `schemas.Runs`.
+        papers: `run_id`, `paper`: result of `roles.of_runs`.
+        jobs: `schemas.Jobs`; a run without an end lasts until the latest possible end of its jobs.
+        ratio: `schemas.PhaseRatio` of the same papers.
+        levels: `schemas.Levels`.
+        end: First moment after the study.
+        papers_wanted: `levels.papers` of the configuration.
+
+    Returns:
+        `paper` (its row of the levels: small groups are merged), `run_id`, `started_at`,
+        `stopped_at`, `phase`, `role_basis`, `energy_kwh`, `is_ratio_withheld` (whether too little
+        of the paper's development or training was measured for a ratio), sorted by paper, start
+        and run.
+    """
+    ends = (
+        runs.filter(pl.col("stopped_at").is_null())
+        .select("run_id", job_id="job_ids")
+        .explode("job_id", empty_as_null=False, keep_nulls=False)
+        .join(jobs.filter(pl.col("started_at").is_not_null()), on="job_id")
+        .group_by("run_id")
+        .agg(ends_at=held_until(end).max())
+    )
+    of_paper = ratio.filter(pl.col("scope") == "paper").select(
+        paper="name",
+        is_ratio_withheld=pl.col("ratio_reason").fill_null(NO_TRAINING_REASON)
+        != NO_TRAINING_REASON,
+    )
+    known = runs.join(papers.select("run_id", "paper"), on="run_id", how="left")
+    shown = groups_of_runs(known, levels=levels, papers_wanted=papers_wanted)
+    return (
+        shown.filter(pl.col("scope") == "paper")
+        .select("run_id", paper="name")
+        .join(runs, on="run_id")
+        .join(ends, on="run_id", how="left")
+        .join(of_paper, on="paper", how="left")
+        .select(
+            "paper",
+            "run_id",
+            "started_at",
+            pl.coalesce("stopped_at", "ends_at"),
+            pl.col("phase").cast(pl.String),
+            pl.col("role_basis").cast(pl.String),
+            "energy_kwh",
+            pl.col("is_ratio_withheld").fill_null(False),
+        )
+        .sort("paper", "started_at", "run_id")
+        .collect()
+    )
+
+
+def cumulative_energy(runs: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """Cumulative energy of a paper by phase; the energy of a run is added at its end.
+
+    Args:
+        runs: Runs of a paper from `runs_of_papers`; runs without measurement add nothing.
+        start: First moment of the study.
+        end: First moment after the study; runs that end later or never end here.
+
+    Returns:
+        `moment`, a column for each phase and their sum `energy_kwh` (kWh): a row for `start`, for
+        each end of a run, and for `end`.
+    """
+    stopped = pl.col("stopped_at").fill_null(end).clip(start, end)
+    measured = runs.filter(pl.col("energy_kwh").is_not_null())
+    by_phase = [
+        sum_or_zero(pl.col("energy_kwh").filter(pl.col("phase") == name)).alias(name)
+        for name in PHASE_ORDER
+    ]
+    ends = pl.DataFrame({"moment": [start, end]}, {"moment": pl.Datetime("us", "UTC")})
+    return (
+        measured.group_by(stopped.alias("moment"))
+        .agg(by_phase)
+        .join(ends, on="moment", how="full", coalesce=True)
+        .sort("moment")
+        .with_columns(pl.col(PHASE_ORDER).fill_null(0.0).cum_sum())
+        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("energy_kwh"))
+    )
+
+
+def figure_title(runs: pl.DataFrame) -> str:
+    """Title of the figure: the part of the energy that training of the reported model used."""
+    energy, phase = pl.col("energy_kwh"), pl.col("phase")
+    papers = (
+        runs.filter(is_named_paper())
+        .group_by("paper")
+        .agg(
+            known_sum(energy),
+            pl.len().alias("n_runs"),
+            known_sum(energy.filter(phase == "training")).alias("training_kwh"),
+            (pl.col("role_basis").filter(phase == "training") == "assumed")
+            .any()
+            .alias("is_assumed"),
+            pl.col("is_ratio_withheld").any(),
+        )
+        .filter(energy > 0)
+        .sort("energy_kwh", "paper", descending=[True, False])
+    )
+    if papers.is_empty():
+        return "No energy of a paper's runs was measured"
+    # the part of the training reveals R, so it needs the same coverage
+    trained = papers.filter(pl.col("training_kwh").is_not_null(), ~pl.col("is_ratio_withheld"))
+    # labelled trainings are preferred to assumed ones
+    assumed = bool(trained["is_assumed"].all())
+    trained = trained.filter(pl.col("is_assumed") == assumed)
+    what = "the largest training" if assumed else "training of the reported model"
+    first = papers.row(0, named=True)
+    if len(papers) == 1:
+        n_runs = "1 run" if first["n_runs"] == 1 else f"{style.format_count(first['n_runs'])} runs"
+        text = f"{first['paper']} took {style.format_energy(first['energy_kwh'])} in {n_runs}"
+        if trained.is_empty():
+            return text
+        part = style.format_percent(first["training_kwh"] / first["energy_kwh"])
+        return f"{text}; {what} was {part} of it"
+    if trained.is_empty():
+        sum_text = style.format_energy(papers.select(sum_or_zero(energy)).item())
+        return f"The runs of {len(papers)} papers took {sum_text}"
+    parts = trained.select(pl.col("training_kwh") / energy).to_series().sort()
+    low, high = (style.format_percent(parts[place]) for place in (0, -1))
+    range_text = low if low == high else f"{low} to {high}"
+    which = "a paper" if len(trained) == 1 else f"{len(trained)} papers"
+    return f"{what[0].upper()}{what[1:]} took {range_text} of the energy of {which}"
+
+
+def is_named_paper() -> pl.Expr:
+    """Whether `paper` is a single paper, and not the merged papers of small groups."""
+    return ~pl.col("paper").is_in([OTHERS, SMALL_GROUPS])
+
+
+def papers_by_energy(runs: pl.DataFrame) -> list[str]:
+    """Named papers with measured energy, those with most energy first."""
+    return (
+        runs.filter(is_named_paper())
+        .group_by("paper")
+        .agg(known_sum(pl.col("energy_kwh")))
+        .filter(pl.col("energy_kwh") > 0)
+        .sort("energy_kwh", "paper", descending=[True, False])["paper"]
+        .to_list()
+    )
+
+
+def omission_note(runs: pl.DataFrame, left_out: list[str]) -> str:
+    """Note on the papers that the figure leaves out; empty if there are none.
+
+    Args:
+        runs: Result of `runs_of_papers`.
+        left_out: Named papers with measured energy for which there is no room.
+    """
+    texts = []
+    if left_out:
+        kwh = runs.filter(pl.col("paper").is_in(left_out)).select(sum_or_zero(pl.col("energy_kwh")))
+        which = "1 more paper" if len(left_out) == 1 else f"{len(left_out)} more papers"
+        texts.append(f"{which} with less energy ({style.format_energy(kwh.item())} together)")
+    merged = runs.filter(~is_named_paper())
+    if len(merged):
+        kwh = merged.select(known_sum(pl.col("energy_kwh"))).item()
+        texts.append(f"papers of small groups ({style.format_energy(kwh)} together)")
+    unmeasured = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("energy_kwh").count())
+    without = unmeasured.filter(pl.col("energy_kwh") == 0)
+    if len(without):
+        which = "1 paper" if len(without) == 1 else f"{len(without)} papers"
+        texts.append(f"{which} without any measurement")
+    text = f"Not drawn: {', '.join(texts)}." if texts else ""
+    return textwrap.fill(text, NOTE_LENGTH, break_on_hyphens=False)
+
+
+def thin_course(course: pl.DataFrame) -> pl.DataFrame:
+    """The last row of each of `MOST_STEPS` equal parts of the time, and the first and last row."""
+    if len(course) <= MOST_STEPS:
+        return course
+    since = (pl.col("moment") - pl.col("moment").first()).dt.total_microseconds()
+    part = (since * MOST_STEPS / since.last()).floor()
+    row = pl.int_range(pl.len())
+    return course.filter((part != part.shift(-1)).fill_null(True) | (row == 0))

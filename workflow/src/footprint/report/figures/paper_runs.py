@@ -1,0 +1,244 @@
+"""Figure of the runs of each paper over time, by phase, and of their cumulative energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from footprint.report.figures import style, time_axis
+from footprint.report.figures.paper_energy import (
+    PHASE_ORDER,
+    cumulative_energy,
+    figure_title,
+    omission_note,
+    papers_by_energy,
+    thin_course,
+)
+from footprint.report.figures.phases import PHASE_NAMES
+
+MOST_PAPERS = 6
+"""Number of papers drawn, those with most energy; a note counts the rest."""
+MOST_IN_ONE_COLUMN = 3
+"""Most papers in one column; more papers take two columns."""
+MOST_VECTORS = 1500
+"""Most runs drawn as vectors; more become an image, or the file would have megabytes."""
+MOST_DECADES = 5
+"""Decades of the axis of energy; runs below are drawn at its foot."""
+PAPER_MM = 47.0
+"""Height of the two panels of a paper."""
+PANEL_MM: Mapping[int, float] = {1: 140.0, 2: 54.0}
+"""Width of a panel, without labels, by the number of columns."""
+NAME_LENGTH: Mapping[int, int] = {1: 60, 2: 34}
+"""Letters of a paper's name that fit above a panel, by the number of columns."""
+
+EDGE_COLOURS = {
+    "training": style.PHASE_COLOURS["training"],
+    "inference": "#a87b12",
+    "development": style.PHASE_COLOURS["development"],
+    "unknown": style.GREY,
+}
+"""Colours of the edges of marks, darker than a light face."""
+
+
+@style.with_style
+def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str) -> Figure:
+    """Two panels for each paper: its runs at their energy, and its cumulative energy.
+
+    A run is a mark at its start with a line to its end, at the height of its energy; runs without
+    measurement are hatched at the foot. The energy rises where a run ends.
+
+    Args:
+        runs: Result of `of_papers`.
+        start: First moment of the study.
+        end: First moment after the study.
+        provenance: The foot line.
+    """
+    ranked = papers_by_energy(runs)
+    names = ranked[:MOST_PAPERS]
+    columns = 1 if len(names) <= MOST_IN_ONE_COLUMN else 2
+    rows = max(1, -(-len(names) // columns))
+    drawn = style.new_figure(
+        width_mm=style.TEXT_MM,
+        height_mm=30 + PAPER_MM * rows,
+        title=figure_title(runs),
+        provenance=provenance,
+    )
+    if not names:
+        style.draw_empty_panel(
+            drawn.add_subplot(), "No run of a paper that the levels show was measured."
+        )
+        return drawn
+    places = [f"{kind}{place}" for place in range(rows * columns) for kind in ("runs", "sum")]
+    mosaic: list[Any] = [["key"] * columns]
+    heights = [0.55]
+    for row in range(rows):
+        for kind, height in (("runs", 2.2), ("sum", 1.2)):
+            mosaic.append([f"{kind}{row * columns + column}" for column in range(columns)])
+            heights.append(height)
+    note = omission_note(runs, ranked[MOST_PAPERS:])
+    if note:
+        mosaic.append(["note"] * columns)
+        heights.append(0.2 + 0.15 * note.count("\n"))
+    panels = drawn.subplot_mosaic(mosaic, height_ratios=heights)
+    style.draw_key(panels["key"], _key_marks(runs.filter(pl.col("paper").is_in(names))), columns=3)
+    if note:
+        panels["note"].set_axis_off()
+        panels["note"].text(0, 0.5, note, va="center", fontsize=7, color=style.GREY)
+    as_image = runs.filter(pl.col("paper").is_in(names)).height > MOST_VECTORS
+    for place, name in enumerate(names):
+        own = runs.filter(pl.col("paper") == name)
+        above, below = panels[f"runs{place}"], panels[f"sum{place}"]
+        _draw_runs(above, own, start=start, end=end, as_image=as_image)
+        _draw_heading(above, own, name=name, columns=columns)
+        _draw_sum(below, cumulative_energy(own, start=start, end=end))
+        for axes in (above, below):
+            time_axis.apply_time_axis(axes, start, end, width_mm=PANEL_MM[columns])
+        above.tick_params(axis="x", labelbottom=False)
+        # the lowest panel of a column labels the time for all of them
+        below.tick_params(axis="x", labelbottom=place + columns >= len(names))
+    for left in places[2 * len(names) :]:
+        panels[left].set_axis_off()
+    return drawn
+
+
+def _key_marks(runs: pl.DataFrame) -> list[Patch | Line2D]:
+    present = set(runs["phase"])
+    marks: list[Patch | Line2D] = [
+        Line2D(
+            [], [], label=PHASE_NAMES[name], lw=1.2, color=EDGE_COLOURS[name], **_mark_look(name)
+        )
+        for name in PHASE_NAMES
+        if name in present
+    ]
+    if runs["energy_kwh"].null_count():
+        marks.append(Patch(label="not measured", **style.UNKNOWN_LOOK))
+    return marks
+
+
+def _mark_look(name: str) -> dict[str, Any]:
+    return {
+        "marker": "o",
+        "markersize": 4 if name == "training" else 2.6,
+        "markerfacecolor": style.PHASE_COLOURS[name],
+        "markeredgecolor": EDGE_COLOURS[name],
+        "markeredgewidth": 0.5,
+    }
+
+
+def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) -> None:
+    """Write the name of the paper and its number of runs above its panels."""
+    most = NAME_LENGTH[columns]
+    short = name if len(name) <= most else f"{name[: most - 1]}…"
+    n_runs = "1 run" if len(runs) == 1 else f"{style.format_count(len(runs))} runs"
+    unmeasured = runs["energy_kwh"].null_count()
+    if unmeasured:
+        n_runs += f", {style.format_count(unmeasured)} not measured"
+    between = ": " if columns == 1 else "\n"
+    axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4, parse_math=False)
+
+
+def _draw_runs(
+    axes: Axes, runs: pl.DataFrame, *, start: datetime, end: datetime, as_image: bool
+) -> None:
+    """Draw the runs of a paper: marks, lines and, without measurement, hatches."""
+    inside = runs.with_columns(
+        pl.col("started_at").fill_null(start).clip(start, end),
+        pl.col("stopped_at").fill_null(end).clip(start, end),
+    )
+    measured = inside.filter(pl.col("energy_kwh").is_not_null())
+    largest = float(measured["energy_kwh"].max())  # type: ignore[arg-type]
+    positive = measured.filter(pl.col("energy_kwh") > 0)["energy_kwh"]
+    foot = max(float(positive.min()), largest / 10**MOST_DECADES)  # type: ignore[arg-type]
+    unmeasured = inside.filter(pl.col("energy_kwh").is_null())
+    axes.set_yscale("log")
+    # room at the foot for unmeasured runs
+    axes.set_ylim(foot / (4 if len(unmeasured) else 1.6), largest * 2)
+    for layer, phase in enumerate(PHASE_ORDER):
+        own = measured.filter(pl.col("phase") == phase)
+        if own.is_empty():
+            continue
+        x0, x1 = (date2num(own[column].to_list()) for column in ("started_at", "stopped_at"))
+        y = own["energy_kwh"].clip(foot).to_numpy()
+        lines = np.stack([np.column_stack([x0, y]), np.column_stack([x1, y])], axis=1)
+        axes.add_collection(
+            LineCollection(
+                list(lines),
+                colors=EDGE_COLOURS[phase],
+                linewidths=1.0,
+                zorder=2 + layer,
+                rasterized=as_image,
+            ),
+            autolim=False,
+        )
+        axes.plot(
+            x0,
+            y,
+            linestyle="none",
+            zorder=2.5 + layer,
+            clip_on=False,
+            rasterized=as_image,
+            **_mark_look(phase),
+        )
+    for row in unmeasured.iter_rows(named=True):
+        left, right = date2num(row["started_at"]), date2num(row["stopped_at"])
+        axes.add_patch(
+            Rectangle(
+                (left, 0.0),
+                # wide enough to be visible
+                max(right - left, 0.008 * (date2num(end) - date2num(start))),
+                0.09,
+                transform=axes.get_xaxis_transform(),
+                rasterized=as_image,
+                **style.UNKNOWN_LOOK,
+            )
+        )
+    axes.yaxis.set_major_locator(LogLocator(10, numticks=5))
+    axes.yaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda kwh, _: style.format_energy(kwh, digits=1)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", color=style.FAINT, lw=0.5)
+    axes.set_ylabel("Each run")
+
+
+def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
+    """Draw the stacked areas of the phases, and the line of their sum."""
+    course = thin_course(course)
+    whole = float(course["energy_kwh"][-1])
+    unit, in_kwh = style.energy_unit(whole)
+    moments = date2num(course["moment"].to_list())
+    below = np.zeros(len(course))
+    for name in PHASE_ORDER:
+        above = below + course[name].to_numpy() / in_kwh
+        look = (
+            style.UNKNOWN_LOOK
+            if name == "unknown"
+            else {"color": style.PHASE_COLOURS[name], "linewidth": 0.0}
+        )
+        if course[name][-1] > 0:
+            axes.fill_between(moments, below, above, step="post", **look)
+        below = above
+    axes.plot(moments, course["energy_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
+    axes.annotate(
+        style.format_energy(whole),
+        (1.0, whole / in_kwh),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        annotation_clip=False,
+    )
+    axes.set_ylim(0, 1.08 * whole / in_kwh)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.set_ylabel(f"Sum ({unit})")

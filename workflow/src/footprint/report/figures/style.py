@@ -1,0 +1,303 @@
+"""The style of all figures: sizes, colours, numbers in words, and reproducible files.
+
+Figures are independent objects (no pyplot, no shared state). The colours suit red-green
+colour-blind readers, and neighbours in a stack also differ in grey.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.transforms import blended_transform_factory
+
+COLUMN_MM: Final = 88.0
+TEXT_MM: Final = 180.0
+
+INK: Final = "#1a1a1a"
+GREY: Final = "#6b6b6b"
+FAINT: Final = "#d5d5d5"
+ACCENT: Final = "#c1442d"
+COLOUR_SEQUENCE: Final = ("#0b4f8a", "#e08214", "#2f9e73", "#a6548f", "#7fb8de", "#6b6b6b")
+"""Colours for items without a fixed one: alternately dark and light when printed in grey."""
+
+CLASS_COLOURS: Final[Mapping[str, str]] = {
+    "job": "#0b4f8a",
+    "stranded": "#e8912d",
+    "idle": "#9ecae1",
+    "standby": "#2f7d5b",
+    "unavailable": "#d9a5c7",
+    "unattributed": "#8a6d3b",
+    "no_data": "#ffffff",
+}
+CLASS_NAMES: Final[Mapping[str, str]] = {
+    "job": "in jobs",
+    "stranded": "stranded",
+    "idle": "idle",
+    "standby": "standby",
+    "unavailable": "unavailable",
+    "unattributed": "unattributed",
+    "no_data": "no data",
+}
+UNKNOWN_LOOK: Final[Mapping[str, Any]] = {
+    "hatch": "//////",
+    "edgecolor": "#9a9a9a",
+    "facecolor": "#ffffff",
+    "linewidth": 0.0,
+}
+"""Look of unknown or unmeasured parts."""
+
+METHOD_COLOURS: Final[Mapping[str, str]] = {
+    "bmc": "#1a1a1a",
+    "mlco2": "#56a0d3",
+    "green_algorithms": "#2f7d5b",
+    "codecarbon": "#e08214",
+}
+
+PHASE_COLOURS: Final[Mapping[str, str]] = {
+    "training": "#3b2a78",
+    "inference": "#f2c14e",
+    "development": "#2f8f83",
+    "unknown": "#ffffff",
+}
+
+FULL_COVERAGE: Final = 0.95
+"""Least coverage of a filled mark; below it the mark is hollow or in the accent colour."""
+
+THIN_SPACE: Final = "\u2009"
+MINUS: Final = "\u2212"
+
+RC_PARAMS: Final[Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.labelsize": 8.0,
+    "axes.titlesize": 8.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 0.8,
+    "patch.linewidth": 0.0,
+    "hatch.linewidth": 0.5,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.04,
+    "figure.dpi": 200.0,
+    "savefig.dpi": 200.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "footprint",
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+}
+
+# without a date and a version of the drawing library, equal data give equal files
+FILE_METADATA: Final[Mapping[str, dict[str, None]]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+P = ParamSpec("P")
+
+
+def with_style(plot: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that draws a figure, so that it draws in this style."""
+
+    @functools.wraps(plot)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(RC_PARAMS):
+            return plot(*args, **kwargs)
+
+    return wrapped
+
+
+def new_figure(*, width_mm: float, height_mm: float, title: str, provenance: str) -> Figure:
+    """An empty figure with its title above and its provenance below."""
+    drawn = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+    points = width_mm / 25.4 * 72
+    drawn.suptitle(
+        # a bold 9 pt letter is 6 pt wide on average, a 6 pt letter 3.5 pt
+        textwrap.fill(title, int(points / 6.0), break_on_hyphens=False),
+        x=0.01,
+        ha="left",
+        fontsize=9,
+        fontweight="bold",
+    )
+    foot = textwrap.fill(provenance, int(points / 3.5), break_on_hyphens=False)
+    drawn.supxlabel(foot, x=0.99, ha="right", fontsize=6, color=GREY)
+    return drawn
+
+
+def draw_empty_panel(axes: Axes, why: str) -> None:
+    """Write the reason into a panel without data, in place of its axes."""
+    axes.set_axis_off()
+    width = axes.get_window_extent().width * 72 / axes.figure.dpi
+    axes.text(
+        0.5,
+        0.5,
+        textwrap.fill(why, max(20, int(width / 5.5))),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=GREY,
+    )
+
+
+def draw_key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> None:
+    """Draw the key of colours and marks in a panel of its own, away from the data."""
+    axes.set_axis_off()
+    axes.legend(
+        handles=list(handles),
+        loc="center left",
+        bbox_to_anchor=(0.0, 0.5),
+        ncols=columns,
+        handlelength=1.4,
+        handleheight=0.8,
+        columnspacing=1.4,
+        borderaxespad=0.0,
+        borderpad=0.0,
+    )
+
+
+def class_patch(name: str) -> Patch:
+    """Patch of a class of a node's energy in a key."""
+    if name == "no_data":
+        return Patch(label=CLASS_NAMES[name], **UNKNOWN_LOOK)
+    return Patch(color=CLASS_COLOURS[name], label=CLASS_NAMES[name])
+
+
+def draw_note(drawn: Figure, axes: Axes, paragraphs: Iterable[str], *, letter_pt: float) -> None:
+    """Write small print over the whole width of a figure of text width, in a panel of its own.
+
+    Args:
+        drawn: The figure.
+        axes: The panel.
+        paragraphs: Paragraphs, one line or more each.
+        letter_pt: Mean width of a letter in points, which decides where lines are broken.
+    """
+    axes.set_axis_off()
+    width = int(TEXT_MM / 25.4 * 72 / letter_pt)
+    lines = (textwrap.fill(each, width, break_on_hyphens=False) for each in paragraphs)
+    text = axes.text(
+        *(0.01, 1.0, "\n".join(lines)),
+        transform=blended_transform_factory(drawn.transFigure, axes.transAxes),
+        va="top",
+        fontsize=6.5,
+        color=GREY,
+        linespacing=1.3,
+    )
+    # the text is as wide as the figure: the layout must not widen its panel for it
+    text.set_in_layout(False)
+
+
+def fix_layout(drawn: Figure) -> None:
+    """Fix the layout of a figure, so that its files are alike whatever their order."""
+    with mpl.rc_context(RC_PARAMS):
+        # a layout starts from the last one: the second pass has the size of every text
+        for _ in range(2):
+            drawn.draw_without_rendering()
+        drawn.set_layout_engine("none")
+    # the last bits of the layout differ between processes, and names of clips are hashes of them
+    for axes in drawn.axes:
+        left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+
+
+def save_figure(drawn: Figure, paths: Iterable[str | Path]) -> None:
+    """Write a figure to each path in the format of its suffix; equal figures give equal bytes."""
+    if isinstance(drawn.get_layout_engine(), ConstrainedLayoutEngine):
+        fix_layout(drawn)
+    # fontTools logs each table of each font that it leaves out of a PDF
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    with mpl.rc_context(RC_PARAMS):
+        for path in map(Path, paths):
+            form = path.suffix.removeprefix(".")
+            drawn.savefig(path, format=form, metadata=FILE_METADATA[form])
+
+
+def format_number(value: float, *, digits: int = 3) -> str:
+    """A number with significant digits, thousands separated by thin spaces."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "–"
+    magnitude = math.floor(math.log10(abs(value)))
+    rounded = round(value, digits - 1 - magnitude)
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)
+
+
+def energy_unit(largest_kwh: float | None) -> tuple[str, float]:
+    """Unit for energies up to `largest_kwh` (Wh, kWh, MWh or GWh), and its size in kWh."""
+    size = abs(largest_kwh or 0.0)
+    for unit, in_kwh in (("GWh", 1e6), ("MWh", 1e3), ("kWh", 1.0)):
+        # 999.6 kWh would be rounded to 1 000 kWh
+        if size >= 0.9995 * in_kwh:
+            return unit, in_kwh
+    return "Wh", 1e-3
+
+
+def format_energy(kwh: float | None, *, digits: int = 3) -> str:
+    """An energy with its unit, such as `12.3 MWh`; `not measured` if it is unknown."""
+    if kwh is None or math.isnan(kwh):
+        return "not measured"
+    if kwh == 0:
+        return f"0{THIN_SPACE}kWh"
+    unit, in_kwh = energy_unit(kwh)
+    return f"{format_number(kwh / in_kwh, digits=digits)}{THIN_SPACE}{unit}"
+
+
+def format_percent(fraction: float | None) -> str:
+    """A fraction in per cent with two digits; `unknown` if it is null.
+
+    A fraction just below 1 is not rounded to 100 %.
+    """
+    if fraction is None or math.isnan(fraction):
+        return "unknown"
+    value = 100 * fraction
+    if 99.5 <= value < 100:
+        shown = "> 99.9" if value > 99.9 else f"{math.floor(value * 10) / 10:.1f}"
+    else:
+        shown = format_number(value, digits=3 if value >= 100 else 2)
+        shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
+    return f"{shown}{THIN_SPACE}%"
+
+
+def format_count(n: int) -> str:
+    """A count with all digits, thousands separated by thin spaces."""
+    return f"{n:,}".replace(",", THIN_SPACE)
+
+
+def format_duration(duration_h: float, *, of: str = "") -> str:
+    """A duration in minutes, hours or days; `of="node "` makes node hours of them."""
+    if duration_h < 1:
+        return f"{format_number(duration_h * 60, digits=2)}{THIN_SPACE}{of}min"
+    if duration_h < 100:
+        return f"{format_number(duration_h)}{THIN_SPACE}{of}h"
+    return f"{format_number(duration_h / 24)}{THIN_SPACE}{of}days"

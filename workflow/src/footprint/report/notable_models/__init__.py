@@ -1,0 +1,263 @@
+"""Notable AI models with their training compute and date of publication.
+
+`notable_models.csv` in this package has some well-known models, with the source of each number. If
+a study names a file or an address of Epoch AI's list (CC BY, https://epoch.ai/data), all models of
+that list are used instead. The numbers are estimates. The authors of the list expect most to be
+right within a factor of 2, and within 5 where little was published about a model (Our World in
+Data, note on "Computation used to train notable artificial intelligence systems").
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint import __version__, schemas
+from footprint.core.errors import InputError
+from footprint.core.sums import known_mean, sum_or_zero
+
+BUILT_IN_TABLE = Path(__file__).parent / "notable_models.csv"
+BUILT_IN_SOURCE = "public papers and estimates of Epoch AI"
+EPOCH_SOURCE = "Epoch AI"
+
+EPOCH_COLUMNS = {
+    "model": "Model",
+    "published_on": "Publication date",
+    "training_flop": "Training compute (FLOP)",
+    "domain": "Domain",
+}
+"""Columns of Epoch AI's list that are read, with their headers in the list (2024 to 2026)."""
+
+DATE_ENDINGS = ("", "-01", "-01-01")
+"""Endings that complete a date: a month or a year alone is its first day."""
+
+DEEP_LEARNING_START = date(2010, 1, 1)
+LARGE_SCALE_START = date(2015, 9, 1)
+
+DOUBLING_MONTHS = {"before deep learning": 21.3, "deep learning": 5.7, "large scale": 9.9}
+"""Sevilla et al. 2022, "Compute Trends Across Three Eras of Machine Learning", arXiv:2202.05924,
+table 2: from 1952 to 2010, from 2010 to 2022, and of the largest models from September 2015 on."""
+
+FEWEST_MODELS = 8
+"""Fewest models for a trend."""
+
+DAYS_PER_YEAR = 365.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A straight line through the logarithm of training compute.
+
+    Attributes:
+        doubling_months: Time in which compute doubles.
+        ends: Date and compute (FLOP) of the first and the last model, on the line.
+    """
+
+    doubling_months: float
+    ends: tuple[tuple[date, float], tuple[date, float]]
+
+
+@cache
+def built_in_models() -> pl.DataFrame:
+    """Some well-known models from 1957 on (`schemas.NotableModels`)."""
+    types = {"published_on": pl.Date, "training_flop": pl.Float64}
+    return pl.read_csv(BUILT_IN_TABLE, schema_overrides=types).sort("model", "published_on")
+
+
+class ModelList(NamedTuple):
+    """Models of a list, and its rejected lines.
+
+    Attributes:
+        models: `schemas.NotableModels`.
+        rejected: `schemas.RejectedRows`.
+    """
+
+    models: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+NO_NAME_REASON = "no name or no publication date"
+NO_DATE_REASON = "its publication date cannot be read"
+NO_FLOP_REASON = "its training compute is not a number over 0"
+
+
+def rejected_models(rows: pl.DataFrame, *, source: str) -> pl.DataFrame:
+    """Rejected lines of a list.
+
+    Args:
+        rows: `reason`, `n_rows`, `example`.
+        source: Key of the configuration that names the list.
+
+    Returns:
+        `schemas.RejectedRows`.
+    """
+    stages = pl.lit("models").alias("stage"), pl.lit(source).alias("source")
+    found: pl.DataFrame = schemas.conform(schemas.RejectedRows, rows.with_columns(*stages))
+    return found
+
+
+def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> ModelList:
+    """Models of Epoch AI's list.
+
+    A line without a name or a date, or with a date or a number that cannot be read, is rejected and
+    counted. Of lines with the same name and date, the one with most compute is kept.
+
+    Args:
+        content: The list, as CSV.
+        where: Name of the list in messages.
+        source: Key of the configuration that names the list.
+
+    Raises:
+        InputError: The content is not CSV, or a column is missing.
+    """
+    raw = _read_columns(content, where=where)
+    text = pl.all().str.strip_chars()
+    named = raw.select(**EPOCH_COLUMNS).select(pl.when(text != "").then(text).name.keep())
+    flop = pl.col("training_flop").cast(pl.Float64, strict=False)
+    day = pl.coalesce(
+        (pl.col("published_on") + ending).str.to_date("%Y-%m-%d", strict=False)
+        for ending in DATE_ENDINGS
+    )
+    has_flop = (flop.is_finite() & (flop > 0)).fill_null(value=False)
+    judged = named.with_columns(
+        read_date=day,
+        read_flop=flop,
+        reason=pl.when(pl.col("model").is_null() | pl.col("published_on").is_null())
+        .then(pl.lit(NO_NAME_REASON))
+        .when(day.is_null())
+        .then(pl.lit(NO_DATE_REASON))
+        .when(pl.col("training_flop").is_not_null() & ~has_flop)
+        .then(pl.lit(NO_FLOP_REASON)),
+    )
+    unused = (
+        judged.drop_nulls("reason")
+        .group_by("reason")
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("model").drop_nulls().min())
+    )
+    for reason, n_rows, example in unused.sort("reason").iter_rows():
+        log.warning("%s: %d lines: %s (%s)", where, n_rows, reason, example)
+    models = (
+        judged.filter(pl.col("reason").is_null())
+        .select(
+            "model",
+            published_on="read_date",
+            training_flop="read_flop",
+            domain="domain",
+            source=pl.lit(EPOCH_SOURCE),
+        )
+        .sort(
+            "model",
+            "published_on",
+            "training_flop",
+            descending=[False, False, True],
+            nulls_last=True,
+        )
+        .unique(["model", "published_on"], keep="first", maintain_order=True)
+    )
+    return ModelList(models, rejected_models(unused, source=source))
+
+
+def read_epoch(path: str | Path) -> ModelList:
+    """Models of a copy of Epoch AI's list.
+
+    Raises:
+        InputError: The file does not exist, or cannot be used.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        do = "fix epoch.file, or remove it to use the built-in models"
+        raise InputError(
+            f"cannot be read ({error.strerror})", where=f"epoch.file ({path})", do=do
+        ) from None
+    return parse_epoch(content, where=f"epoch.file ({Path(path).name})")
+
+
+def fit_trend(
+    models: pl.DataFrame, *, since: date | None = None, before: date | None = None
+) -> Trend | None:
+    """Trend of training compute, by least squares on its logarithm.
+
+    Args:
+        models: `schemas.NotableModels`.
+        since: First day; None for the first model.
+        before: Day after the last day; None for the last model.
+
+    Returns:
+        None if fewer than `FEWEST_MODELS` models have a known compute, or it does not grow.
+    """
+    rows = models.filter(
+        pl.col("training_flop") > 0,
+        pl.col("published_on") >= (since or date.min),
+        pl.col("published_on") < (before or date.max),
+    ).select(
+        "published_on",
+        years=(pl.col("published_on") - date(2000, 1, 1)).dt.total_days() / DAYS_PER_YEAR,
+        doublings=pl.col("training_flop").log(2),
+    )
+    if rows.height < FEWEST_MODELS:
+        return None
+    years, doublings = known_mean(pl.col("years")), known_mean(pl.col("doublings"))
+    off_mean = pl.col("years") - years
+    fit = rows.select(
+        slope=sum_or_zero(off_mean * (pl.col("doublings") - doublings)) / sum_or_zero(off_mean**2),
+        years=years,
+        doublings=doublings,
+        first=pl.col("published_on").min(),
+        last=pl.col("published_on").max(),
+    ).row(0, named=True)
+    slope = fit["slope"]
+    if slope is None or not math.isfinite(slope) or slope <= 0:
+        return None
+
+    def point_on_line(day: date) -> tuple[date, float]:
+        years = (day - date(2000, 1, 1)).days / DAYS_PER_YEAR
+        return day, float(2.0 ** (fit["doublings"] + slope * (years - fit["years"])))
+
+    return Trend(12 / slope, (point_on_line(fit["first"]), point_on_line(fit["last"])))
+
+
+def list_provenance(models: pl.DataFrame) -> str:
+    """Number and source of the models and the version of footprint, for the foot of the figure."""
+    listed = (models["source"] == EPOCH_SOURCE).any()
+    origin = "Epoch AI, notable AI models, CC BY" if listed else BUILT_IN_SOURCE
+    known = models["training_flop"].count()
+    of = f" of {models.height}" if known < models.height else ""
+    return f"{known}{of} models · {origin} · footprint {__version__}"
+
+
+def _read_columns(content: bytes, *, where: str) -> pl.DataFrame:
+    """Columns of the list that are read, as text.
+
+    Raises:
+        InputError: The content is not CSV, or a column is missing.
+    """
+    do = "download Epoch AI's list of notable AI models as CSV"
+    start = content.lstrip()[:15].lower()
+    for sign, what in ((b"<", "is a web page, not a CSV"), (b"pk\x03\x04", "is a ZIP, not a CSV")):
+        if start.startswith(sign):
+            raise InputError(what, where=where, do=do)
+    try:
+        text = content.decode("utf-8-sig")
+        raw = pl.read_csv(text.encode(), infer_schema=False)
+    except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        line = " ".join(str(error).split())[:120]
+        raise InputError(f"is not a CSV in UTF-8 ({line})", where=where, do=do) from None
+    missing = [name for name in EPOCH_COLUMNS.values() if name not in raw.columns]
+    if missing:
+        has = ", ".join(raw.columns[:8]) + (", ..." if len(raw.columns) > 8 else "")
+        raise InputError(
+            f"has no column {missing[0]!r}",
+            where=where,
+            do=f"its columns are {has}: rename one of them, or {do}",
+        )
+    return raw.select(EPOCH_COLUMNS.values())

@@ -1,0 +1,199 @@
+"""Tables of energy of nodes and jobs, and of the quality of the power readings."""
+
+from __future__ import annotations
+
+import dataframely as dy
+import polars as pl
+
+from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
+
+NODE_CLASSES = (
+    "job",
+    "stranded",
+    "idle",
+    "standby",
+    "unavailable",
+    "unattributed",
+    "no_data",
+)
+OVERHEAD_CLASSES = ("stranded", "idle", "standby", "unavailable")
+
+
+class Quality(dy.Schema):
+    """Counts of the power readings of a node and day, by their use."""
+
+    node = Key(description="Node")
+    day = dy.Date(primary_key=True, description="UTC day")
+    n_read = Count(description="Readings received")
+    n_kept = Count(description="Readings integrated")
+    n_duplicate = Count(description="Rejected: same node and time as another reading")
+    n_nan = Count(description="Rejected: not a number, or no value")
+    n_not_positive = Count(description="Rejected: 0 W or less")
+    n_spike = Count(description="Rejected: above `max_plausible_power_w`")
+    n_drop_out = Count(
+        description="Rejected: lower than the node can draw while a job is allocated to it"
+    )
+    n_merged = Count(
+        description="Added to another reading, of another part of the node, by "
+        "`integration.sum_over`"
+    )
+    n_incomplete = Count(
+        description="Rejected: another part of the node has no reading at that time"
+    )
+    n_stuck = Count(
+        description="Kept, but constant for a long time while other readings show that power "
+        "changed"
+    )
+    n_summary = Count(
+        description="Replaced by a mean over 5 minutes, counted as one reading every 5 s"
+    )
+    n_gaps = Count(description="Pairs of consecutive samples farther apart than `max_gap_s`")
+
+    @dy.rule()
+    def nothing_lost(cls) -> pl.Expr:
+        return pl.col("n_read") == pl.sum_horizontal(
+            "n_kept",
+            "n_duplicate",
+            "n_nan",
+            "n_not_positive",
+            "n_spike",
+            "n_drop_out",
+            "n_merged",
+            "n_incomplete",
+        )
+
+
+class SensorSpells(dy.Schema):
+    """Intervals in which a power sensor gave no measurement or a constant value, by month."""
+
+    node = Key(description="Node")
+    kind = dy.Enum(
+        ["drop_out", "stuck"],
+        primary_key=True,
+        description="`drop_out`: readings rejected; `stuck`: readings kept (docs/method.md, "
+        "section 1)",
+    )
+    started_at = Timestamp(primary_key=True, description="First reading of the interval")
+    stopped_at = Timestamp(description="Last reading of the interval")
+    n_readings = Count(description="Number of readings in the interval")
+
+
+class NodePower(dy.Schema):
+    """Idle and maximum power of a node over the study."""
+
+    node = Key(description="Node")
+    cluster = dy.String(description="Cluster of the node")
+    idle_power_w = Watts(
+        nullable=True, description="5th percentile of the samples while on and without a job"
+    )
+    idle_basis = Text(
+        description="Basis of idle_power_w: `samples`, else `configuration`, else `cluster` "
+        "(median of the cluster's other nodes)"
+    )
+    max_power_w = Watts(nullable=True, description="99.5th percentile of the samples")
+    n_idle_samples = Count(description="Number of samples behind idle_power_w")
+
+
+class JobNodeEnergy(dy.Schema):
+    """Energy of a job on one of its nodes, by the configured gate, within the study's window."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    node = Key(description="Node")
+    cluster = dy.String(description="Cluster of the node")
+    has_gpu = dy.Bool(description="Whether the node has reservable GPUs")
+    share = Fraction(description="Allocated part of the node, averaged over the allocated time")
+    duration_s = Seconds(description="Allocated time within the window, without suspensions")
+    gpu_hours = dy.Float64(
+        min=0, metadata={"unit": "h"}, description="Allocated GPUs (fractions included) x hours"
+    )
+    core_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="Allocated cores x hours")
+    energy_kwh = Energy(description="Measured energy; null: nothing was measured")
+    covered_s = Seconds(description="Allocated time with measurement")
+    coverage_frac = Fraction(description="covered_s / duration_s, weighted by share x time")
+    imputed_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in energy_kwh; null: "
+        "unknown"
+    )
+    quantisation_kwh = Energy(
+        description="Half width of the 95 % interval due to the sensor's resolution"
+    )
+    sampling_kwh = Energy(
+        description="Half width of the 95 % interval due to changes of power between samples"
+    )
+    gap_kwh = Energy(description="Half width of the 95 % interval of imputed_kwh")
+    calibration_kwh = Energy(
+        description="Half width of the 95 % interval due to the configured calibration"
+    )
+    energy_low_kwh = Energy(
+        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+    energy_high_kwh = Energy(
+        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+
+
+class JobEnergy(dy.Schema):
+    """Energy of a job over all its nodes, by the configured gate, within the study's window."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    site = dy.String(description="Grid'5000 site")
+    user = dy.String(description="Pseudonym of the owner")
+    project = Text(description="Project of the submission")
+    queue = Text(description="OAR queue")
+    clusters = dy.List(dy.String(), description="Clusters of the job's nodes, sorted")
+    started_at = Timestamp(nullable=True, description="Recorded start; null: never started")
+    stopped_at = Timestamp(
+        nullable=True, description="Recorded end; null: still running or never started"
+    )
+    duration_s = Seconds(description="Allocated time within the window, without suspensions")
+    gpu_hours = dy.Float64(
+        min=0, metadata={"unit": "h"}, description="Allocated GPUs x hours within the window"
+    )
+    core_hours = dy.Float64(
+        min=0, metadata={"unit": "h"}, description="Allocated cores x hours within the window"
+    )
+    n_nodes = dy.Int64(min=0, description="Number of nodes of the study allocated to the job")
+    energy_kwh = Energy(description="Measured energy; null: nothing was measured")
+    covered_s = Seconds(description="coverage_frac x duration_s")
+    coverage_frac = Fraction(
+        description="Measured part of the allocated share x time; null: nothing was allocated"
+    )
+    imputed_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in energy_kwh; null: "
+        "unknown"
+    )
+    energy_low_kwh = Energy(
+        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+    energy_high_kwh = Energy(
+        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+    mean_power_w = Watts(
+        nullable=True,
+        description="Mean power of the job while measured: sum over its nodes of energy / "
+        "measured time; null: one of its nodes was not measured",
+    )
+    flags = dy.List(dy.String(), description="Remarks on the job, as in `still_running`")
+
+
+class NodeEnergy(dy.Schema):
+    """Energy and time of a node by UTC day and class."""
+
+    node = Key(description="Node")
+    day = dy.Date(primary_key=True, description="UTC day")
+    cls = dy.Enum(
+        NODE_CLASSES, primary_key=True, alias="class", description="Use of the node's energy"
+    )
+    cluster = dy.String(description="Cluster of the node")
+    has_gpu = dy.Bool(description="Whether the node has reservable GPUs")
+    energy_kwh = Energy(description="Measured energy of the class; null for `no_data`")
+    duration_s = Seconds(
+        description="Node time of the class; a share of the node counts as a share of its time"
+    )
+    overcount_kwh = Energy(
+        description="Energy that overlapping jobs count again beyond energy_kwh, under the gate "
+        "`binary`"
+    )
+    left_out_kwh = Energy(
+        description="Energy that jobs do not count, under the method `inner_trapezoid`"
+    )

@@ -1,0 +1,95 @@
+"""Tables of the energy and carbon of each level (site, overhead, queue, project, user, paper)."""
+
+from __future__ import annotations
+
+import dataframely as dy
+import polars as pl
+
+from footprint.schemas.columns import Count, Energy, Fraction, Key
+
+CARBON_CONVENTIONS = ("direct", "life_cycle", "embodied")
+"""Scope of an emission factor: fuel burnt; also building the plants; manufacture of the nodes."""
+
+
+class Levels(dy.Schema):
+    """Energy at each level of the study, from the site down to the paper."""
+
+    level = Key(description="`site`, `overhead`, `queue`, `project`, `user` or `paper`")
+    name = Key(description="Name at that level; users are pseudonyms")
+    method = Key(description="`bmc` (measured), or the estimator with its version")
+    n_jobs = Count(
+        metadata={"unit": "jobs"},
+        description="Number of jobs with an allocation within the study's nodes and window",
+    )
+    n_users = dy.Int64(nullable=True, min=0, description="Number of owners of the jobs")
+    energy_kwh = Energy(description="Energy of the measured jobs; for `overhead`: of the class")
+    energy_low_kwh = Energy(
+        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+    energy_high_kwh = Energy(
+        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    )
+    coverage_frac = Fraction(description="Measured part of the allocated share x time")
+    imputed_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in energy_kwh"
+    )
+    unmeasured_node_h = dy.Float64(
+        nullable=True,
+        min=0,
+        metadata={"unit": "h"},
+        description="Node hours of jobs without measurement",
+    )
+    gpu_node_frac = Fraction(description="Part of energy_kwh on nodes with reservable GPUs")
+    gpu_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="GPU hours")
+    core_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="Core hours")
+    overhead_kwh = Energy(
+        description="Part of the overhead that `levels.redistribution` assigns to this row"
+    )
+
+
+class Carbon(dy.Schema):
+    """Carbon of each level, by emission factor; factors of different conventions do not compare."""
+
+    level = Key(
+        description="As in `levels`: `site`, `overhead`, `queue`, `project`, `user`, `paper`"
+    )
+    name = Key(description="Name at that level")
+    factor = Key(
+        description="Name of the factor; `eco2mix`: hourly intensities at the times of the jobs; "
+        "`embodied`: part of the manufacture of the nodes"
+    )
+    convention = dy.Enum(
+        CARBON_CONVENTIONS,
+        description="Scope of the factor: `direct`: fuel burnt; `life_cycle`: also the power "
+        "plants; `embodied`: manufacture of the nodes",
+    )
+    energy_kwh = Energy(description="energy_kwh + imputed_kwh of the level, without PUE")
+    g_per_kwh = dy.Float64(
+        nullable=True,
+        min=0,
+        metadata={"unit": "g/kWh"},
+        description="Emission factor; null for `embodied`",
+    )
+    carbon_kg = dy.Float64(
+        nullable=True,
+        min=0,
+        metadata={"unit": "kg"},
+        description="CO2 equivalent: energy_kwh x PUE x g_per_kwh / 1000; null: unknown",
+    )
+    carbon_low_kg = dy.Float64(
+        nullable=True,
+        metadata={"unit": "kg"},
+        description="CO2 equivalent at the lower end of the energy's 95 % interval",
+    )
+    carbon_high_kg = dy.Float64(
+        nullable=True,
+        metadata={"unit": "kg"},
+        description="CO2 equivalent at the upper end of the energy's 95 % interval",
+    )
+    energy_frac = Fraction(
+        description="Part of energy_kwh in hours of known intensity; 1 for a constant factor"
+    )
+
+    @dy.rule()
+    def only_making_has_no_factor(cls) -> pl.Expr:
+        return (pl.col("convention") != "embodied") | pl.col("g_per_kwh").is_null()

@@ -1,0 +1,87 @@
+"""Tables of validation: true energies and kinds of the simulated site, and recorded runs."""
+
+from __future__ import annotations
+
+import dataframely as dy
+
+from footprint.core.vocabulary import KINDS, PHASES, ROLES
+from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text
+
+
+class Truth(dy.Schema):
+    """True energy of each job of the simulated site, by node, within the study's window."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    node = Key(description="Node")
+    true_kwh = dy.Float64(
+        min=0,
+        metadata={"unit": "kWh"},
+        description="Integral of the node's true power x the allocated share",
+    )
+
+
+class SimulationCheck(dy.Schema):
+    """Errors of the measured energy on the simulated site, by resolution of the sensor."""
+
+    sensors = Key(description="Resolution of the sensor in watts, or `all`")
+    n_jobs = Count(metadata={"unit": "jobs"}, description="Number of measured jobs")
+    n_jobs_compared = Count(
+        metadata={"unit": "jobs"},
+        description="Number of these jobs that are longer than 10 minutes and fully covered",
+    )
+    largest_error_frac = dy.Float64(
+        nullable=True, description="Largest relative error of the jobs compared"
+    )
+    median_error_frac = dy.Float64(
+        nullable=True, description="Median absolute relative error of the jobs compared"
+    )
+    inside_frac = Fraction(
+        description="Part of the measured jobs with the true energy inside the 95 % interval"
+    )
+    median_width_frac = dy.Float64(
+        nullable=True, description="Median of the interval's width / true energy"
+    )
+
+
+class ValidationRuns(dy.Schema):
+    """Energy of a recorded run by each method, beside a reference wattmeter."""
+
+    run_id = dy.Int64(primary_key=True, description="Run")
+    method = Key(
+        description="`wattmetre`, `bmc`, a software tool that measured the run, or an estimator"
+    )
+    kind = dy.Enum(["meter", "tool", "estimator"], description="Type of the method")
+    application = dy.String(description="Application, as in `mg`")
+    duration_s = Seconds(description="Duration of the run")
+    energy_kwh = Energy(description="Energy by the method; null: none, or rejected")
+    wattmeter_kwh = Energy(description="Energy by the wattmeter")
+    ratio = dy.Float64(nullable=True, description="energy_kwh / wattmeter_kwh")
+    reason = Text(description="Reason for rejecting the energy")
+
+
+class TrueKinds(dy.Schema):
+    """True kind, role and phase of each job of the simulated site; null: the job never started."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    kind = dy.Enum(KINDS, nullable=True, description="Kind of the job's run")
+    role = dy.Enum(
+        ROLES, nullable=True, description="`reported`: the run serves the reported model"
+    )
+    phase = dy.Enum(PHASES[:3], nullable=True, description="Phase")
+    paper = Text(description="Paper")
+    chain_id = dy.Int64(nullable=True, description="First job of the chain; null: no chain")
+
+
+class PhaseEvaluation(dy.Schema):
+    """Number and energy of jobs by true kind and classified kind, on the simulated site."""
+
+    method = Key(description="`rules`, or `baseline`: the rule that uses exit states alone")
+    truth = Key(description="True kind of the job")
+    kind = Key(description="Classified kind of the job")
+    n_jobs = Count(
+        metadata={"unit": "jobs"},
+        description="Number of jobs with an allocation within the study's nodes and window",
+    )
+    energy_kwh = dy.Float64(
+        min=0, metadata={"unit": "kWh"}, description="Measured energy of the jobs"
+    )

@@ -1,0 +1,230 @@
+"""Cleaning: readings of a node -> samples, rejected readings by day, and failures of its sensor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from footprint import schemas
+from footprint.core.sums import exact_sum
+from footprint.sources import stuck_spells
+from footprint.sources.calibration import Calibration
+from footprint.sources.held_time import HeldTime
+
+REJECTION_COUNTS = ("n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_merged", "n_incomplete")
+"""Counts of rejected readings in `schemas.Quality`, without duplicates."""
+
+DROP_OUT_KIND, STUCK_KIND = "drop_out", "stuck"
+"""Kinds of spells in `schemas.SensorSpells`."""
+
+MIN_PEAK_FRAC = 0.1
+"""Lowest power of a node that a job holds, as a fraction of the node's peak: servers and
+single-board computers idle at a seventh of their peak or more."""
+
+PEAK_QUANTILE = 0.99
+"""Quantile of a node's readings in the month that is taken for its peak power."""
+
+MIN_ALLOCATED_POWER_W = 2.0
+"""Lowest power of a node that a job holds, whatever its peak, in W: single-board computers idle at
+3 W or more."""
+
+_SPELL_GAP_S = 900.0
+"""Drop-outs farther apart than this are in two spells."""
+
+
+class CleanedNode(NamedTuple):
+    """Samples of a node, counts of its readings, and failures of its sensor.
+
+    Attributes:
+        samples: `schemas.Power`, in the window and its margins.
+        quality: `schemas.Quality` of the readings in the window alone.
+        spells: `schemas.SensorSpells` in the window alone.
+    """
+
+    samples: pl.DataFrame
+    quality: pl.DataFrame
+    spells: pl.DataFrame
+
+
+def clean_readings(
+    raw: pl.DataFrame,
+    *,
+    max_plausible_power_w: float,
+    max_gap_s: float,
+    start: datetime,
+    end: datetime,
+    off_threshold_w: float = 0.0,
+    held: HeldTime | None = None,
+    calibration: Calibration | None = None,
+) -> CleanedNode:
+    """Reject readings of one node, and count its readings by day.
+
+    Rejected are readings that are NaN or null, that are not positive, that are above
+    `max_plausible_power_w`, or that are lower than a node held by a job can draw
+    (`_min_power_w`). Of several readings at one time, all but the lowest are duplicates. The order
+    and repetition of rows do not change the samples.
+
+    Args:
+        raw: `node`, `timestamp`, `power_w` (W) of one node, in any order, with a margin of
+            `max_gap_s` on both sides of the window. Optional are `from_summary`, true where a
+            reading was expanded from a mean (`kwollect.means`), and `reason`, the count of a
+            reading that is rejected already (`series.merge_series`).
+        max_plausible_power_w: Power above it is a spike, in W.
+        max_gap_s: Longest time between samples that is not a gap, in seconds.
+        start: Start of the window.
+        end: End of the window, excluded.
+        off_threshold_w: Lowest power of a node that a job holds, in W; less for a node with a low
+            peak.
+        held: Intervals in which jobs held the node; None: never.
+        calibration: Line from readings to power. Limits apply to power, and samples stay readings.
+    """
+    line = calibration or Calibration()
+    held = held or HeldTime()
+    ordered = raw.sort("timestamp", "power_w", nulls_last=True)
+    power = pl.col("power_w")
+    known_reason = pl.col("reason") if "reason" in raw.columns else pl.lit(None, dtype=pl.String)
+    judged = ordered.with_columns(
+        reason=pl.when(known_reason.is_not_null())
+        .then(known_reason)
+        .when(power.is_null() | power.is_nan())
+        .then(pl.lit("n_nan"))
+        .when(power <= 0)
+        .then(pl.lit("n_not_positive"))
+        .when(line.slope * power + line.offset > max_plausible_power_w)
+        .then(pl.lit("n_spike"))
+        .when(_is_drop_out(ordered, off_threshold_w, max_plausible_power_w, held, line))
+        .then(pl.lit("n_drop_out"))
+    )
+    valid = judged.filter(pl.col("reason").is_null())
+    samples = valid.filter(
+        (pl.col("timestamp") != pl.col("timestamp").shift()).fill_null(True)
+    ).select("node", "timestamp", "power_w")
+    rows = stuck_spells.find_stuck_spells(
+        samples["timestamp"].to_numpy().view(np.int64),
+        samples["power_w"].to_numpy()
+        if calibration is None
+        else line.to_power(samples["power_w"].to_numpy()),
+        held=held,
+        off_threshold_w=off_threshold_w,
+    )
+    inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
+    spells = pl.concat(
+        [
+            _drop_out_spells(judged.filter(inside & (pl.col("reason") == "n_drop_out"))),
+            *(_spell(samples[low : high + 1].filter(inside), STUCK_KIND) for low, high in rows),
+        ]
+    )
+    is_stuck = np.zeros(len(samples), dtype=bool)
+    for low, high in rows:
+        is_stuck[low : high + 1] = True
+    counts = daily_quality(
+        judged,
+        samples.with_columns(stuck=pl.lit(pl.Series(is_stuck))),
+        max_gap_s=max_gap_s,
+        start=start,
+        end=end,
+    )
+    return CleanedNode(samples, counts, spells)
+
+
+def _is_drop_out(
+    ordered: pl.DataFrame,
+    off_threshold_w: float,
+    max_plausible_power_w: float,
+    held: HeldTime,
+    line: Calibration,
+) -> pl.Expr:
+    """Whether each reading is lower than a node held by a job can draw."""
+    power_w = ordered["power_w"] * line.slope + line.offset
+    is_low = (power_w < off_threshold_w).fill_null(False)
+    if not is_low.any() or not len(held.starts_us):
+        return pl.lit(False)
+    is_positive = (ordered["power_w"] > 0) & ordered["power_w"].is_not_nan()
+    usable_w = power_w.filter(is_positive & (power_w <= max_plausible_power_w))
+    is_low &= power_w < _min_power_w(usable_w, off_threshold_w)
+    is_held = held.is_held(ordered["timestamp"].to_numpy().view(np.int64))
+    return pl.lit(is_low & pl.Series(is_held))
+
+
+def _min_power_w(power_w: pl.Series, off_threshold_w: float) -> float:
+    """Lowest power of a node that a job holds, in W.
+
+    It is `off_threshold_w`, or `MIN_PEAK_FRAC` times the node's peak where that is lower, and
+    `MIN_ALLOCATED_POWER_W` at least. So a single-board computer that draws 18 W under its job
+    keeps its readings, and a sensor that reports 0.2 W all month does not.
+    """
+    peak_w = power_w.quantile(PEAK_QUANTILE, "nearest") or 0.0
+    return min(off_threshold_w, max(MIN_ALLOCATED_POWER_W, MIN_PEAK_FRAC * peak_w))
+
+
+def _drop_out_spells(readings: pl.DataFrame) -> pl.DataFrame:
+    """Spells of drop-outs (`schemas.SensorSpells`)."""
+    if readings.is_empty():
+        return pl.DataFrame(schemas.SensorSpells.create_empty())
+    is_new = pl.col("timestamp").diff().dt.total_seconds() > _SPELL_GAP_S
+    numbered = readings.with_columns(spell=is_new.fill_null(False).cum_sum())
+    return pl.concat(
+        _spell(spell, DROP_OUT_KIND)
+        for spell in numbered.partition_by("spell", maintain_order=True)
+    )
+
+
+def _spell(readings: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """Row of `schemas.SensorSpells` for the readings of a spell; no row without readings."""
+    row = readings.group_by("node").agg(
+        pl.lit(kind).alias("kind"),
+        started_at=pl.col("timestamp").min(),
+        stopped_at=pl.col("timestamp").max(),
+        n_readings=pl.len().cast(pl.Int64),
+    )
+    found: pl.DataFrame = schemas.conform(schemas.SensorSpells, row)
+    return found
+
+
+def daily_quality(
+    judged: pl.DataFrame, samples: pl.DataFrame, *, max_gap_s: float, start: datetime, end: datetime
+) -> pl.DataFrame:
+    """Counts of a node's readings by day (`schemas.Quality`).
+
+    Args:
+        judged: All readings, with the `reason` of rejected ones (`REJECTION_COUNTS`), else null.
+        samples: `timestamp`, `power_w`, and `stuck`, whether the sample is in a stuck spell.
+        max_gap_s: Longest time between samples that is not a gap, in seconds.
+        start: Start of the window.
+        end: End of the window, excluded.
+    """
+    inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
+    day = pl.col("timestamp").dt.date().alias("day")
+    since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
+    from_summary = "from_summary" if "from_summary" in judged.columns else pl.lit(False)
+    read = (
+        judged.filter(inside)
+        .with_columns(from_summary=from_summary)
+        .group_by("node", day)
+        .agg(
+            pl.len().alias("n_read"),
+            exact_sum(pl.col("from_summary")).alias("n_summary"),
+            *(exact_sum(pl.col("reason") == reason).alias(reason) for reason in REJECTION_COUNTS),
+        )
+    )
+    kept = (
+        samples.with_columns(gap=since_last_s > max_gap_s)
+        .filter(inside)
+        .group_by(day)
+        .agg(
+            n_kept=pl.len(),
+            n_stuck=exact_sum(pl.col("stuck")),
+            n_gaps=exact_sum(pl.col("gap")),
+        )
+    )
+    counts = read.join(kept, on="day", how="left").with_columns(
+        pl.col("n_kept", "n_stuck", "n_gaps").fill_null(0)
+    )
+    return (
+        counts.with_columns(pl.exclude("node", "day").cast(pl.Int64))
+        .with_columns(n_duplicate=pl.col("n_read") - pl.sum_horizontal("n_kept", *REJECTION_COUNTS))
+        .sort("node", "day")
+    )

@@ -1,0 +1,180 @@
+"""The jobs of one day from OAR's own API, page by page."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint.sources.grid5000.job_pages import never_final, parse_collection
+from footprint.sources.grid5000.oarapi import DETAILS_LIST_NAME, OARAPI_PAGE, details_path
+from footprint.sources.grid5000.overdue_jobs import OverdueJobs
+from footprint.sources.grid5000.progress import Progress
+from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.oar import job_records
+from footprint.sources.oar.list_damage import (
+    damaged_jobs,
+    has_ended,
+    item_records,
+    page_doubt,
+    unreadable_records,
+    whole_total,
+)
+
+PAGE_OVERLAP = 10
+"""Jobs that are read again with the next page, if the list may change in between."""
+
+
+class DayList(NamedTuple):
+    """The jobs of one day.
+
+    Attributes:
+        records: Undamaged jobs (`job_records.RECORD_SCHEMA`).
+        damaged: Reason of each damaged job, by id.
+        is_final: Whether OAR will always give this list.
+        has_empty_page: Whether a page was empty although it may have had jobs.
+        n_missing: Jobs that are missing by the totals of the day's own pages.
+    """
+
+    records: pl.DataFrame
+    damaged: dict[int, str]
+    is_final: bool
+    has_empty_page: bool
+    n_missing: int
+
+
+class _Page(NamedTuple):
+    """A page of OAR's list.
+
+    Attributes:
+        records: Undamaged jobs (`job_records.RECORD_SCHEMA`).
+        damaged: Reason of each damaged job, by id.
+        n_items: Number of jobs of both kinds.
+        total: Its `total`; None if that is no whole number.
+        has_ended: Whether all its jobs have ended.
+        fault: Why a record cannot be read; None if all can.
+        has_next: Whether other pages may follow.
+    """
+
+    records: pl.DataFrame
+    damaged: dict[int, str]
+    n_items: int
+    total: int | None
+    has_ended: bool
+    fault: str | None
+    has_next: bool
+
+
+class DayLister:
+    """Lists the jobs of days of one site. May be used by several threads."""
+
+    def __init__(
+        self, service: Service, site: str, *, progress: Progress, overdue: OverdueJobs
+    ) -> None:
+        """Prepare; nothing is requested yet.
+
+        Args:
+            service: The API.
+            site: Site.
+            progress: Counts the requests.
+            overdue: Jobs that OAR counts and does not list.
+        """
+        self._service, self._path = service, details_path(site)
+        self._progress, self._overdue = progress, overdue
+        self._parsing = threading.Lock()  # one page at a time: parsed, it takes much memory
+
+    def list_day(self, start: datetime, end: datetime, *, refresh: bool) -> DayList:
+        """Return the jobs of [start, end), page by page until a page brings no new job.
+
+        A page is final if it is not in doubt, and it and all before it have ended jobs alone: a job
+        that leaves or joins an earlier page shifts the later ones. After the first page that is not
+        final, pages overlap, so that no job is missed when others leave meanwhile.
+
+        Args:
+            start: Start of the day.
+            end: End of the day, excluded.
+            refresh: Whether answers of this process are requested again if they are not final.
+        """
+        parts, damaged = [pl.DataFrame(schema=job_records.RECORD_SCHEMA)], dict[int, str]()
+        seen = set[int]()
+        tries: list[pl.DataFrame] = []
+        offset, has_next, has_empty_page = 0, True, False
+        total, any_doubt = 0, False
+        is_final = is_settled(end)
+
+        def parse(content: bytes) -> _Page:
+            with self._parsing:
+                page = _parse_page(content)
+                tries.append(page.records)
+                return page
+
+        def find_doubt(page: _Page) -> str | None:
+            if page.damaged:
+                job_id, reason = min(page.damaged.items())
+                return f"{len(page.damaged)} damaged jobs: job {job_id} {reason}"
+            return page.fault or page_doubt(
+                page.n_items,
+                page.total,
+                offset=offset,
+                limit=OARAPI_PAGE,
+                n_seen=len(seen),
+                n_overdue=partial(self._overdue.count_in_window, start, end),
+            )
+
+        while has_next:
+            # `to` counts jobs that start before it, `from` those that stop at it or later
+            params = {"from": epoch_text(start), "to": epoch_text(end)}
+            params |= {"limit": str(OARAPI_PAGE), "offset": str(offset)}
+            is_kept = self._service.answers.has_content(
+                self._service.request_key(self._path, params)
+            )
+            page = self._service.fetch_answer(
+                self._path,
+                params,
+                parse=parse,
+                is_final=attrgetter("has_ended") if is_final else never_final,
+                find_doubt=find_doubt,
+                refresh=refresh,
+            )
+            is_doubtful = find_doubt(page) is not None
+            # jobs that are damaged in the last try alone are taken from the others
+            in_doubt = pl.col("job_id").is_in(list(page.damaged))
+            parts += [page.records, *(each.filter(in_doubt) for each in tries if page.damaged)]
+            tries.clear()
+            new = {*page.records["job_id"], *page.damaged} - seen
+            seen |= new
+            damaged |= page.damaged
+            is_final = is_final and page.has_ended and not is_doubtful
+            has_empty_page = has_empty_page or (page.n_items == 0 and is_doubtful)
+            any_doubt, total = any_doubt or is_doubtful, max(total, page.total or 0)
+            offset += max(1, page.n_items - (0 if is_final else PAGE_OVERLAP))
+            has_next = bool(new) and page.has_next
+            self._progress.add_requests(int(has_next))
+            self._progress.count_answer(len(new), is_kept=is_kept)
+        n_missing = total - len(seen) if any_doubt else 0
+        if n_missing > 0:
+            n_missing = max(0, n_missing - self._overdue.count_in_window(start, end))
+        return DayList(pl.concat(parts), damaged, is_final, has_empty_page, max(0, n_missing))
+
+
+def _parse_page(content: bytes) -> _Page:
+    page = parse_collection(content)
+    items, links = page["items"], page.get("links")
+    found = item_records(items, file=DETAILS_LIST_NAME)
+    damaged = damaged_jobs(items, found)
+    is_damaged = pl.col("job_id").is_in(list(damaged)).fill_null(value=False)
+    undamaged = found.filter(~is_damaged)
+    has_link = not links or any(link.get("rel") == "next" for link in links)
+    return _Page(
+        undamaged,
+        damaged,
+        len(items),
+        whole_total(page),
+        all(map(has_ended, items)),
+        unreadable_records(undamaged),
+        has_link or len(items) >= OARAPI_PAGE,
+    )

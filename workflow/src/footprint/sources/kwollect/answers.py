@@ -1,0 +1,290 @@
+"""Answers of Kwollect -> readings, from a file or from one answer of the API.
+
+Formats are recognised by content; `.gz` and `.zst` are decompressed:
+
+- JSON arrays, as the API returns them;
+- JSON with one record per line (EnOSlib), or with records over several lines;
+- comma- or tab-separated lines with the header `timestamp,device,metric_id,value,labels` (or
+  `device_id`), or without a header, in the order of the API's fields.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from footprint.core.errors import InputError
+from footprint.sources import files, node_names
+from footprint.sources.kwollect import ndjson
+from footprint.sources.kwollect.fields import (
+    BLOCK_BYTES,
+    RECORD_FIELDS,
+    REQUIRED_FIELDS,
+    SAVE_ANSWER_ADVICE,
+    csv_layout,
+    parse_times,
+)
+from footprint.sources.kwollect.file_faults import (
+    first_fault_of_csv,
+    first_fault_of_json,
+    first_fault_of_lines,
+)
+from footprint.sources.kwollect.metrics import FORMER_NAMES
+
+RECORD_START = b'{"timestamp":'
+"""Start of a record in an answer of the API."""
+
+BARE_NUMBER_PATTERN = re.compile(rb"(:\s*)([-+]?(?:NaN|Infinity))(?=\s*[,}\]])")
+"""NaN and infinity as Python's `json.dump` writes them, without the quotation marks that JSON
+needs."""
+
+
+class _UnusableRecord(Exception):
+    """A record of a block cannot be used; `file_faults` finds it afterwards."""
+
+
+def read_file(
+    path: Path, *, label: str | None = None, site: str | None = None
+) -> Iterator[pl.DataFrame]:
+    """Readings of a file, in frames of bounded size and in the order of the file.
+
+    Args:
+        path: The file.
+        label: Label to read, as a column of this name (text; null for readings without it). With
+            `labels`, the column has all labels as JSON text.
+        site: Site of the study; None: all nodes are taken for nodes of it.
+
+    Yields:
+        Columns `metric`, `device` (short name; full name for a node of another site), `timestamp`
+        (UTC, microseconds), `value` (unit of the metric; NaN where the sensor reported no number,
+        null where Kwollect has none), and the label.
+
+    Raises:
+        InputError: The file is empty, damaged, incomplete, or an error answer of the API; or a
+            record has no device, no metric, or no time with an offset. The message has the line.
+    """
+    blocks = files.read_blocks(path)
+    first = next(blocks, b"").removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not first:
+        raise InputError("is empty", where=str(path), do=SAVE_ANSWER_ADVICE)
+    text = chain([first], blocks)
+    if first[:1] not in (b"[", b"{"):
+        frames, explain = _csv_frames(path, text, first), first_fault_of_csv
+    elif _is_record(first.partition(b"\n")[0]):
+        frames, explain = _json_frames(text, label), first_fault_of_lines
+    else:
+        frames, explain = _json_frames(ndjson.one_record_per_line(text), label), first_fault_of_json
+    try:
+        for frame in frames:
+            yield _tidy(frame, label, site)
+    except ndjson.IncompleteJsonError as end:
+        where = f"{path}:{end.line}"
+        raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
+    except (_UnusableRecord, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        raise _first_fault(path, explain) from None
+
+
+def uncollected_nodes(nodes: pl.DataFrame, metric: str) -> list[str]:
+    """Nodes for which Kwollect does not collect a metric by default, sorted.
+
+    Args:
+        nodes: `schemas.Nodes`. Nodes whose `power_metrics` are null are left out.
+        metric: The metric, by its current name.
+    """
+    names = {metric, FORMER_NAMES.get(metric, metric)}
+    is_collected = pl.col("power_metrics").list.set_intersection(sorted(names)).list.len() > 0
+    without = nodes.filter(pl.col("power_metrics").is_not_null() & ~is_collected)
+    found: list[str] = without["node"].unique().sort().to_list()
+    return found
+
+
+def parse_answer(content: bytes) -> pl.DataFrame:
+    """Readings of one answer of the API, in its order, with all labels.
+
+    Args:
+        content: The answer, in JSON.
+
+    Returns:
+        Columns `metric`, `device`, `timestamp`, `value` as in `read_file`, and `labels` (JSON text
+        with sorted keys, as in `{"gpu":"0"}`).
+
+    Raises:
+        ValueError: The answer is incomplete, or does not consist of readings.
+    """
+    try:
+        text = _split_usual_form(content) or b"".join(ndjson.one_record_per_line(_blocks(content)))
+        found = _tidy(_read_records(text), "labels")
+    except ndjson.IncompleteJsonError:
+        raise ValueError("the JSON breaks off") from None
+    except (_UnusableRecord, ValueError, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        raise ValueError("not samples of Kwollect") from None
+    texts = found["labels"].unique().to_list()
+    with_sorted_keys = {text: _sort_keys(text) for text in texts}
+    return found.with_columns(
+        pl.col("labels").replace_strict(with_sorted_keys, return_dtype=pl.String)
+    )
+
+
+def _split_usual_form(content: bytes) -> bytes | None:
+    """Records of an answer in the API's usual form, one per line; None for other forms.
+
+    In the usual form, each record starts with its time, and the same text separates all records
+    (PostgreSQL adds a line break), so that one replacement splits them. In valid JSON the separator
+    cannot occur inside a string, where a quotation mark follows a backslash. Each record has two
+    opening braces, its own and the one of its labels.
+    """
+    if not (content.startswith(b"[" + RECORD_START) and content.endswith(b"}]")):
+        return None
+    second = content.find(RECORD_START, 2)
+    between = content[content.rfind(b"}", 0, second) + 1 : second] if second > 0 else b","
+    cut = b"}\n" + RECORD_START
+    text = content[1:-1].replace(b"}" + between + RECORD_START, cut)
+    n_records = text.count(cut) + 1
+    is_split = text.count(b"\n") == n_records - 1 and text.count(b"{") == 2 * n_records
+    return text if is_split and between.strip() == b"," else None
+
+
+def _read_records(text: bytes) -> pl.DataFrame:
+    """Records, one per line, as a frame of text columns `RECORD_FIELDS`."""
+    schema: dict[str, Any] = dict.fromkeys(RECORD_FIELDS, pl.String)
+    if not text.strip():
+        return pl.DataFrame(schema=schema)
+    if b"\\" not in text:
+        return pl.read_ndjson(text, schema=schema)
+    # Polars drops the backslashes inside labels
+    records = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not all(isinstance(record, dict) for record in records):
+        raise _UnusableRecord
+    rows = [[_as_text(record.get(field)) for field in RECORD_FIELDS] for record in records]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _blocks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), files.READ_BLOCK_BYTES):
+        yield content[start : start + files.READ_BLOCK_BYTES]
+
+
+def _sort_keys(labels: str | None) -> str:
+    """Labels as compact JSON text with sorted keys."""
+    parsed = json.loads(labels or "{}") or {}
+    return json.dumps(parsed, sort_keys=True, separators=(",", ":"))
+
+
+def with_gpu_index(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Readings of GPUs with `gpu` as a number, the index of the GPU.
+
+    Args:
+        frame: Readings with the label `gpu` as text, a result of `read_file`.
+        path: The file, for the message.
+
+    Raises:
+        InputError: A reading has no label `gpu`.
+    """
+    found = frame.with_columns(pl.col("gpu").cast(pl.UInt8, strict=False))
+    if found["gpu"].null_count():
+        reading = found.filter(pl.col("gpu").is_null()).row(0, named=True)
+        what = f"the reading of {reading['device']} at {reading['timestamp']} has no label `gpu`"
+        raise InputError(what, where=str(path), do=SAVE_ANSWER_ADVICE)
+    return found
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is one whole record, so that the file has one record per line."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _json_frames(text: Iterator[bytes], label: str | None) -> Iterator[pl.DataFrame]:
+    """Records of JSON with one record per line, as frames of text columns."""
+    schema: dict[str, Any] = dict.fromkeys(REQUIRED_FIELDS, pl.String)
+    if label is not None:
+        schema["labels"] = pl.String if label == "labels" else pl.Struct({label: pl.String})
+    for block in files.blocks_of_lines(text, block_bytes=BLOCK_BYTES):
+        if block.strip():
+            frame = pl.read_ndjson(_quote_numbers(block), schema=schema)
+            yield frame if label in (None, "labels") else frame.unnest("labels")
+
+
+def _quote_numbers(block: bytes) -> bytes:
+    """Records with NaN and infinity in quotation marks."""
+    if b"NaN" in block or b"Infinity" in block:
+        return BARE_NUMBER_PATTERN.sub(rb'\1"\2"', block)
+    return block
+
+
+def _csv_frames(path: Path, text: Iterator[bytes], first: bytes) -> Iterator[pl.DataFrame]:
+    """Records of comma- or tab-separated lines, as frames of text columns."""
+    names, separator, has_header = csv_layout(path, first)
+    skip = has_header
+    for block in files.blocks_of_lines(text, block_bytes=BLOCK_BYTES):
+        rows = block.partition(b"\n")[2] if skip else block
+        skip = False
+        if rows.strip():
+            frame = pl.read_csv(
+                rows,
+                has_header=False,
+                schema=dict.fromkeys(names, pl.String),
+                separator=separator,
+            )
+            is_header = pl.col("timestamp").eq_missing("timestamp")
+            yield frame.filter(~(is_header | pl.all_horizontal(pl.all().is_null())))
+            if not rows.endswith(b"\n") and len(_last_fields(rows, separator)) < len(names):
+                raise _UnusableRecord
+
+
+def _last_fields(rows: bytes, separator: str) -> list[str]:
+    """Fields of the last line."""
+    line = rows.rpartition(b"\n")[2].decode("utf-8", "replace")
+    return next(csv.reader([line], delimiter=separator))
+
+
+def _tidy(frame: pl.DataFrame, label: str | None, site: str | None = None) -> pl.DataFrame:
+    """Typed readings of a frame of text columns.
+
+    Raises:
+        _UnusableRecord: A record has no device, metric or time, or a value that is not a number.
+    """
+    raw = pl.col("value")
+    value = raw.cast(pl.Float64, strict=False)
+    is_unreadable = value.is_null() & raw.is_not_null() & ~raw.is_in(["", "null"])
+    frame = frame.with_columns(parse_times(frame["timestamp"]).alias("timestamp"))
+    is_nameless = pl.any_horizontal(pl.col("device_id", "metric_id").fill_null("") == "")
+    is_unusable = is_nameless | pl.col("timestamp").is_null() | is_unreadable
+    if frame.select(is_unusable.any()).item():
+        raise _UnusableRecord
+    if label is not None and label not in frame.columns:
+        if "labels" not in frame.columns:
+            frame = frame.with_columns(labels=pl.lit(None, dtype=pl.String))
+        found = pl.col("labels").str.json_path_match(f"$.{label}")
+        frame = frame if label == "labels" else frame.with_columns(found.alias(label))
+    return frame.select(
+        pl.col("metric_id").alias("metric"),
+        node_names.short_names(pl.col("device_id"), site).alias("device"),
+        "timestamp",
+        value.alias("value"),
+        *([label] if label else []),
+    )
+
+
+def _first_fault(path: Path, explain: Callable[[Path], InputError | None]) -> InputError:
+    """The error about the first record that cannot be used."""
+    try:
+        found = explain(path)
+    except RecursionError:
+        found = InputError(files.TOO_DEEP_MESSAGE, where=str(path), do=SAVE_ANSWER_ADVICE)
+    return found or InputError(
+        "cannot be read as an answer of Kwollect", where=str(path), do=SAVE_ANSWER_ADVICE
+    )

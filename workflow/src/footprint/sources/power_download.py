@@ -1,0 +1,120 @@
+"""Power of a cluster and month: reads, cleans and writes the readings of one node at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint import schemas
+from footprint.sources import monthly_files, series
+from footprint.sources.calibration import Calibration
+from footprint.sources.cleaning import clean_readings
+from footprint.sources.held_time import HeldTime
+from footprint.sources.kwollect import means
+from footprint.sources.protocol import Site
+
+
+class DownloadQuality(NamedTuple):
+    """Counts of a month's readings by node and day, and failures of sensors.
+
+    Attributes:
+        quality: `schemas.Quality`.
+        spells: `schemas.SensorSpells`.
+    """
+
+    quality: pl.DataFrame
+    spells: pl.DataFrame
+
+
+def download_power(
+    site: Site,
+    nodes: pl.DataFrame,
+    path: str | Path,
+    *,
+    metric: str,
+    cluster: str,
+    start: datetime,
+    end: datetime,
+    max_gap_s: float,
+    off_threshold_w: float = 0.0,
+    sum_over: str | None = None,
+    held: Mapping[str, HeldTime] | None = None,
+    calibration: Calibration | None = None,
+) -> DownloadQuality:
+    """Write the monthly file of a cluster: samples in [start, end) with a margin of `max_gap_s`.
+
+    Args:
+        site: Source of the readings.
+        nodes: `schemas.Nodes`.
+        path: The monthly file to write (`schemas.Power`).
+        metric: Kwollect metric.
+        cluster: Cluster.
+        start: Start of the month, or of the study inside it.
+        end: End of the month or study, excluded.
+        max_gap_s: Longest time between samples that is not a gap, in seconds.
+        off_threshold_w: Lowest power of a node that a job holds, in W; less for a node with a low
+            peak (`cleaning`).
+        sum_over: Label that distinguishes the parts of a node, whose power is summed.
+        held: Intervals in which jobs held each node; a node without an entry was never held.
+        calibration: Line from readings to power, of the cluster.
+
+    Returns:
+        `schemas.Quality` and `schemas.SensorSpells` of the readings inside [start, end).
+
+    Raises:
+        InputError: A node has several series of the metric (`series.merge_series`).
+    """
+    # from the description valid at the end; from the first one where all begin later
+    limit = pl.col("max_plausible_power_w")
+    at_end = limit.filter(pl.col("valid_from") <= end).last()
+    limits = dict(
+        nodes.filter(pl.col("cluster") == cluster)
+        .sort("node", "valid_from")
+        .group_by("node", maintain_order=True)
+        .agg(pl.coalesce(at_end, limit.first()))
+        .iter_rows()
+    )
+    margin = timedelta(seconds=max_gap_s)
+    quality = [pl.DataFrame(schemas.Quality.create_empty())]
+    spells = [pl.DataFrame(schemas.SensorSpells.create_empty())]
+
+    def samples() -> Iterator[pl.DataFrame]:
+        for raw in site.power(
+            metric=metric, cluster=cluster, start=start - margin, end=end + margin
+        ):
+            if raw.is_empty():
+                continue
+            node = raw["node"][0]
+            readings = series.merge_series(raw, metric=metric, sum_over=sum_over)
+            cleaned = clean_readings(
+                _expand_means(readings, start=start - margin, end=end + margin),
+                max_plausible_power_w=limits[node],
+                max_gap_s=max_gap_s,
+                start=start,
+                end=end,
+                off_threshold_w=off_threshold_w,
+                held=(held or {}).get(node),
+                calibration=calibration,
+            )
+            quality.append(cleaned.quality)
+            spells.append(cleaned.spells)
+            yield cleaned.samples
+
+    monthly_files.write_monthly_file(samples(), path)
+    counts = pl.concat(quality, how="diagonal_relaxed").select(quality[0].columns)
+    return DownloadQuality(counts, pl.concat(spells))
+
+
+def _expand_means(readings: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """Readings in which means over 5 minutes are expanded, unless the source expanded them."""
+    if "from_summary" in readings.columns:
+        return readings
+    if "reason" not in readings.columns:
+        return means.replace_means(readings, start=start, end=end)
+    is_used = pl.col("reason").is_null()
+    expanded = means.replace_means(readings.filter(is_used), start=start, end=end)
+    return pl.concat([expanded, readings.filter(~is_used)], how="diagonal")

@@ -1,0 +1,116 @@
+"""Kinds of sources: opening a source, its clusters, and its input files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from footprint.sources.node_names import GRID5000_PATTERN
+from footprint.sources.protocol import Site
+
+
+def open_site(
+    source: Mapping[str, Any],
+    *,
+    site: str,
+    download: Mapping[str, Any] | None = None,
+    converted: str | Path | None = None,
+) -> Site:
+    """Open the site that the configuration's `source` names.
+
+    Args:
+        source: `source` of the configuration, as completed by `Study.source`.
+        site: Name of the site.
+        download: `download` of the configuration, for `grid5000`.
+        converted: Folder of the power files as Parquet, one subfolder a metric, for `exports`.
+
+    Raises:
+        InputError: The folder of the exports is missing.
+    """
+    if source["kind"] == "simulated":
+        from footprint.sources.simulated import SimulatedSite
+
+        return SimulatedSite.from_config(source, site=site)
+    if source["kind"] == "grid5000":
+        from footprint.sources.grid5000.site import Grid5000Site
+
+        return Grid5000Site.from_config(source, site=site, download=download or {})
+    from footprint.sources.exports.site import ExportedSite
+
+    return ExportedSite.from_config({**source, "converted": converted}, site=site)
+
+
+def source_clusters(
+    source: Mapping[str, Any], *, site: str, download: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Names of the source's clusters, sorted.
+
+    The Snakefile calls this on every start, so it avoids imports that take long.
+
+    Args:
+        source: `source` of the configuration; for `grid5000` with `start`, `end` and `answers`.
+        site: Name of the site.
+        download: `download` of the configuration, for `grid5000`.
+
+    Raises:
+        InputError: The source cannot be read.
+    """
+    if source["kind"] == "simulated":
+        from footprint.sources.simulated.hardware import cluster_names
+
+        return cluster_names(source)
+    if source["kind"] == "grid5000":
+        from footprint.sources.grid5000.descriptions import Descriptions
+
+        return Descriptions.from_config(source, site=site, download=download or {}).clusters()
+    from footprint.sources.exports import folders
+
+    return folders.described_clusters(
+        Path(source["directory"]), source.get("node_pattern", GRID5000_PATTERN)
+    )
+
+
+def source_files(source: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Input files by use: `nodes`, `jobs`, `power`, `devices` and `recorded`.
+
+    The files of `jobs` include those of resources and states. Sources other than `exports` have
+    `recorded` alone.
+
+    Args:
+        source: `source` of the configuration.
+
+    Raises:
+        InputError: A required folder is missing or has no file, or an entry cannot be read.
+    """
+    from footprint.sources.exports import folders
+
+    folder = recorded_folder(source)
+    recorded = [] if folder is None else [str(path) for path in folders.recorded_files(folder)]
+    if source["kind"] != "exports":
+        return {"recorded": recorded}
+    directory = Path(source["directory"])
+    nodes = folders.node_files(directory)
+    jobs = [
+        *folders.job_files(directory),
+        *folders.resource_files(directory),
+        *folders.state_files(directory),
+    ]
+    devices = folders.device_files(directory)
+    return {
+        "nodes": [str(path) for path in nodes],
+        "jobs": [str(path) for path in [*nodes, *jobs]],
+        "power": [str(path) for path in [*nodes, *folders.power_files(directory)]],
+        "devices": [str(path) for path in [*nodes, *devices]] if devices else [],
+        "recorded": recorded,
+    }
+
+
+def recorded_folder(source: Mapping[str, Any]) -> Path | None:
+    """Folder of files that energy tools recorded in jobs; None without one.
+
+    It is `source.recorded` where set, else `recorded/` of the exports.
+    """
+    if source.get("recorded") is not None:
+        return Path(source["recorded"])
+    return Path(source["directory"]) / "recorded" if source["kind"] == "exports" else None

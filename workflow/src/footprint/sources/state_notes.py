@@ -1,0 +1,196 @@
+"""States of nodes from notes (`node,state,from,to`), as intervals of `schemas.States`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from footprint import schemas
+from footprint.core.errors import InputError
+from footprint.sources import files, node_names
+from footprint.sources.kwollect.fields import OFFSET_ADVICE, parse_times
+from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
+from footprint.sources.reference_api.descriptions import SAVE_NODE
+
+NODE_STATES = ("absent", "suspected", "dead", "maintenance", "standby", "alive")
+NOTE_COLUMNS = ("node", "state", "from", "to")
+NO_END_VALUES = (None, "", "0", 0)
+"""Values of `to` while a state lasts. OAR writes 0."""
+
+EXPECTED_COLUMNS = f"states need the columns {', '.join(NOTE_COLUMNS)}"
+
+
+def read_states(path: Path, *, name: str, site: str | None = None) -> pl.DataFrame:
+    """Return the states in a CSV file with a header, or in a JSON list of objects.
+
+    Times are ISO 8601 with an offset, or seconds since 1970. A state that lasts has no `to`. Node
+    names may be full. States may be capitalised, as OAR writes them.
+
+    Args:
+        path: The file.
+        name: The file, for messages.
+        site: Site of the study. Nodes of other sites keep their full names
+            (`states_of_described_nodes`).
+
+    Returns:
+        Rows of `schemas.States`.
+
+    Raises:
+        InputError: The file lacks a column, or a note is invalid (`parse_states`). The message
+            contains the line.
+    """
+    return parse_states(_iter_notes(path, name), site=site)
+
+
+def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -> pl.DataFrame:
+    """Return rows of `schemas.States` from notes.
+
+    Args:
+        notes: Notes, each after its place (file and line), for messages.
+        site: Site of the study. Nodes of other sites keep their full names
+            (`states_of_described_nodes`).
+
+    Raises:
+        InputError: A note is not an object, its state is unknown, a time has no offset, or the
+            state ends before it starts.
+    """
+    rows: list[dict[str, Any]] = []
+    places: list[str] = []
+    for where, row in notes:
+        if not isinstance(row, dict):
+            raise InputError(f"{row!r:.60} is not an object", where=where, do=EXPECTED_COLUMNS)
+        if not row.get("node") or str(row.get("state")).lower() not in NODE_STATES:
+            what = f"state {row.get('state')!r} of node {row.get('node')!r}"
+            raise InputError(what, where=where, do=f"states are {', '.join(NODE_STATES)}")
+        if any("\ud800" <= each <= "\udfff" for key in NOTE_COLUMNS for each in str(row.get(key))):
+            raise InputError("half of a surrogate pair", where=where, do="fix the text")
+        rows.append(row)
+        places.append(where)
+    started = parse_times(pl.Series([_stripped(row.get("from")) for row in rows], dtype=pl.String))
+    ends = [None if row.get("to") in NO_END_VALUES else _stripped(row["to"]) for row in rows]
+    stopped = parse_times(pl.Series(ends, dtype=pl.String))
+    for where, row, start, end, to in zip(places, rows, started, stopped, ends, strict=True):
+        if start is None or (to is not None and end is None):
+            what = f"cannot read the time {row.get('from') if start is None else to!r}"
+            raise InputError(what, where=where, do=OFFSET_ADVICE)
+        if end is not None and end < start:
+            raise InputError("the state ends before it starts", where=where, do="fix the line")
+    found = pl.DataFrame(
+        {
+            "node": [str(row["node"]) for row in rows],
+            "started_at": started,
+            "stopped_at": stopped,
+            "state": [str(row["state"]).lower() for row in rows],
+        },
+        schema=schemas.States.create_empty().schema,
+    )
+    return found.with_columns(node=node_names.short_names(pl.col("node"), site))
+
+
+def states_in_window(
+    rows: pl.DataFrame,
+    *,
+    nodes: pl.DataFrame,
+    where: str,
+    start: datetime,
+    end: datetime,
+    pattern: str = GRID5000_PATTERN,
+) -> pl.LazyFrame:
+    """Return the intervals that touch [start, end), each once (`schemas.States`).
+
+    Args:
+        rows: Intervals, as `read_states` returns them.
+        nodes: `schemas.Nodes` of the study's clusters.
+        where: Source of the intervals, for messages.
+        start: Start of the window.
+        end: End of the window, excluded.
+        pattern: Pattern of the nodes' names.
+
+    Raises:
+        InputError: A node of a described cluster has no description, or a node has two states from
+            the same time on.
+    """
+    rows = rows.unique()
+    clusters = set(nodes["cluster"])
+    stray = [
+        f"node {node} is not described"
+        for node in sorted(set(rows["node"]) - set(nodes["node"]))
+        if "." not in node and cluster_of(node, pattern) in clusters
+    ]
+    if stray:
+        raise InputError(", ".join(stray), where=where, do=SAVE_NODE)
+    key = ["node", "started_at"]
+    twice = rows.filter(pl.struct(key).is_duplicated()).select(key).unique().sort(key)
+    contradictions = [
+        f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
+        for node, since in twice.iter_rows()
+    ]
+    if contradictions:
+        raise InputError(", ".join(contradictions), where=where, do="keep one of them")
+    touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
+    found: pl.DataFrame = schemas.conform(schemas.States, rows.filter(touches))
+    return found.lazy()
+
+
+def states_of_described_nodes(
+    rows: pl.LazyFrame, *, nodes: pl.LazyFrame
+) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """Return the states of described nodes, and the counts of the other states.
+
+    Args:
+        rows: `schemas.States` of a window.
+        nodes: `schemas.Nodes`.
+
+    Returns:
+        Rows of `schemas.States`, and of `schemas.RejectedRows`.
+    """
+    known = nodes.select("node").unique()
+    stray = rows.join(known, on="node", how="anti").collect()
+    reason = (
+        pl.when(node_names.is_of_another_site(pl.col("node")))
+        .then(pl.lit(node_names.OTHER_SITE_REASON))
+        .otherwise(pl.lit("node that is not described"))
+    )
+    counted = (
+        stray.group_by(reason=reason)
+        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("node").min())
+        .with_columns(stage=pl.lit("states"), source=pl.lit("states of nodes"))
+        .sort("reason")
+    )
+    rejected: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    return rows.join(known, on="node", how="semi"), rejected
+
+
+def _stripped(value: Any) -> str | None:
+    return None if value is None else str(value).strip()
+
+
+def _iter_notes(path: Path, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the notes of a file, each after its place."""
+    content = b"".join(files.read_blocks(path)).decode("utf-8-sig", "replace")
+    if content.lstrip()[:1] in ("[", "{"):
+        for document in files.read_documents(path):
+            items = document.get("items", [document]) if isinstance(document, dict) else document
+            if not isinstance(items, list):
+                raise InputError("`items` is not a list", where=name, do=EXPECTED_COLUMNS)
+            for number, item in enumerate(items, start=1):
+                yield f"{name}, item {number}", item
+    else:
+        reader = csv.DictReader(io.StringIO(content))
+        try:
+            if missing := set(NOTE_COLUMNS) - set(reader.fieldnames or ()):
+                what = f"no column {', '.join(sorted(missing))}"
+                raise InputError(what, where=f"{name}:1", do=EXPECTED_COLUMNS)
+            for row in reader:
+                yield f"{name}:{reader.line_num}", row
+        except csv.Error as error:
+            where = f"{name}:{reader.line_num}"
+            raise InputError(
+                f"cannot be read as CSV ({error})", where=where, do=EXPECTED_COLUMNS
+            ) from None

@@ -1,0 +1,202 @@
+"""Runs from files of energy tools: CodeCarbon's CSV files and carbontracker's logs.
+
+These files are optional: a file or a line that cannot be read is counted with its reason and is no
+error. Energies are energies of the machine: a PUE is divided out, since all methods are compared
+without a PUE.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from footprint.core.errors import InputError
+from footprint.sources import files
+from footprint.sources.tool_logs import carbontracker, codecarbon
+from footprint.sources.tool_logs.run_records import RUN_SCHEMA, UnreadableError
+
+EARLIER_STATE = "an earlier state of the same run"
+REPEATED_RUN = "the same run is in another log"
+REPEATED_TASK = "the same task is in another line"
+
+EMPTY_FILE = "the file is empty"
+UNKNOWN_TOOL = "of no tool that is known"
+TRACKER_LEDGER = "a ledger of the tracker: labels.ledgers names its folder"
+LFS_POINTER = "a pointer of Git LFS: the file itself was not fetched"
+NOT_TEXT = "not a text file"
+DAMAGED_FILE = "the compressed file is damaged or incomplete"
+UNREADABLE_FILE = "the file cannot be opened"
+TOO_LARGE = "larger than 256 MiB"
+
+LARGEST_BYTES = 256 << 20
+"""Largest file that is read. 100 000 rows of CodeCarbon are about 40 MB."""
+
+LFS_HEADER = "version https://git-lfs.github.com/spec/"
+
+JOB_NAME_PATTERN = re.compile(r"(?:(?:oar|job|emissions)[-_])?(\d{4,18})", re.IGNORECASE)
+DAY_PATTERN = r"(?:19|20)\d\d-?[01]\d-?[0-3]\d"
+TIMESTAMP_PATTERN = re.compile(
+    rf"(?<!\d){DAY_PATTERN}(?:[T_-]?\d\d:?\d\d:?\d\d(?:\.\d+)?Z?)?(?!\d)"
+)
+LONG_NUMBER_PATTERN = re.compile(r"(?<!\d)\d{6,10}(?!\d)")
+"""A number as long as a job's id at a site that has run for years. Shorter numbers are processes,
+seeds and years. Days and times are removed before the search."""
+
+NOT_A_NODE_PATTERN = r"(?!(?:emissions|oar|job|run|codecarbon|carbontracker)-)"
+DOMAIN_PATTERN = r"\.[a-z]+\.grid5000\.fr"
+NODE_NAME_PATTERN = re.compile(rf"{NOT_A_NODE_PATTERN}([a-z][a-z0-9]*-\d+)({DOMAIN_PATTERN})?")
+LEADING_NODE_PATTERN = re.compile(
+    rf"{NOT_A_NODE_PATTERN}([a-z][a-z0-9]*-\d+)({DOMAIN_PATTERN})?(?=[._-])"
+)
+
+
+def parse_runs(
+    paths: Iterable[tuple[str, Path]], *, unreadable: Iterable[tuple[str, str]] = ()
+) -> pl.DataFrame:
+    """Return the runs in files of CodeCarbon and carbontracker, in the order of the files.
+
+    The format is inferred from the content. `.gz` and `.zst` are decompressed. Runs that cannot be
+    used, and lines and files that cannot be read, are rows with a `reason`.
+
+    Args:
+        paths: Each file after its label, which is its path relative to the folder of recordings.
+        unreadable: Other entries of the folder that should be files: label and reason.
+
+    Returns:
+        Rows of `run_records.RUN_SCHEMA`.
+    """
+    rows = [row for label, path in paths for row in _rows_with_hints(label, path)]
+    rows += [_file_row(label, reason) for label, reason in unreadable]
+    own = {row["run"] for row in rows if row["reason"] is None}
+    for row in rows:
+        row["is_task"] = "own_fault" in row
+        if row["is_task"] and row["run"] not in own:
+            # No other row contains the energy of these tasks.
+            row["reason"] = row["own_fault"]
+    schema = pl.Schema({**RUN_SCHEMA, "is_task": pl.Boolean()})
+    return _reject_repeated(pl.DataFrame(rows, schema=schema, orient="row")).drop("is_task")
+
+
+def _reject_repeated(runs: pl.DataFrame) -> pl.DataFrame:
+    """Return runs and tasks with a `reason` for all repetitions, so that each is used once.
+
+    CodeCarbon writes a run again with its energy until then, and saves old files under another
+    name. carbontracker 1 writes a run also into the logs that the same process began before.
+    """
+    numbered = runs.with_row_index("index")
+    states = (pl.col("tool") == codecarbon.TOOL_NAME) & ~pl.col("is_task")
+    by_length = numbered.filter(states).sort("duration_s", maintain_order=True)
+    longest = by_length.filter(pl.col("run").is_last_distinct())["index"]
+    used = pl.col("reason").is_null()
+    logs = used & (pl.col("tool") == carbontracker.TOOL_NAME)
+    run = ("tool_version", "started_at", "stopped_at", "duration_s", "gpu_kwh", "cpu_kwh")
+    first = numbered.filter(logs).filter(pl.struct(run).is_first_distinct())["index"]
+    tasks = used & pl.col("is_task")
+    task = ("run", "started_at", "stopped_at", "duration_s", "energy_kwh")
+    first_task = numbered.filter(tasks).filter(pl.struct(task).is_first_distinct())["index"]
+    return numbered.with_columns(
+        reason=pl.when(states & ~pl.col("index").is_in(longest.implode()))
+        .then(pl.lit(EARLIER_STATE))
+        .when(logs & ~pl.col("index").is_in(first.implode()))
+        .then(pl.lit(REPEATED_RUN))
+        .when(tasks & ~pl.col("index").is_in(first_task.implode()))
+        .then(pl.lit(REPEATED_TASK))
+        .otherwise("reason")
+    ).drop("index")
+
+
+def _rows_with_hints(label: str, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file; job and node that a row lacks are taken from the file's path."""
+    hints = _path_hints(label)
+    for row in _parse_file(label, path):
+        yield row | {key: row.get(key) or hint for key, hint in hints.items()}
+
+
+def _parse_file(label: str, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, or one row with the reason for which it is not read."""
+    try:
+        text = _read_text(path)
+    except UnreadableError as error:
+        yield _file_row(label, error.reason)
+        return
+    name = files.uncompressed_name(path)
+    start = text.lstrip().partition("\n")[0].strip()
+    if codecarbon.is_header(start.split(",")):
+        yield from codecarbon.parse_rows(label, text)
+    elif carbontracker.is_standard_log(text):
+        yield from carbontracker.parse_log(label, text)
+    elif reason := carbontracker.unused_log_reason(text, name):
+        yield _file_row(label, reason) | {"line": 1, "tool": carbontracker.TOOL_NAME}
+    elif not start:
+        yield _file_row(label, EMPTY_FILE)
+    elif start.startswith(LFS_HEADER):
+        yield _file_row(label, LFS_POINTER)
+    else:
+        is_ledger = name.endswith(".jsonl") and _is_ledger(start)
+        yield _file_row(label, TRACKER_LEDGER if is_ledger else UNKNOWN_TOOL)
+
+
+def _file_row(label: str, reason: str) -> dict[str, Any]:
+    return {"source": label, "line": None, "tool": None, "run": label, "reason": reason}
+
+
+def _read_text(path: Path) -> str:
+    """Return the text of a file, decompressed; line breaks of any system become newlines.
+
+    Raises:
+        UnreadableError: The file cannot be opened, is damaged, too large, or not a text.
+    """
+    content = bytearray()
+    try:
+        for block in files.read_blocks(path):
+            content += block
+            if len(content) > LARGEST_BYTES:
+                raise UnreadableError(TOO_LARGE)
+    except InputError as error:
+        raise UnreadableError(
+            DAMAGED_FILE if files.DAMAGED_MESSAGE in str(error) else UNREADABLE_FILE
+        ) from None
+    if b"\0" in content:
+        raise UnreadableError(NOT_TEXT)
+    text = content.decode("utf-8-sig", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _is_ledger(line: str) -> bool:
+    """Return whether a line is a record of the tracker."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and {"format", "record"} <= record.keys()
+
+
+def _path_hints(label: str) -> dict[str, Any]:
+    """Return `job_id` and `host` from a file's path; None where the path contains none.
+
+    The part of the path nearest to the file counts, and a full node name before a short one. A name
+    that is a job's id, alone or after a prefix as `oar-`, counts before a name that contains one
+    number as long as an id, as in `OAR.asr.4288294.stdout`.
+    """
+    path = PurePosixPath(label)
+    file = files.uncompressed_name(Path(path.name))
+    folders = [folder.name for folder in path.parents if folder.name]
+    jobs = (JOB_NAME_PATTERN.fullmatch(name) for name in (PurePosixPath(file).stem, *folders))
+    numbers = (
+        LONG_NUMBER_PATTERN.findall(TIMESTAMP_PATTERN.sub(" ", name)) for name in (file, *folders)
+    )
+    alone = (found[0] for found in numbers if len(set(found)) == 1)
+    nodes = [
+        LEADING_NODE_PATTERN.match(file),
+        *(NODE_NAME_PATTERN.fullmatch(folder) for folder in folders),
+    ]
+    named = sorted((found for found in nodes if found), key=lambda found: found[2] is None)
+    return {
+        "job_id": next((int(found[1]) for found in jobs if found), int(next(alone, 0)) or None),
+        "host": named[0][1] if named else None,
+    }
