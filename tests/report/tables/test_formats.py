@@ -283,7 +283,7 @@ def value(table: ReaderTable, name: str, column: str) -> object:
 def test_levels_table_has_groups_in_order_and_largest_first(made: dict[str, ReaderTable]) -> None:
     rows = made["levels"].rows
     groups = rows["group"].unique(maintain_order=True).to_list()
-    assert groups == ["Site", "Beside the jobs", "Queues", "Projects", "People", "Papers"]
+    assert groups == ["Site", "Overhead", "Queues", "Projects", "People", "Papers"]
     assert set(rows["method"]) == {"bmc"}
     for _, group in rows.group_by("group", maintain_order=True):
         known = group["energy_kwh"].drop_nulls().to_list()

@@ -30,7 +30,7 @@ LOG = logging.getLogger(__name__)
 
 LEVEL_HEADINGS = {
     "site": "Site",
-    "overhead": "Beside the jobs",
+    "overhead": "Overhead",
     "queue": "Queues",
     "project": "Projects",
     "user": "People",
