@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from footprint.energy import rejected_power
 from footprint.report import rejected_rows
 from footprint.sources.exports.conversion import SERIES_COUNTS_COLUMNS, SERIES_COUNTS_FILE
 from tests.support import api_answers
+from tests.support.sensor_spells import spells
 
-NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
 METRIC = "bmc_node_power_watt"
 
 
@@ -25,21 +25,6 @@ def quality(node: str, **counts: int) -> pl.DataFrame:
     row: dict[str, Any] = {"node": node, "day": date(2025, 3, 3), **zero}
     row |= dict.fromkeys(zero, 0) | counts
     found: pl.DataFrame = schemas.conform(schemas.Quality, pl.DataFrame([row]))
-    return found
-
-
-def spells(*rows: tuple[str, str, float, float, int]) -> pl.DataFrame:
-    """Spells from (node, kind, first and last second after noon, readings)."""
-    empty = pl.DataFrame(schemas.SensorSpells.create_empty())
-    frame = pl.DataFrame(
-        [
-            (node, kind, NOON + timedelta(seconds=first), NOON + timedelta(seconds=last), n)
-            for node, kind, first, last, n in rows
-        ],
-        schema=empty.schema,
-        orient="row",
-    )
-    found: pl.DataFrame = schemas.conform(schemas.SensorSpells, frame)
     return found
 
 

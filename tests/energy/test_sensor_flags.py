@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
-from footprint import schemas
 from footprint.energy import sensor_flags
-
-NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
-
-
-def spells(*rows: tuple[str, str, float, float, int]) -> pl.DataFrame:
-    """Spells from (node, kind, first and last second after noon, readings)."""
-    empty = pl.DataFrame(schemas.SensorSpells.create_empty())
-    frame = pl.DataFrame(
-        [
-            (node, kind, NOON + timedelta(seconds=first), NOON + timedelta(seconds=last), n)
-            for node, kind, first, last, n in rows
-        ],
-        schema=empty.schema,
-        orient="row",
-    )
-    found: pl.DataFrame = schemas.conform(schemas.SensorSpells, frame)
-    return found
+from tests.support.sensor_spells import NOON, spells
 
 
 def held(*rows: tuple[int, str, float, float]) -> pl.DataFrame:
