@@ -351,7 +351,7 @@ def test_link_resumed_jobs_finds_chains_of_simulated_site(unknown: tuple[str, ..
     site = SimulatedSite.from_config(source, site="nancy")
     records = site.jobs(start=START, end=datetime(2025, 4, 28, tzinfo=UTC))
     jobs = records.jobs.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in unknown)
-    found = chains.link_resumed_jobs(jobs, gap_h=48, allocations=records.allocations)
+    found = chains.link_resumed_jobs(chains.linkable_jobs(jobs, records.allocations), gap_h=48)
     ran = records.jobs.filter(pl.col("started_at").is_not_null()).select("job_id", "started_at")
     true = (
         site.true_kinds()

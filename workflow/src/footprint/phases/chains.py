@@ -69,8 +69,8 @@ def merge_jobs_into_runs(
         other runs of several jobs, and `single` for runs of one job. Interactive jobs and jobs
         that never started are `single`.
     """
-    records = _records(jobs, allocations, node_pattern)
-    edges = _resumption_links(records, gap_h=gap_h)
+    records = linkable_jobs(jobs, allocations, node_pattern)
+    edges = link_resumed_jobs(records, gap_h=gap_h)
     array_edges = _array_links(records).filter(arrays == "together")
     edges = pl.concat([edges, array_edges])
     ids = records["job_id"].sort().to_numpy()
@@ -92,49 +92,19 @@ def merge_jobs_into_runs(
     return rows.select("job_id", "run_id", merged_by=merged_by.cast(MERGED_BY_TYPE)).lazy()
 
 
-def link_resumed_jobs(
-    jobs: pl.LazyFrame, *, gap_h: float, allocations: pl.LazyFrame | None = None
+def linkable_jobs(
+    jobs: pl.LazyFrame,
+    allocations: pl.LazyFrame | None = None,
+    node_pattern: str = GRID5000_PATTERN,
 ) -> pl.DataFrame:
-    """Pairs of an interrupted job and the job that resumes it.
-
-    Two jobs are linked when all of these conditions hold:
-
-    - They have the same user, project, command and launching directory (a relative command names no
-      script without its directory), and ran on the same clusters. Neither is interactive, and the
-      command does more than hold nodes (`sleep`, `jupyter`).
-    - They are the same line: neither is a line of an array, or both are lines of the same index in
-      an array. A source without `array_index` has it from the distance of the job's id to the
-      array's, because OAR numbers the lines of an array in a row. OAR resubmits a preempted line as
-      a job outside arrays, so that such a job may also follow a line that no line follows.
-    - The next job starts after the previous job stopped, at most `gap_h` later. It was also
-      submitted after that, unless the previous job ended by its walltime: this end alone can be
-      foreseen, and a job may wait for it (`oarsub -a`). A source without array ids does not
-      distinguish waiting jobs from lines of an array; there the next job must have been submitted
-      later in all cases. Among several candidates the previous job is the one that stopped last,
-      so that jobs that overlap are never in one chain.
-    - The previous job was interrupted. An event of `OAR_ENDING_EVENTS`, or the exit code 99 of an
-      `idempotent` job, proves it; any other exit code excludes it. Without events (null or empty),
-      a job that lasted its walltime to within 60 s was ended by it, and a job of type `besteffort`
-      whose state is not `terminated` was preempted. The remaining ends have an unknown or human
-      cause: `FRAG_JOB_REQUEST` or the state `error`, and no exit code. They count when the job had
-      lasted for an hour (`WORTH_RESUMING_S`).
+    """Of each job: identity (a number), line, start, end, and whether it may lead or follow.
 
     Args:
         jobs: `schemas.Jobs`.
-        gap_h: Longest time (h) between the two jobs.
         allocations: `schemas.Allocations`, which give the cluster of each job. Without them jobs of
             different clusters may be linked.
-
-    Returns:
-        `previous`, `next` (job ids), sorted by `previous`; each job is at most once in each column.
+        node_pattern: Pattern of the nodes' names.
     """
-    return _resumption_links(_records(jobs, allocations, GRID5000_PATTERN), gap_h=gap_h)
-
-
-def _records(
-    jobs: pl.LazyFrame, allocations: pl.LazyFrame | None, node_pattern: str
-) -> pl.DataFrame:
-    """Of each job: identity (a number), line, start, end, and whether it may lead or follow."""
     clusters = pl.LazyFrame(schema={"job_id": pl.Int64, "cluster": pl.String})
     if allocations is not None:
         cluster = node_names.cluster_of_column(pl.col("node"), node_pattern).alias("cluster")
@@ -210,8 +180,38 @@ def _duration_s() -> pl.Expr:
     return (pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds()
 
 
-def _resumption_links(records: pl.DataFrame, *, gap_h: float) -> pl.DataFrame:
-    """Links of `link_resumed_jobs`: submitted later, then waiting, then resubmitted lines."""
+def link_resumed_jobs(records: pl.DataFrame, *, gap_h: float) -> pl.DataFrame:
+    """Pairs of an interrupted job and the job that resumes it.
+
+    Two jobs are linked when all of these conditions hold:
+
+    - They have the same user, project, command and launching directory (a relative command names no
+      script without its directory), and ran on the same clusters. Neither is interactive, and the
+      command does more than hold nodes (`sleep`, `jupyter`).
+    - They are the same line: neither is a line of an array, or both are lines of the same index in
+      an array. A source without `array_index` has it from the distance of the job's id to the
+      array's, because OAR numbers the lines of an array in a row. OAR resubmits a preempted line as
+      a job outside arrays, so that such a job may also follow a line that no line follows.
+    - The next job starts after the previous job stopped, at most `gap_h` later. It was also
+      submitted after that, unless the previous job ended by its walltime: this end alone can be
+      foreseen, and a job may wait for it (`oarsub -a`). A source without array ids does not
+      distinguish waiting jobs from lines of an array; there the next job must have been submitted
+      later in all cases. Among several candidates the previous job is the one that stopped last,
+      so that jobs that overlap are never in one chain.
+    - The previous job was interrupted. An event of `OAR_ENDING_EVENTS`, or the exit code 99 of an
+      `idempotent` job, proves it; any other exit code excludes it. Without events (null or empty),
+      a job that lasted its walltime to within 60 s was ended by it, and a job of type `besteffort`
+      whose state is not `terminated` was preempted. The remaining ends have an unknown or human
+      cause: `FRAG_JOB_REQUEST` or the state `error`, and no exit code. They count when the job had
+      lasted for an hour (`WORTH_RESUMING_S`).
+
+    Args:
+        records: Result of `linkable_jobs`.
+        gap_h: Longest time (h) between the two jobs.
+
+    Returns:
+        `previous`, `next` (job ids), sorted by `previous`; each job is at most once in each column.
+    """
     leads, follows = records.filter("may_lead"), records.filter("may_follow")
     line = ["identity", "line"]
     later = _pair_with_last_stopped(leads, follows, by=line, moment="submitted_at", gap_h=gap_h)
