@@ -74,7 +74,7 @@ def build(
         start=START,
         end=END,
         gate=gate,
-    ).collect()
+    ).allocations
 
 
 def intervals_of(allocations: pl.DataFrame) -> list[tuple[int, float, float, float]]:

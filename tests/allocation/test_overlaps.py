@@ -32,7 +32,7 @@ SHARED = ["timesharing=*,*"]
 
 
 def overlaps(jobs: list[dict[str, Any]], reserved: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    built = node_allocations.build_allocations_with_overlaps(
+    built = node_allocations.build_allocations(
         rows(Jobs, jobs),
         rows(Allocations, reserved),
         rows(Nodes, [node()]),

@@ -110,7 +110,9 @@ def integrate(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     tables_of = records(jobs, nodes or [NODE])
     whole = {"start": START, "end": START + timedelta(days=2)}
-    allocations = node_allocations.build_allocations(*tables_of, gate="two_part", **whole).collect()
+    allocations = node_allocations.build_allocations(
+        *tables_of, gate="two_part", **whole
+    ).allocations
     activity = None
     if readings is not None:
         activity = GpuActivity(

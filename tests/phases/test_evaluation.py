@@ -109,7 +109,7 @@ def site_tables() -> dict[str, pl.LazyFrame]:
     start, end = calendar.study_window(planned.start, planned.end)
     records, nodes = site.jobs(start=start, end=end), schemas.conform(schemas.Nodes, site.nodes())
     jobs, held = records.jobs, records.allocations
-    built = node_allocations.build_allocations_with_overlaps(
+    built = node_allocations.build_allocations(
         jobs, held, nodes.lazy(), start=start, end=end, gate="reserved"
     )
     allocations = built.allocations

@@ -8,7 +8,7 @@ from footprint.core import calendar, logs
 logs.log_to_file(snakemake.log[0])
 
 start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
-built = node_allocations.build_allocations_with_overlaps(
+built = node_allocations.build_allocations(
     pl.scan_parquet(snakemake.input.jobs),
     pl.scan_parquet(snakemake.input.allocations),
     pl.scan_parquet(snakemake.input.nodes).filter(

@@ -133,6 +133,18 @@ def clip_allocations(allocations: pl.LazyFrame, *, start: datetime, end: datetim
     )
 
 
+class NodeAllocations(NamedTuple):
+    """Allocations on nodes, and the overlaps that were settled.
+
+    Attributes:
+        allocations: Allocations (`ALLOCATION_SCHEMA`), sorted by node and start.
+        overlaps: Jobs that hold less of a node than they reserved (`overlaps.OVERLAPS_SCHEMA`).
+    """
+
+    allocations: pl.DataFrame
+    overlaps: pl.DataFrame
+
+
 def build_allocations(
     jobs: pl.LazyFrame,
     allocations: pl.LazyFrame,
@@ -141,8 +153,11 @@ def build_allocations(
     start: datetime,
     end: datetime,
     gate: str,
-) -> pl.LazyFrame:
-    """Allocations of every job on every node of the study.
+) -> NodeAllocations:
+    """Allocations of every job on every node of the study, and the overlaps that were settled.
+
+    A container has the rest that its inner jobs leave, or share 0. `overlaps` settles jobs that
+    hold the same cores at the same time, but under `binary`, where every job holds the whole node.
 
     Args:
         jobs: `schemas.Jobs`.
@@ -150,57 +165,11 @@ def build_allocations(
         nodes: `schemas.Nodes` of the study's clusters; allocations on other nodes are left out.
         start: Start of the study.
         end: End of the study, excluded.
-        gate: The gate, one of `GATES`. Under `binary` every job holds the whole node.
-
-    Returns:
-        Allocations (`ALLOCATION_SCHEMA`), sorted by node and start. A container has the rest that
-        its inner jobs leave, or share 0.
+        gate: The gate, one of `GATES`.
 
     Raises:
         InputError: A job holds a core that its node lacks, inner jobs hold more than their
             container, or (but under `binary`) jobs hold the same cores.
-    """
-    return build_allocations_with_overlaps(
-        jobs, allocations, nodes, start=start, end=end, gate=gate
-    ).allocations.lazy()
-
-
-class NodeAllocations(NamedTuple):
-    """Allocations on nodes, and the overlaps that were settled.
-
-    Attributes:
-        allocations: Allocations (`ALLOCATION_SCHEMA`).
-        overlaps: Jobs that hold less of a node than they reserved (`overlaps.OVERLAPS_SCHEMA`).
-    """
-
-    allocations: pl.DataFrame
-    overlaps: pl.DataFrame
-
-
-def build_allocations_with_overlaps(
-    jobs: pl.LazyFrame,
-    allocations: pl.LazyFrame,
-    nodes: pl.LazyFrame,
-    *,
-    start: datetime,
-    end: datetime,
-    gate: str,
-) -> NodeAllocations:
-    """Allocations as in `build_allocations`, and the jobs that were trimmed or share their cores.
-
-    `overlaps` settles jobs that hold the same cores at the same time, but under `binary`, where
-    every job holds the whole node.
-
-    Args:
-        jobs: As for `build_allocations`.
-        allocations: As for `build_allocations`.
-        nodes: As for `build_allocations`.
-        start: As for `build_allocations`.
-        end: As for `build_allocations`.
-        gate: As for `build_allocations`.
-
-    Raises:
-        InputError: As for `build_allocations`.
     """
     unclipped = unclipped_allocations(jobs, reserved_shares(jobs, allocations, nodes), end=end)
     lost = pl.DataFrame(schema=overlaps.LOSSES_SCHEMA)
@@ -268,7 +237,7 @@ def check_containers(allocations: pl.DataFrame) -> None:
 
 
 def check_shares(allocations: pl.DataFrame, *, of: str = "node") -> None:
-    """Refuse nodes of which jobs hold more than the whole.
+    """Refuse nodes whose jobs hold more than the whole node.
 
     Args:
         allocations: Allocations of every job.
@@ -294,7 +263,7 @@ def check_shares(allocations: pl.DataFrame, *, of: str = "node") -> None:
 
 
 def _describe_excess(allocations: pl.DataFrame, row: dict[str, Any], of: str) -> str:
-    """Node of which more than the whole is held, with its jobs, the share and the time."""
+    """Overallocated node with its jobs, the share and the time."""
     there = allocations.filter(
         (pl.col("node") == row["node"])
         & (pl.col("started_at") <= row["at"])

@@ -87,7 +87,7 @@ def integrate_cpu_series(
     """Load and power of processors while each job held part of their node (`schemas.CpuSeries`).
 
     Args:
-        allocations: Result of `node_allocations.build_allocations`, of the cluster's nodes.
+        allocations: Allocations of `node_allocations.build_allocations`, of the cluster's nodes.
         hardware: `schemas.Hardware` of the cluster.
         load: Monthly files of `schemas.DeviceSeries` of the load average; empty: unknown.
         package: Monthly files of `schemas.DeviceSeries` of the processors' energy counters; empty:
