@@ -272,17 +272,17 @@ def test_busiest_prefers_gpu_nodes_then_jobs_then_energy() -> None:
     ]
     frame = node_energy_frame(rows)
     week, last = timedelta(days=7), START + timedelta(days=10)
-    nobody = allocations().lazy()
-    assert node_week.busiest_week(frame, nobody) == ("gros-1", START + week, last, 9.0, 9.0)
-    assert node_week.busiest_week(frame, nobody, node="gros-2") == (
+    no_allocations = allocations().lazy()
+    assert node_week.busiest_week(frame, no_allocations) == ("gros-1", START + week, last, 9.0, 9.0)
+    assert node_week.busiest_week(frame, no_allocations, node="gros-2") == (
         "gros-2",
         START,
         START + week,
         12.0,
         8.0,
     )
-    assert node_week.busiest_week(frame, nobody, node="gros-4") is None
-    assert node_week.busiest_week(node_energy_frame([]), nobody) is None
+    assert node_week.busiest_week(frame, no_allocations, node="gros-4") is None
+    assert node_week.busiest_week(node_energy_frame([]), no_allocations) is None
     # Two jobs held gros-1 for an hour of the first week, one of them until the second.
     held = allocations(
         (1, 0, 2, 1.0), (2, 3, 200, 1.0), (3, 4, 4.5, 1.0), (4, 400, 500, 1.0)

@@ -95,7 +95,7 @@ def _subtract(allocations: pl.LazyFrame, taken: pl.LazyFrame) -> pl.LazyFrame:
 
     Args:
         allocations: `node_allocations.ALLOCATION_SCHEMA`.
-        taken: The same columns with negative shares.
+        taken: Rows with the same columns and negative shares.
     """
     columns = allocations.collect_schema().names()
     is_own = pl.col("share") > 0

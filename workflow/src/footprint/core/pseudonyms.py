@@ -1,6 +1,6 @@
 """Pseudonyms such as `u-3f9a2c71`, which replace logins in all published files.
 
-A pseudonym is a keyed hash of the login. Without the key, nobody can find a person by hashing all
+A pseudonym is a keyed hash of the login. Without the key, no reader finds a person by hashing all
 logins of a site. A person keeps the pseudonym as long as the key stays the same. Commands, names of
 jobs and folders also contain logins; they stay in `resources/` and are never published.
 """

@@ -21,7 +21,7 @@ def known_sum(values: pl.Expr) -> pl.Expr:
 def sum_or_zero(values: pl.Expr) -> pl.Expr:
     """Return the sum of the values that are not null, added in ascending order; 0 if none is.
 
-    It is for quantities of which a missing row means zero.
+    It is for quantities where a missing row means zero.
     """
     return known_sum(values).fill_null(0.0)
 

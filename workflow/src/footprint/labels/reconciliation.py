@@ -33,7 +33,7 @@ def reconcile_ledgers(
         runs: `schemas.Ledger`.
         job_energy: `schemas.JobEnergy`; its users are pseudonyms.
         rejected: `schemas.RejectedRows` of the ledgers.
-        users: Pseudonyms of the people who asked to be shown; `all` names nobody.
+        users: Pseudonyms of the people who asked to be shown; `all` selects none.
         minimum_group: Smallest number of people of a group that is shown.
 
     Returns:

@@ -90,7 +90,7 @@ def energy_by_level(
         site: Name of the site.
         projects: Names to show, or `all`. The rest is one row, `(others)`.
         users: Pseudonyms of the people who asked to be shown, or `all` for a row for each person;
-            `all` names nobody, so groups smaller than the minimum stay hidden.
+            `all` selects no person, so groups smaller than the minimum stay hidden.
         papers_wanted: Names to show, or `all`.
         redistribution: Rule that gives overhead energy to jobs, and so to every level (see
             `overhead.redistribute_overhead`); `none` leaves `overhead_kwh` null.

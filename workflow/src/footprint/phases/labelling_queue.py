@@ -250,7 +250,7 @@ def append_drafts(rows: pl.DataFrame, file: Path, study: StudyTables, *, publish
 def runs_named_by_labels(
     labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
 ) -> pl.Series:
-    """Ids, sorted, of the runs of which a label names a job, an array or the chain."""
+    """Sorted ids of runs where a label names a job, an array or the chain."""
     ids = [job for label in labels for job in (*label.jobs, label.chain) if job is not None]
     arrays = [label.array for label in labels if label.array is not None]
     is_named = pl.col("job_id").is_in(ids) | pl.col("array_id").is_in(arrays).fill_null(False)
