@@ -50,7 +50,7 @@ def data_dictionary_page(tables: Mapping[str, tuple[type[dy.Schema], str]]) -> s
     """Return the data dictionary in Markdown: path, meaning, key, columns and rules of each table.
 
     Args:
-        tables: Schema and path of each table, by name, as `footprint.schemas.TABLES`.
+        tables: Schema and path of each table, by name, as `footprint.schemas.catalogue.TABLES`.
     """
     rows = [
         (f"[{name}](#{name})", f"`{path}`", _first_sentence(schema))

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 import dictionary
 
-from footprint import schemas
 from footprint.config import settings
 from footprint.core import json_schema
+from footprint.schemas.catalogue import TABLES
 
 ROOT = Path(__file__).parents[1]
 GRAPH = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.S)
@@ -73,7 +73,7 @@ def generated_pages(folder: Path) -> dict[Path, str]:
     phase_rules = f"\n{dictionary.phase_rule_tables()}\n\n"
     graph = rule_graph(run_snakemake(folder, "--rulegraph", "mermaid-js"))
     return {
-        ROOT / "docs/data-dictionary.md": dictionary.data_dictionary_page(schemas.TABLES),
+        ROOT / "docs/data-dictionary.md": dictionary.data_dictionary_page(TABLES),
         ROOT / "docs/configuration.md": dictionary.configuration_page(
             json_schema.read_schema(settings.SCHEMA_PATH)
         ),

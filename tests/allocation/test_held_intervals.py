@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation import held_intervals
+from footprint.schemas.raw import Jobs
 from footprint.sources.held_time import HeldTime
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def us(*hours: float) -> Any:
 
 
 def jobs(*rows: tuple[int, float | None, float | None, list[tuple[float, float]]]) -> pl.LazyFrame:
-    schema = schemas.Jobs.create_empty().schema
+    schema = Jobs.create_empty().schema
     frame = pl.DataFrame(
         [
             {

@@ -10,7 +10,7 @@ import pytest
 
 from footprint.allocation import containers, node_allocations
 from footprint.core.errors import InputError
-from footprint.schemas import Allocations, Jobs, Nodes
+from footprint.schemas.raw import Allocations, Jobs, Nodes
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from footprint.allocation import containers, gpu_allocations, node_allocations
 from footprint.allocation.overlaps import losses_of_jobs, losses_on_cores
 from footprint.core.errors import InputError
-from footprint.schemas import Allocations, Jobs, Nodes
+from footprint.schemas.raw import Allocations, Jobs, Nodes
 from tests.allocation.test_node_allocations import (
     END,
     START,

@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 from measuring import best_cost
 
-from footprint import schemas
 from footprint.estimators import inputs, registry
 from footprint.hardware import catalogue, topology
+from footprint.schemas.raw import Nodes
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 NODES_A_CLUSTER = 20
@@ -64,7 +64,7 @@ def described_nodes() -> pl.DataFrame:
             }
             for number in range(1, NODES_A_CLUSTER + 1)
         ]
-    empty = schemas.Nodes.create_empty()
+    empty = Nodes.create_empty()
     return pl.concat([empty, pl.DataFrame(rows, schema_overrides=empty.schema)], how="diagonal")
 
 

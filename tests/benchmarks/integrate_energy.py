@@ -29,9 +29,9 @@ import pyarrow.parquet as pq
 from generating import CORES, END, START, MonthlySamples
 from measuring import Cost
 
-from footprint import schemas
 from footprint.energy import attribution
 from footprint.energy.sample_intervals import IntegrationMethod
+from footprint.schemas.raw import States
 from footprint.sources import monthly_files
 
 PEERS = (peers.duckdb_asof, peers.polars_join_asof, peers.pandas_by_job)
@@ -60,7 +60,7 @@ def time_integration(parts: list[MonthlySamples], written: Path) -> float:
             gate,
             allocations=pl.read_parquet(part.held),
             occupancy=pl.read_parquet(part.occupancy),
-            states=pl.DataFrame(schemas.States.create_empty()),
+            states=pl.DataFrame(States.create_empty()),
             start=START,
             end=END,
         )

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 import yaml
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.estimators import recorded_runs
 from footprint.labels import files as label_files
 from footprint.levels import carbon_intensity
+from footprint.schemas.raw import RejectedRows
 from footprint.sources.exports import folders
 from footprint.sources.registry import open_site
 from footprint.sources.tool_logs import runs as recorded_files
@@ -153,7 +153,7 @@ def test_faulty_optional_files_do_not_stop_a_study(
     measured = dict(table("energy/jobs").select("job_id", "energy_kwh").iter_rows())
     assert measured[JOB] == pytest.approx(0.5, rel=0.01)
     rejected = table("energy/rejected")
-    assert schemas.RejectedRows.is_valid(rejected)
+    assert RejectedRows.is_valid(rejected)
     reasons = {row["source"]: row["reason"] for row in rejected.iter_rows(named=True)}
     assert reasons["pointer.csv"] == "a pointer of Git LFS: the file itself was not fetched"
     assert reasons["cut.csv.gz"] == "the compressed file is damaged or incomplete"

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from footprint import schemas
 from footprint.config import settings, study
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes
+from footprint.schemas.writing import write_table
 from footprint.sources import monthly_files
 from tests.support import api_answers
 
@@ -107,6 +108,6 @@ def test_nodes_of_a_cluster_are_distinct_and_in_the_order_of_monthly_files(tmp_p
         api_answers.reference_node(name) for name in ("gros-2", "gros-10", "gruss-1", "gros-1")
     ]
     path = tmp_path / "nodes.parquet"
-    schemas.write_table(schemas.Nodes, api_answers.nodes_table(*described), str(path))
+    write_table(Nodes, api_answers.nodes_table(*described), str(path))
     assert monthly_files.cluster_nodes(path, "gros") == ["gros-1", "gros-10", "gros-2"]
     assert monthly_files.cluster_nodes(path, "grue") == []

@@ -20,12 +20,12 @@ import polars as pl
 import pytest
 import yaml
 
-from footprint import schemas
 from footprint.config import settings
 from footprint.core import json_schema, pseudonyms
 from footprint.core.errors import InputError
 from footprint.energy.study_energy import CIRCULAR_REASON, TRIMMED_REASON
 from footprint.estimators import recorded_runs
+from footprint.schemas.catalogue import TABLES
 from footprint.sources.exports import folders
 from footprint.sources.exports.site import ExportedSite
 from footprint.sources.kwollect import metrics
@@ -138,8 +138,8 @@ def test_data_dictionary_page_describes_a_table_by_its_declaration() -> None:
 
 def test_data_dictionary_has_all_tables_columns_and_rules() -> None:
     page = text_of(ROOT / "docs/data-dictionary.md")
-    assert re.findall(r"^## (\w+)$", page, re.M) == list(schemas.TABLES)
-    for declared, path in schemas.TABLES.values():
+    assert re.findall(r"^## (\w+)$", page, re.M) == list(TABLES)
+    for declared, path in TABLES.values():
         assert f"\n`{path}`\n" in page
         for name, column in declared.columns().items():
             assert column.description, f"{declared.__name__}.{name} has no description"

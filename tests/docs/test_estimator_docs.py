@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.estimators import inputs, registry
 from footprint.hardware import catalogue
+from footprint.schemas.raw import Allocations
 from tests.support.api_answers import nodes_table, reference_node
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -45,7 +45,7 @@ def example() -> inputs.EstimatorInputs:
         ),
         hardware=catalogue.look_up_hardware(described.lazy()).lazy(),
         records=pl.LazyFrame({"job_id": [1], "started_at": [START]}),
-        allocations=schemas.Allocations.create_empty().lazy(),
+        allocations=Allocations.create_empty().lazy(),
         nodes=described.lazy(),
         gpu_power=pl.LazyFrame(
             [

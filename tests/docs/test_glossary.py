@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from footprint import schemas
+from footprint.schemas.catalogue import TABLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def names_of_module(path: Path) -> Iterator[str]:
 
 NAMES = {
     name for path in (ROOT / "workflow/src").rglob("*.py") for name in names_of_module(path)
-} | {column for table, _ in schemas.TABLES.values() for column in table.create_empty().columns}
+} | {column for table, _ in TABLES.values() for column in table.create_empty().columns}
 
 
 def test_glossary_has_rows_and_refused_words() -> None:

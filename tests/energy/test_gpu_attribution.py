@@ -12,13 +12,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.allocation import gpu_allocations, node_allocations
 from footprint.core.errors import InputError
 from footprint.energy import attribution, gpu_attribution
 from footprint.energy.attribution import IntegrationSettings
 from footprint.energy.gpu_attribution import GpuActivity
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
+from footprint.schemas.raw import Allocations, DevicePower, Jobs, Nodes, States
 from footprint.sources import device_download, monthly_files
 from footprint.sources.exports.site import ExportedSite
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
@@ -67,21 +67,21 @@ def job(number: int, start: float, stop: float, cores: list[int], *types: str) -
 def records(jobs: list[Held], nodes: list[dict[str, Any]]) -> tuple[pl.LazyFrame, ...]:
     return (
         rows(
-            schemas.Jobs,
+            Jobs,
             [
                 {"job_id": number, "started_at": at(a), "stopped_at": at(b), "types": types}
                 for number, a, b, _, types in jobs
             ],
         ),
         rows(
-            schemas.Allocations,
+            Allocations,
             [
                 {"job_id": number, "node": "c-1", "cores": cores}
                 for number, _, _, cores, _ in jobs
                 if cores
             ],
         ),
-        rows(schemas.Nodes, nodes),
+        rows(Nodes, nodes),
     )
 
 
@@ -126,7 +126,7 @@ def integrate(
         IntegrationSettings("two_part", IntegrationMethod(method, 30, 20, 5.0), jobs_complete),
         allocations=allocations,
         occupancy=node_allocations.occupancy(allocations.lazy()).collect(),
-        states=pl.DataFrame(schemas.States.create_empty()),
+        states=pl.DataFrame(States.create_empty()),
         idle_power_w={"c-1": IDLE_W},
         gpus=activity,
         start=START + timedelta(days=days[0]),
@@ -418,7 +418,7 @@ class TestExports:
             ("gruss from 2025-03-03", "repeated", 1),
         ]
         found = pl.read_parquet(path)
-        assert found.schema == pl.DataFrame(schemas.DevicePower.create_empty()).schema
+        assert found.schema == pl.DataFrame(DevicePower.create_empty()).schema
         # one reading more than a gap and RECENT_S before the day is left out
         midnight = WINDOW["start"]
         assert found.select("gpu", "timestamp", "power_w").rows() == [
@@ -459,7 +459,7 @@ class TestExports:
         gpus = tmp_path / "gpu_allocations.parquet"
         pl.DataFrame({"node": ["c-1/0", "cc-1/0"]}, schema={"node": pl.String}).write_parquet(gpus)
         described = tmp_path / "nodes.parquet"
-        rows(schemas.Nodes, [NODE | {"gpu_reservable": [True, False]}]).sink_parquet(described)
+        rows(Nodes, [NODE | {"gpu_reservable": [True, False]}]).sink_parquet(described)
         files = [str(tmp_path / f"{name}.parquet") for name in frames]
         paths = {"gpu_allocations": str(gpus), "nodes": str(described)}
         activity = GpuActivity.from_files(files, **paths, cluster="c")

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.energy import idle_power
+from footprint.schemas.energy import NodePower
+from footprint.schemas.writing import conform, write_table
 from footprint.sources.calibration import Calibration
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -95,7 +96,7 @@ def complete(
     found = idle_power.fill_node_power(
         measured, cluster="c", idle_power_w=idle_power_w, max_power_w=max_power_w
     )
-    rows = schemas.conform(schemas.NodePower, found)
+    rows = conform(NodePower, found)
     assert set(rows["cluster"]) <= {"c"}
     return rows.select("node", "idle_power_w", "idle_basis", "max_power_w").rows()
 
@@ -130,7 +131,7 @@ def test_read_idle_power_reads_known_nodes_and_accepts_no_file(tmp_path: Path) -
     unknown = idle_power.fill_node_power(
         table(d_1=None), cluster="d", idle_power_w=None, max_power_w=None
     )
-    schemas.write_table(schemas.NodePower, pl.concat([rows, unknown]), str(path))
+    write_table(NodePower, pl.concat([rows, unknown]), str(path))
     assert idle_power.read_idle_power(str(path)) == {"c-1": 100}
     assert idle_power.read_idle_power(None) is None
     assert (

@@ -7,12 +7,17 @@ from datetime import date
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.energy import job_count
 from footprint.levels import levels
 from footprint.phases import evaluation
 from footprint.report.tables import energy, phases, study
 from footprint.report.tables.usage import concentration_table
+from footprint.schemas.energy import JobEnergy, NodeEnergy
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.levels import Levels
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.writing import conform
 from tests.support.study_frames import (
     job_energy_frame,
     job_node_row,
@@ -41,12 +46,12 @@ def test_tables_of_a_study_count_jobs_that_held_a_node() -> None:
         nodes.lazy(),
         node_energy.lazy(),
         pl.LazyFrame({"job_id": [1], "paper": ["demo"]}),
-        schemas.Estimates.create_empty().lazy(),
+        Estimates.create_empty().lazy(),
         **{"site": "nancy", "projects": "all", "users": "all", "papers_wanted": "all"},
         redistribution="none",
         minimum_group=1,
     )
-    of_levels = schemas.conform(schemas.Levels, rows)
+    of_levels = conform(Levels, rows)
     kinds = pl.LazyFrame({"run_id": [1, 2, 3, 5], "kind": ["debug"] * 4})
     found = evaluation.confusion_table(
         {"rules": kinds},
@@ -54,7 +59,7 @@ def test_tables_of_a_study_count_jobs_that_held_a_node() -> None:
         truth=pl.LazyFrame({"job_id": [1, 2, 3, 5], "kind": ["debug"] * 4}),
         job_energy=jobs.lazy(),
     )
-    ratio = schemas.PhaseRatio.create_empty()
+    ratio = PhaseRatio.create_empty()
     counted = {
         "levels": of_levels.filter(level="site")["n_jobs"],
         "evaluation": found["n_jobs"],
@@ -72,14 +77,12 @@ def test_tables_of_a_study_count_jobs_that_held_a_node() -> None:
 
 
 def test_notes_define_the_count() -> None:
-    empty = schemas.Levels.create_empty()
+    empty = Levels.create_empty()
     made = [
         energy.levels_table(empty, redistribution="none"),
-        study.study_summary_table(
-            empty, schemas.NodeEnergy.create_empty(), schemas.PhaseRatio.create_empty()
-        ),
-        phases.evaluation_table(schemas.PhaseEvaluation.create_empty()),
-        concentration_table(schemas.JobEnergy.create_empty(), schemas.JobEnergy.create_empty()),
+        study.study_summary_table(empty, NodeEnergy.create_empty(), PhaseRatio.create_empty()),
+        phases.evaluation_table(PhaseEvaluation.create_empty()),
+        concentration_table(JobEnergy.create_empty(), JobEnergy.create_empty()),
     ]
     for table in made:
         assert job_count.JOB_COUNT_NOTE in table.note, table.name

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.allocation.overlaps import OVERLAPS_SCHEMA
 from footprint.core.units import Z95
 from footprint.energy import job_energy, node_energy, study_energy
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import ConservationError
+from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
+from footprint.schemas.raw import Allocations, Jobs, Nodes
+from footprint.schemas.writing import conform
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)
@@ -54,11 +56,11 @@ def sums(*rows: dict[str, Any]) -> pl.LazyFrame:
 
 def per_node(*rows: dict[str, Any], method: str = "trapezoid") -> pl.DataFrame:
     found = job_energy.job_node_energies(sums(*rows), NODES, method=method)
-    return schemas.conform(schemas.JobNodeEnergy, found)
+    return conform(JobNodeEnergy, found)
 
 
 def records(*rows: dict[str, Any]) -> pl.LazyFrame:
-    empty = pl.DataFrame(schemas.Jobs.create_empty())
+    empty = pl.DataFrame(Jobs.create_empty())
     usual = {
         "site": "nancy",
         "user": "amaro",
@@ -74,7 +76,7 @@ def records(*rows: dict[str, Any]) -> pl.LazyFrame:
 
 
 def allocations(*pairs: tuple[int, str], basis: str = "cores") -> pl.LazyFrame:
-    empty = pl.DataFrame(schemas.Allocations.create_empty())
+    empty = pl.DataFrame(Allocations.create_empty())
     rows = [
         {"job_id": job, "node": node, "cores": [0], "gpus": [], "basis": basis}
         for job, node in pairs
@@ -84,7 +86,7 @@ def allocations(*pairs: tuple[int, str], basis: str = "cores") -> pl.LazyFrame:
 
 def whole(nodes: pl.DataFrame, jobs: pl.LazyFrame, held: pl.LazyFrame) -> dict[int, dict[str, Any]]:
     found = job_energy.job_energies(nodes.lazy(), jobs, held, start=START, end=END)
-    frame = schemas.conform(schemas.JobEnergy, found)
+    frame = conform(JobEnergy, found)
     return {row["job_id"]: row for row in frame.iter_rows(named=True)}
 
 
@@ -374,7 +376,7 @@ TWO_DAYS_S = 2 * 86_400.0
 class TestConservation:
     def test_node_classes_energy_of_no_data_is_null(self) -> None:
         found = node_energy.node_class_energies(classes(("a-1", "no_data", 0.0, TWO_DAYS_S)), NODES)
-        frame = schemas.conform(schemas.NodeEnergy, found)
+        frame = conform(NodeEnergy, found)
         assert frame["energy_kwh"].to_list() == [None]
 
     def test_check_accepts_equal_sums_and_refuses_a_lost_share(self) -> None:
@@ -399,7 +401,7 @@ class TestConservation:
 
 
 def test_study_energy_conceals_people_and_counts_rejected_jobs() -> None:
-    empty = pl.DataFrame(schemas.Nodes.create_empty())
+    empty = pl.DataFrame(Nodes.create_empty())
     node = {
         "node": "a-1",
         "valid_from": datetime(1970, 1, 1, tzinfo=UTC),

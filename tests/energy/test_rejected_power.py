@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.energy import rejected_power
 from footprint.report import rejected_rows
+from footprint.schemas.energy import Quality
+from footprint.schemas.writing import conform
 from footprint.sources.exports.conversion import SERIES_COUNTS_COLUMNS, SERIES_COUNTS_FILE
 from tests.support import api_answers
 from tests.support.sensor_spells import spells
@@ -19,12 +20,10 @@ METRIC = "bmc_node_power_watt"
 
 
 def quality(node: str, **counts: int) -> pl.DataFrame:
-    zero = dict.fromkeys(
-        name for name in schemas.Quality.create_empty().columns if name.startswith("n_")
-    )
+    zero = dict.fromkeys(name for name in Quality.create_empty().columns if name.startswith("n_"))
     row: dict[str, Any] = {"node": node, "day": date(2025, 3, 3), **zero}
     row |= dict.fromkeys(zero, 0) | counts
-    found: pl.DataFrame = schemas.conform(schemas.Quality, pl.DataFrame([row]))
+    found: pl.DataFrame = conform(Quality, pl.DataFrame([row]))
     return found
 
 
@@ -47,7 +46,7 @@ def found(
     return rejected.drop("stage").rows()
 
 
-NOTHING = pl.DataFrame(schemas.Quality.create_empty())
+NOTHING = pl.DataFrame(Quality.create_empty())
 
 
 def test_cluster_without_readings_is_a_row_with_the_metric() -> None:

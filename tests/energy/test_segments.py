@@ -12,7 +12,7 @@ from footprint.energy import segments
 from footprint.energy.kernel import cumulative_energy
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.segments import IntegrationWindow
-from footprint.schemas import States
+from footprint.schemas.raw import States
 
 START = datetime(2025, 3, 31, tzinfo=UTC)
 WINDOW = IntegrationWindow.of(START, START + timedelta(days=2))

@@ -8,11 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core import vocabulary
 from footprint.estimators import comparison
 from footprint.estimators.comparison import NO_GPU, NOT_CATALOGUED, SEVERAL_NAMES
 from footprint.levels import levels
+from footprint.schemas.estimates import EstimateRatios, Hardware
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import levels_of_study
@@ -64,7 +66,7 @@ NODES = [
 
 
 def hardware(*nodes: dict[str, Any]) -> pl.LazyFrame:
-    return frame_of_schema(schemas.Hardware, *(nodes or NODES))
+    return frame_of_schema(Hardware, *(nodes or NODES))
 
 
 def measured(
@@ -84,7 +86,7 @@ def ratios(job_nodes: list[dict[str, Any]], estimates: list[dict[str, Any]]) -> 
     rows = comparison.ratios_by_group(
         estimates_frame(estimates).lazy(), *measured(job_nodes), hardware()
     ).collect()
-    return schemas.conform(schemas.EstimateRatios, rows)
+    return conform(EstimateRatios, rows)
 
 
 def of(rows: pl.DataFrame, group: str = "all", name: str = "all") -> dict[str, Any]:
@@ -155,7 +157,7 @@ class TestComparedJobs:
     def test_ratios_of_a_study_without_jobs_have_no_rows(self) -> None:
         job_energy, job_nodes = measured([job_node_row(1, "gros-1", 1.0)])
         empty = (estimates_frame([]).lazy(), job_energy.clear(), job_nodes.clear(), hardware())
-        rows = schemas.conform(schemas.EstimateRatios, comparison.ratios_by_group(*empty))
+        rows = conform(EstimateRatios, comparison.ratios_by_group(*empty))
         assert rows.is_empty()
 
 
@@ -258,7 +260,7 @@ def at_levels(
         redistribution="none",
         minimum_group=2,
     )
-    found = schemas.conform(schemas.Levels, rows)
+    found = conform(Levels, rows)
     return {(row["level"], row["name"], row["method"]): row for row in found.iter_rows(named=True)}
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.estimators import device_use
+from footprint.schemas.estimates import CpuSeries, GpuPower, Hardware
 from footprint.sources import monthly_files
 from tests.support.estimator_inputs import frame_of_schema
 
@@ -69,7 +69,7 @@ def gpu_monthly_file(path: Path, **of_gpus: Readings) -> str:
 def used(devices: list[str], held: pl.DataFrame) -> dict[int, dict[str, Any]]:
     """`schemas.GpuPower` by job, whose jobs are on one node each."""
     rows = device_use.integrate_gpu_power(devices, held, start=START, end=END)
-    assert schemas.GpuPower.is_valid(rows)
+    assert GpuPower.is_valid(rows)
     return {row["job_id"]: row for row in rows.iter_rows(named=True)}
 
 
@@ -224,14 +224,14 @@ def use(
     of_gpus = ("gpus", "gpu_models", "gpu_generations", "gpu_limits_w", "gpu_mlco2_w")
     rows = device_use.integrate_cpu_series(
         held,
-        frame_of_schema(schemas.Hardware, hardware | {name: [] for name in of_gpus}).collect(),
+        frame_of_schema(Hardware, hardware | {name: [] for name in of_gpus}).collect(),
         load=load,
         package=package,
         policy=policy,
         start=START,
         end=END,
     )
-    assert schemas.CpuSeries.is_valid(rows)
+    assert CpuSeries.is_valid(rows)
     return {row["job_id"]: row for row in rows.iter_rows(named=True)}
 
 

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.estimators import inputs, registry
 from footprint.estimators.inputs import EstimatorInputs
+from footprint.schemas.estimates import CpuSeries, GpuPower, Recorded
 from tests.support.api_answers import nodes_table
 from tests.support.estimator_inputs import (
     A40,
@@ -48,14 +48,14 @@ def one(*jobs: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def gpu_power(**row: Any) -> pl.LazyFrame:
     usual = {"job_id": 1, "node": "gruss-1", "gpu_hours": 2.0, "covered_gpu_hours": 2.0}
-    return frame_of_schema(schemas.GpuPower, usual | {"energy_kwh": 0.36} | row)
+    return frame_of_schema(GpuPower, usual | {"energy_kwh": 0.36} | row)
 
 
 def cpu_series(**row: Any) -> pl.LazyFrame:
     usual = {"job_id": 1, "node": "gruss-1", "duration_s": 3600.0}
     usual |= {"load_covered_s": 3600.0, "core_use_frac": 0.25, "thread_load_cubed": 0.008}
     usual |= {"package_covered_s": 3600.0, "package_power_w": 100.0}
-    return frame_of_schema(schemas.CpuSeries, usual | row)
+    return frame_of_schema(CpuSeries, usual | row)
 
 
 # The node
@@ -367,12 +367,12 @@ def test_inputs_joins_series_by_job_and_node() -> None:
 def test_inputs_without_records_has_an_empty_table_of_them() -> None:
     found = gathered(WHOLE)
     assert found.recorded.collect().is_empty()
-    assert found.recorded.collect_schema() == schemas.Recorded.create_empty().schema
+    assert found.recorded.collect_schema() == Recorded.create_empty().schema
 
 
 def test_inputs_from_files_equal_inputs_from_tables(tmp_path: Path) -> None:
     records = frame_of_schema(
-        schemas.Recorded,
+        Recorded,
         {"job_id": 1, "tools": "codecarbon", "n_runs": 1, "duration_s": 9.0, "energy_kwh": 1.0},
     )
     jobs = [WHOLE, {"job_id": 2, "node": "gros-1"}]
@@ -383,7 +383,7 @@ def test_inputs_from_files_equal_inputs_from_tables(tmp_path: Path) -> None:
         files[name] = tmp_path / f"{name}.parquet"
         frame.collect().write_parquet(files[name])
     other = frame_of_schema(
-        schemas.GpuPower,
+        GpuPower,
         {"job_id": 9, "node": "grele-1", "gpu_hours": 1, "covered_gpu_hours": 1, "energy_kwh": 0.1},
     )
     files["gpu_power"] = [tmp_path / "gruss.parquet", tmp_path / "grele.parquet"]

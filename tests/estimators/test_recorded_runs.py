@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.estimators import recorded_runs
+from footprint.schemas.raw import Allocations, Jobs, RejectedRows
 from footprint.sources.tool_logs.run_records import RUN_SCHEMA
 from tests.support.api_answers import NOON_S, nodes_table, reference_node
 
@@ -63,12 +63,12 @@ def matched(
     held = [{"job_id": each["job_id"], "node": host} for each in jobs for host in each["hosts"]]
     found = recorded_runs.match_runs_to_jobs(
         pl.DataFrame(runs, schema=RUN_SCHEMA),
-        pl.LazyFrame(job_rows, schema=schemas.Jobs.create_empty().schema),
-        pl.LazyFrame(held, schema=schemas.Allocations.create_empty().schema),
+        pl.LazyFrame(job_rows, schema=Jobs.create_empty().schema),
+        pl.LazyFrame(held, schema=Allocations.create_empty().schema),
         nodes.lazy(),
     )
     assert found.jobs.schema == recorded_runs.RECORDED_JOB_SCHEMA
-    assert found.rejected.schema == schemas.RejectedRows.create_empty().schema
+    assert found.rejected.schema == RejectedRows.create_empty().schema
     return found
 
 

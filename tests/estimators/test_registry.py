@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import footprint
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.estimators import registry
 from footprint.estimators.inputs import EstimatorInputs
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.labels import Tracked
+from footprint.schemas.writing import conform
 from tests.support.estimator_inputs import (
     AMOUNT_COLUMNS,
     frame_of_schema,
@@ -64,7 +66,7 @@ def study() -> EstimatorInputs:
     record = pl.LazyFrame([row], schema=made.recorded.collect_schema())
     read = {"gpu_kwh": 0.5, "cpu_kwh": 0.2, "memory_kwh": 0.1}
     tracked = {"job_id": 1, "node": "node-1", "n_runs": 1, "duration_s": 3600.0} | read
-    return made._replace(recorded=record, tracked=frame_of_schema(schemas.Tracked, tracked))
+    return made._replace(recorded=record, tracked=frame_of_schema(Tracked, tracked))
 
 
 # Selection
@@ -109,8 +111,8 @@ def test_select_unknown_name_is_an_error_with_a_suggestion(name: str, do: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_estimate_gives_a_valid_table_with_every_job(name: str) -> None:
     found = registry.estimate_jobs(study(), registry.ESTIMATORS[name])
-    assert schemas.Estimates.is_valid(found)
-    assert_frame_equal(found, schemas.conform(schemas.Estimates, found))
+    assert Estimates.is_valid(found)
+    assert_frame_equal(found, conform(Estimates, found))
     jobs = study().jobs.select("job_id").collect()["job_id"].sort().to_list()
     assert found["job_id"].to_list() == (jobs if registry.ESTIMATORS[name].covers_all_jobs else [1])
     assert set(found["estimator"]) == {registry.ESTIMATORS[name].label}
@@ -261,7 +263,7 @@ def test_write_has_all_estimates_by_estimator_and_job(
     each = [registry.estimate_jobs(study(), estimator) for estimator in chosen]
     expected = pl.concat(each).sort("estimator", "job_id")
     assert_frame_equal(pl.read_parquet(path), expected)
-    assert schemas.Estimates.is_valid(pl.read_parquet(path))
+    assert Estimates.is_valid(pl.read_parquet(path))
     # 14 jobs: the nodes of one are unknown; two held A40, which the table lacks
     assert "mlco2@025b988 estimates 13 of 14 jobs" in messages
     assert "mlco2_table@025b988 estimates 11 of 14 jobs" in messages
@@ -284,7 +286,7 @@ def test_write_study_without_jobs_gives_an_empty_table(tmp_path: Path) -> None:
     registry.write_estimates(
         inputs_of_jobs({}), registry.select_estimators(["mlco2", "codecarbon_3"]), path
     )
-    assert pl.read_parquet(path).schema == schemas.Estimates.create_empty().schema
+    assert pl.read_parquet(path).schema == Estimates.create_empty().schema
 
 
 # A new estimator

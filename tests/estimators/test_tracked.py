@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.estimators import registry
+from footprint.schemas.labels import Tracked
 from tests.support.estimator_inputs import GROS, GRUSS, frame_of_schema, inputs_of_jobs, job_node
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -23,7 +23,7 @@ def estimates(
     """What an estimator says of each job: job 1 held half of a node with GPUs."""
     usual = {"job_id": 1, "node": "node-1", "n_runs": 1, "duration_s": 3600.0}
     inputs = inputs_of_jobs(jobs or {1: [HALF]})._replace(
-        tracked=frame_of_schema(schemas.Tracked, *(usual | row for row in tracked))
+        tracked=frame_of_schema(Tracked, *(usual | row for row in tracked))
     )
     rows = registry.estimate_jobs(inputs, registry.ESTIMATORS[name])
     return {row["job_id"]: row for row in rows.iter_rows(named=True)}
@@ -75,7 +75,7 @@ def test_tracked_job_is_compared_if_tracked_throughout(tracked_s: float, is_comp
 def test_tracked_job_outside_the_study_has_no_share() -> None:
     inputs = inputs_of_jobs({1: [HALF]}, changes={1: {"duration_s": 0.0}})._replace(
         tracked=frame_of_schema(
-            schemas.Tracked,
+            Tracked,
             READ | {"job_id": 1, "node": "node-1", "n_runs": 1, "duration_s": 10.0},
         )
     )

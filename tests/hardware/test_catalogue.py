@@ -11,9 +11,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.hardware import catalogue, topology
 from footprint.report import rejected_rows
+from footprint.schemas.estimates import Hardware
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources.reference_api import descriptions
 from tests.support.api_answers import nodes_table
 from tests.support.estimator_inputs import A40, described_node
@@ -43,7 +45,7 @@ def published(cluster: str, shared_data: Path) -> list[dict[str, Any]]:
 
 
 def table_of(*nodes: dict[str, Any]) -> pl.DataFrame:
-    return schemas.conform(schemas.Hardware, catalogue.look_up_hardware(nodes_table(*nodes).lazy()))
+    return conform(Hardware, catalogue.look_up_hardware(nodes_table(*nodes).lazy()))
 
 
 def rows_of(*nodes: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -252,7 +254,7 @@ def test_look_up_of_unknown_hardware_is_null() -> None:
 
 def test_rejected_hardware_is_one_row_with_all_unknown_models_and_the_fix() -> None:
     found = catalogue.rejected_hardware(table_of(*UNKNOWN))
-    assert schemas.RejectedRows.is_valid(found)
+    assert RejectedRows.is_valid(found)
     (row,) = found.to_dicts()
     assert row["example"].split("; ") == [
         "GPU Brand-New: generation, power limit",
@@ -285,9 +287,7 @@ def test_look_up_fills_missing_values_from_the_configuration() -> None:
         },
         "nodes": {"nova": {"cpu_model": "AMD EPYC 9999"}, "nova-1": {"memory_gb": 64}},
     }
-    found = schemas.conform(
-        schemas.Hardware, catalogue.look_up_hardware(nodes_table(*UNKNOWN).lazy(), given)
-    )
+    found = conform(Hardware, catalogue.look_up_hardware(nodes_table(*UNKNOWN).lazy(), given))
     rows = {row["node"]: row for row in found.iter_rows(named=True)}
     assert [rows[f"gros-{n}"]["tdp_w"] for n in (1, 2, 3)] == [155, 400, 300.5]
     assert rows["gros-1"]["gpu_limits_w"] == [300, 1000]

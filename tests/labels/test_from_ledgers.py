@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.vocabulary import LABEL_FIELDS
 from footprint.estimators import recorded_runs
 from footprint.labels import from_ledgers, reconciliation
 from footprint.report.tables import ledger
+from footprint.schemas.energy import JobEnergy
+from footprint.schemas.labels import Ledger, Reconciliation, Tracked
+from footprint.schemas.raw import Allocations, Jobs, Nodes, RejectedRows
 from footprint.tracker import reading
 from footprint.tracker.reading import DeviceEnergy, Fault, LedgerContents, TrackedRun
 from tests.support.estimator_inputs import frame_of_schema
@@ -45,20 +47,20 @@ def run(identity: str, start: float = 0, long: float | None = 1, **changes: Any)
 
 
 JOBS = frame_of_schema(
-    schemas.Jobs,
+    Jobs,
     {"job_id": 1, "started_at": T0, "stopped_at": hours(10)},
     {"job_id": 2, "started_at": T0, "stopped_at": hours(10)},
     {"job_id": 3, "started_at": hours(20), "stopped_at": None},
 )
 ALLOCATIONS = frame_of_schema(
-    schemas.Allocations,
+    Allocations,
     {"job_id": 1, "node": "gruss-1"},
     {"job_id": 2, "node": "gruss-2"},
     {"job_id": 2, "node": "gruss-3"},
     {"job_id": 3, "node": "gruss-1"},
 )
 NODES = frame_of_schema(
-    schemas.Nodes,
+    Nodes,
     *({"node": f"gruss-{number}", "max_plausible_power_w": 1000.0} for number in (1, 2, 3)),
 )
 
@@ -73,7 +75,7 @@ def match(*runs: TrackedRun, faults: list[Fault] | None = None) -> from_ledgers.
 def job_of(one: TrackedRun) -> tuple[int | None, str | None]:
     """Job and reason of a run."""
     found = match(one).runs
-    assert schemas.Ledger.is_valid(found)
+    assert Ledger.is_valid(found)
     return found["job_id"].item(), found["reason"].item()
 
 
@@ -104,7 +106,7 @@ def read_of(gpu_kwh: float, covered_frac: float = 1.0, **others: float) -> dict[
 
 def tracked(*runs: TrackedRun) -> list[dict[str, Any]]:
     found = match(*runs).tracked
-    assert schemas.Tracked.is_valid(found)
+    assert Tracked.is_valid(found)
     return found.to_dicts()
 
 
@@ -145,7 +147,7 @@ def test_match_runs_rejects_impossible_energy_with_a_reason(
     used = [] if reason == from_ledgers.OVERLAPPING_RUNS else [pytest.approx(1.0)]
     assert found.tracked["gpu_kwh"].to_list() == used
     assert found.rejected["reason"].to_list() == [reason]
-    assert schemas.RejectedRows.is_valid(found.rejected)
+    assert RejectedRows.is_valid(found.rejected)
 
 
 def test_match_runs_device_read_for_too_short_is_null() -> None:
@@ -168,9 +170,7 @@ def test_match_runs_counts_rejected_rows_with_an_example() -> None:
 
 def test_match_runs_empty_ledger_gives_empty_tables() -> None:
     found = match()
-    for schema, frame in zip(
-        (schemas.Ledger, schemas.Tracked, schemas.RejectedRows), found, strict=True
-    ):
+    for schema, frame in zip((Ledger, Tracked, RejectedRows), found, strict=True):
         assert_frame_equal(frame, pl.DataFrame(schema.create_empty()))
 
 
@@ -200,7 +200,7 @@ def test_read_ledgers_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> No
     assert read.runs == []
     assert {each.line for each in read.faults} == {None}
     found = match(run("a"), faults=read.faults).rejected
-    assert schemas.RejectedRows.is_valid(found)
+    assert RejectedRows.is_valid(found)
     # files whose names the tracker did not give are named nowhere
     assert found.rows() == [
         ("ledger", "labels.ledgers", reading.UNREADABLE, 3, own),
@@ -214,7 +214,7 @@ def test_read_ledgers_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> No
 
 def energies(*rows: tuple[int, str, float]) -> pl.LazyFrame:
     return frame_of_schema(
-        schemas.JobEnergy,
+        JobEnergy,
         *(
             {"job_id": job, "user": user, "energy_kwh": kwh, "duration_s": 60.0, "gpu_hours": 1.0}
             for job, user, kwh in rows
@@ -236,7 +236,7 @@ def reconciled(
         users=users,  # type: ignore[arg-type]
         minimum_group=minimum_group,
     )
-    assert schemas.Reconciliation.is_valid(rows)
+    assert Reconciliation.is_valid(rows)
     return rows
 
 

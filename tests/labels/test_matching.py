@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.labels import files, matching
 from footprint.labels.files import Label
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.writing import conform
 from tests.support.rule_scripts import run_script
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -95,7 +96,7 @@ def test_labels_table_label_of_a_job_holds_for_its_run(
         of("f:3", array=6, paper="p"),
         of("f:4", user="amy", command="run 1", paper="q", phase="training"),
     ]
-    found = schemas.conform(schemas.JobLabels, matching.labels_of_jobs(rows, jobs, run_of_job))
+    found = conform(JobLabels, matching.labels_of_jobs(rows, jobs, run_of_job))
     assert found.rows() == [
         (1, "q", "training_run", "reported", "training"),
         (2, "q", "training_run", "reported", "training"),
@@ -115,9 +116,7 @@ def test_labels_table_label_of_a_job_holds_for_its_run(
 
 
 def test_labels_table_without_labels_is_empty(jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> None:
-    assert schemas.conform(
-        schemas.JobLabels, matching.labels_of_jobs([], jobs, run_of_job)
-    ).is_empty()
+    assert conform(JobLabels, matching.labels_of_jobs([], jobs, run_of_job)).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -185,7 +184,7 @@ def test_match_labels_script_writes_both_tables(
     papers = pl.read_parquet(tmp_path / "papers.parquet")
     assert_frame_equal(papers, pl.DataFrame({"job_id": [1, 2, 4], "paper": ["p"] * 3}))
     labelled = pl.read_parquet(tmp_path / "labels.parquet")
-    assert schemas.JobLabels.is_valid(labelled)
+    assert JobLabels.is_valid(labelled)
     assert labelled.select("job_id", "paper", "kind").rows() == [
         (1, "p", None),
         (2, "p", None),

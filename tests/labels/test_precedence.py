@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.vocabulary import LABEL_FIELDS
 from footprint.labels import from_job_names, precedence
+from footprint.schemas.labels import JobLabels
 from tests.support.estimator_inputs import frame_of_schema
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -44,7 +44,7 @@ def test_resolve_label_of_a_job_holds_for_its_run() -> None:
     expected = {"paper": "p", "phase": "training"}
     assert as_rows(found.labels) == {1: expected, 2: expected}
     assert found.contradictions == []
-    assert schemas.JobLabels.is_valid(found.labels)
+    assert JobLabels.is_valid(found.labels)
 
 
 def test_resolve_uses_the_longest_value_and_reports_the_others() -> None:
@@ -71,12 +71,12 @@ def test_resolve_tie_uses_no_value() -> None:
 
 
 def test_resolve_without_labels_gives_an_empty_table() -> None:
-    assert_frame_equal(weighed().labels, pl.DataFrame(schemas.JobLabels.create_empty()))
+    assert_frame_equal(weighed().labels, pl.DataFrame(JobLabels.create_empty()))
     assert as_rows(weighed((9, 1.0, {"paper": "p"})).labels) == {}  # not a job of the study
 
 
 def labelled(*rows: dict[str, Any]) -> pl.LazyFrame:
-    return frame_of_schema(schemas.JobLabels, *rows)
+    return frame_of_schema(JobLabels, *rows)
 
 
 def test_precedence_takes_the_first_source_with_a_value() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.levels import carbon
 from footprint.schemas.levels import Carbon
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 from tests.support.figure_checks import levels_of_study
 
@@ -50,7 +50,7 @@ def estimate(
 ) -> pl.DataFrame:
     arguments: dict[str, Any] = {"pue": 1.0, "start": START, "end": END}
     rows = carbon.carbon_of_levels(energies, factors=factors, **(arguments | options))
-    return pl.DataFrame(schemas.conform(Carbon, rows))
+    return pl.DataFrame(conform(Carbon, rows))
 
 
 def flat(g_per_kwh: float, days: float = 15) -> pl.DataFrame:

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.levels import carbon_intensity
+from footprint.schemas.raw import RejectedRows
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -112,7 +112,7 @@ def test_study_intensity_counts_unusable_lines(tmp_path: Path) -> None:
     ]
     found = carbon_intensity.read_study_intensity(write(tmp_path, rows), **MARCH)
     assert found.intensity.rows() == [(datetime(2025, 3, 3, 11, tzinfo=UTC), 20.0)]
-    assert schemas.RejectedRows.is_valid(found.rejected)
+    assert RejectedRows.is_valid(found.rejected)
     assert found.rejected.rows() == [
         ("carbon", "carbon.eco2mix", "its day or time cannot be read", 2, "line 9"),
         ("carbon", "carbon.eco2mix", "its intensity is not a number of 0 or more", 4, "line 5"),

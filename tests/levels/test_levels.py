@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.core import vocabulary
 from footprint.core.errors import InputError
 from footprint.levels import levels
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import conform
 from tests.support.study_frames import (
     job_energy_frame,
     job_node_row,
@@ -25,7 +27,7 @@ from tests.support.study_frames import (
 )
 
 DAY = date(2025, 3, 3)
-NO_ESTIMATES = schemas.Estimates.create_empty().lazy()
+NO_ESTIMATES = Estimates.create_empty().lazy()
 
 
 def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
@@ -50,7 +52,7 @@ def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
         NO_ESTIMATES,
         **(arguments | options),
     )
-    return schemas.conform(schemas.Levels, rows)
+    return conform(Levels, rows)
 
 
 def owner(job_id: int, user: str, project: str | None = "p", queue: str | None = "q") -> dict:
@@ -320,7 +322,7 @@ def test_levels_study_without_jobs_has_site_and_overhead() -> None:
         redistribution="energy",
         minimum_group=5,
     )
-    rows = schemas.conform(schemas.Levels, rows)
+    rows = conform(Levels, rows)
     assert names(rows, "overhead") == ["idle", "standby", "stranded", "unattributed"]
     site = row(rows, "site", "nancy")
     assert (site["n_jobs"], site["energy_kwh"]) == (0, None)

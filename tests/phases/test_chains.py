@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.phases import chains
+from footprint.schemas.phases import RunOfJob
+from footprint.schemas.raw import Jobs
+from footprint.schemas.writing import conform
 from footprint.sources.simulated import SimulatedSite
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -26,7 +28,7 @@ PREEMPTION_EVENTS = [
     "SWITCH_INTO_ERROR_STATE",
 ]
 DELETION_EVENTS = ["FRAG_JOB_REQUEST", "SEND_KILL_JOB", "SWITCH_INTO_ERROR_STATE"]
-SCHEMA = schemas.Jobs.create_empty().schema
+SCHEMA = Jobs.create_empty().schema
 
 
 def job(job_id: int, start_h: float | None, stop_h: float | None, **changes: Any) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def merged(
     found = chains.merge_jobs_into_runs(
         pl.LazyFrame(rows, schema=SCHEMA), gap_h=gap_h, allocations=allocations, **how
     )
-    checked = schemas.conform(schemas.RunOfJob, found)
+    checked = conform(RunOfJob, found)
     return {each: (run, str(by)) for each, run, by in checked.iter_rows()}
 
 

@@ -10,10 +10,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from footprint.core.errors import InputError
+from footprint.core.vocabulary import KINDS
 from footprint.phases import classifier
 from footprint.phases.classifier import RULES, VARIED_THRESHOLDS, Thresholds
 from footprint.phases.features import ENDED_TYPE, FEATURE_DESCRIPTIONS
-from footprint.schemas import KINDS
 from footprint.schemas.phases import N_POWER_BINS
 
 pytestmark = pytest.mark.filterwarnings("error")

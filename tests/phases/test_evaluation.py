@@ -5,13 +5,14 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.config import settings, study
 from footprint.core import calendar, pseudonyms
 from footprint.energy import attribution, idle_power, study_energy
 from footprint.hardware import catalogue
 from footprint.phases import baseline, chains, classifier, evaluation, features, power_histograms
+from footprint.schemas.raw import Nodes, States
+from footprint.schemas.writing import conform
 from footprint.sources import cleaning
 from footprint.sources.simulated import SimulatedSite
 
@@ -107,7 +108,7 @@ def site_tables() -> dict[str, pl.LazyFrame]:
     planned = study.plan_study(settings.prepare_configuration(SMALL_SITE))
     site = SimulatedSite.from_config(planned.source, site="nancy")
     start, end = calendar.study_window(planned.start, planned.end)
-    records, nodes = site.jobs(start=start, end=end), schemas.conform(schemas.Nodes, site.nodes())
+    records, nodes = site.jobs(start=start, end=end), conform(Nodes, site.nodes())
     jobs, held = records.jobs, records.allocations
     built = node_allocations.build_allocations(
         jobs, held, nodes.lazy(), start=start, end=end, gate="reserved"
@@ -150,7 +151,7 @@ def site_tables() -> dict[str, pl.LazyFrame]:
             gate,
             allocations=allocations,
             occupancy=occupancy,
-            states=schemas.conform(schemas.States, site.states(start=start, end=end)),
+            states=conform(States, site.states(start=start, end=end)),
             start=start,
             end=end,
         )

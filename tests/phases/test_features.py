@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.phases import chains, classifier, features
 from footprint.phases.features import FEATURE_DESCRIPTIONS
 from footprint.phases.job_words import Tokens, script_of, split_words, step_of, work_of_words
-from footprint.schemas.phases import N_POWER_BINS
+from footprint.schemas.phases import N_POWER_BINS, PowerHistograms
+from footprint.schemas.raw import Jobs
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -38,7 +38,7 @@ def job(job_id: int, submitted_s: float = 0, ran_s: float | None = 1000, **more:
 
 def features_of_runs(*jobs: dict, merge: bool = False, **more: Any) -> pl.DataFrame:
     """Features of runs whose jobs each held one of two GPUs of a node at 100 W all the time."""
-    records = pl.DataFrame(list(jobs), schema=schemas.Jobs.create_empty().schema)
+    records = pl.DataFrame(list(jobs), schema=Jobs.create_empty().schema)
     single = records.lazy().select(
         "job_id", run_id="job_id", merged_by=pl.lit("single", pl.Enum(["single", "chain", "array"]))
     )
@@ -55,7 +55,7 @@ def features_of_runs(*jobs: dict, merge: bool = False, **more: Any) -> pl.DataFr
         "run_of_job": chains.merge_jobs_into_runs(records.lazy(), gap_h=48) if merge else single,
         "job_energy": amounts,
         "job_nodes": nodes,
-        "power_histograms": pl.LazyFrame(schema=schemas.PowerHistograms.create_empty().schema),
+        "power_histograms": pl.LazyFrame(schema=PowerHistograms.create_empty().schema),
         **more,
     }
     return features.collect_features(jobs=records.lazy(), **options).collect()
@@ -250,7 +250,7 @@ def histogram(**bins: float) -> list[float]:
 def power_levels_frame(*rows: tuple[int, list[float] | None, list[float] | None]) -> pl.LazyFrame:
     return pl.LazyFrame(
         [(number, "n-1", 200.0, 1200.0, node, gpu) for number, node, gpu in rows],
-        schema=schemas.PowerHistograms.create_empty().schema,
+        schema=PowerHistograms.create_empty().schema,
         orient="row",
     )
 

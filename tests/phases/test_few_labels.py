@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.allocation.shares import reserved_shares
+from footprint.core.vocabulary import KINDS
 from footprint.phases import classifier, features, roles
-from footprint.schemas import KINDS
+from footprint.schemas.phases import PowerHistograms
 from footprint.sources.simulated import SimulatedSite
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -84,7 +84,7 @@ def by_rules(site: SimulatedSite, energy: pl.DataFrame, truth: pl.DataFrame) -> 
             pl.col("duration_s").max(), pl.col("gpu_hours", "energy_kwh").sum()
         ),
         job_nodes=job_nodes,
-        power_histograms=schemas.PowerHistograms.create_empty().lazy(),
+        power_histograms=PowerHistograms.create_empty().lazy(),
     )
     found = (
         classifier.classify_runs(run_features, classifier.Thresholds())

@@ -10,11 +10,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.labels import files, matching
 from footprint.labels.files import Label
 from footprint.phases import labelling_queue
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.phases import Runs
+from footprint.schemas.writing import conform
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -53,8 +55,8 @@ def study_tables(
     runs: list[dict[str, Any]], labels_by_job: dict[int, dict[str, str]] | None = None
 ) -> Any:
     """Tables of a study with labels, in which run 1 belongs to login `a`, run 2 to `b`, ..."""
-    table = schemas.conform(
-        schemas.Runs,
+    table = conform(
+        Runs,
         pl.DataFrame(runs, schema_overrides=dict.fromkeys(("energy_kwh",), pl.Float64)),
     )
     jobs = table.lazy().select("run_id", job_id="job_ids").explode("job_id")
@@ -66,7 +68,7 @@ def study_tables(
     letters = pl.Series([chr(ord("a") + i) for i in range(26)])
     return labelling_queue.StudyTables(
         table.lazy(),
-        schemas.conform(schemas.JobLabels, labelled).lazy(),
+        conform(JobLabels, labelled).lazy(),
         jobs.select(
             "job_id",
             user=pl.lit(letters.implode()).list.get(pl.col("run_id") - 1),

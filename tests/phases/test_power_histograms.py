@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.phases import power_histograms, power_ranges
 from footprint.phases.power_histograms import own_time_frac_below, time_frac_below
 from footprint.phases.power_ranges import PowerRange
-from footprint.schemas.phases import N_POWER_BINS
+from footprint.schemas.energy import NodePower
+from footprint.schemas.phases import N_POWER_BINS, PowerHistograms
 from footprint.sources.calibration import Calibration
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -55,7 +55,7 @@ def node_power(**nodes: tuple[float | None, float | None]) -> pl.DataFrame:
             (name.replace("_", "-"), "c", idle, "samples", high, 100)
             for name, (idle, high) in nodes.items()
         ],
-        schema=schemas.NodePower.create_empty().schema,
+        schema=NodePower.create_empty().schema,
         orient="row",
     )
 
@@ -252,7 +252,7 @@ def test_job_histograms_of_adjacent_jobs_sum_to_that_of_one_job(cuts: list[int])
 
 def test_measure_power_histograms_without_nodes_returns_empty_table() -> None:
     empty = measured_histograms({}, allocations())
-    assert_frame_equal(empty, pl.DataFrame(schemas.PowerHistograms.create_empty()))
+    assert_frame_equal(empty, pl.DataFrame(PowerHistograms.create_empty()))
 
 
 def histogram(**bins: float) -> pl.Series:

@@ -10,10 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
-from footprint.core.vocabulary import MIN_COVERAGE_FRAC, NO_PROJECT, OTHERS, SMALL_GROUPS
+from footprint.core.vocabulary import (
+    KINDS,
+    MIN_COVERAGE_FRAC,
+    NO_PROJECT,
+    OTHERS,
+    PHASES,
+    SMALL_GROUPS,
+)
 from footprint.phases import ratio, roles
-from footprint.schemas import KINDS
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.writing import conform
 from tests.phases.test_roles import labels_frame
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -116,7 +123,7 @@ class TestSums:
         assert (row["ratio_low"], row["ratio_high"], row["baseline_ratio"]) == (None, None, None)
 
     def test_ratios_conform_to_schema_and_are_sorted(self) -> None:
-        rows = schemas.conform(schemas.PhaseRatio, ratio_table(PAPER_RUNS, LABELS))
+        rows = conform(PhaseRatio, ratio_table(PAPER_RUNS, LABELS))
         assert rows.select("scope", "name").rows() == [("paper", "p"), ("project", "q")]
 
     def test_ratio_without_reported_training_is_null(self) -> None:
@@ -284,8 +291,8 @@ def test_ratios_of_any_runs_conserve_energy_and_range_contains_ratio(
     backwards = ratio_table(rows[::-1], labels, variants=variants)
     assert_frame_equal(table, backwards, check_exact=True)
     assert len(table) == (2 if any(kind for kind, _ in drawn) else 0)
-    for row in schemas.conform(schemas.PhaseRatio, table).iter_rows(named=True):
-        parts = [row[f"{phase}_kwh"] or 0.0 for phase in schemas.PHASES]
+    for row in conform(PhaseRatio, table).iter_rows(named=True):
+        parts = [row[f"{phase}_kwh"] or 0.0 for phase in PHASES]
         assert sum(parts) == pytest.approx(row["energy_kwh"] or 0.0, rel=1e-12)
         assert (row["ratio"] is None) == (row["ratio_reason"] is not None)
         if row["ratio"] is None:

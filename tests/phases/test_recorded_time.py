@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.sums import sum_or_zero
 from footprint.phases import ratio, recorded_time
+from footprint.schemas.energy import JobNodeEnergy
+from footprint.schemas.raw import Jobs
 from tests.phases.test_ratio import ratio_table, run
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -41,9 +42,9 @@ def job_node(
 def time_of_jobs(
     jobs: list[Row], nodes: list[tuple[int, str]], job_nodes: list[Row]
 ) -> pl.LazyFrame:
-    schema = schemas.Jobs.create_empty().schema
+    schema = Jobs.create_empty().schema
     names = ("job_id", "started_at", "stopped_at", "walltime_s", "suspensions")
-    of_nodes = schemas.JobNodeEnergy.create_empty().schema
+    of_nodes = JobNodeEnergy.create_empty().schema
     columns = ("job_id", "node", "share", "duration_s", "coverage_frac")
     return recorded_time.recorded_time_of_jobs(
         pl.LazyFrame(jobs, {name: schema[name] for name in names}),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footprint.core.vocabulary import KINDS, PHASES, ROLES
 from footprint.phases import roles
-from footprint.schemas import KINDS, PHASES, ROLES
 
 pytestmark = pytest.mark.filterwarnings("error")
 

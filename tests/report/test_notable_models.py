@@ -14,13 +14,14 @@ import pytest
 import respx
 from matplotlib.figure import Figure
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.report import notable_models
 from footprint.report.figures import models as figure
 from footprint.report.figures import style
 from footprint.report.notable_models import download
+from footprint.schemas.raw import RejectedRows
 from footprint.schemas.usage import NotableModels
+from footprint.schemas.writing import conform
 from tests.support.figure_checks import assert_legible, title_text, written_text
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -75,7 +76,7 @@ def yearly(first: int, last: int, *, doubling_months: float, start: float) -> di
 class TestOwnTable:
     def test_built_in_table_is_valid_and_has_sources(self) -> None:
         own = notable_models.built_in_models()
-        assert NotableModels.is_valid(schemas.conform(NotableModels, own))
+        assert NotableModels.is_valid(conform(NotableModels, own))
         assert 30 <= own.height <= 45
         assert own["model"].is_unique().all()
         assert own["training_flop"].null_count() == own["source"].null_count() == 0
@@ -98,13 +99,13 @@ class TestEpoch:
         read = notable_models.parse_epoch(b"\xef\xbb\xbf" + LIST.encode(), where="list.csv")
         found = read.models
         assert read.rejected.is_empty()
-        assert schemas.RejectedRows.is_valid(read.rejected)
+        assert RejectedRows.is_valid(read.rejected)
         assert found.rows() == [
             ("AlexNet", date(2012, 9, 30), 4.7e17, "Vision", "Epoch AI"),
             ("GPT-3 175B (davinci)", date(2020, 5, 28), 3.14e23, "Language", "Epoch AI"),
             ("Secret", date(2024, 1, 1), None, "Multimodal,Language,Vision", "Epoch AI"),
         ]
-        assert NotableModels.is_valid(schemas.conform(NotableModels, found))
+        assert NotableModels.is_valid(conform(NotableModels, found))
 
     def test_parse_epoch_completes_dates_without_day_or_month(self) -> None:
         found = parsed("a,,2012-09,,1e3,", "b,,2013,,1e3,", "c,, 2014-02-03 ,,1e3,")
@@ -124,7 +125,7 @@ class TestEpoch:
                 *(f"d{number},,2012-01-01,,{flop}," for number, flop in enumerate(flops)),
             )
         assert found.models["model"].to_list() == ["b"]
-        assert schemas.RejectedRows.is_valid(found.rejected)
+        assert RejectedRows.is_valid(found.rejected)
         assert found.rejected.rows() == [
             ("models", "epoch.file", "its publication date cannot be read", 1, "c"),
             ("models", "epoch.file", "its training compute is not a number over 0", 5, "d0"),

@@ -14,11 +14,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
 from footprint.report import real_names
+from footprint.schemas.levels import Levels
+from footprint.schemas.phases import Runs
 from footprint.schemas.usage import Logins
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,7 +32,7 @@ JOBS = pl.LazyFrame({"job_id": [1, 2, 3, 4], "user": ["bob", "amy", "bob", None]
 
 
 def test_logins_of_jobs_map_each_pseudonym_to_its_login() -> None:
-    found = schemas.conform(Logins, real_names.logins_of_pseudonyms(JOBS, key=KEY, reveal=True))
+    found = conform(Logins, real_names.logins_of_pseudonyms(JOBS, key=KEY, reveal=True))
     assert dict(found.rows()) == {NAMES["amy"]: "amy", NAMES["bob"]: "bob"}
     assert found["user"].is_sorted()
 
@@ -42,7 +44,7 @@ def test_logins_without_reveal_are_refused() -> None:
 
 def test_logins_without_jobs_are_empty() -> None:
     found = real_names.logins_of_pseudonyms(JOBS.clear(), key=KEY, reveal=True)
-    assert schemas.conform(Logins, found).is_empty()
+    assert conform(Logins, found).is_empty()
     assert_frame_equal(real_names.replace_pseudonyms(JOBS, found), JOBS)
 
 
@@ -58,7 +60,7 @@ def test_named_replaces_pseudonyms_and_nothing_else() -> None:
 def test_logins_schema_refuses_two_pseudonyms_of_one_login() -> None:
     twice = pl.LazyFrame({"user": list(NAMES.values())[:2], "login": ["amy", "amy"]})
     with pytest.raises(Exception, match="nobody_has_two_pseudonyms"):
-        schemas.conform(Logins, twice)
+        conform(Logins, twice)
 
 
 def test_mark_private_writes_notice_and_restricts_access(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def runs_of(job_energy: pl.DataFrame) -> pl.DataFrame:
         job_ids=pl.concat_list("job_id"),
         **{name: pl.lit(value) for name, value in constant.items()},
     )
-    checked: pl.DataFrame = schemas.conform(schemas.Runs, frame)
+    checked: pl.DataFrame = conform(Runs, frame)
     return checked
 
 
@@ -157,10 +159,10 @@ def test_script_with_reveal_writes_every_login(run: Run, tmp_path: Path) -> None
     people = set(logins["login"])
     assert len(people) > 2
     assert all(name.startswith("login") for name in people)
-    assert schemas.Levels.is_valid(levels)
+    assert Levels.is_valid(levels)
     assert set(levels.filter(pl.col("level") == "user")["name"]) == people
     assert levels.filter(pl.col("level") == "paper")["name"].unique().to_list() == ["ours"]
-    assert schemas.Runs.is_valid(runs)
+    assert Runs.is_valid(runs)
     assert set(runs["user"]) <= people
     assert (private / ".gitignore").read_text() == "*\n"
 

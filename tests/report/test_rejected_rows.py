@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.report import rejected_rows
+from footprint.schemas.raw import RejectedRows
 
 
 def _rejected(*rows: tuple[Any, ...]) -> pl.DataFrame:
-    schema = pl.DataFrame(schemas.RejectedRows.create_empty()).schema
+    schema = pl.DataFrame(RejectedRows.create_empty()).schema
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

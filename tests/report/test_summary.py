@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.report import summary
-from footprint.schemas.levels import Carbon
+from footprint.schemas.levels import Carbon, Levels
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.raw import RejectedRows
 from tests.support import study_frames
 from tests.support.study_frames import PROVENANCE, START
 
@@ -113,11 +114,11 @@ def summary_text(
     arguments: dict[str, Any] = {"site": "nancy", "days": 14.0, "simulated": False, "pue": 1.0}
     arguments |= {"factors": FACTORS, "provenance": PROVENANCE}
     said = summary.summary_markdown(
-        frame(schemas.Levels, levels),
+        frame(Levels, levels),
         study_frames.node_energy_frame(nodes),
-        frame(schemas.PhaseRatio, own),
+        frame(PhaseRatio, own),
         frame(Carbon, carbon),
-        frame(schemas.RejectedRows, rejected or []),
+        frame(RejectedRows, rejected or []),
         **(arguments | options),
     )
     return said.replace("\u00a0", " ")
@@ -128,9 +129,9 @@ def opening_text(
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
     return summary.opening_markdown(
-        frame(schemas.Levels, LEVELS),
+        frame(Levels, LEVELS),
         study_frames.node_energy_frame(nodes),
-        frame(schemas.PhaseRatio, own),
+        frame(PhaseRatio, own),
         site="nancy",
         simulated=False,
     ).replace("\u00a0", " ")

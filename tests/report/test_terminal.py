@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.report import terminal
+from footprint.schemas.levels import Levels
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
@@ -132,7 +132,7 @@ def test_missing_results_are_omitted(tmp_path: Path) -> None:
     assert terminal.results_text(tmp_path, checked=True) == ""
     write(tmp_path, "levels.parquet", LEVELS[:1])
     assert "measured against" not in terminal.results_text(tmp_path, checked=True)
-    only_levels = pl.DataFrame(schemas.Levels.create_empty())
+    only_levels = pl.DataFrame(Levels.create_empty())
     only_levels.write_parquet(tmp_path / "levels.parquet")
     assert terminal.results_text(tmp_path, checked=True).splitlines()[1].startswith("level")
 

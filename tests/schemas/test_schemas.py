@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 from dataframely.exc import SchemaError, ValidationError
 
-from footprint import schemas
+from footprint.schemas import catalogue, writing
+from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES, NodeEnergy, Quality
+from footprint.schemas.raw import Jobs, Nodes
 
 DAY = date(2025, 3, 3)
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -40,18 +42,18 @@ def quality_row(**changes: Any) -> pl.DataFrame:
 def test_write_table_orders_columns_and_rows_by_the_schema(tmp_path: Path) -> None:
     rows = pl.concat([quality_row(node="c-2"), quality_row(node="c-10"), quality_row(node="c-1")])
     shuffled = rows.select(reversed(rows.columns)).with_columns(unasked=pl.lit(1))
-    schemas.write_table(schemas.Quality, shuffled.lazy(), str(tmp_path / "quality.parquet"))
+    writing.write_table(Quality, shuffled.lazy(), str(tmp_path / "quality.parquet"))
     found = pl.read_parquet(tmp_path / "quality.parquet")
     assert found.columns == list(QUALITY)
     assert found["node"].to_list() == ["c-1", "c-10", "c-2"]
-    assert schemas.Quality.is_valid(found)
+    assert Quality.is_valid(found)
 
 
 def test_write_table_of_the_same_rows_gives_the_same_bytes(tmp_path: Path) -> None:
     rows = pl.concat([quality_row(node=f"c-{i}") for i in range(50)])
     for seed in (1, 2):
         shuffled = rows.sample(fraction=1, shuffle=True, seed=seed)
-        schemas.write_table(schemas.Quality, shuffled, str(tmp_path / f"{seed}.parquet"))
+        writing.write_table(Quality, shuffled, str(tmp_path / f"{seed}.parquet"))
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
@@ -68,13 +70,13 @@ def test_write_table_refuses_rows_that_break_a_rule(
     tmp_path: Path, rows: pl.DataFrame, rule: str
 ) -> None:
     with pytest.raises(ValidationError, match=rule):
-        schemas.write_table(schemas.Quality, rows, str(tmp_path / "quality.parquet"))
+        writing.write_table(Quality, rows, str(tmp_path / "quality.parquet"))
     assert not (tmp_path / "quality.parquet").exists()
 
 
 def test_conform_names_a_missing_column() -> None:
     with pytest.raises((SchemaError, pl.exceptions.ColumnNotFoundError), match="n_gaps"):
-        schemas.conform(schemas.Quality, quality_row().drop("n_gaps"))
+        writing.conform(Quality, quality_row().drop("n_gaps"))
 
 
 def test_node_energy_refuses_unknown_classes_and_negative_durations() -> None:
@@ -89,16 +91,16 @@ def test_node_energy_refuses_unknown_classes_and_negative_durations() -> None:
         "overcount_kwh": 0.0,
         "left_out_kwh": 0.0,
     }
-    assert len(schemas.conform(schemas.NodeEnergy, pl.DataFrame([row]))) == 1
+    assert len(writing.conform(NodeEnergy, pl.DataFrame([row]))) == 1
     with pytest.raises((ValidationError, pl.exceptions.InvalidOperationError)):
-        schemas.conform(schemas.NodeEnergy, pl.DataFrame([row | {"class": "asleep"}]))
+        writing.conform(NodeEnergy, pl.DataFrame([row | {"class": "asleep"}]))
     # time is exact to the microsecond: a negative duration is a defect
     with pytest.raises(ValidationError, match="duration_s"):
-        schemas.conform(schemas.NodeEnergy, pl.DataFrame([row | {"duration_s": -0.001}]))
+        writing.conform(NodeEnergy, pl.DataFrame([row | {"duration_s": -0.001}]))
 
 
 def test_jobs_refuse_an_end_before_the_start() -> None:
-    empty = pl.DataFrame(schemas.Jobs.create_empty())
+    empty = pl.DataFrame(Jobs.create_empty())
     job = {
         "job_id": 1,
         "site": "nancy",
@@ -110,14 +112,14 @@ def test_jobs_refuse_an_end_before_the_start() -> None:
     }
     row = pl.DataFrame([job], schema_overrides=dict(empty.schema))
     valid = pl.concat([empty, row], how="diagonal")
-    assert len(schemas.conform(schemas.Jobs, valid)) == 1
+    assert len(writing.conform(Jobs, valid)) == 1
     invalid = valid.with_columns(stopped_at=pl.lit(NOON).dt.offset_by("-1us"))
     with pytest.raises(ValidationError, match="stops_after_start"):
-        schemas.conform(schemas.Jobs, invalid)
+        writing.conform(Jobs, invalid)
 
 
 def test_nodes_refuse_lists_without_every_core_and_its_gpu() -> None:
-    empty = pl.DataFrame(schemas.Nodes.create_empty())
+    empty = pl.DataFrame(Nodes.create_empty())
     node = {
         "node": "c-1",
         "valid_from": NOON,
@@ -140,9 +142,7 @@ def test_nodes_refuse_lists_without_every_core_and_its_gpu() -> None:
 
     def conform(**changes: Any) -> pl.DataFrame:
         row = pl.DataFrame([node | changes], schema_overrides=dict(empty.schema))
-        found: pl.DataFrame = schemas.conform(
-            schemas.Nodes, pl.concat([empty, row], how="diagonal")
-        )
+        found: pl.DataFrame = writing.conform(Nodes, pl.concat([empty, row], how="diagonal"))
         return found
 
     assert len(conform()) == 1
@@ -163,9 +163,9 @@ UNIT_OF_SUFFIX = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(schemas.TABLES))
+@pytest.mark.parametrize("name", sorted(catalogue.TABLES))
 def test_table_has_a_path_a_docstring_and_units_by_column_name(name: str) -> None:
-    schema, path = schemas.TABLES[name]
+    schema, path = catalogue.TABLES[name]
     assert re.fullmatch(r"(resources|results|private)/.+\.parquet", path)
     assert schema.__doc__
     assert schema.__doc__.split("\n")[0].endswith(".")
@@ -183,9 +183,9 @@ def test_table_has_a_path_a_docstring_and_units_by_column_name(name: str) -> Non
 
 
 def test_tables_have_a_key_except_long_series() -> None:
-    without = [name for name, (schema, _) in schemas.TABLES.items() if not schema.primary_key()]
+    without = [name for name, (schema, _) in catalogue.TABLES.items() if not schema.primary_key()]
     # too long for a key check: neighbouring rows are compared instead
     assert without == ["power", "device_power", "device_series"]
-    paths = [path for _, path in schemas.TABLES.values()]
+    paths = [path for _, path in catalogue.TABLES.values()]
     assert len(set(paths)) == len(paths)
-    assert set(schemas.OVERHEAD_CLASSES) < set(schemas.NODE_CLASSES)
+    assert set(OVERHEAD_CLASSES) < set(NODE_CLASSES)

@@ -10,8 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
+from footprint.schemas.energy import NodePower
+from footprint.schemas.estimates import Hardware
 from footprint.schemas.levels import Carbon
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.raw import RejectedRows
 from tests.levels.test_carbon import records_of
 from tests.report.tables.test_study import MAKING, hardware, power
 from tests.report.test_summary import FACTORS, frame, ratio
@@ -38,10 +41,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "node_energy": study.node_energy,
         "papers": study.papers,
         "records": records_of(study.job_energy),
-        "ratio": frame(schemas.PhaseRatio, [ratio("paper", "enhancement-2025")]),
-        "hardware": frame(schemas.Hardware, [hardware("a-1", ["T4"]), hardware("b-1", [])]),
-        "a": frame(schemas.NodePower, [power("a-1", 100, 300)]),
-        "b": frame(schemas.NodePower, [power("b-1", None, None)]),
+        "ratio": frame(PhaseRatio, [ratio("paper", "enhancement-2025")]),
+        "hardware": frame(Hardware, [hardware("a-1", ["T4"]), hardware("b-1", [])]),
+        "a": frame(NodePower, [power("a-1", 100, 300)]),
+        "b": frame(NodePower, [power("b-1", None, None)]),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in frames}
     for name, rows in frames.items():
@@ -108,7 +111,7 @@ def test_write_summary_writes_every_section(
     run_estimate_carbon(run, inputs, tmp_path)
     names = ("levels", "node_energy", "ratio")
     rejected = tmp_path / "rejected.parquet"
-    pl.DataFrame(schemas.RejectedRows.create_empty()).write_parquet(rejected)
+    pl.DataFrame(RejectedRows.create_empty()).write_parquet(rejected)
     run(
         "write_summary",
         input={name: inputs[name] for name in names}
@@ -167,5 +170,5 @@ def test_estimate_carbon_with_eco2mix_of_another_year_gives_null(
     assert hours["carbon_kg"].null_count() == hours["g_per_kwh"].null_count() == hours.height
     assert rows.filter(pl.col("factor") == "RTE")["carbon_kg"].null_count() == 0
     rejected_rows = pl.read_parquet(tmp_path / "rejected.parquet")
-    assert schemas.RejectedRows.is_valid(rejected_rows)
+    assert RejectedRows.is_valid(rejected_rows)
     assert rejected_rows["reason"].to_list() == ["no value lies in the study"]

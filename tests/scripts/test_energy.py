@@ -12,10 +12,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
+from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, NodePower, Quality
+from footprint.schemas.raw import Allocations, Jobs, Nodes, Power, RejectedRows, States
+from footprint.schemas.validation import SimulationCheck, TrueKinds, Truth
+from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.registry import open_site
 from tests.support import api_answers
@@ -45,23 +48,23 @@ def utc_midnight(text: str) -> datetime:
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
-        ("nodes", schemas.Nodes),
-        ("jobs", schemas.Jobs),
-        ("allocations", schemas.Allocations),
-        ("states", schemas.States),
-        ("rejected", schemas.RejectedRows),
-        ("truth", schemas.Truth),
-        ("kinds", schemas.TrueKinds),
-        ("power-grele-2025-03", schemas.Power),
-        ("power-gres-2025-03", schemas.Power),
-        ("quality-grele-2025-04", schemas.Quality),
-        ("quality-gres-2025-04", schemas.Quality),
-        ("energy-jobs", schemas.JobEnergy),
-        ("energy-job_nodes", schemas.JobNodeEnergy),
-        ("energy-nodes", schemas.NodeEnergy),
-        ("energy-quality", schemas.Quality),
-        ("energy-rejected", schemas.RejectedRows),
-        ("check", schemas.SimulationCheck),
+        ("nodes", Nodes),
+        ("jobs", Jobs),
+        ("allocations", Allocations),
+        ("states", States),
+        ("rejected", RejectedRows),
+        ("truth", Truth),
+        ("kinds", TrueKinds),
+        ("power-grele-2025-03", Power),
+        ("power-gres-2025-03", Power),
+        ("quality-grele-2025-04", Quality),
+        ("quality-gres-2025-04", Quality),
+        ("energy-jobs", JobEnergy),
+        ("energy-job_nodes", JobNodeEnergy),
+        ("energy-nodes", NodeEnergy),
+        ("energy-quality", Quality),
+        ("energy-rejected", RejectedRows),
+        ("check", SimulationCheck),
     ],
 )
 def test_scripts_of_energy_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
@@ -73,9 +76,9 @@ def test_scripts_of_energy_write_valid_tables(chain: RuleChain, name: str, schem
 
 def test_download_scripts_write_records_of_the_site(chain: RuleChain) -> None:
     site = open_site(chain.planned.source, site="nancy")
-    assert_frame_equal(chain.read("nodes"), schemas.conform(schemas.Nodes, site.nodes()))
+    assert_frame_equal(chain.read("nodes"), conform(Nodes, site.nodes()))
     records = site.jobs(start=utc_midnight(START), end=utc_midnight(END))
-    assert_frame_equal(chain.read("jobs"), schemas.conform(schemas.Jobs, records.jobs))
+    assert_frame_equal(chain.read("jobs"), conform(Jobs, records.jobs))
     assert len(chain.read("jobs")) > 30
     assert chain.read("truth")["true_kwh"].sum() > 1
 
@@ -189,7 +192,7 @@ def test_two_part_gate_gives_jobs_more_energy_than_reserved_gate(
         (tmp_path / Path(path).name).symlink_to(path)
     for cluster in CLUSTERS:
         two.measure_node_power(cluster)
-        assert schemas.NodePower.is_valid(two.read(f"node_power-{cluster}"))
+        assert NodePower.is_valid(two.read(f"node_power-{cluster}"))
     measured = two.read("node_power-grele")
     assert measured["node"].to_list() == ["grele-1", "grele-2"]
     # jobs follow one another on these nodes, so that no sample is idle
@@ -260,7 +263,7 @@ def test_exports_converted_and_cleaned_keep_every_reading(
 ) -> None:
     assert run_convert_power(run, exports, tmp_path) == ""
     rejected = pl.read_parquet(tmp_path / "rejected.parquet")
-    assert schemas.RejectedRows.is_valid(rejected)
+    assert RejectedRows.is_valid(rejected)
     assert dict(rejected.select("reason", "n_rows").iter_rows()) == {
         "other metric": 1,
         "outside the study's days": 2,  # an hour before it, and the midnight after it
@@ -304,7 +307,7 @@ def test_download_jobs_without_states_logs_it(run: Run, exports: Path, tmp_path:
     assert "has no node states" in run_download_jobs(run, exports, tmp_path)
     states = pl.read_parquet(tmp_path / "states.parquet")
     assert states.is_empty()
-    assert schemas.States.is_valid(states)
+    assert States.is_valid(states)
     assert pl.read_parquet(tmp_path / "jobs.parquet")["job_id"].to_list() == [11]
     (exports / "states").mkdir()
     (exports / "states/notes.csv").write_text(

@@ -12,11 +12,21 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.estimators import comparison, device_use, recorded_runs, registry
 from footprint.estimators import inputs as estimator_inputs
 from footprint.hardware import catalogue
+from footprint.schemas.estimates import (
+    CpuSeries,
+    EstimateRatios,
+    Estimates,
+    GpuPower,
+    Hardware,
+    Recorded,
+)
+from footprint.schemas.levels import Levels
+from footprint.schemas.raw import DevicePower, DeviceSeries, RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources.tool_logs import runs as files
 from tests.scripts.test_energy import utc_midnight
 from tests.support.rule_chain import CLUSTERS, END, MONTHS, START, RuleChain
@@ -94,15 +104,15 @@ def run_estimate_energy(made: RuleChain, name: str, estimators: Any, **recorded_
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
-        ("hardware", schemas.Hardware),
-        ("devices-grele-2025-03", schemas.DevicePower),
-        ("load-grele-2025-03", schemas.DeviceSeries),
-        ("gpu_power", schemas.GpuPower),
-        ("cpu_series-grele", schemas.CpuSeries),
-        ("cpu_series-gres", schemas.CpuSeries),
-        ("estimates", schemas.Estimates),
-        ("ratios", schemas.EstimateRatios),
-        ("levels", schemas.Levels),
+        ("hardware", Hardware),
+        ("devices-grele-2025-03", DevicePower),
+        ("load-grele-2025-03", DeviceSeries),
+        ("gpu_power", GpuPower),
+        ("cpu_series-grele", CpuSeries),
+        ("cpu_series-gres", CpuSeries),
+        ("estimates", Estimates),
+        ("ratios", EstimateRatios),
+        ("levels", Levels),
     ],
 )
 def test_scripts_of_estimates_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
@@ -114,7 +124,7 @@ def test_scripts_of_estimates_write_valid_tables(chain: RuleChain, name: str, sc
 def test_look_up_hardware_lists_nodes_of_studied_clusters(chain: RuleChain) -> None:
     found = chain.read("hardware")
     nodes = chain.read("nodes").lazy()
-    assert_frame_equal(found, schemas.conform(schemas.Hardware, catalogue.look_up_hardware(nodes)))
+    assert_frame_equal(found, conform(Hardware, catalogue.look_up_hardware(nodes)))
     assert set(found["cluster"]) == set(CLUSTERS)
     only = chain.folder / "grele.parquet"
     chain.run(
@@ -259,7 +269,7 @@ def test_compare_estimates_writes_ratios_of_compared_jobs(chain: RuleChain) -> N
     frames = (chain.read("estimates"), *map(pl.read_parquet, chain.energy_paths().values()))
     lazy = [frame.lazy() for frame in (*frames, chain.read("hardware"))]
     found = chain.read("ratios")
-    expected = schemas.conform(schemas.EstimateRatios, comparison.ratios_by_group(*lazy))
+    expected = conform(EstimateRatios, comparison.ratios_by_group(*lazy))
     assert_frame_equal(found, expected)
     assert found.filter(pl.col("group") == "all")["n_jobs"].min() > 5
     assert chain.logs["compare_estimates"] == ""
@@ -291,14 +301,14 @@ def test_match_recorded_matches_jobs_and_counts_rejected_records(
         params={"folder": str(tmp_path), "unreadable": [["x.csv", "a link"]]},
     )
     found, rejected = chain.read("recorded"), chain.read("recorded_rejected")
-    assert schemas.Recorded.is_valid(found)
-    assert schemas.RejectedRows.is_valid(rejected)
+    assert Recorded.is_valid(found)
+    assert RejectedRows.is_valid(rejected)
     assert "2 recorded runs; 1 belong to 1 jobs" in chain.logs["match_recorded"]
     assert "x.csv: a link (1, the whole file)" in chain.logs["match_recorded"]
     raw = (pl.scan_parquet(chain.path(name)) for name in ("jobs", "allocations", "nodes"))
     read = files.parse_runs([("kept/emissions.csv", Path(path))], unreadable=[("x.csv", "a link")])
     matched = recorded_runs.match_runs_to_jobs(read, *raw)
-    assert_frame_equal(found, schemas.conform(schemas.Recorded, matched.jobs))
+    assert_frame_equal(found, conform(Recorded, matched.jobs))
     assert_frame_equal(rejected, matched.rejected)
     (row,) = found.rows(named=True)
     assert (row["job_id"], row["energy_kwh"], row["n_runs"]) == (longest["job_id"], 0.035, 1)

@@ -11,8 +11,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.sums import sum_or_zero
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.labels import JobLabels, Ledger, Reconciliation, Tracked
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.raw import RejectedRows
 from footprint.tracker import reading
 from tests.scripts.conftest import IDLE_POWER
 from tests.support import logins, tracked_campaign
@@ -84,13 +87,13 @@ def run_match_ledgers(made: RuleChain, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
-        ("ledger", schemas.Ledger),
-        ("tracked", schemas.Tracked),
-        ("ledger_rejected", schemas.RejectedRows),
-        ("labels", schemas.JobLabels),
-        ("estimates", schemas.Estimates),
-        ("reconciliation", schemas.Reconciliation),
-        ("ratio", schemas.PhaseRatio),
+        ("ledger", Ledger),
+        ("tracked", Tracked),
+        ("ledger_rejected", RejectedRows),
+        ("labels", JobLabels),
+        ("estimates", Estimates),
+        ("reconciliation", Reconciliation),
+        ("ratio", PhaseRatio),
     ],
 )
 def test_scripts_of_ledgers_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.report import notable_models
+from footprint.schemas.raw import RejectedRows
 from footprint.schemas.usage import NotableModels
 from tests.report.test_notable_models import LIST
 
@@ -54,5 +54,5 @@ def test_read_models_with_renamed_column_rejects_the_list(run: Run, tmp_path: Pa
     assert "has no column 'Training compute (FLOP)'" in log
     assert pl.read_parquet(path).equals(notable_models.built_in_models())
     rejected_rows = pl.read_parquet(tmp_path / "rejected.parquet")
-    assert schemas.RejectedRows.is_valid(rejected_rows)
+    assert RejectedRows.is_valid(rejected_rows)
     assert rejected_rows["source"].to_list() == ["epoch.file"]

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from snakemake.iocontainers import Namedlist
 
-from footprint import schemas
 from footprint.core import pseudonyms
 from footprint.report.tables import formats
+from footprint.schemas.levels import Levels
+from footprint.schemas.phases import RunOfJob
+from footprint.schemas.writing import write_table
 from footprint.validation import against_truth
 from tests.support import study_frames
 from tests.support.rule_scripts import figure_paths, table_paths
@@ -80,7 +82,7 @@ def run_build_levels(run: Run, results: dict[str, str], folder: Path, **levels: 
     labels.write_text("jobs,paper\n1 2 3 4 5 6 7 8,enhancement-2025\n999999,enhancement-2025\n")
     alone = pl.scan_parquet(results["jobs"]).select("job_id", run_id="job_id")
     single = alone.with_columns(merged_by=pl.lit("single"))
-    schemas.write_table(schemas.RunOfJob, single, folder / "run_of_job.parquet")
+    write_table(RunOfJob, single, folder / "run_of_job.parquet")
     log = run(
         "match_labels",
         input={
@@ -119,7 +121,7 @@ def test_build_levels_writes_every_level_under_pseudonyms(
 ) -> None:
     log = run_build_levels(run, results, tmp_path)
     rows = pl.read_parquet(tmp_path / "levels.parquet")
-    assert schemas.Levels.is_valid(rows)
+    assert Levels.is_valid(rows)
     assert set(rows["level"]) == {"site", "overhead", "queue", "project", "user", "paper"}
     person = pseudonyms.pseudonyms_of(["login1"], key=pseudonyms.PUBLIC_KEY)["login1"]
     of_people = rows.filter(pl.col("level") == "user", pl.col("method") == "bmc")

@@ -10,9 +10,17 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.phases import classifier, features
-from footprint.schemas.phases import N_POWER_BINS
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.phases import (
+    N_POWER_BINS,
+    PhaseOfJob,
+    PhaseRatio,
+    PowerHistograms,
+    RunOfJob,
+    Runs,
+)
+from footprint.schemas.validation import PhaseEvaluation
 from tests.scripts.conftest import IDLE_POWER
 from tests.support.rule_chain import END, START, RuleChain
 from tests.support.study_frames import PROVENANCE
@@ -94,14 +102,14 @@ def run_estimators(made: RuleChain) -> None:
 @pytest.mark.parametrize(
     ("name", "schema"),
     [
-        ("run_of_job", schemas.RunOfJob),
-        ("labels", schemas.JobLabels),
-        ("power_histograms-grele", schemas.PowerHistograms),
-        ("power_histograms-gres", schemas.PowerHistograms),
-        ("runs", schemas.Runs),
-        ("phase_of_job", schemas.PhaseOfJob),
-        ("ratio", schemas.PhaseRatio),
-        ("evaluation", schemas.PhaseEvaluation),
+        ("run_of_job", RunOfJob),
+        ("labels", JobLabels),
+        ("power_histograms-grele", PowerHistograms),
+        ("power_histograms-gres", PowerHistograms),
+        ("runs", Runs),
+        ("phase_of_job", PhaseOfJob),
+        ("ratio", PhaseRatio),
+        ("evaluation", PhaseEvaluation),
     ],
 )
 def test_scripts_of_phases_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.phases import PhaseRatio, Runs
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 from tests.support.rule_scripts import figure_paths, table_paths
 from tests.support.study_frames import PROVENANCE, START
@@ -60,11 +62,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     frames = {
         "job_energy": jobs,
         "node_energy": study.node_energy,
-        "runs": schemas.conform(schemas.Runs, runs),
-        "labels": schemas.conform(schemas.JobLabels, labelled),
+        "runs": conform(Runs, runs),
+        "labels": conform(JobLabels, labelled),
         "levels": levels,
         "jobs": jobs.with_columns(walltime_s=pl.lit(None, pl.Int64)),
-        "ratio": pl.DataFrame(schemas.PhaseRatio.create_empty()),
+        "ratio": pl.DataFrame(PhaseRatio.create_empty()),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in frames}
     for name, frame in frames.items():

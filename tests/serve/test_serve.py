@@ -19,9 +19,11 @@ import pytest
 import trustme
 from polars.testing import assert_frame_equal
 
-from footprint import schemas, serve
+from footprint import serve
 from footprint.config import settings
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Allocations, Jobs, States
+from footprint.schemas.writing import conform
 from footprint.serve import app
 from footprint.serve.recorded import RecordedSite
 from footprint.sources.oar import job_records, job_tables
@@ -135,9 +137,9 @@ def test_oar_jobs_equal_those_of_the_site(nancy: ServedSite) -> None:
     window = {"from": epoch_seconds(site.start), "to": epoch_seconds(site.end)}
     found = parse_study_jobs(nancy, nancy.all_items(f"{OAR}/jobs/details.json", limit=40, **window))
     expected = site.jobs(start=site.start, end=site.end)
-    jobs = schemas.conform(schemas.Jobs, expected.jobs)
+    jobs = conform(Jobs, expected.jobs)
     assert_frame_equal(found.jobs.collect(), jobs)
-    allocations = schemas.conform(schemas.Allocations, expected.allocations)
+    allocations = conform(Allocations, expected.allocations)
     assert_frame_equal(found.allocations.collect(), allocations)
     assert jobs["suspensions"].list.len().sum() > 0
     assert {"running", "waiting", "error"} <= set(jobs["state"])
@@ -152,8 +154,8 @@ def test_api_jobs_equal_those_of_the_site(nancy: ServedSite) -> None:
     lacks = ["array_id", "array_index", "request", "suspensions"]
     jobs = found.jobs.collect()
     assert jobs.select(pl.col(lacks).is_null().all()).row(0) == (True,) * 4
-    assert_frame_equal(jobs.drop(lacks), schemas.conform(schemas.Jobs, expected.jobs).drop(lacks))
-    allocations = schemas.conform(schemas.Allocations, expected.allocations)
+    assert_frame_equal(jobs.drop(lacks), conform(Jobs, expected.jobs).drop(lacks))
+    allocations = conform(Allocations, expected.allocations)
     assert_frame_equal(found.allocations.collect(), allocations)
 
 
@@ -314,8 +316,8 @@ def test_served_states_equal_those_of_the_site(nancy: ServedSite, tmp_path: Path
     )
     path = tmp_path / "states.json"
     path.write_text(json.dumps(app.state_notes(larger)))
-    states = schemas.conform(schemas.States, larger.states())
-    assert_frame_equal(schemas.conform(schemas.States, read_states(path, name="states")), states)
+    states = conform(States, larger.states())
+    assert_frame_equal(conform(States, read_states(path, name="states")), states)
     assert len(states) > 5
 
 

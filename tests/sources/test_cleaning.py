@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint.schemas import Quality, conform
+from footprint.schemas.energy import Quality
+from footprint.schemas.writing import conform
 from footprint.sources.calibration import Calibration
 from footprint.sources.cleaning import clean_readings
 from footprint.sources.held_time import HeldTime

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
+from footprint.schemas.raw import Power
 from footprint.sources import monthly_files
 from footprint.sources.monthly_files import OrderError
 
@@ -25,7 +25,7 @@ def samples(node: str, seconds: list[float], power_w: list[float] | None = None)
             "timestamp": [START + timedelta(seconds=each) for each in seconds],
             "power_w": watts,
         },
-        schema=schemas.Power.create_empty().schema,
+        schema=Power.create_empty().schema,
     )
 
 
@@ -53,13 +53,13 @@ def test_write_makes_one_row_group_a_node_with_the_columns_of_power(tmp_path: Pa
     )
     groups = pq.ParquetFile(path).metadata
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [200_000, 1]
-    assert schemas.Power.is_valid(pl.read_parquet(path))
+    assert Power.is_valid(pl.read_parquet(path))
 
 
 def test_write_without_samples_makes_an_empty_table(tmp_path: Path) -> None:
     monthly_files.write_monthly_file([], tmp_path / "power.parquet")
     found = pl.read_parquet(tmp_path / "power.parquet")
-    assert_frame_equal(found, pl.DataFrame(schemas.Power.create_empty()))
+    assert_frame_equal(found, pl.DataFrame(Power.create_empty()))
     assert read_power(tmp_path / "power.parquet", "gros-1") == []
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.energy import Quality
+from footprint.schemas.writing import conform
 from footprint.sources import monthly_files, power_download
 from footprint.sources.held_time import HeldTime
 from tests.support import api_answers
@@ -69,7 +70,7 @@ def download(
         end=end,
         max_gap_s=30,
     )
-    rows: pl.DataFrame = schemas.conform(schemas.Quality, counts)
+    rows: pl.DataFrame = conform(Quality, counts)
     return rows
 
 

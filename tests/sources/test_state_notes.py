@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import States
+from footprint.schemas.writing import conform
 from footprint.sources import state_notes
 from tests.support.api_answers import NOON_S, nodes_table, reference_node
 
@@ -33,7 +34,7 @@ def in_window(*notes: Any, start: datetime = START, end: datetime = START + HOUR
     found = state_notes.states_in_window(
         states_of(*notes), nodes=NODES, where="a", start=start, end=end
     )
-    table = schemas.conform(schemas.States, found).sort("started_at")
+    table = conform(States, found).sort("started_at")
     began = ((at - START) / HOUR for at in table["started_at"])
     return [f"{name} {hours:g}" for name, hours in zip(table["state"], began, strict=True)]
 
@@ -51,7 +52,7 @@ def test_parse_states_accepts_all_notations_of_nodes_and_times() -> None:
         note(to=""),
     )
     half = START + timedelta(milliseconds=500)
-    assert found.schema == schemas.States.create_empty().schema
+    assert found.schema == States.create_empty().schema
     assert found.rows() == [
         ("gros-1", START, START + timedelta(minutes=1), "absent"),
         ("gros-2", START, None, "dead"),
@@ -65,7 +66,7 @@ def test_parse_states_accepts_all_notations_of_nodes_and_times() -> None:
 def test_parse_states_of_no_notes_returns_an_empty_table() -> None:
     found = states_of()
     assert found.is_empty()
-    assert found.schema == schemas.States.create_empty().schema
+    assert found.schema == States.create_empty().schema
 
 
 @pytest.mark.parametrize(

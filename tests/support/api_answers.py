@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.raw import Nodes
+from footprint.schemas.writing import conform
 from footprint.sources.reference_api import descriptions
 
 NOON_S = 1_741_003_200
@@ -52,9 +53,7 @@ def reference_node(
 def nodes_table(*nodes: dict[str, Any]) -> pl.DataFrame:
     """Return the rows of `schemas.Nodes` of described nodes."""
     rows = descriptions.node_rows([("nodes/all.json", list(nodes))], site="nancy")
-    return schemas.conform(
-        schemas.Nodes, pl.DataFrame(rows, schema=schemas.Nodes.create_empty().schema)
-    )
+    return conform(Nodes, pl.DataFrame(rows, schema=Nodes.create_empty().schema))
 
 
 def kwollect_record(

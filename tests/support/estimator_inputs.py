@@ -9,10 +9,12 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from footprint import schemas
 from footprint.estimators import inputs
 from footprint.estimators.inputs import EstimatorInputs
 from footprint.hardware import catalogue
+from footprint.schemas.energy import JobEnergy, JobNodeEnergy
+from footprint.schemas.estimates import Recorded
+from footprint.schemas.raw import Allocations, Jobs
 from tests.support.api_answers import NOON_S, nodes_table, reference_node
 
 AT_NOON = datetime.fromtimestamp(NOON_S, UTC)
@@ -117,7 +119,7 @@ def inputs_of_jobs(
     return EstimatorInputs(
         pl.LazyFrame(rows, schema=SCHEMA).sort("job_id", "node"),
         pl.LazyFrame(whole, schema=schema),
-        frame_of_schema(schemas.Recorded, *recorded, **usual),
+        frame_of_schema(Recorded, *recorded, **usual),
     )
 
 
@@ -178,11 +180,11 @@ def tables_of_jobs(
     same |= {"cluster": "gruss", "has_gpu": True, "share": 1.0, "covered_s": 0.0, "n_nodes": 1}
     held_rows = [row | {"gpus": [], "basis": "cores"} for row in on_nodes]
     return {
-        "job_energy": frame_of_schema(schemas.JobEnergy, *by_job, **same),
-        "job_nodes": frame_of_schema(schemas.JobNodeEnergy, *on_nodes, **same),
+        "job_energy": frame_of_schema(JobEnergy, *by_job, **same),
+        "job_nodes": frame_of_schema(JobNodeEnergy, *on_nodes, **same),
         "hardware": catalogue.look_up_hardware(nodes.lazy()).lazy(),
-        "records": frame_of_schema(schemas.Jobs, *by_job, **same),
-        "allocations": frame_of_schema(schemas.Allocations, *held_rows),
+        "records": frame_of_schema(Jobs, *by_job, **same),
+        "allocations": frame_of_schema(Allocations, *held_rows),
         "nodes": nodes.lazy(),
     } | more
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.config import settings, study
 from footprint.core import calendar
+from footprint.schemas.raw import States
+from footprint.schemas.writing import conform
 from footprint.serve import jobs, recorded, reference
 from footprint.sources.simulated import SimulatedSite
 from tests.support import api_answers
@@ -62,7 +63,7 @@ def write_states(states: pl.DataFrame, path: Path) -> None:
     """Write notes on states; without states, the header alone."""
     iso = "%Y-%m-%dT%H:%M:%S%.6fZ"
     path.parent.mkdir()
-    schemas.conform(schemas.States, states).select(
+    conform(States, states).select(
         "node",
         "state",
         pl.col("started_at").dt.strftime(iso).alias("from"),

@@ -13,9 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from footprint import schemas
 from footprint.levels import levels as study_levels
 from footprint.report.figures import style
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 
 
@@ -32,7 +33,7 @@ def levels_of_study(study: study_frames.StudyFrames, **options) -> pl.DataFrame:
     rows = study_levels.energy_by_level(
         *(frame.lazy() for frame in frames), **(arguments | options)
     )
-    return schemas.conform(schemas.Levels, rows)
+    return conform(Levels, rows)
 
 
 def visible_texts(figure: Figure) -> list[Text]:

@@ -14,7 +14,7 @@ from footprint.energy import attribution
 from footprint.energy.attribution import IntegrationSettings
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import stretches_of_another_period, usual_period_s
-from footprint.schemas import States
+from footprint.schemas.raw import States
 from footprint.sources.calibration import Calibration
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

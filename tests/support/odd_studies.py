@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from footprint import schemas
 from footprint.core.sums import known_sum
+from footprint.core.vocabulary import KINDS
 from footprint.estimators import comparison
 from footprint.levels import levels
 from footprint.phases import evaluation, roles
@@ -35,6 +35,12 @@ from footprint.report.figures import (
 from footprint.report.figures import levels as levels_figure
 from footprint.report.figures import ratios as ratios_figure
 from footprint.report.figures import simulation_check as check_figure
+from footprint.schemas.energy import JobNodeEnergy, NodeEnergy
+from footprint.schemas.estimates import EstimateRatios, Hardware
+from footprint.schemas.levels import Levels
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.validation import SimulationCheck
+from footprint.schemas.writing import conform
 from footprint.validation import against_truth
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
@@ -112,7 +118,7 @@ def without_power(odd: OddStudy, since: datetime) -> OddStudy:
         ),
     )
     owners = study.job_energy.select("job_id", "user", "project", "queue", "started_at").to_dicts()
-    job_nodes = schemas.conform(schemas.JobNodeEnergy, job_nodes.drop("late"))
+    job_nodes = conform(JobNodeEnergy, job_nodes.drop("late"))
     job_energy = study_frames.job_energy_frame(job_nodes, owners)
     day = pl.col("day") >= since.date()
     nodes = study.node_energy.filter(day).select("node", "day").unique().sort("node", "day").rows()
@@ -126,7 +132,7 @@ def without_power(odd: OddStudy, since: datetime) -> OddStudy:
         odd,
         job_nodes=job_nodes,
         job_energy=job_energy,
-        node_energy=schemas.conform(schemas.NodeEnergy, node_energy),
+        node_energy=conform(NodeEnergy, node_energy),
         quality=study.quality.filter(~day),
         estimates=study_frames.estimates_of_jobs(job_energy),
     )
@@ -214,20 +220,20 @@ def hardware_table() -> pl.LazyFrame:
         rows += [
             {"node": f"{cluster}-{i}", "cluster": cluster} | gpus for i in range(1, n_nodes + 1)
         ]
-    return frame_of_schema(schemas.Hardware, *rows, **usual)
+    return frame_of_schema(Hardware, *rows, **usual)
 
 
 def runs_and_labels(study: StudyFrames) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Runs of one job each, with kinds in turn and their roles, and an empty table of labels."""
-    kinds = pl.DataFrame({"turn": range(len(schemas.KINDS)), "kind": schemas.KINDS})
+    kinds = pl.DataFrame({"turn": range(len(KINDS)), "kind": KINDS})
     runs = (
-        study.job_energy.with_columns((pl.col("job_id") % len(schemas.KINDS)).alias("turn"))
+        study.job_energy.with_columns((pl.col("job_id") % len(KINDS)).alias("turn"))
         .join(kinds, on="turn", maintain_order="left")
         .join(study.papers, on="job_id", how="left", maintain_order="left")
         .select(
             *(pl.col("job_id").alias("run_id"), "paper", "project", "energy_kwh", "gpu_hours"),
             *("started_at", "stopped_at", "duration_s"),
-            pl.col("kind").cast(pl.Enum(schemas.KINDS)),
+            pl.col("kind").cast(pl.Enum(KINDS)),
             (pl.col("energy_kwh") * 0.1).alias("idle_kwh"),
             job_ids=pl.concat_list("job_id"),
         )
@@ -257,7 +263,7 @@ def compute_results(odd: OddStudy) -> StudyResults:
         redistribution="resource_hours",
         minimum_group=3,
     )
-    of_levels = schemas.conform(schemas.Levels, rows)
+    of_levels = conform(Levels, rows)
     jobs, job_nodes = study.job_energy.lazy(), study.job_nodes.lazy()
     ratios = comparison.ratios_by_group(study.estimates.lazy(), jobs, job_nodes, hardware_table())
     runs, labelled = runs_and_labels(study)
@@ -275,9 +281,9 @@ def compute_results(odd: OddStudy) -> StudyResults:
     return StudyResults(
         study=study,
         levels=of_levels,
-        ratios=schemas.conform(schemas.EstimateRatios, ratios),
+        ratios=conform(EstimateRatios, ratios),
         runs=runs.collect(),
-        phases=schemas.conform(schemas.PhaseRatio, of_phases),
+        phases=conform(PhaseRatio, of_phases),
         evaluation=evaluation.confusion_table(
             {"rules": runs, "baseline": runs},
             run_of_job=runs.select("run_id", pl.col("run_id").alias("job_id")),
@@ -285,7 +291,7 @@ def compute_results(odd: OddStudy) -> StudyResults:
             job_energy=jobs,
         ),
         compared=compared.collect(),
-        check=schemas.conform(schemas.SimulationCheck, against_truth.summarise_errors(compared)),
+        check=conform(SimulationCheck, against_truth.summarise_errors(compared)),
     )
 
 

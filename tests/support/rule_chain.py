@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint import schemas
 from footprint.config import settings, study
 from footprint.core import calendar
+from footprint.schemas.raw import Jobs
+from footprint.schemas.writing import write_table
 from tests.support.rule_scripts import run_script
 
 METRIC = "bmc_node_power_watt"
@@ -305,5 +306,5 @@ class RuleChain:
             started_at=pl.when(pl.col("started_at").is_not_null()).then(since),
             stopped_at=pl.when(pl.col("stopped_at").is_not_null()).then(until),
         )
-        schemas.write_table(schemas.Jobs, inside, self.path("jobs_inside"))
+        write_table(Jobs, inside, self.path("jobs_inside"))
         return {"jobs": self.path("jobs_inside")}

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.energy import SensorSpells
+from footprint.schemas.writing import conform
 
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
 
 def spells(*rows: tuple[str, str, float, float, int]) -> pl.DataFrame:
     """Spells from (node, kind, first and last second after noon, readings)."""
-    empty = pl.DataFrame(schemas.SensorSpells.create_empty())
+    empty = pl.DataFrame(SensorSpells.create_empty())
     frame = pl.DataFrame(
         [
             (node, kind, NOON + timedelta(seconds=first), NOON + timedelta(seconds=last), n)
@@ -22,5 +23,5 @@ def spells(*rows: tuple[str, str, float, float, int]) -> pl.DataFrame:
         schema=empty.schema,
         orient="row",
     )
-    found: pl.DataFrame = schemas.conform(schemas.SensorSpells, frame)
+    found: pl.DataFrame = conform(SensorSpells, frame)
     return found

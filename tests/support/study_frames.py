@@ -12,7 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quality
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.validation import SimulationCheck
+from footprint.schemas.writing import conform
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 CLUSTERS = {"graffiti": (4, True), "gros": (6, False), "grappe": (2, False)}
@@ -59,7 +62,7 @@ def job_node_row(job_id: int, node: str, energy_kwh: float | None, **columns: ob
 
 
 def job_nodes_frame(rows: list[dict]) -> pl.DataFrame:
-    return schemas.conform(schemas.JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
+    return conform(JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
 
 
 def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFrame:
@@ -100,8 +103,8 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
     if "started_at" not in frame.columns:
         frame = frame.with_columns(pl.lit(START).alias("started_at"))
     coverage = pl.when(pl.col("held") > 0).then(pl.col("covered") / pl.col("held")).clip(0.0, 1.0)
-    return schemas.conform(
-        schemas.JobEnergy,
+    return conform(
+        JobEnergy,
         frame.with_columns(
             (pl.col("started_at") + pl.duration(seconds="duration_s")).alias("stopped_at"),
             coverage.alias("coverage_frac"),
@@ -125,8 +128,8 @@ def node_energy_frame(rows: list[tuple[str, date, str, float | None, float]]) ->
             "duration_s": pl.Float64,
         },
     )
-    return schemas.conform(
-        schemas.NodeEnergy,
+    return conform(
+        NodeEnergy,
         frame.with_columns(
             pl.col("node").str.replace(r"-\d+$", "").alias("cluster"),
             pl.col("node").str.starts_with("graffiti").alias("has_gpu"),
@@ -217,9 +220,9 @@ def estimate_row(job_id: int, estimator: str, energy_kwh: float | None, **column
 
 
 def estimates_frame(rows: list[dict]) -> pl.DataFrame:
-    empty = pl.DataFrame(schemas.Estimates.create_empty())
+    empty = pl.DataFrame(Estimates.create_empty())
     filled = [{name: row.get(name) for name in empty.columns} for row in rows]
-    return schemas.conform(schemas.Estimates, pl.DataFrame(filled, schema=empty.schema))
+    return conform(Estimates, pl.DataFrame(filled, schema=empty.schema))
 
 
 def estimates_of_jobs(job_energy: pl.DataFrame) -> pl.DataFrame:
@@ -285,13 +288,13 @@ def _quality(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFr
                     "n_gaps": int(rng.integers(0, 4)),
                 }
             )
-    return schemas.conform(schemas.Quality, pl.DataFrame(rows))
+    return conform(Quality, pl.DataFrame(rows))
 
 
 def simulation_check_frame() -> pl.DataFrame:
     """`schemas.SimulationCheck` of a site whose sensors have three steps."""
-    return schemas.conform(
-        schemas.SimulationCheck,
+    return conform(
+        SimulationCheck,
         pl.DataFrame(
             {
                 "sensors": ["1 W", "4 W", "36 W", "all"],

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from footprint import schemas
+from footprint.schemas.energy import JobEnergy
+from footprint.schemas.levels import Carbon, Levels
+from footprint.schemas.phases import PhaseRatio
 from tests.support import mutate
 from tests.support.mutate import Mutation
 
 TABLES = {
-    "jobs": schemas.JobEnergy,
-    "levels": schemas.Levels,
-    "ratio": schemas.PhaseRatio,
-    "carbon": schemas.Carbon,
+    "jobs": JobEnergy,
+    "levels": Levels,
+    "ratio": PhaseRatio,
+    "carbon": Carbon,
 }
 KINDS = {"factor", "extremum", "dropped", "swapped"}
 MUTATIONS = mutate.load_mutations()

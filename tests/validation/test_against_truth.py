@@ -5,7 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
+from footprint.schemas.validation import SimulationCheck
+from footprint.schemas.writing import conform
 from footprint.validation import against_truth
 
 STEPS = {"fine": 1.0, "coarse": 36.0, "none": 0.0}
@@ -96,7 +97,7 @@ def test_summary_gives_errors_by_sensor_step_and_over_all() -> None:
         {"energy_kwh": 3.0, "duration_s": 60.0, "low": 2.9, "high": 3.3},  # too short to compare
         {"clusters": ["coarse"], "energy_kwh": 2.2, "low": 2.1, "high": 2.5},
     )
-    table = schemas.conform(schemas.SimulationCheck, against_truth.summarise_errors(jobs.lazy()))
+    table = conform(SimulationCheck, against_truth.summarise_errors(jobs.lazy()))
     assert table["sensors"].to_list() == ["1 W", "36 W", "all"]
     fine, coarse, together = table.rows(named=True)
     assert (fine["n_jobs"], fine["n_jobs_compared"]) == (3, 2)
@@ -112,9 +113,7 @@ def test_summary_gives_errors_by_sensor_step_and_over_all() -> None:
 
 def test_summary_without_measured_jobs_is_empty() -> None:
     nothing = compare_jobs({"energy_kwh": None})
-    summary = schemas.conform(
-        schemas.SimulationCheck, against_truth.summarise_errors(nothing.lazy())
-    )
+    summary = conform(SimulationCheck, against_truth.summarise_errors(nothing.lazy()))
     assert summary.is_empty()
 
 

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.config import settings, study
 from footprint.core.errors import InputError
 from footprint.report.figures import style
 from footprint.report.figures import validation as figure
 from footprint.report.tables import formats, validation
+from footprint.schemas.validation import ValidationRuns
 from footprint.validation import against_wattmeter, recordings
 from footprint.validation.recordings import BMC_METRIC, WATTMETER_METRIC, Recordings
 
@@ -453,7 +453,7 @@ def test_scripts_write_runs_figure_and_table(
     assert log.startswith("10 runs, ")
     assert "1000009,wattwatcher,not a tool that is known here" in log
     found = pl.read_parquet(runs)
-    assert found.columns == schemas.ValidationRuns.column_names()
+    assert found.columns == ValidationRuns.column_names()
     drawn = {form: tmp_path / f"validation.{form}" for form in ("svg", "pdf", "png")}
     params = {"provenance": "gemini-1"}
     run("plot_validation", input={"runs": str(runs)}, output=drawn, params=params)

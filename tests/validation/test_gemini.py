@@ -17,7 +17,7 @@ from footprint.energy import attribution
 from footprint.energy.attribution import IntegrationSettings
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S
-from footprint.schemas import States
+from footprint.schemas.raw import States
 from footprint.sources import monthly_files, power_download
 from footprint.sources.protocol import JobRecords
 from footprint.sources.registry import open_site

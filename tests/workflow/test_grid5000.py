@@ -20,8 +20,9 @@ import polars as pl
 import pytest
 import trustme
 
-from footprint import schemas, serve
+from footprint import serve
 from footprint.config import settings
+from footprint.schemas.raw import DeviceSeries
 from footprint.serve.list_faults import LIST_KINDS
 from tests.support.project import CompletedRun, Project, configure, small_study
 
@@ -126,7 +127,7 @@ def test_api_download_gives_tables_of_simulated_source(
     assert len(server.requests) == n_asked  # a finished download requests nothing
     assert (folder / "results/report.html").stat().st_size > 100_000
     for path in OTHER_SERIES:
-        assert schemas.DeviceSeries.is_valid(pl.read_parquet(folder / path))
+        assert DeviceSeries.is_valid(pl.read_parquet(folder / path))
     assert "is not collected by default of gres-1" in logs_of_rule(folder, "download_power")
     assert (
         "no power is collected for gres-1" in (folder / "results/tables/quality.html").read_text()

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.levels import carbon, levels
+from footprint.schemas.levels import Carbon, Levels
+from footprint.schemas.writing import conform
 from tests.support.study_frames import (
     START,
     estimate_row,
@@ -87,7 +88,7 @@ def levels_table() -> pl.DataFrame:
         redistribution="energy",
         minimum_group=1,
     )
-    table: pl.DataFrame = schemas.conform(schemas.Levels, rows)
+    table: pl.DataFrame = conform(Levels, rows)
     return table
 
 
@@ -174,7 +175,7 @@ def carbon_row(level: str, name: str, factor: str, **options: Any) -> dict[str, 
     )
     window = {"start": START, "end": START + timedelta(days=1)}
     table = carbon.carbon_of_levels(energies, factors=FACTORS, pue=1.5, **window, **options)
-    rows = schemas.conform(schemas.Carbon, table).filter(level=level, name=name, factor=factor)
+    rows = conform(Carbon, table).filter(level=level, name=name, factor=factor)
     (row,) = rows.iter_rows(named=True)
     return row
 

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.energy import job_energy
+from footprint.schemas.energy import JobNodeEnergy
+from footprint.schemas.writing import conform
 from tests.energy.test_job_energy import KWH, START, allocations, records, sums, whole
 from tests.support.integrations import EVERY_5_S, STEADY, allocated, by_job, integrate, samples
 
@@ -35,8 +36,8 @@ def probe_sums(mean_w: float, deviation_w: float = 0.0) -> dict[str, float]:
 
 
 def job_rows(*rows: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    per_node = schemas.conform(
-        schemas.JobNodeEnergy, job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid")
+    per_node = conform(
+        JobNodeEnergy, job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid")
     )
     jobs = sorted({row["job_id"] for row in rows})
     held = allocations(*{(row["job_id"], row["node"]) for row in rows})

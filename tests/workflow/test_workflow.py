@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
+from footprint.schemas import catalogue
 from tests.support import logins
 from tests.support.export_folders import write_exports
 from tests.support.project import CompletedRun, Project, configure, job_counts, small_study
@@ -125,7 +125,7 @@ def test_run_writes_every_output(done: Study) -> None:
 
 def test_run_writes_tables_that_obey_their_schemas(done: Study) -> None:
     checked = []
-    for name, (schema, path) in schemas.TABLES.items():
+    for name, (schema, path) in catalogue.TABLES.items():
         pattern = path.replace("<site>", "nancy").replace("<metric>", METRIC)
         pattern = pattern.replace("<cluster>", "*").replace("<month>", "*")
         for each in done.folder.glob(pattern):
@@ -139,7 +139,7 @@ def test_run_writes_tables_that_obey_their_schemas(done: Study) -> None:
     }
     of_options = {"device_power", "device_series", "gpu_power", "cpu_series"}
     of_options |= {"ledger", "tracked", "reconciliation"}
-    assert set(schemas.TABLES) - set(checked) <= of_options | {
+    assert set(catalogue.TABLES) - set(checked) <= of_options | {
         "recorded",
         "validation_runs",
         "logins",

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs, pseudonyms
 from footprint.levels import levels
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -23,4 +24,4 @@ rows = levels.energy_by_level(
     redistribution=params.levels["redistribution"],
     minimum_group=params.privacy["minimum_group"],
 )
-schemas.write_table(schemas.Levels, rows, snakemake.output.levels)
+write_table(Levels, rows, snakemake.output.levels)

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
+from footprint.schemas.validation import SimulationCheck
+from footprint.schemas.writing import write_table
 from footprint.validation import against_truth
 
 logs.log_to_file(snakemake.log[0])
@@ -16,4 +17,4 @@ compared = against_truth.compare_with_truth(
 )
 table = against_truth.summarise_errors(compared)
 print(table.collect())
-schemas.write_table(schemas.SimulationCheck, table, snakemake.output.check)
+write_table(SimulationCheck, table, snakemake.output.check)

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.phases import assembly, classifier
+from footprint.schemas.phases import PhaseOfJob, Runs
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -15,5 +16,5 @@ phase_tables = assembly.assemble_phase_tables(
     job_energy=pl.scan_parquet(snakemake.input.job_energy),
     labelled=pl.scan_parquet(snakemake.input.labels),
 )
-schemas.write_table(schemas.Runs, phase_tables.runs, snakemake.output.runs)
-schemas.write_table(schemas.PhaseOfJob, phase_tables.jobs, snakemake.output.jobs)
+write_table(Runs, phase_tables.runs, snakemake.output.runs)
+write_table(PhaseOfJob, phase_tables.jobs, snakemake.output.jobs)

@@ -2,9 +2,11 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs, pseudonyms
 from footprint.energy import rejected_power, sensor_flags, study_energy
+from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quality
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -27,14 +29,12 @@ jobs = sensor_flags.with_sensor_flags(results.jobs, flags)
 rejected = rejected_power.rejected_power_from_files(
     snakemake.input, clusters=snakemake.params.clusters, metric=snakemake.params.metric
 )
-schemas.write_table(schemas.JobEnergy, jobs, snakemake.output.jobs)
-schemas.write_table(schemas.JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)
-schemas.write_table(schemas.NodeEnergy, results.nodes, snakemake.output.nodes)
-schemas.write_table(
-    schemas.Quality, pl.scan_parquet(snakemake.input.quality), snakemake.output.quality
-)
-schemas.write_table(
-    schemas.RejectedRows,
+write_table(JobEnergy, jobs, snakemake.output.jobs)
+write_table(JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)
+write_table(NodeEnergy, results.nodes, snakemake.output.nodes)
+write_table(Quality, pl.scan_parquet(snakemake.input.quality), snakemake.output.quality)
+write_table(
+    RejectedRows,
     pl.concat([pl.scan_parquet(snakemake.input.rejected), results.rejected, rejected.lazy()]),
     snakemake.output.rejected,
 )

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.estimators import comparison
+from footprint.schemas.estimates import EstimateRatios
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -14,4 +15,4 @@ rows = comparison.ratios_by_group(
     pl.scan_parquet(snakemake.input.job_nodes),
     pl.scan_parquet(snakemake.input.hardware),
 )
-schemas.write_table(schemas.EstimateRatios, rows, snakemake.output.ratios)
+write_table(EstimateRatios, rows, snakemake.output.ratios)

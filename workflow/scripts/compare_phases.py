@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.phases import baseline, classifier, ratio, recorded_time, roles
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -32,4 +33,4 @@ rows = ratio.compare_development_with_training(
     baseline=baseline.classify_by_exit_state(features),
     papers_wanted=snakemake.params.papers,
 )
-schemas.write_table(schemas.PhaseRatio, rows, snakemake.output.ratio)
+write_table(PhaseRatio, rows, snakemake.output.ratio)

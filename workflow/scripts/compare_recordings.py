@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
+from footprint.schemas.validation import ValidationRuns
+from footprint.schemas.writing import write_table
 from footprint.validation import against_wattmeter, recordings
 
 logs.log_to_file(snakemake.log[0])
@@ -14,4 +15,4 @@ runs = against_wattmeter.compare_methods(
 )
 print(f"{runs['run_id'].n_unique()} runs, {runs['method'].n_unique()} methods; rejected:")
 print(runs.filter(pl.col("reason").is_not_null()).select("run_id", "method", "reason").write_csv())
-schemas.write_table(schemas.ValidationRuns, runs, snakemake.output.runs)
+write_table(ValidationRuns, runs, snakemake.output.runs)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 from footprint.sources.exports import conversion
 from footprint.sources.exports.site import ExportedSite
 
@@ -20,4 +21,4 @@ rejected = [
         folder, clusters=params.clusters, start=start, end=end, pattern=site.pattern
     ),
 ]
-schemas.write_table(schemas.RejectedRows, pl.concat(rejected), snakemake.output.rejected)
+write_table(RejectedRows, pl.concat(rejected), snakemake.output.rejected)

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.levels import active_users
 from footprint.schemas.usage import ActiveUsers
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -20,4 +20,4 @@ users = active_users.active_users_table(
     every=params.usage["every"],
     minimum_group=params.privacy["minimum_group"],
 )
-schemas.write_table(ActiveUsers, users, snakemake.output.users)
+write_table(ActiveUsers, users, snakemake.output.users)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from footprint import schemas
 from footprint.core import calendar, logs
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 from footprint.sources import device_download
 from footprint.sources.registry import open_site
 
@@ -25,4 +26,4 @@ rejected = device_download.download_gpu_power(
     end=end,
     max_gap_s=params.max_gap_s,
 )
-schemas.write_table(schemas.RejectedRows, rejected, snakemake.output.rejected)
+write_table(RejectedRows, rejected, snakemake.output.rejected)

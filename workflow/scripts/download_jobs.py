@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
+from footprint.schemas.raw import Allocations, Jobs, RejectedRows, States
+from footprint.schemas.writing import write_table
 from footprint.sources.registry import open_site
 from footprint.sources.state_notes import states_of_described_nodes
 
@@ -16,10 +17,10 @@ records = site.jobs(start=start, end=end)
 states = site.states(start=start, end=end)
 if states is None:
     print("the source has no node states: time without a job counts as idle, never as unavailable")
-    states = schemas.States.create_empty().lazy()
+    states = States.create_empty().lazy()
 states, stray = states_of_described_nodes(states, nodes=site.nodes())
-schemas.write_table(schemas.Jobs, records.jobs, snakemake.output.jobs)
-schemas.write_table(schemas.Allocations, records.allocations, snakemake.output.allocations)
+write_table(Jobs, records.jobs, snakemake.output.jobs)
+write_table(Allocations, records.allocations, snakemake.output.allocations)
 rejected = pl.concat([records.rejected, stray.lazy()])
-schemas.write_table(schemas.RejectedRows, rejected, snakemake.output.rejected)
-schemas.write_table(schemas.States, states, snakemake.output.states)
+write_table(RejectedRows, rejected, snakemake.output.rejected)
+write_table(States, states, snakemake.output.states)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation.held_intervals import read_held_time
 from footprint.core import calendar, logs
+from footprint.schemas.energy import Quality, SensorSpells
+from footprint.schemas.writing import write_table
 from footprint.sources import power_download
 from footprint.sources.calibration import Calibration
 from footprint.sources.registry import open_site
@@ -35,5 +36,5 @@ accounts = power_download.download_power(
     calibration=Calibration(**params.calibration) if params.calibration else None,
     held=read_held_time(snakemake.input, end=calendar.study_window(params.start, params.end)[1]),
 )
-schemas.write_table(schemas.Quality, accounts.quality, snakemake.output.quality)
-schemas.write_table(schemas.SensorSpells, accounts.spells, snakemake.output.spells)
+write_table(Quality, accounts.quality, snakemake.output.quality)
+write_table(SensorSpells, accounts.spells, snakemake.output.spells)

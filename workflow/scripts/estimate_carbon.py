@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.levels import carbon
 from footprint.schemas.levels import Carbon
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -22,4 +22,4 @@ rows = carbon.carbon_of_levels(
     intensity=pl.read_parquet(snakemake.input.eco2mix) if snakemake.input.eco2mix else None,
     embodied=settings["embodied"],
 )
-schemas.write_table(Carbon, rows, snakemake.output.carbon)
+write_table(Carbon, rows, snakemake.output.carbon)

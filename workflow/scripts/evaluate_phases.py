@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.phases import baseline, classifier, evaluation
+from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -20,4 +21,4 @@ table = evaluation.confusion_table(
     job_energy=pl.scan_parquet(snakemake.input.job_energy),
 )
 print(evaluation.format_summary(table))
-schemas.write_table(schemas.PhaseEvaluation, table, snakemake.output.evaluation)
+write_table(PhaseEvaluation, table, snakemake.output.evaluation)

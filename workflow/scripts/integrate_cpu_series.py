@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.estimators import device_use
+from footprint.schemas.estimates import CpuSeries
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -21,4 +22,4 @@ table = device_use.integrate_cpu_series(
     start=start,
     end=end,
 )
-schemas.write_table(schemas.CpuSeries, table, snakemake.output.cpu_series)
+write_table(CpuSeries, table, snakemake.output.cpu_series)

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.estimators import device_use
+from footprint.schemas.estimates import GpuPower
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -18,4 +19,4 @@ table = device_use.integrate_gpu_power(
     start=start,
     end=end,
 )
-schemas.write_table(schemas.GpuPower, table, snakemake.output.gpu_power)
+write_table(GpuPower, table, snakemake.output.gpu_power)

@@ -2,9 +2,11 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.hardware import catalogue
+from footprint.schemas.estimates import Hardware
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -13,7 +15,5 @@ nodes = pl.scan_parquet(snakemake.input.nodes).filter(
 )
 given = snakemake.params.hardware
 found = catalogue.look_up_hardware(nodes, given)
-schemas.write_table(schemas.Hardware, found, snakemake.output.hardware)
-schemas.write_table(
-    schemas.RejectedRows, catalogue.rejected_hardware(found, given), snakemake.output.rejected
-)
+write_table(Hardware, found, snakemake.output.hardware)
+write_table(RejectedRows, catalogue.rejected_hardware(found, given), snakemake.output.rejected)

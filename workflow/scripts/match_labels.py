@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.labels import files, from_job_names, from_ledgers, matching, precedence
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -18,6 +19,6 @@ labelled = precedence.labels_by_precedence(
     ],
     job_names=from_job_names.labels_of_job_names(jobs, run_of_job),
 )
-schemas.write_table(schemas.JobLabels, labelled, snakemake.output.labels)
+write_table(JobLabels, labelled, snakemake.output.labels)
 papers = labelled.select("job_id", "paper").drop_nulls()
 papers.write_parquet(snakemake.output.papers)

@@ -2,9 +2,11 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.labels import from_ledgers, precedence
+from footprint.schemas.labels import Ledger, Tracked
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -19,6 +21,6 @@ matched = from_ledgers.match_runs_to_jobs(
 )
 precedence.log_warnings(map(str, read.faults))
 print(f"{len(matched.runs)} tracked runs; {matched.runs['job_id'].count()} are part of a job")
-schemas.write_table(schemas.Ledger, matched.runs, snakemake.output.ledger)
-schemas.write_table(schemas.Tracked, matched.tracked, snakemake.output.tracked)
-schemas.write_table(schemas.RejectedRows, matched.rejected, snakemake.output.rejected)
+write_table(Ledger, matched.runs, snakemake.output.ledger)
+write_table(Tracked, matched.tracked, snakemake.output.tracked)
+write_table(RejectedRows, matched.rejected, snakemake.output.rejected)

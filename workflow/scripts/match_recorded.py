@@ -4,11 +4,13 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.core.sums import exact_sum
 from footprint.estimators import recorded_runs
 from footprint.labels import precedence
+from footprint.schemas.estimates import Recorded
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 from footprint.sources.exports import folders
 from footprint.sources.tool_logs import runs as files
 
@@ -34,5 +36,5 @@ precedence.log_warnings(
 n_runs = runs["started_at"].count()
 n_matched = matched.jobs.select(exact_sum(pl.col("n_runs"))).item()
 print(f"{n_runs} recorded runs; {n_matched} belong to {len(matched.jobs)} jobs")
-schemas.write_table(schemas.Recorded, matched.jobs, snakemake.output.recorded)
-schemas.write_table(schemas.RejectedRows, matched.rejected, snakemake.output.rejected)
+write_table(Recorded, matched.jobs, snakemake.output.recorded)
+write_table(RejectedRows, matched.rejected, snakemake.output.rejected)

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.energy import idle_power
+from footprint.schemas.energy import NodePower
+from footprint.schemas.writing import write_table
 from footprint.sources import monthly_files
 from footprint.sources.calibration import Calibration
 
@@ -29,4 +30,4 @@ table = idle_power.fill_node_power(
     idle_power_w=integration["idle_power"].get(cluster),
     max_power_w=integration["max_power"].get(cluster),
 )
-schemas.write_table(schemas.NodePower, table, snakemake.output.node_power)
+write_table(NodePower, table, snakemake.output.node_power)

@@ -2,10 +2,11 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.estimators import device_use
 from footprint.phases import power_histograms
+from footprint.schemas.phases import PowerHistograms
+from footprint.schemas.writing import write_table
 from footprint.sources import monthly_files
 from footprint.sources.calibration import Calibration
 
@@ -29,4 +30,4 @@ table = power_histograms.measure_power_histograms(
     max_gap_s=integration["max_gap_s"],
     calibration=Calibration.from_config(integration, cluster=cluster),
 )
-schemas.write_table(schemas.PowerHistograms, table, snakemake.output.power_histograms)
+write_table(PowerHistograms, table, snakemake.output.power_histograms)

@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs
 from footprint.phases import chains
+from footprint.schemas.phases import RunOfJob
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -15,4 +16,4 @@ run_of_job = chains.merge_jobs_into_runs(
     allocations=pl.scan_parquet(snakemake.input.allocations),
     node_pattern=snakemake.params.node_pattern,
 )
-schemas.write_table(schemas.RunOfJob, run_of_job, snakemake.output.run_of_job)
+write_table(RunOfJob, run_of_job, snakemake.output.run_of_job)

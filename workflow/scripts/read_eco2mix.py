@@ -1,9 +1,10 @@
 """Write the carbon intensity of the study's hours, and the rejected rows of its file."""
 
-from footprint import schemas
 from footprint.core import calendar, logs
 from footprint.labels import precedence
 from footprint.levels import carbon_intensity
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -14,4 +15,4 @@ precedence.log_warnings(
     for reason, n_rows, example in hourly.rejected.select("reason", "n_rows", "example").iter_rows()
 )
 hourly.intensity.write_parquet(snakemake.output.intensity)
-schemas.write_table(schemas.RejectedRows, hourly.rejected, snakemake.output.rejected)
+write_table(RejectedRows, hourly.rejected, snakemake.output.rejected)

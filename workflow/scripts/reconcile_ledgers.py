@@ -2,9 +2,10 @@
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs, pseudonyms
 from footprint.labels import reconciliation
+from footprint.schemas.labels import Reconciliation
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -17,4 +18,4 @@ rows = reconciliation.reconcile_ledgers(
     users=pseudonyms.shown_pseudonyms(params.users, key=key),
     minimum_group=params.privacy["minimum_group"],
 )
-schemas.write_table(schemas.Reconciliation, rows, snakemake.output.reconciliation)
+write_table(Reconciliation, rows, snakemake.output.reconciliation)

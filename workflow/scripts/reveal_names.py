@@ -4,11 +4,13 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import logs, pseudonyms
 from footprint.levels import levels
 from footprint.report import real_names
+from footprint.schemas.levels import Levels
+from footprint.schemas.phases import Runs
 from footprint.schemas.usage import Logins
+from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
@@ -19,9 +21,9 @@ logins = real_names.logins_of_pseudonyms(
     reveal=params.reveal,
 )
 real_names.mark_private(Path(snakemake.output.logins).parent)
-schemas.write_table(Logins, logins, snakemake.output.logins)
+write_table(Logins, logins, snakemake.output.logins)
 runs = real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.runs), logins)
-schemas.write_table(schemas.Runs, runs, snakemake.output.runs)
+write_table(Runs, runs, snakemake.output.runs)
 rows = levels.energy_by_level(
     real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.job_energy), logins),
     pl.scan_parquet(snakemake.input.job_nodes),
@@ -35,4 +37,4 @@ rows = levels.energy_by_level(
     redistribution=params.levels["redistribution"],
     minimum_group=1,
 )
-schemas.write_table(schemas.Levels, rows, snakemake.output.levels)
+write_table(Levels, rows, snakemake.output.levels)

@@ -12,7 +12,6 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from footprint import schemas
 from footprint.core import vocabulary
 from footprint.levels import time_steps
 from footprint.report.figures import (
@@ -23,6 +22,8 @@ from footprint.report.figures import (
     style,
     time_axis,
 )
+from footprint.schemas.energy import JobEnergy
+from footprint.schemas.phases import Runs
 from tests.report.figures.test_estimate_figures import panel
 from tests.support import study_frames
 from tests.support.figure_checks import assert_legible, title_text, written_text
@@ -398,5 +399,5 @@ class TestConcentration:
             assert_legible(figure)
 
     def test_schemas_have_the_columns_that_the_figure_reads(self) -> None:
-        for schema in (schemas.JobEnergy, schemas.Runs):
+        for schema in (JobEnergy, Runs):
             assert {"duration_s", "energy_kwh", "gpu_hours"} <= set(schema.column_names())

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from footprint import schemas
 from footprint.estimators import comparison
 from footprint.estimators.comparison import FOUR_METHODS, NO_GPU
 from footprint.report.figures import methods, ratios, style
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import conform
 from tests.report.tables.test_estimates import ratio, ratios_frame
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
@@ -66,7 +67,7 @@ SITE = (
 
 
 def drawn_methods(*rows: dict[str, Any], pue: float = 1.0) -> Figure:
-    frame = schemas.conform(schemas.Levels, frame_of_schema(schemas.Levels, *rows))
+    frame = conform(Levels, frame_of_schema(Levels, *rows))
     return methods.plot(frame, pue=pue, provenance=PROVENANCE)
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from footprint import schemas
+from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import RATIO_DEFINITION
 from footprint.report.figures import energy_per_run, phases, style
 from tests.report.figures.test_estimate_figures import panel, values
@@ -46,7 +46,7 @@ def bars(axes: Axes, colour: str) -> list[float]:
 def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
     """Runs of each kind with these energies."""
     rows = [(kind, kwh) for kind, every in energies_kwh.items() for kwh in every]
-    schema = {"kind": pl.Enum(schemas.KINDS), "energy_kwh": pl.Float64}
+    schema = {"kind": pl.Enum(KINDS), "energy_kwh": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -61,7 +61,7 @@ MANY = [
 ]
 SPREAD = {
     kind: [10.0 ** (i % 4 - 2) * (1 + n / 10) for n in range(5 + 40 * i)]
-    for i, kind in enumerate(schemas.KINDS)
+    for i, kind in enumerate(KINDS)
 }
 
 
@@ -260,7 +260,7 @@ class TestEnergyPerRun:
         assert_legible(figure)
 
     def test_names_of_kinds_do_not_overlap(self) -> None:
-        figure = drawn_runs(**dict.fromkeys(schemas.KINDS, [1.0] * 5))
+        figure = drawn_runs(**dict.fromkeys(KINDS, [1.0] * 5))
         assert_legible(figure)
         heights = energy_per_run._spread_heights([0.9, 0.91, 0.92, 0.93, 0.94])
         assert all(

@@ -12,8 +12,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from footprint import schemas
 from footprint.report.figures import style
+from footprint.schemas.energy import NODE_CLASSES
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_class_colours_of_neighbours_differ_in_grey() -> None:
 
     shades = [grey(colour) for colour in style.CLASS_COLOURS.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
-    assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(schemas.NODE_CLASSES)
+    assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(NODE_CLASSES)
 
 
 def save_figure(path: str) -> None:

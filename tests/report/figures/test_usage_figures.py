@@ -11,10 +11,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from footprint import schemas
 from footprint.report import sites
 from footprint.report.figures import active_users, site_map, style
 from footprint.schemas.usage import ActiveUsers
+from footprint.schemas.writing import conform
 from tests.support.figure_checks import assert_legible, title_text, written_text
 from tests.support.study_frames import PROVENANCE
 
@@ -47,7 +47,7 @@ def part(known_frac: float) -> dict[str, Any]:
 
 def frame(*rows: dict[str, Any]) -> pl.DataFrame:
     schema = ActiveUsers.create_empty().schema
-    found: pl.DataFrame = schemas.conform(ActiveUsers, pl.DataFrame(rows, schema=schema))
+    found: pl.DataFrame = conform(ActiveUsers, pl.DataFrame(rows, schema=schema))
     return found
 
 

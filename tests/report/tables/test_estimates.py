@@ -9,11 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.estimators import comparison
 from footprint.estimators.registry import ESTIMATORS
 from footprint.report.tables import estimates, formats
 from footprint.report.tables.formats import ReaderTable
+from footprint.schemas.estimates import EstimateRatios, Hardware
+from footprint.schemas.levels import Levels
+from footprint.schemas.writing import conform
 from tests.report.tables.test_formats import Page, tex_rows, written
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
@@ -32,7 +34,7 @@ def level(name: str, method: str, kwh: float | None, **changes: Any) -> dict[str
 
 
 def levels_frame(*rows: dict[str, Any]) -> pl.DataFrame:
-    return schemas.conform(schemas.Levels, frame_of_schema(schemas.Levels, *rows))
+    return conform(Levels, frame_of_schema(Levels, *rows))
 
 
 def of_site(method: str, kwh: float | None, **changes: Any) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def ratio(estimator: str, group: str = "all", name: str = "all", **changes: Any)
 
 
 def ratios_frame(*rows: dict[str, Any]) -> pl.DataFrame:
-    return schemas.conform(schemas.EstimateRatios, frame_of_schema(schemas.EstimateRatios, *rows))
+    return conform(EstimateRatios, frame_of_schema(EstimateRatios, *rows))
 
 
 def cell(table: ReaderTable, name: str, column: str) -> Any:
@@ -80,9 +82,9 @@ def study_ratios(study: study_frames.StudyFrames) -> pl.DataFrame:
         study.estimates.lazy(),
         study.job_energy.lazy(),
         study.job_nodes.lazy(),
-        frame_of_schema(schemas.Hardware, *rows),
+        frame_of_schema(Hardware, *rows),
     )
-    return schemas.conform(schemas.EstimateRatios, found)
+    return conform(EstimateRatios, found)
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core import vocabulary
 from footprint.levels import levels
 from footprint.report.tables import energy, formats
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.schemas.levels import Levels
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from tests.support import study_frames
 from tests.support.study_frames import PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
-REJECTED = schemas.conform(
-    schemas.RejectedRows,
+REJECTED = conform(
+    RejectedRows,
     pl.DataFrame(
         {
             "stage": ["jobs", "jobs", "jobs"],
@@ -50,7 +52,7 @@ def made(study: study_frames.StudyFrames) -> dict[str, ReaderTable]:
         redistribution="resource_hours",
         minimum_group=5,
     )
-    rows = schemas.conform(schemas.Levels, rows)
+    rows = conform(Levels, rows)
     made = [
         energy.levels_table(rows, redistribution="resource_hours"),
         energy.energy_by_class_table(study.node_energy),

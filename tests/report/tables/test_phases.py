@@ -9,10 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint import schemas
+from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
 from footprint.report.tables import formats, phases
 from footprint.report.tables.formats import ReaderTable
+from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.writing import conform
 from tests.report.tables.test_estimates import cell, headers
 from tests.report.tables.test_formats import Page, tex_rows, written
 from tests.support.estimator_inputs import frame_of_schema
@@ -47,15 +50,13 @@ def half_measured(name: str, scope: str = "paper", **changes: Any) -> dict[str, 
 
 
 def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
-    return schemas.conform(schemas.PhaseRatio, frame_of_schema(schemas.PhaseRatio, *rows))
+    return conform(PhaseRatio, frame_of_schema(PhaseRatio, *rows))
 
 
 def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
     columns = ["method", "truth", "kind", "n_jobs", "energy_kwh"]
     named = [dict(zip(columns, row, strict=True)) for row in rows]
-    return schemas.conform(
-        schemas.PhaseEvaluation, frame_of_schema(schemas.PhaseEvaluation, *named)
-    )
+    return conform(PhaseEvaluation, frame_of_schema(PhaseEvaluation, *named))
 
 
 EVALUATION = (
@@ -154,12 +155,12 @@ class TestEvaluation:
     def test_columns_of_kinds_sum_to_one_in_each_row(self, made: dict[str, ReaderTable]) -> None:
         rows = made["evaluation"].rows
         training = rows.row(1, named=True)
-        found = {name: training[name] for name in schemas.KINDS if training[name]}
+        found = {name: training[name] for name in KINDS if training[name]}
         assert found == pytest.approx(
             {"training_run": 0.8, "inference_run": 0.1, "unknown": 0.1}, rel=1e-12
         )
         assert (training["n_jobs"], training["energy_kwh"]) == (10, 100.0)
-        sums = rows.select(pl.sum_horizontal(schemas.KINDS)).to_series().to_list()
+        sums = rows.select(pl.sum_horizontal(KINDS)).to_series().to_list()
         assert sums == pytest.approx([1.0] * 12, rel=1e-12)
 
     def test_recall_by_energy_of_a_kind_without_energy_is_unknown(self) -> None:

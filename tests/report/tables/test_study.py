@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from footprint import schemas
 from footprint.report.tables import formats
 from footprint.report.tables import study as study_tables
-from footprint.schemas.levels import Carbon
+from footprint.schemas.energy import NodePower
+from footprint.schemas.estimates import Hardware
+from footprint.schemas.levels import Carbon, Levels
+from footprint.schemas.phases import PhaseRatio
 from tests.report.test_summary import CARBON, FACTORS, LEVELS, NODES, frame, ratio
 from tests.support import study_frames
 from tests.support.figure_checks import levels_of_study
@@ -26,9 +28,9 @@ def summary(
     levels: list[dict[str, Any]], nodes: list[Any], ratios: list[dict[str, Any]]
 ) -> formats.ReaderTable:
     return study_tables.study_summary_table(
-        frame(schemas.Levels, levels),
+        frame(Levels, levels),
         study_frames.node_energy_frame(nodes),
-        frame(schemas.PhaseRatio, ratios),
+        frame(PhaseRatio, ratios),
     )
 
 
@@ -87,7 +89,7 @@ def test_study_summary_without_measurement_has_unknown_energies() -> None:
 def test_study_summary_rows_sum_to_all_nodes() -> None:
     study = study_frames.invented_study()
     table = study_tables.study_summary_table(
-        levels_of_study(study), study.node_energy, frame(schemas.PhaseRatio, [])
+        levels_of_study(study), study.node_energy, frame(PhaseRatio, [])
     )
     rows = by_name(table)
     whole = rows["All nodes"]["energy_kwh"]
@@ -131,9 +133,7 @@ def test_hardware_table_merges_nodes_with_the_same_hardware() -> None:
         hardware("b-1", []),
     ]
     powers = [power("a-1", 100, 400), power("a-2", 120, 420), power("a-3", None, None)]
-    table = study_tables.hardware_table(
-        frame(schemas.Hardware, nodes), frame(schemas.NodePower, powers)
-    )
+    table = study_tables.hardware_table(frame(Hardware, nodes), frame(NodePower, powers))
     wanted = ["cluster", "n_nodes", "n_measured", "gpus", "gpu_limit_w", "idle_power_w"]
     assert table.rows.select(wanted).rows() == [
         ("a", 2, 2, "1 × A40", 250.0, 110.0),
@@ -142,7 +142,7 @@ def test_hardware_table_merges_nodes_with_the_same_hardware() -> None:
     ]
     assert table.rows["cpu_tdp_w"].to_list() == [170.0] * 3
     assert "2 × Xeon" in formats.table_latex(table, provenance="p").replace(r"$\times$", "×")
-    empty = study_tables.hardware_table(frame(schemas.Hardware, []), frame(schemas.NodePower, []))
+    empty = study_tables.hardware_table(frame(Hardware, []), frame(NodePower, []))
     assert empty.rows.is_empty()
 
 
@@ -151,9 +151,7 @@ def test_hardware_table_leaves_unknown_hardware_empty_and_names_it() -> None:
         hardware("a-1", ["A40", "X"]) | {"gpu_limits_w": [300.0, None]},
         hardware("b-1", []) | {"tdp_w": None, "cpu_model": "Z80"},
     ]
-    table = study_tables.hardware_table(
-        frame(schemas.Hardware, nodes), frame(schemas.NodePower, [])
-    )
+    table = study_tables.hardware_table(frame(Hardware, nodes), frame(NodePower, []))
     # half of a sum is no sum
     assert table.rows.select("gpu_limit_w", "cpu_tdp_w").rows() == [(None, 170), (None, None)]
     assert "lacks: GPU X: power limit; processor Z80: thermal design power." in table.note

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 import zstandard
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes, States
 from footprint.sources.exports.site import ExportedSite
 from footprint.sources.registry import open_site
 from tests.support.api_answers import NOON_S, collection_page, g5k_job, save_json
@@ -18,7 +18,7 @@ from tests.support.small_exports import DAY, METRIC, exported_site, seconds_afte
 def test_open_site_opens_the_folder_of_the_configuration(folder):
     found = open_site({"kind": "exports", "directory": str(folder)}, site="nancy")
     assert found.nodes().collect()["node"].to_list() == ["gros-1", "gruss-1", "gruss-2"]
-    schemas.Nodes.validate(found.nodes())
+    Nodes.validate(found.nodes())
     source = {"kind": "exports", "directory": str(folder)}
     assert open_site(source, site="nancy", converted=folder / "c").converted == folder / "c"
     with pytest.raises(InputError, match=r"nowhere: there is no such folder; set source.directory"):
@@ -89,7 +89,7 @@ def test_states_are_read_from_csv_and_json(folder):
     lasting = {"node": "gruss-2", "state": "Suspected", "from": NOON_S, "to": None}
     save_json(folder / "states" / "b.json", [lasting, {**lasting, "from": str(NOON_S + 5)}])
     found = exported_site(folder).states(**DAY).collect()
-    schemas.States.validate(found)
+    States.validate(found)
     minute = datetime(2025, 3, 3, 12, 1, tzinfo=UTC)
     start, end = datetime(2025, 3, 2, tzinfo=UTC), datetime(2025, 3, 5, tzinfo=UTC)
     assert found.select("node", "started_at", "stopped_at", "state").rows() == [

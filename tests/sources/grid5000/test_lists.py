@@ -12,9 +12,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas, serve
+from footprint import serve
 from footprint.config import settings, study
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Allocations, Jobs, RejectedRows
+from footprint.schemas.writing import conform
 from footprint.serve.list_faults import LIST_KINDS, damage_list, kinds_for_path
 from footprint.sources.grid5000 import list_completeness
 from footprint.sources.grid5000.overdue_jobs import OverdueJobs
@@ -231,7 +233,7 @@ def test_empty_day_is_accepted_after_four_answers_and_counted(api: Api, tmp_path
     empty = [query for path, query in api.requests if path == DETAILS_PATH]
     assert sum(query["from"] == str(MIDNIGHT_S + DAY_S) for query in empty) == 4
     assert found.rejected["source"].unique().to_list() == ["oarapi jobs/details"]
-    assert schemas.RejectedRows.is_valid(found.rejected)
+    assert RejectedRows.is_valid(found.rejected)
 
 
 def test_difference_from_the_count_of_oar_is_counted(api: Api, tmp_path: Path) -> None:
@@ -422,9 +424,9 @@ def test_jobs_from_served_lists_with_faults_equal_those_of_the_site(
     expected = nancy.site.jobs(**window)
     assert faults.counts[kind] > 0
     assert found.rejected.collect().is_empty()
-    held = [schemas.conform(schemas.Allocations, each.allocations) for each in (found, expected)]
+    held = [conform(Allocations, each.allocations) for each in (found, expected)]
     assert_frame_equal(*held)
-    one, other = (schemas.conform(schemas.Jobs, each.jobs) for each in (found, expected))
+    one, other = (conform(Jobs, each.jobs) for each in (found, expected))
     if kind == "twice_encoded":
         other = other.with_columns(pl.col("directory") + "/entraîné")
     assert_frame_equal(one, other)

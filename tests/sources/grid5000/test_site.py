@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.config import settings, study
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Allocations, Jobs, Nodes
+from footprint.schemas.writing import conform
 from footprint.sources.grid5000 import samples
 from footprint.sources.grid5000.site import Grid5000Site
 from footprint.sources.registry import open_site
@@ -97,11 +98,11 @@ def test_nodes_and_jobs_equal_those_of_the_served_site(
 ) -> None:
     site = served.site
     window = {"start": site.start, "end": site.end}
-    assert_frame_equal(over_network.nodes().collect(), schemas.conform(schemas.Nodes, site.nodes()))
+    assert_frame_equal(over_network.nodes().collect(), conform(Nodes, site.nodes()))
     found, expected = over_network.jobs(**window), site.jobs(**window)
-    for name, schema in (("jobs", schemas.Jobs), ("allocations", schemas.Allocations)):
+    for name, schema in (("jobs", Jobs), ("allocations", Allocations)):
         one, other = (getattr(each, name) for each in (found, expected))
-        assert_frame_equal(schemas.conform(schema, one), schemas.conform(schema, other))
+        assert_frame_equal(conform(schema, one), conform(schema, other))
     # each day is requested alone, so that long jobs are listed twice
     assert found.rejected.collect().is_empty()
 

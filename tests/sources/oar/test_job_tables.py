@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Allocations, Jobs, RejectedRows
 from footprint.sources import files
 from footprint.sources.oar import allocation_tables, job_records, job_tables
 from tests.support.api_answers import NOON_S, collection_page, g5k_job, nodes_table, reference_node
@@ -56,9 +56,9 @@ def test_job_tables_of_an_ended_job_have_its_times_and_allocation():
     assert (job["site"], job["suspensions"], job["types"]) == ("nancy", None, [])
     assert result.allocations.collect().rows() == [(1, "gruss-1", [0, 1], [0], "cores")]
     assert rejected_of(result) == []
-    schemas.Jobs.validate(result.jobs)
-    schemas.Allocations.validate(result.allocations)
-    schemas.RejectedRows.validate(result.rejected)
+    Jobs.validate(result.jobs)
+    Allocations.validate(result.allocations)
+    RejectedRows.validate(result.rejected)
 
 
 def test_allocations_of_full_and_short_node_names_are_merged_by_node():

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core import addresses
 from footprint.core.errors import InputError
+from footprint.schemas.raw import States
 from footprint.sources import files
 from footprint.sources.oar import database_rows, job_records, postgresql, resource_logs
 from tests.support.api_answers import NOON_S
@@ -268,7 +268,7 @@ def node_states(*changes, today=()):
         list(today), schema={"node": pl.String, "available_upto": pl.Int32}, orient="row"
     )
     found = resource_logs.node_states(logs, today=now)
-    schemas.States.validate(found)
+    States.validate(found)
     since, until = (pl.col(name).dt.epoch("s") for name in ("started_at", "stopped_at"))
     return found.select("node", "state", since, until).rows()
 

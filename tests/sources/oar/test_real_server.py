@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import States
 from footprint.sources.oar import database_rows, job_records, job_tables, postgresql, resource_logs
 from tests.support.api_answers import nodes_table, reference_node
 from tests.support.oar_server import API_URL, DATABASE_ADDRESS, OarServer, command_output, wait_for
@@ -258,7 +258,7 @@ def test_states_of_nodes_follow_changes_in_oar():
 
     def read(end: datetime) -> list[tuple]:
         found = postgresql.read_states(URL, start=began, end=end)
-        schemas.States.validate(found)
+        States.validate(found)
         # Maintenance makes a node absent too, perhaps for a second before and after.
         beside = (pl.col("node") == "gpux-1") & (pl.col("state") == "absent")
         return found.filter(pl.col("started_at") >= began, ~beside).sort("node").rows()

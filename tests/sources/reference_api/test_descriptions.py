@@ -3,8 +3,9 @@ import json
 import polars as pl
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes
+from footprint.schemas.writing import conform
 from footprint.sources import files
 from footprint.sources.exports import folders
 from footprint.sources.reference_api import descriptions
@@ -282,8 +283,8 @@ def test_recorded_descriptions_of_nancy_fit_the_schema(shared_data):
         for document in files.read_documents(path)
     ]
     rows = descriptions.node_rows(answers, site="nancy")
-    schema = schemas.Nodes.create_empty().schema
-    table = schemas.conform(schemas.Nodes, pl.DataFrame(rows, schema=schema))
+    schema = Nodes.create_empty().schema
+    table = conform(Nodes, pl.DataFrame(rows, schema=schema))
     # graffiti 12, grappe 16, grat, gratouille, grdix 16, grele 13, gres 7, gros 124, grosminet,
     # grostiti, grouille 2, grue 5, gruss 4, grvingt 63
     assert len(table) == 266

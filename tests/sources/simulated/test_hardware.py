@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes
+from footprint.schemas.writing import conform
 from footprint.sources.simulated.catalogue import CLUSTER_HARDWARE
 from footprint.sources.simulated.hardware import (
     build_nodes,
@@ -36,7 +37,7 @@ def test_default_site_has_one_cluster_without_sensors() -> None:
 
 
 def test_described_nodes_conform_to_schema() -> None:
-    nodes = schemas.conform(schemas.Nodes, describe_nodes(build_nodes({}), site="nancy"))
+    nodes = conform(Nodes, describe_nodes(build_nodes({}), site="nancy"))
     assert nodes.height == 47
     rows = {row["node"]: row for row in nodes.to_dicts()}
     assert rows["graffiti-1"]["gpu_models"] == ["GeForce RTX 2080 Ti"] * 4

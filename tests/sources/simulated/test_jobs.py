@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.labels import files, matching
+from footprint.schemas.raw import Allocations, Jobs, States
+from footprint.schemas.writing import conform
 from footprint.sources.simulated import SimulatedSite
 from footprint.sources.simulated.workload import DEFAULT_MIX
 
@@ -33,13 +34,13 @@ def site() -> SimulatedSite:
 
 @pytest.fixture(scope="module")
 def jobs(site: SimulatedSite) -> pl.DataFrame:
-    return pl.DataFrame(schemas.conform(schemas.Jobs, site.jobs(start=START, end=END).jobs))
+    return pl.DataFrame(conform(Jobs, site.jobs(start=START, end=END).jobs))
 
 
 @pytest.fixture(scope="module")
 def allocations(site: SimulatedSite) -> pl.DataFrame:
     records = site.jobs(start=START, end=END)
-    return pl.DataFrame(schemas.conform(schemas.Allocations, records.allocations))
+    return pl.DataFrame(conform(Allocations, records.allocations))
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_nodes_are_both_shared_and_idle(jobs: pl.DataFrame, allocations: pl.Data
 
 
 def test_states_of_a_node_do_not_overlap(site: SimulatedSite) -> None:
-    states = schemas.conform(schemas.States, site.states(start=START, end=END))
+    states = conform(States, site.states(start=START, end=END))
     assert {"maintenance", "suspected", "absent", "dead"} <= set(states["state"])
     assert states["stopped_at"].null_count() == 1
     overlapping = states.sort("node", "started_at").filter(

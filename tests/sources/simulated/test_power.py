@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.validation import Truth
+from footprint.schemas.writing import conform
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC
 from footprint.sources.simulated import SimulatedSite
 from footprint.sources.simulated.job_power import AddedPower
@@ -148,7 +149,7 @@ def test_true_energies_of_jobs_and_idle_time_add_up_to_the_node(site: SimulatedS
         .filter(pl.col("first") < pl.col("last"))
     )
     assert held.filter("inner").height > 5
-    truth = schemas.conform(schemas.Truth, site.truth())
+    truth = conform(Truth, site.truth())
     for (node,), there in held.group_by("node"):
         # inner jobs use what their container holds: only the container occupies the node
         occupied = there.filter(~pl.col("inner"))

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footprint import schemas
+from footprint.schemas.raw import Allocations, Jobs, Nodes, States
+from footprint.schemas.validation import Truth
+from footprint.schemas.writing import conform
 from footprint.sources.simulated import SimulatedSite
 from footprint.sources.simulated.hardware import build_nodes
 from footprint.sources.simulated.job_requests import JobRequest, ProgramLoad
@@ -34,11 +36,11 @@ def assert_site_is_valid(source: dict[str, Any]) -> None:
     site = SimulatedSite.from_config(source)
     window = {"start": site.start, "end": site.end}
     records = site.jobs(**window)
-    jobs = pl.DataFrame(schemas.conform(schemas.Jobs, records.jobs))
-    schemas.conform(schemas.Nodes, site.nodes())
-    schemas.conform(schemas.Allocations, records.allocations)
-    schemas.conform(schemas.States, site.states(**window))
-    truth = pl.DataFrame(schemas.conform(schemas.Truth, site.truth()))
+    jobs = pl.DataFrame(conform(Jobs, records.jobs))
+    conform(Nodes, site.nodes())
+    conform(Allocations, records.allocations)
+    conform(States, site.states(**window))
+    truth = pl.DataFrame(conform(Truth, site.truth()))
     assert site.true_kinds().collect().height == jobs.height
     held = records.allocations.collect().select("job_id", "node")
     assert truth.join(held, on=["job_id", "node"], how="anti").is_empty()

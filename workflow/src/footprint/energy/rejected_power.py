@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import exact_sum
 from footprint.core.units import H_PER_S
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources.cleaning import DROP_OUT_KIND
 from footprint.sources.kwollect import metrics
 
@@ -93,12 +94,10 @@ def rejected_power_rows(
             reason = f"no usable reading of {metric}: all {why}"
             rows.append((cluster, reason, found["n_read"], found["example"]))
     rows += _rows_of_drop_outs(spells, cluster_of)
-    schema = schemas.RejectedRows.create_empty().schema
+    schema = RejectedRows.create_empty().schema
     columns = ("source", "reason", "n_rows", "example")
     found_rows = pl.DataFrame(rows, schema={name: schema[name] for name in columns}, orient="row")
-    result: pl.DataFrame = schemas.conform(
-        schemas.RejectedRows, found_rows.with_columns(stage=pl.lit("power"))
-    )
+    result: pl.DataFrame = conform(RejectedRows, found_rows.with_columns(stage=pl.lit("power")))
     return result
 
 

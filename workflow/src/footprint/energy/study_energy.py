@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation import containers
 from footprint.core import pseudonyms
 from footprint.energy import job_energy, node_energy
+from footprint.schemas.raw import RejectedRows
 
 TRIMMED_REASON = (
     "trimmed where another job holds the same cores for up to 60 s (flag overlap_trimmed)"
@@ -96,7 +96,7 @@ def build_study_energy(
                 str(circular[0]) if circular else None,
             ],
         },
-        schema=pl.DataFrame(schemas.RejectedRows.create_empty()).schema,
+        schema=pl.DataFrame(RejectedRows.create_empty()).schema,
     )
     return StudyEnergy(
         pseudonyms.conceal_logins(jobs, key=key).collect(),

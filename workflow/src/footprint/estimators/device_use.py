@@ -13,7 +13,6 @@ from functools import partial
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.allocation.gpu_allocations import node_of_gpu
 from footprint.core.sums import sum_consecutive, sum_or_zero
@@ -21,6 +20,9 @@ from footprint.core.units import H_PER_S, KWH_PER_J
 from footprint.energy import attribution
 from footprint.energy.attribution import IntegrationSettings
 from footprint.energy.sample_intervals import IntegrationMethod
+from footprint.schemas.estimates import CpuSeries, GpuPower
+from footprint.schemas.raw import DeviceSeries, States
+from footprint.schemas.writing import conform
 from footprint.sources import node_names
 from footprint.sources.node_names import GRID5000_PATTERN
 
@@ -61,8 +63,8 @@ def integrate_gpu_power(
         .group_by("job_id", "node")
         .agg(sum_or_zero(pl.col("share_s", "share_covered_s", "energy_j")))
     )
-    found: pl.DataFrame = schemas.conform(
-        schemas.GpuPower,
+    found: pl.DataFrame = conform(
+        GpuPower,
         by_node.select(
             "job_id",
             "node",
@@ -113,8 +115,8 @@ def integrate_cpu_series(
     use = mean(partial(read_load, of_threads=False), "core_use_frac", "load_covered_s")
     cubed = mean(partial(read_load, of_threads=True), "thread_load_cubed", "cubed_covered_s")
     watts = mean(partial(package_power, package), "package_power_w", "package_covered_s")
-    found: pl.DataFrame = schemas.conform(
-        schemas.CpuSeries,
+    found: pl.DataFrame = conform(
+        CpuSeries,
         use.join(cubed.drop("duration_s"), on=key).join(watts.drop("duration_s"), on=key),
     )
     return found
@@ -158,7 +160,7 @@ def _read_series(paths: Sequence[str], node: str, *, by_labels: bool = False) ->
         labels).
     """
     if not paths:
-        return pl.DataFrame(schemas.DeviceSeries.create_empty()).drop("node")
+        return pl.DataFrame(DeviceSeries.create_empty()).drop("node")
     own = pl.scan_parquet(list(paths)).filter(pl.col("node") == node).drop("node")
     known = own.filter(pl.col("value").is_finite()).collect()
     return known.unique(["labels", "timestamp"] if by_labels else ["timestamp"]).sort("timestamp")
@@ -220,7 +222,7 @@ def _sum_while_held(
         gate,
         allocations=held,
         occupancy=node_allocations.occupancy(held.lazy()).collect(),
-        states=pl.DataFrame(schemas.States.create_empty()),
+        states=pl.DataFrame(States.create_empty()),
         start=start,
         end=end,
     )

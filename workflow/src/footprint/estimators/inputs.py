@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation import shares
 from footprint.core.sums import sum_or_zero
 from footprint.hardware.catalogue import GENERATIONS_BEFORE_VOLTA
+from footprint.schemas.estimates import CpuSeries, GpuPower, Recorded
+from footprint.schemas.labels import Tracked
 
 MIN_SERIES_COVERAGE_FRAC = 0.5
 """Least part of a job's time on a node that a series of a device must cover to be used."""
@@ -54,7 +55,7 @@ class EstimatorInputs(NamedTuple):
     job_nodes: pl.LazyFrame
     jobs: pl.LazyFrame
     recorded: pl.LazyFrame
-    tracked: pl.LazyFrame = schemas.Tracked.create_empty().lazy()
+    tracked: pl.LazyFrame = Tracked.create_empty().lazy()
 
 
 def scan_inputs(files: Mapping[str, Any]) -> EstimatorInputs:
@@ -140,8 +141,8 @@ def collect_inputs(
         .sort("job_id")
         .collect()
         .lazy(),
-        schemas.Recorded.create_empty().lazy() if recorded is None else recorded,
-        schemas.Tracked.create_empty().lazy() if tracked is None else tracked,
+        Recorded.create_empty().lazy() if recorded is None else recorded,
+        Tracked.create_empty().lazy() if tracked is None else tracked,
     )
 
 
@@ -235,7 +236,7 @@ def _mixed_gpus_of_jobs(
 def _gpu_series(gpu_power: pl.LazyFrame | None) -> pl.LazyFrame:
     """Mean power of a GPU by job and node, where the series covers enough of the time held."""
     if gpu_power is None:
-        gpu_power = schemas.GpuPower.create_empty().lazy()
+        gpu_power = GpuPower.create_empty().lazy()
     hours, covered = pl.col("gpu_hours"), pl.col("covered_gpu_hours")
     return gpu_power.filter((hours > 0) & (covered >= MIN_SERIES_COVERAGE_FRAC * hours)).select(
         "job_id", "node", gpu_series_w=pl.col("energy_kwh") * 1e3 / covered
@@ -245,7 +246,7 @@ def _gpu_series(gpu_power: pl.LazyFrame | None) -> pl.LazyFrame:
 def _cpu_series(cpu_series: pl.LazyFrame | None) -> pl.LazyFrame:
     """Load and power of processors by job and node, where the series cover enough of the time."""
     if cpu_series is None:
-        cpu_series = schemas.CpuSeries.create_empty().lazy()
+        cpu_series = CpuSeries.create_empty().lazy()
 
     def is_covered(covered_s: str) -> pl.Expr:
         held_s = pl.col("duration_s")

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import sums, units
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 
 CLOCK_MARGIN = timedelta(seconds=120)
 """Longest time that a run may extend beyond its job: clocks differ, and OAR cleans up."""
@@ -306,7 +307,7 @@ def _count_rejected(runs: pl.DataFrame) -> pl.DataFrame:
             ),
         )
         .with_columns(stage=pl.lit("recorded"))
-        .select(schemas.RejectedRows.column_names())
+        .select(RejectedRows.column_names())
     )
-    rejected: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    rejected: pl.DataFrame = conform(RejectedRows, counted)
     return rejected

@@ -13,12 +13,13 @@ from typing import Literal
 import polars as pl
 import pyarrow.parquet as pq
 
-from footprint import schemas
 from footprint.core import json_schema
 from footprint.core.errors import InputError
 from footprint.estimators import codecarbon, ga4hpc, green_algorithms, mlco2, recorded, tracked
 from footprint.estimators.estimator import Estimator
 from footprint.estimators.inputs import EstimatorInputs
+from footprint.schemas.estimates import Estimates
+from footprint.schemas.writing import conform
 
 LOG = logging.getLogger(__name__)
 
@@ -75,8 +76,8 @@ def estimate_jobs(inputs: EstimatorInputs, estimator: Estimator) -> pl.DataFrame
         )
         found = pl.concat([found, without_nodes], how="diagonal")
     scaled = (pl.col(name) * estimator.pue for name in ("energy_kwh", "covered_kwh"))
-    rows: pl.DataFrame = schemas.conform(
-        schemas.Estimates,
+    rows: pl.DataFrame = conform(
+        Estimates,
         found.with_columns(*scaled, estimator=pl.lit(estimator.label), pue=pl.lit(estimator.pue)),
     )
     return rows
@@ -92,7 +93,7 @@ def write_estimates(
         estimators: Estimators; at least one.
         path: Parquet file to write.
     """
-    empty = pl.DataFrame(schemas.Estimates.create_empty()).to_arrow()
+    empty = pl.DataFrame(Estimates.create_empty()).to_arrow()
     with pq.ParquetWriter(path, empty.schema, compression="zstd") as writer:
         for each in sorted(estimators, key=lambda estimator: estimator.label):
             rows = estimate_jobs(inputs, each)

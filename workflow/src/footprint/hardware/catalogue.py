@@ -19,7 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 
 LOG = logging.getLogger(__name__)
 
@@ -206,11 +207,11 @@ def rejected_hardware(
         ("catalogue", UNKNOWN_REASON, incomplete["node"].n_unique(), "; ".join(missing)),
         ("hardware.nodes", NO_NODE_REASON, len(without_node), ", ".join(without_node)),
     ]
-    found: pl.DataFrame = schemas.conform(
-        schemas.RejectedRows,
+    found: pl.DataFrame = conform(
+        RejectedRows,
         pl.DataFrame(
             [("hardware", *row) for row in rows if row[2]],
-            schema=schemas.RejectedRows.create_empty().schema,
+            schema=RejectedRows.create_empty().schema,
             orient="row",
         ),
     )

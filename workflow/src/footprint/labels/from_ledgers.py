@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import KWH_PER_J
 from footprint.core.vocabulary import LABEL_FIELDS
 from footprint.estimators import recorded_runs
 from footprint.labels.precedence import STATEMENT_SCHEMA, SourceLabels, resolve_contradictions
+from footprint.schemas.labels import Ledger, Tracked
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from footprint.tracker import reading
 
 OTHER_SITE = "it ran at another site"
@@ -68,10 +70,8 @@ def runs_table(read: reading.LedgerContents) -> pl.DataFrame:
         }
         for run in read.runs
     ]
-    empty = pl.DataFrame(schemas.Ledger.create_empty())
-    found: pl.DataFrame = schemas.conform(
-        schemas.Ledger, pl.DataFrame(rows, schema=empty.schema, orient="row")
-    )
+    empty = pl.DataFrame(Ledger.create_empty())
+    found: pl.DataFrame = conform(Ledger, pl.DataFrame(rows, schema=empty.schema, orient="row"))
     return found
 
 
@@ -209,7 +209,7 @@ def _sum_by_node(usable: pl.DataFrame) -> pl.DataFrame:
             *map(component_kwh, reading.COMPONENTS),
         )
     )
-    found: pl.DataFrame = schemas.conform(schemas.Tracked, rows)
+    found: pl.DataFrame = conform(Tracked, rows)
     return found
 
 
@@ -243,7 +243,7 @@ def _count_rejected(
         )
         .with_columns(stage=pl.lit("ledger"), source=pl.lit("labels.ledgers"))
     )
-    found: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    found: pl.DataFrame = conform(RejectedRows, counted)
     return found
 
 

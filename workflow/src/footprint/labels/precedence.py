@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import exact_sum, sum_or_zero
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
+from footprint.schemas.labels import JobLabels
+from footprint.schemas.writing import conform
 
 LOG = logging.getLogger(__name__)
 
@@ -159,5 +160,5 @@ def apply_precedence(sources: Sequence[pl.LazyFrame]) -> pl.DataFrame:
 def _conform_labels(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows as `schemas.JobLabels`."""
     cast = (pl.col(name).cast(pl.Enum(values)) for name, values in LABEL_VALUES.items())
-    found: pl.DataFrame = schemas.conform(schemas.JobLabels, rows.with_columns(cast))
+    found: pl.DataFrame = conform(JobLabels, rows.with_columns(cast))
     return found

@@ -7,8 +7,9 @@ from typing import Literal
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import known_sum, sum_or_zero
+from footprint.schemas.labels import Reconciliation
+from footprint.schemas.writing import conform
 
 RUNS_IN_JOBS = "in a job of the study"
 TRACKED_JOBS = "tracked"
@@ -44,9 +45,9 @@ def reconcile_ledgers(
         _count_lines(runs, rejected),
         _count_jobs(runs, job_energy, users, minimum_group),
     ]
-    found: pl.DataFrame = schemas.conform(
-        schemas.Reconciliation,
-        pl.concat([pl.DataFrame(schemas.Reconciliation.create_empty()), *parts], how="diagonal"),
+    found: pl.DataFrame = conform(
+        Reconciliation,
+        pl.concat([pl.DataFrame(Reconciliation.create_empty()), *parts], how="diagonal"),
     )
     return found
 

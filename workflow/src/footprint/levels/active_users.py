@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation.node_allocations import held_until
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
 from footprint.schemas.usage import ActiveUsers
+from footprint.schemas.writing import conform
 from footprint.sources import files
 from footprint.sources.oar import fields, job_checks, job_records
 
@@ -82,7 +82,7 @@ def active_users_table(
         study = pl.DataFrame({"since": [start], "until": [end]}, schema=_WINDOW_SCHEMA)
         held = jobs.select("user", "started_at", held_until(end))
         parts.append(count_active_users(held.collect(), known=study, every=every, basis="jobs"))
-    rows: pl.DataFrame = schemas.conform(
+    rows: pl.DataFrame = conform(
         ActiveUsers, hide_small_counts(pl.concat(parts), minimum_group=minimum_group)
     )
     return rows

@@ -19,7 +19,7 @@ from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
 from footprint.levels import carbon_intensity
 from footprint.levels.levels import NO_QUEUE
-from footprint.schemas import OVERHEAD_CLASSES
+from footprint.schemas.energy import OVERHEAD_CLASSES
 
 HOURLY_FACTOR = "eco2mix"
 """Name of the factor that follows the carbon intensity of each hour."""

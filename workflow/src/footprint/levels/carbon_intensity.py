@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 
 MAX_HOLD_H = 2
 """Longest time in hours that a value holds; it holds until the next value or for this time.
@@ -85,8 +86,8 @@ def read_study_intensity(path: str | Path, *, start: datetime, end: datetime) ->
 def _count_rejected(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
     """Rejected rows from reasons, numbers and examples (`schemas.RejectedRows`)."""
     schema = {"reason": pl.String, "n_rows": pl.Int64, "example": pl.String}
-    found: pl.DataFrame = schemas.conform(
-        schemas.RejectedRows,
+    found: pl.DataFrame = conform(
+        RejectedRows,
         pl.DataFrame(rows, schema=schema, orient="row").with_columns(
             stage=pl.lit("carbon"), source=pl.lit("carbon.eco2mix")
         ),

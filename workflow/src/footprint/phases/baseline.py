@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.schemas import KINDS, PHASES
+from footprint.core.vocabulary import KINDS, PHASES
 
 KIND_TYPE, PHASE_TYPE = pl.Enum(KINDS), pl.Enum(PHASES)
 

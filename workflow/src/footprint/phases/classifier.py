@@ -11,9 +11,9 @@ from itertools import product
 
 import polars as pl
 
+from footprint.core.vocabulary import KINDS
 from footprint.phases.rules import RULES, Rule
 from footprint.phases.thresholds import Thresholds
-from footprint.schemas import KINDS
 
 __all__ = [
     "RULES",

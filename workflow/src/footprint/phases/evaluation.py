@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.energy.job_count import has_held_node
+from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.writing import conform
 
 
 def confusion_table(
@@ -52,7 +53,7 @@ def confusion_table(
     counted = classified.group_by("method", "truth", "kind").agg(
         n_jobs=pl.len().cast(pl.Int64), energy_kwh=sum_or_zero(pl.col("energy_kwh"))
     )
-    table: pl.DataFrame = schemas.conform(schemas.PhaseEvaluation, counted)
+    table: pl.DataFrame = conform(PhaseEvaluation, counted)
     return table
 
 

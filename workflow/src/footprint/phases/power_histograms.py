@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation.gpu_allocations import node_of_gpu
 from footprint.core.arrays import Floats, Integers
 from footprint.estimators.device_use import MAX_GAP_S as MAX_GPU_GAP_S
@@ -24,7 +23,8 @@ from footprint.phases.power_ranges import (
     gpu_power_ranges,
     node_power_ranges,
 )
-from footprint.schemas.phases import N_POWER_BINS
+from footprint.schemas.phases import N_POWER_BINS, PowerHistograms
+from footprint.schemas.writing import conform
 from footprint.sources.calibration import Calibration
 
 HISTOGRAM_SCHEMA = pl.Schema(
@@ -90,8 +90,8 @@ def measure_power_histograms(
         gpu_ranges = gpu_power_ranges(gpu_nodes, read_gpus, limits)
         for node in gpu_nodes:
             of_gpus.append(gpu_histograms(node, read_gpus(node), gpu_ranges[node], gpus_held[node]))
-    table: pl.DataFrame = schemas.conform(
-        schemas.PowerHistograms, _join_histograms(pl.concat(of_nodes), pl.concat(of_gpus), ranges)
+    table: pl.DataFrame = conform(
+        PowerHistograms, _join_histograms(pl.concat(of_nodes), pl.concat(of_gpus), ranges)
     )
     return table
 

@@ -10,15 +10,16 @@ import polars as pl
 
 from footprint.core.sums import exact_sum, known_sum, quotient, sum_or_zero
 from footprint.core.vocabulary import (
+    KINDS,
     MEASURED_METHOD,
     MIN_COVERAGE_FRAC,
     NO_PROJECT,
     OTHERS,
+    PHASES,
     SMALL_GROUPS,
     NameSelection,
 )
 from footprint.phases import roles
-from footprint.schemas import KINDS, PHASES
 
 RATIO_DEFINITION = (
     "R = E_development / E_best_training: the measured energy of all runs of the paper or project "

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from footprint.schemas import KINDS, PHASES, ROLES
+from footprint.core.vocabulary import KINDS, PHASES, ROLES
 
 ROLE_BASES = ("label", "assumed")
 

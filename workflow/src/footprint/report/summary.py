@@ -21,7 +21,7 @@ from footprint.report import rejected_rows
 from footprint.report.appendix import appendix_section
 from footprint.report.figures import style
 from footprint.report.wording import Row, format_interval, format_kwh, format_range, format_ratio
-from footprint.schemas import OVERHEAD_CLASSES
+from footprint.schemas.energy import OVERHEAD_CLASSES
 
 TOO_LITTLE_MEASURED = (
     "less than 90 % of the time of development or of the reported training was measured"

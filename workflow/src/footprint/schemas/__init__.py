@@ -15,99 +15,17 @@ are UTC days, the unit is part of a column's name, and null means unknown, never
 - `catalogue`: schema and file of each table, by name.
 - `columns`: types of columns that several tables share.
 - `writing`: validation and writing of tables.
+
+A module is imported by itself: a script that writes the energy of jobs loads no other schema.
 """
 
-from __future__ import annotations
+import sys
 
-from footprint.core.vocabulary import KINDS, PHASES, ROLES
-from footprint.schemas.catalogue import TABLES
-from footprint.schemas.energy import (
-    NODE_CLASSES,
-    OVERHEAD_CLASSES,
-    JobEnergy,
-    JobNodeEnergy,
-    NodeEnergy,
-    NodePower,
-    Quality,
-    SensorSpells,
-)
-from footprint.schemas.estimates import (
-    CpuSeries,
-    EstimateRatios,
-    Estimates,
-    GpuPower,
-    Hardware,
-    Recorded,
-)
-from footprint.schemas.labels import JobLabels, Ledger, Reconciliation, Tracked
-from footprint.schemas.levels import Carbon, Levels
-from footprint.schemas.phases import PhaseOfJob, PhaseRatio, PowerHistograms, RunOfJob, Runs
-from footprint.schemas.raw import (
-    Allocations,
-    DevicePower,
-    DeviceSeries,
-    Jobs,
-    Nodes,
-    Power,
-    RejectedRows,
-    States,
-)
-from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
-from footprint.schemas.validation import (
-    PhaseEvaluation,
-    SimulationCheck,
-    TrueKinds,
-    Truth,
-    ValidationRuns,
-)
-from footprint.schemas.writing import conform, write_table
+# Snakemake brings SQLAlchemy and pydantic, and dataframely loads both where it finds them: 0.5 s of
+# each script, for conversions that nothing here uses. A module that is None cannot be imported.
+_absent = dict.fromkeys({"sqlalchemy", "pydantic", "pydantic_core"} - sys.modules.keys())
+sys.modules.update(_absent)  # type: ignore[arg-type]
+import dataframely as _dataframely  # noqa: E402, F401
 
-__all__ = [
-    "KINDS",
-    "NODE_CLASSES",
-    "OVERHEAD_CLASSES",
-    "PHASES",
-    "ROLES",
-    "TABLES",
-    "ActiveUsers",
-    "Allocations",
-    "Carbon",
-    "CpuSeries",
-    "DevicePower",
-    "DeviceSeries",
-    "EstimateRatios",
-    "Estimates",
-    "GpuPower",
-    "Hardware",
-    "JobEnergy",
-    "JobLabels",
-    "JobNodeEnergy",
-    "Jobs",
-    "Ledger",
-    "Levels",
-    "Logins",
-    "NodeEnergy",
-    "NodePower",
-    "Nodes",
-    "NotableModels",
-    "PhaseEvaluation",
-    "PhaseOfJob",
-    "PhaseRatio",
-    "Power",
-    "PowerHistograms",
-    "Quality",
-    "Reconciliation",
-    "Recorded",
-    "RejectedRows",
-    "RunOfJob",
-    "Runs",
-    "SensorSpells",
-    "SimulationCheck",
-    "States",
-    "Tracked",
-    "TrueKinds",
-    "Truth",
-    "ValidationRuns",
-    "conform",
-    "write_table",
-]
+for _name in _absent:
+    del sys.modules[_name]

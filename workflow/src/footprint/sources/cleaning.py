@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import exact_sum
+from footprint.schemas.energy import SensorSpells
+from footprint.schemas.writing import conform
 from footprint.sources import stuck_spells
 from footprint.sources.calibration import Calibration
 from footprint.sources.held_time import HeldTime
@@ -163,7 +164,7 @@ def _min_power_w(power_w: pl.Series, off_threshold_w: float) -> float:
 def _drop_out_spells(readings: pl.DataFrame) -> pl.DataFrame:
     """Spells of drop-outs (`schemas.SensorSpells`)."""
     if readings.is_empty():
-        return pl.DataFrame(schemas.SensorSpells.create_empty())
+        return pl.DataFrame(SensorSpells.create_empty())
     is_new = pl.col("timestamp").diff().dt.total_seconds() > _SPELL_GAP_S
     numbered = readings.with_columns(spell=is_new.fill_null(False).cum_sum())
     return pl.concat(
@@ -180,7 +181,7 @@ def _spell(readings: pl.DataFrame, kind: str) -> pl.DataFrame:
         stopped_at=pl.col("timestamp").max(),
         n_readings=pl.len().cast(pl.Int64),
     )
-    found: pl.DataFrame = schemas.conform(schemas.SensorSpells, row)
+    found: pl.DataFrame = conform(SensorSpells, row)
     return found
 
 

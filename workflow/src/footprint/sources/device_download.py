@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
 from footprint.sources.protocol import Site
@@ -66,7 +67,7 @@ def download_gpu_power(
         .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("node").min())
         .with_columns(stage=pl.lit("devices"), source=pl.lit(f"{cluster} from {start:%Y-%m-%d}"))
     )
-    table: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    table: pl.DataFrame = conform(RejectedRows, counted)
     return table
 
 

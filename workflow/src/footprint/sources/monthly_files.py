@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from footprint import schemas
+from footprint.schemas.raw import Power
 
 POWER_SCHEMA = pa.schema(
     [
@@ -96,7 +96,7 @@ def sample_reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
     """
     files = [pq.ParquetFile(path) for path in paths]
     groups = [_group_by_node(file.metadata) for file in files]
-    empty = pl.DataFrame(schemas.Power.create_empty()).drop("node")
+    empty = pl.DataFrame(Power.create_empty()).drop("node")
 
     def read_node(node: str) -> pl.DataFrame:
         months = [

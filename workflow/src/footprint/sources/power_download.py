@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.energy import Quality, SensorSpells
 from footprint.sources import monthly_files, series
 from footprint.sources.calibration import Calibration
 from footprint.sources.cleaning import clean_readings
@@ -79,8 +79,8 @@ def download_power(
         .iter_rows()
     )
     margin = timedelta(seconds=max_gap_s)
-    quality = [pl.DataFrame(schemas.Quality.create_empty())]
-    spells = [pl.DataFrame(schemas.SensorSpells.create_empty())]
+    quality = [pl.DataFrame(Quality.create_empty())]
+    spells = [pl.DataFrame(SensorSpells.create_empty())]
 
     def samples() -> Iterator[pl.DataFrame]:
         for raw in site.power(

@@ -11,8 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import RejectedRows, States
+from footprint.schemas.writing import conform
 from footprint.sources import files, node_names
 from footprint.sources.kwollect.fields import OFFSET_ADVICE, parse_times
 from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
@@ -88,7 +89,7 @@ def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -
             "stopped_at": stopped,
             "state": [str(row["state"]).lower() for row in rows],
         },
-        schema=schemas.States.create_empty().schema,
+        schema=States.create_empty().schema,
     )
     return found.with_columns(node=node_names.short_names(pl.col("node"), site))
 
@@ -134,7 +135,7 @@ def states_in_window(
     if contradictions:
         raise InputError(", ".join(contradictions), where=where, do="keep one of them")
     touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
-    found: pl.DataFrame = schemas.conform(schemas.States, rows.filter(touches))
+    found: pl.DataFrame = conform(States, rows.filter(touches))
     return found.lazy()
 
 
@@ -163,7 +164,7 @@ def states_of_described_nodes(
         .with_columns(stage=pl.lit("states"), source=pl.lit("states of nodes"))
         .sort("reason")
     )
-    rejected: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    rejected: pl.DataFrame = conform(RejectedRows, counted)
     return rows.join(known, on="node", how="semi"), rejected
 
 

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from footprint import schemas
 from footprint.allocation import node_allocations
 from footprint.core.errors import InputError
 from footprint.core.sums import standard_deviation
@@ -25,6 +24,10 @@ from footprint.energy.sensor_period import NOMINAL_PERIOD_S
 from footprint.estimators import registry
 from footprint.estimators.inputs import JOB_NODE_COLUMNS, EstimatorInputs
 from footprint.hardware import catalogue
+from footprint.schemas.estimates import Recorded
+from footprint.schemas.raw import States
+from footprint.schemas.validation import ValidationRuns
+from footprint.schemas.writing import conform
 from footprint.validation.recordings import BMC_METRIC, NODE, WATTMETER_METRIC, Recordings
 
 CLUSTER = NODE.partition("-")[0]
@@ -105,7 +108,7 @@ def compare_methods(
             ),
         )
     )
-    found: pl.DataFrame = schemas.conform(schemas.ValidationRuns, rows)
+    found: pl.DataFrame = conform(ValidationRuns, rows)
     return found
 
 
@@ -138,7 +141,7 @@ def _metered_energies(runs: pl.DataFrame, samples: pl.DataFrame, *, metric: str)
         ),
         allocations=allocations,
         occupancy=node_allocations.occupancy(allocations.lazy()).collect(),
-        states=pl.DataFrame(schemas.States.create_empty()),
+        states=pl.DataFrame(States.create_empty()),
         start=days[0],
         end=days[1] + timedelta(days=1),
     )
@@ -228,7 +231,7 @@ def estimator_inputs(runs: pl.DataFrame) -> EstimatorInputs:
     return EstimatorInputs(
         held.select(list(JOB_NODE_COLUMNS)).lazy(),
         held.select("job_id", "duration_s", *amounts, has_known_nodes=True).lazy(),
-        schemas.Recorded.create_empty().lazy(),
+        Recorded.create_empty().lazy(),
     )
 
 

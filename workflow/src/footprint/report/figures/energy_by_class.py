@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.report.figures import style
-from footprint.schemas import NODE_CLASSES, OVERHEAD_CLASSES
+from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES
 
 ROW_MM = 6.0
 

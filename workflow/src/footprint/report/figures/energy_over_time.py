@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
 from footprint.report.figures import style, time_axis
-from footprint.schemas import NODE_CLASSES, OVERHEAD_CLASSES
+from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES
 
 PANEL_MM = 158.0
 """Width of a panel, without its labels."""

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from footprint.core.vocabulary import KINDS
 from footprint.report.figures import style
 from footprint.report.tables.phases import KIND_NAMES
-from footprint.schemas import KINDS
 
 FEWEST_RUNS = 5
 """Fewest measured runs of a kind for its quartiles to be meaningful."""

@@ -19,9 +19,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint import __version__, schemas
+from footprint import __version__
 from footprint.core.errors import InputError
 from footprint.core.sums import known_mean, sum_or_zero
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 
 BUILT_IN_TABLE = Path(__file__).parent / "notable_models.csv"
 BUILT_IN_SOURCE = "public papers and estimates of Epoch AI"
@@ -101,7 +103,7 @@ def rejected_models(rows: pl.DataFrame, *, source: str) -> pl.DataFrame:
         `schemas.RejectedRows`.
     """
     stages = pl.lit("models").alias("stage"), pl.lit(source).alias("source")
-    found: pl.DataFrame = schemas.conform(schemas.RejectedRows, rows.with_columns(*stages))
+    found: pl.DataFrame = conform(RejectedRows, rows.with_columns(*stages))
     return found
 
 

@@ -13,7 +13,7 @@ from footprint.core.vocabulary import MEASURED_METHOD
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas import NODE_CLASSES
+from footprint.schemas.energy import NODE_CLASSES
 
 CLASS_DEFINITIONS = (
     "Each node's energy is split into classes. Job: the shares that jobs held. Stranded: the free "

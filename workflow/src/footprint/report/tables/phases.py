@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import exact_sum, quotient, sum_or_zero
+from footprint.core.vocabulary import KINDS
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas import KINDS
 
 KIND_NAMES = {
     "interactive": "interactive",

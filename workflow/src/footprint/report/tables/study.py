@@ -15,7 +15,7 @@ from footprint.hardware import catalogue as descriptions
 from footprint.levels import carbon as carbon_of
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas import OVERHEAD_CLASSES
+from footprint.schemas.energy import OVERHEAD_CLASSES
 from footprint.schemas.levels import CARBON_CONVENTIONS
 
 CLASS_NAMES = {

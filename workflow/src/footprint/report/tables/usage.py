@@ -13,7 +13,7 @@ from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, ener
 from footprint.report import sites
 from footprint.report.tables.energy import CLASS_DEFINITIONS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas import NODE_CLASSES
+from footprint.schemas.energy import NODE_CLASSES
 from footprint.schemas.usage import USAGE_BASES
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources import indexed_readings, node_names, series
 from footprint.sources.kwollect import answers
 from footprint.sources.kwollect import metrics as metric_names
@@ -81,7 +82,7 @@ def convert_power(
     is_wanted = pl.col("metric").is_in(names)
     index = [pl.DataFrame(schema=indexed_readings.INDEX_COLUMNS)]
     series_counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
-    rejected = [pl.DataFrame(schema=schemas.RejectedRows.create_empty().schema)]
+    rejected = [pl.DataFrame(schema=RejectedRows.create_empty().schema)]
     for number, path in enumerate(paths):
         counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
         label = "gpu" if is_of_gpus else "labels"
@@ -107,7 +108,7 @@ def convert_power(
         raise InputError(f"no reading of {metric}", where="integration.metric", do=do)
     pl.concat(index).write_parquet(directory / INDEX_FILE)
     total.sort("metric", "device").write_parquet(directory / SERIES_COUNTS_FILE)
-    table: pl.DataFrame = schemas.conform(schemas.RejectedRows, pl.concat(rejected))
+    table: pl.DataFrame = conform(RejectedRows, pl.concat(rejected))
     return table
 
 
@@ -156,7 +157,7 @@ def count_outside_study(
     """
     names = sorted(set(pl.read_parquet(directory / INDEX_FILE)["file"]))
     if not names:
-        return pl.DataFrame(schemas.RejectedRows.create_empty())
+        return pl.DataFrame(RejectedRows.create_empty())
     inside = pl.col("timestamp").is_between(start, end, closed="left")
     cluster = node_names.cluster_of_column(pl.col("node"), pattern)
     reason = (
@@ -179,7 +180,7 @@ def count_outside_study(
             "example",
         )
     )
-    found: pl.DataFrame = schemas.conform(schemas.RejectedRows, counted)
+    found: pl.DataFrame = conform(RejectedRows, counted)
     return found
 
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes, RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources import files, state_notes
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect import metrics
@@ -90,8 +91,8 @@ class ExportedSite:
         if not rows:
             where = str(self.directory / "nodes")
             raise InputError("no file describes a node", where=where, do=descriptions.SAVE_NODES)
-        schema = schemas.Nodes.create_empty().schema
-        nodes: pl.DataFrame = schemas.conform(schemas.Nodes, pl.DataFrame(rows, schema=schema))
+        schema = Nodes.create_empty().schema
+        nodes: pl.DataFrame = conform(Nodes, pl.DataFrame(rows, schema=schema))
         return nodes
 
     def jobs(self, *, start: datetime, end: datetime) -> JobRecords:
@@ -123,7 +124,7 @@ class ExportedSite:
         rejected = pl.concat(
             [found.rejected, _reject_empty_files(empty_files).lazy(), not_listed.lazy()]
         )
-        return found._replace(rejected=schemas.conform(schemas.RejectedRows, rejected).lazy())
+        return found._replace(rejected=conform(RejectedRows, rejected).lazy())
 
     def _resources(self) -> dict[int, Core | None]:
         """Core of each resource id, from `resources/`; None for a resource that is not a core."""
@@ -244,4 +245,4 @@ def _reject_empty_files(names: list[str]) -> pl.DataFrame:
         "n_rows": [0] * len(names),
         "example": [None] * len(names),
     }
-    return pl.DataFrame(columns, schema=schemas.RejectedRows.create_empty().schema)
+    return pl.DataFrame(columns, schema=RejectedRows.create_empty().schema)

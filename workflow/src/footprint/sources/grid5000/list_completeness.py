@@ -9,7 +9,8 @@ from itertools import groupby
 import numpy as np
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.raw import RejectedRows
+from footprint.schemas.writing import conform
 
 # Reasons of `schemas.RejectedRows`.
 COUNTED_ONLY_REASON = "counted by OAR over the study, but in none of its lists"
@@ -133,6 +134,6 @@ def _rejected_row(source: str, reason: str, n_rows: int, example: str) -> dict[s
 
 
 def _rejected_rows(rows: list[dict[str, object]]) -> pl.DataFrame:
-    schema = schemas.RejectedRows.create_empty().schema
-    table: pl.DataFrame = schemas.conform(schemas.RejectedRows, pl.DataFrame(rows, schema=schema))
+    schema = RejectedRows.create_empty().schema
+    table: pl.DataFrame = conform(RejectedRows, pl.DataFrame(rows, schema=schema))
     return table

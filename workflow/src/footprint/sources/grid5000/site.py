@@ -12,9 +12,10 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core import addresses
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Nodes
+from footprint.schemas.writing import conform
 from footprint.sources import series, state_notes
 from footprint.sources.grid5000 import jobs, samples
 from footprint.sources.grid5000.descriptions import Descriptions
@@ -74,8 +75,8 @@ class Grid5000Site:
     def _nodes(self) -> pl.DataFrame:
         clusters = self._source.get("clusters") or self.clusters()
         rows = self.descriptions.node_rows(clusters, concurrency=self._download["concurrency"])
-        schema = schemas.Nodes.create_empty().schema
-        nodes: pl.DataFrame = schemas.conform(schemas.Nodes, pl.DataFrame(rows, schema=schema))
+        schema = Nodes.create_empty().schema
+        nodes: pl.DataFrame = conform(Nodes, pl.DataFrame(rows, schema=schema))
         return nodes
 
     def jobs(self, *, start: datetime, end: datetime) -> JobRecords:

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Allocations
+from footprint.schemas.writing import conform
 from footprint.sources import node_names
 from footprint.sources.node_names import GRID5000_DOMAIN
 from footprint.sources.oar.rejected_jobs import KEEP_ONE_SITE, file_names, listed_values, verb_form
@@ -93,8 +94,8 @@ def allocation_table(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame
         _allocation_rows(part, hardware=hardware)
         for part in held.sort("job_id").iter_slices(JOBS_AT_ONCE)
     ]
-    empty = pl.DataFrame(schema=schemas.Allocations.create_empty().schema)
-    table: pl.DataFrame = schemas.conform(schemas.Allocations, pl.concat([empty, *parts]))
+    empty = pl.DataFrame(schema=Allocations.create_empty().schema)
+    table: pl.DataFrame = conform(Allocations, pl.concat([empty, *parts]))
     return table
 
 
@@ -123,7 +124,7 @@ def _allocation_rows(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFr
         gpus=pl.when(is_whole)
         .then(pl.col("reservable").fill_null([]))
         .otherwise(pl.coalesce(listed, "gpus_of_cores")),
-        basis=pl.col("basis").cast(schemas.Allocations.create_empty().schema["basis"]),
+        basis=pl.col("basis").cast(Allocations.create_empty().schema["basis"]),
     )
 
 

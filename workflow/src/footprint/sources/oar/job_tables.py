@@ -6,8 +6,9 @@ from datetime import datetime
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.errors import InputError
+from footprint.schemas.raw import Jobs, RejectedRows
+from footprint.schemas.writing import conform
 from footprint.sources.node_names import GRID5000_PATTERN
 from footprint.sources.oar import job_checks
 from footprint.sources.oar.allocation_tables import allocation_table, held_node_rows
@@ -73,7 +74,7 @@ def tables_from_records(
     return JobRecords(
         _job_rows(jobs.join(outlasted, on="job_id", how="anti"), site).lazy(),
         table.join(outlasted, on="job_id", how="anti").lazy(),
-        schemas.conform(schemas.RejectedRows, pl.concat(rejected)).lazy(),
+        conform(RejectedRows, pl.concat(rejected)).lazy(),
     )
 
 
@@ -175,7 +176,7 @@ def _job_rows(jobs: pl.DataFrame, site: str) -> pl.DataFrame:
         pl.col("suspensions").list.eval(intervals),
         site=pl.lit(site),
     )
-    table: pl.DataFrame = schemas.conform(schemas.Jobs, rows)
+    table: pl.DataFrame = conform(Jobs, rows)
     return table
 
 

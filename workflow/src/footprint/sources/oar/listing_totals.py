@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint import schemas
+from footprint.schemas.raw import RejectedRows
 
 NOT_LISTED = 'counted in "total" of the answer, but listed in no file'
 COUNT_PATTERN = re.compile(r"[0-9]{1,15}")
@@ -99,7 +99,7 @@ def count_unlisted_jobs(pages: Iterable[ListingPage], *, start: datetime) -> pl.
         "n_rows": list(missing.values()),
         "example": [None] * len(missing),
     }
-    return pl.DataFrame(columns, schema=schemas.RejectedRows.create_empty().schema)
+    return pl.DataFrame(columns, schema=RejectedRows.create_empty().schema)
 
 
 def _parse_count(value: Any) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint import schemas
 from footprint.core.sums import exact_sum
+from footprint.schemas.raw import States
+from footprint.schemas.writing import conform
 from footprint.sources.oar.database_rows import integer_column, nonzero_column
 
 UTC_TIME = pl.Datetime("us", "UTC")
@@ -77,5 +78,5 @@ def node_states(changes: pl.DataFrame, *, today: pl.DataFrame) -> pl.DataFrame:
         .with_columns((pl.col("started_at", "stopped_at") * 1_000_000).cast(UTC_TIME))
         .filter(pl.col("state") != "alive")
     )
-    table: pl.DataFrame = schemas.conform(schemas.States, found)
+    table: pl.DataFrame = conform(States, found)
     return table
