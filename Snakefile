@@ -9,10 +9,12 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from footprint.config import settings, study
-from footprint.core import fingerprint
 from footprint.core.errors import InputError
+from footprint.core.fingerprint import Library
+from footprint.core.provenance import describe_study
 from footprint.labels import files as label_files
 from footprint.report import terminal
+from footprint.sources import registry
 
 min_version("9.27")
 
@@ -136,8 +138,9 @@ rule validation:
         rules.tabulate_validation.output,
 
 
-# Snakemake reruns a rule when its script changes. The fingerprint reruns it when the library does.
-library = fingerprint.Library()
+# Snakemake reruns a rule when its script changes; the fingerprint, when a function or constant that
+# the script uses does.
+library = Library(loaded_by_name={registry.__name__: [registry.site_module(STUDY.source)]})
 for each in workflow.rules:
     if each.script:
         code = Path(each.basedir.get_path_or_uri(secret_free=True), each.script)

@@ -1,23 +1,28 @@
+"""Fingerprint of the definitions that a script uses."""
+
 from pathlib import Path
 
 import pytest
 
-from footprint import __version__
-from footprint.core.fingerprint import LIBRARY_FOLDER, Library, describe_study
+from footprint.core.fingerprint import LIBRARY_FOLDER, Library
 
 SOURCES = {
-    "lib/__init__.py": "VERSION = 1",
-    "lib/energy.py": "from lib import tables\n",
-    "lib/tables.py": "import json\n",
-    "lib/unused.py": "",
-    "lib/site/__init__.py": "def open_site():\n    from lib.site import exports\n",
-    "lib/site/exports.py": "from .. import tables\nfrom . import parse\nfrom .codes import A\n",
-    "lib/site/parse.py": "",
-    "lib/site/codes.py": "A = 1",
+    "lib/__init__.py": "VERSION = 1\nif 1: pass\n",
+    "lib/energy.py": "from lib import tables\nLIMIT = 1\nOTHER = 2\n"
+    "def joules():\n    return tables.read() * LIMIT\n"
+    "def kwh():\n    return joules() + OTHER\n",
+    "lib/tables.py": "import json\ndef read(): return json\ndef write(): pass\n",
+    "lib/unused.py": "A = 1\n",
+    "lib/site/__init__.py": "from lib.site.exports import Exports\n"
+    "def open_site():\n    from lib.site import parse\n    return parse.rows()\n",
+    "lib/site/exports.py": "from .. import tables\nfrom . import codes as c\n"
+    "class Exports:\n    code = c.A\n    def rows(self): return tables.read()\n",
+    "lib/site/parse.py": "def rows(): return open('models.csv')\n",
+    "lib/site/codes.py": "A = 1\nB = 2\n",
     "lib/site/models.csv": "model,watts\n",
-    "lib/site/deep/__init__.py": "",
-    "lib/site/deep/down.py": "from ..parse import read\nfrom ... import energy\n",
-    "scripts/energy.py": "from lib import energy\n",
+    "lib/site/others.csv": "a,b\n",
+    "lib/effect.py": "import json\njson.x = 1\nB = 2\n",
+    "lib/registry.py": "def load(kind): return __import__(f'lib.{kind}')\n",
 }
 
 
@@ -26,98 +31,114 @@ def project(tmp_path: Path) -> Path:
     for name, text in SOURCES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
+    (tmp_path / "scripts").mkdir()
     return tmp_path
 
 
-def fingerprint_of(script: Path, *, library: Path) -> str:
-    return Library(library).fingerprint(script)
+def written(project: Path, script: str) -> Path:
+    path = project / "scripts/energy.py"
+    path.write_text(script)
+    return path
 
 
-def imported_files(project: Path, script: str) -> set[str]:
-    (project / "scripts/x.py").write_text(script)
-    found = Library(project / "lib").files_behind(project / "scripts/x.py")
-    return {each.relative_to(project / "lib").as_posix() for each in found}
+def definitions(project: Path, script: str) -> set[str]:
+    """Definitions behind a script, as `module.name`, without the statements of imports."""
+    behind = Library(project / "lib").definitions_behind(written(project, script))
+    return {f"{module}.{name}" for module, name in behind if name}
 
 
-FILES_OF_ENERGY = {"__init__.py", "energy.py", "tables.py"}
-FILES_OF_SITE = {"__init__.py", "tables.py"} | {
-    f"site/{name}" for name in ("__init__.py", "exports.py", "parse.py", "codes.py", "models.csv")
-}
+JOULES = {"lib.energy.joules", "lib.energy.LIMIT", "lib.tables.read"}
+EXPORTS = {"lib.site.exports.Exports", "lib.site.codes.A", "lib.tables.read"}
 
 
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
         ("import json", set()),
-        ("import libx.energy", set()),
-        ("from lib import VERSION", {"__init__.py"}),
-        ("from lib import energy", FILES_OF_ENERGY),
-        ("from lib.energy import joules", FILES_OF_ENERGY),
-        ("import lib.energy", FILES_OF_ENERGY),
-        ("import lib.energy as e, json", FILES_OF_ENERGY),
-        ("def f():\n    from lib import energy", FILES_OF_ENERGY),
-        ("from lib.site import open_site", FILES_OF_SITE),
-        ("from lib.site.parse import read", FILES_OF_SITE),
+        ("import libx.energy\nlibx.energy.joules()", set()),
+        ("from lib import VERSION\nVERSION", {"lib.VERSION"}),
+        ("from lib import energy", set()),
+        ("from lib import energy\nenergy.joules()", JOULES),
+        ("from lib.energy import joules\njoules()", JOULES),
+        ("from lib.energy import joules as j\nx = [j]", JOULES),
+        ("import lib.energy\nlib.energy.joules()", JOULES),
+        ("import lib.energy as e, json\ne.joules()", JOULES),
+        ("def f():\n    from lib import energy\n    energy.joules()", JOULES),
+        ("from lib import energy\nenergy.kwh()", {*JOULES, "lib.energy.kwh", "lib.energy.OTHER"}),
+        ("from lib.energy import LIMIT\nx = LIMIT", {"lib.energy.LIMIT"}),
+        ("from lib import energy\nf(energy)", {*JOULES, "lib.energy.kwh", "lib.energy.OTHER"}),
+        ("from lib.site import Exports\nExports().rows()", EXPORTS),
+        ("from lib import site\nsite.Exports", EXPORTS),
         (
-            "import lib.site.deep.down",
-            FILES_OF_SITE | FILES_OF_ENERGY | {"site/deep/__init__.py", "site/deep/down.py"},
+            "from lib.site import open_site\nopen_site()",
+            {"lib.site.open_site", "lib.site.parse.rows"},
         ),
     ],
 )
-def test_files_behind_follows_every_form_of_import(
+def test_definitions_behind_follows_every_form_of_import_and_use(
     project: Path, script: str, expected: set[str]
 ) -> None:
-    assert imported_files(project, script) == expected
+    assert definitions(project, script) == expected
 
 
-def test_files_behind_modules_that_import_each_other_terminates(project: Path) -> None:
-    (project / "lib/tables.py").write_text("from lib import energy\n")
-    assert imported_files(project, "from lib import energy") == FILES_OF_ENERGY
+def test_definitions_behind_modules_that_use_each_other_terminates(project: Path) -> None:
+    (project / "lib/tables.py").write_text("from lib import energy\ndef read(): energy.joules()\n")
+    assert definitions(project, "from lib import energy\nenergy.joules()") == JOULES
 
 
-def test_fingerprint_of_a_script_named_like_a_module_is_its_own(project: Path) -> None:
-    assert fingerprint_of(project / "scripts/energy.py", library=project / "lib") != fingerprint_of(
-        project / "lib/tables.py", library=project / "lib"
-    )
-    assert imported_files(project, SOURCES["scripts/energy.py"]) == FILES_OF_ENERGY
+def test_modules_that_a_script_or_module_loads_by_name_count_whole(project: Path) -> None:
+    script = written(project, "from lib import registry\nregistry.load('tables')")
+    tables = {("lib.tables", "read"), ("lib.tables", "write")}
+    library = project / "lib"
+    assert not Library(library).definitions_behind(script) & tables
+    assert Library(library).definitions_behind(script, ["lib.tables"]) >= tables
+    loaded = Library(library, loaded_by_name={"lib.registry": ["lib.tables"]})
+    assert loaded.definitions_behind(script) >= tables
+    other = written(project, "from lib import energy")
+    assert not loaded.definitions_behind(other) & tables
 
 
 @pytest.mark.parametrize(
-    ("edited", "changes"),
+    ("file", "old", "new", "changes"),
     [
-        ("lib/energy.py", True),
-        ("lib/tables.py", True),
-        ("lib/__init__.py", True),
-        ("lib/unused.py", False),
-        ("lib/site/parse.py", False),
-        ("scripts/energy.py", False),
+        ("lib/energy.py", "LIMIT = 1", "LIMIT = 2", True),
+        ("lib/energy.py", "LIMIT = 1", "LIMIT = 1  # a reason", False),
+        ("lib/energy.py", "LIMIT = 1", 'LIMIT = 1\n"""A limit."""', False),
+        ("lib/energy.py", "OTHER = 2", "OTHER = 3", False),
+        ("lib/tables.py", "def write(): pass", "def write(): return 1", False),
+        ("lib/tables.py", "return json", "return json, 1", True),
+        ("lib/__init__.py", "if 1: pass", "if 2: pass", True),
+        ("lib/__init__.py", "VERSION = 1", "VERSION = 2", False),
+        ("lib/unused.py", "A = 1", "A = 2", False),
+        ("lib/site/parse.py", "rows()", "rows(a=1)", False),
+        ("lib/effect.py", "json.x = 1", "json.x = 2", False),
     ],
 )
-def test_fingerprint_changes_with_imported_modules_alone(
-    project: Path, edited: str, changes: bool
+def test_fingerprint_changes_with_the_code_that_a_script_uses_alone(
+    project: Path, file: str, old: str, new: str, changes: bool
 ) -> None:
-    script, library = project / "scripts/energy.py", project / "lib"
-    before = fingerprint_of(script, library=library)
-    (project / edited).write_text(f"{SOURCES[edited]}\n# edited\n")
-    assert (fingerprint_of(script, library=library) != before) is changes
+    script = written(project, "from lib import energy\nenergy.joules()")
+    before = Library(project / "lib").fingerprint(script)
+    text = (project / file).read_text()
+    assert old in text
+    (project / file).write_text(text.replace(old, new))
+    assert (Library(project / "lib").fingerprint(script) != before) is changes
 
 
-def test_fingerprint_changes_with_the_data_files_of_a_package(project: Path) -> None:
-    script = project / "scripts/x.py"
-    script.write_text("from lib import site")
-    before = fingerprint_of(script, library=project / "lib")
+def test_fingerprint_changes_with_the_effect_of_an_import(project: Path) -> None:
+    script = written(project, "import lib.effect")
+    before = Library(project / "lib").fingerprint(script)
+    (project / "lib/effect.py").write_text("import json\njson.x = 2\nB = 2\n")
+    assert Library(project / "lib").fingerprint(script) != before
+
+
+def test_fingerprint_changes_with_data_files_that_a_definition_names(project: Path) -> None:
+    script = written(project, "from lib import site\nsite.open_site()")
+    before = Library(project / "lib").fingerprint(script)
+    (project / "lib/site/others.csv").write_text("a,b\n1,2\n")
+    assert Library(project / "lib").fingerprint(script) == before
     (project / "lib/site/models.csv").write_text("model,watts\nV100,250\n")
-    assert fingerprint_of(script, library=project / "lib") != before
-
-
-def test_fingerprint_changes_when_a_text_moves_between_modules(project: Path) -> None:
-    script, library = project / "scripts/energy.py", project / "lib"
-    before = fingerprint_of(script, library=library)
-    (library / "energy.py").write_text(SOURCES["lib/energy.py"] + "A = 1\n")
-    moved = fingerprint_of(script, library=library)
-    (library / "energy.py").write_text(SOURCES["lib/energy.py"])
-    (library / "tables.py").write_text(SOURCES["lib/tables.py"] + "A = 1\n")
-    assert len({before, moved, fingerprint_of(script, library=library)}) == 3
+    assert Library(project / "lib").fingerprint(script) != before
 
 
 def test_fingerprint_does_not_depend_on_the_folder_of_the_project(
@@ -127,26 +148,19 @@ def test_fingerprint_does_not_depend_on_the_folder_of_the_project(
     for name, text in SOURCES.items():
         (other / name).parent.mkdir(parents=True, exist_ok=True)
         (other / name).write_text(text)
-    assert fingerprint_of(other / "scripts/energy.py", library=other / "lib") == fingerprint_of(
-        project / "scripts/energy.py", library=project / "lib"
+    script = written(project, "from lib import energy\nenergy.joules()")
+    assert Library(other / "lib").fingerprint(script) == Library(project / "lib").fingerprint(
+        script
     )
 
 
-def test_files_behind_finds_this_library(tmp_path: Path) -> None:
-    (tmp_path / "x.py").write_text("from footprint.core import fingerprint\n")
-    found = Library().files_behind(tmp_path / "x.py")
-    assert {LIBRARY_FOLDER / "__init__.py", LIBRARY_FOLDER / "core/fingerprint.py"} <= found
-    assert LIBRARY_FOLDER / "energy/attribution.py" not in found
-
-
-def test_describe_study_names_site_window_source_and_version() -> None:
-    study = {"site": "nancy", "start": "2025-03-03", "end": "2025-04-28"}
-    window = "2025-03-03 to 2025-04-28"
-    assert (
-        describe_study({"study": study, "source": {"kind": "simulated"}})
-        == f"simulated site nancy · {window} · footprint {__version__}"
-    )
-    assert (
-        describe_study({"study": study, "source": {"kind": "exports"}})
-        == f"nancy · {window} · exports · footprint {__version__}"
-    )
+def test_every_data_file_of_the_library_is_named_by_a_definition_beside_it() -> None:
+    files = [
+        path
+        for path in LIBRARY_FOLDER.rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc", ".typed"}
+    ]
+    assert len(files) >= 6
+    for path in files:
+        modules = path.parent.glob("*.py")
+        assert any(f'"{path.name}"' in module.read_text() for module in modules), path

@@ -13,7 +13,7 @@ The figure and the table of the simulation check exist only for the simulated si
 report: "../report/workflow.rst"
 
 
-PROVENANCE = fingerprint.describe_study(STUDY.config)
+PROVENANCE = describe_study(STUDY.config)
 
 
 rule build_levels:

@@ -12,13 +12,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Return `footprint.track`, imported at its first use.
-
-    The module is imported by its name as text. An import statement would make all rules depend on
-    the tracker, and they would run again after each change of it (`fingerprint.Library`).
-    """
+    """Return `footprint.track`, imported at its first use."""
     if name != "track":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from footprint.tracker.marks import track
 
-    return import_module("footprint.tracker.marks").track
+    return track

@@ -15,6 +15,8 @@ The others use NumPy, Polars, PyYAML or jsonschema, or serve the workflow alone:
 - `sums`: sums of floats that do not depend on the order of rows or on threads.
 - `json_schema`: defaults and error messages from a JSON schema.
 - `pseudonyms`: pseudonyms of logins, and their key.
-- `fingerprint`: hash of the code behind a rule, and the provenance line of figures.
+- `definitions`: functions, classes and constants of a module, and the names that each uses.
+- `fingerprint`: hash of the code behind a rule.
+- `provenance`: the line of figures and tables that names site, window, source and version.
 - `logs`: log files of rules.
 """

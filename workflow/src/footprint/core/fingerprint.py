@@ -1,144 +1,182 @@
-"""Fingerprint of the code behind a rule, and the provenance line of figures and tables.
+"""Fingerprint of the code behind a rule.
 
-Snakemake runs a rule again if its script changes, but not if a module that the script imports
-changes. A hash of those modules is therefore a parameter of the rule.
+Snakemake runs a rule again if its script changes, but not if a function that the script calls
+changes. A hash of the definitions that a script uses, directly or indirectly, is therefore a
+parameter of the rule. Comments, docstrings, and definitions that the script does not use leave it
+as it is.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from footprint import __version__
+from footprint.core.definitions import Definitions, Statement, read_definitions
 
 LIBRARY_FOLDER = Path(__file__).parents[1]
 
 
 class Library:
-    """Files of the library, each read and parsed once, at the first use.
+    """Modules of the library, each read and parsed once, at the first use.
 
     Args:
         folder: Folder of the library's top package.
+        loaded_by_name: Modules that a module imports by names composed at run time, which its
+            source text does not show.
     """
 
-    def __init__(self, folder: Path = LIBRARY_FOLDER) -> None:
+    def __init__(
+        self,
+        folder: Path = LIBRARY_FOLDER,
+        *,
+        loaded_by_name: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self.folder = folder
-        self._imports: dict[tuple[Path, str], frozenset[Path]] = {}
-        self._files: dict[str, frozenset[Path]] = {}
-        self._package_files: dict[Path, list[Path]] = {}
-        self._digests: dict[Path, bytes] = {}
+        self._loaded_by_name = loaded_by_name or {}
+        self._modules: dict[str, Definitions] = {}
+        self._parts: dict[str, tuple[str, str]] = {}
+        self._data_files: dict[Path, dict[str, Path]] = {}
+        self._used: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
 
-    def fingerprint(self, script: Path) -> str:
-        """Return the hash of all library modules that a script imports, directly or indirectly.
+    def fingerprint(self, script: Path, modules: Iterable[str] = ()) -> str:
+        """Return the hash of all definitions of the library that a script uses.
 
-        The script itself is left out, since Snakemake watches it. Imports inside functions and
-        under `TYPE_CHECKING` count. A package counts with its `__init__` and its data files. Names
-        composed at run time (`importlib.import_module(...)`) are not found.
+        The script itself is left out, since Snakemake watches it. Data files count where a
+        definition quotes their name.
 
         Args:
             script: Script of a rule.
+            modules: Dotted names of modules that the script imports by name at run time.
 
         Returns:
             16 hexadecimal digits.
         """
         digest = hashlib.sha256()
-        for path in sorted(self.files_behind(script)):
-            digest.update(f"{path.relative_to(self.folder).as_posix()}\0".encode())
-            digest.update(self._digest(path))
+        for module, name in sorted(self.definitions_behind(script, modules)):
+            for each in self._statements(module, name):
+                digest.update(f"{module}\0{each.text}\0".encode())
+                for path in self._quoted_files(module, each):
+                    digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
-    def files_behind(self, script: Path) -> set[Path]:
-        """Return the files of the library that a script depends on, as full paths."""
-        found: set[Path] = set()
-        queue = list(self._imported_files(script, package=""))
+    def definitions_behind(self, script: Path, modules: Iterable[str] = ()) -> set[tuple[str, str]]:
+        """Return module and name of each definition that a script uses.
+
+        The name is empty for the statements that the import of a module executes.
+
+        Args:
+            script: Script of a rule.
+            modules: Dotted names of modules that the script imports by name at run time.
+        """
+        own = read_definitions(script.read_text(encoding="utf-8"), package="")
+        statements = [*own.effects, *(each for all_ in own.by_name.values() for each in all_)]
+        queue = [
+            *self._effects_of(own.imports),
+            *(found for each in statements for found in self._used_by(each, own, "")),
+            *(found for module in modules for found in self._resolve(module)),
+        ]
+        behind: set[tuple[str, str]] = set()
         while queue:
-            path = queue.pop()
-            if path not in found:
-                found.add(path)
-                if path.suffix == ".py":
-                    package = ".".join(path.relative_to(self.folder.parent).parent.parts)
-                    queue.extend(self._imported_files(path, package=package))
-        return found
+            found = queue.pop()
+            if found not in behind:
+                behind.add(found)
+                queue.extend(self._used_directly(*found))
+        return behind
 
-    def _digest(self, path: Path) -> bytes:
-        if path not in self._digests:
-            self._digests[path] = hashlib.sha256(path.read_bytes()).digest()
-        return self._digests[path]
+    def _used_directly(self, module: str, name: str) -> frozenset[tuple[str, str]]:
+        """Definitions that one definition uses, or that the import of its module executes."""
+        if (module, name) not in self._used:
+            own = self._definitions(module)
+            used = {
+                found
+                for each in self._statements(module, name)
+                for found in self._used_by(each, own, module)
+            }
+            if name:
+                used.add((module, ""))
+            else:
+                used.update(self._effects_of(own.imports))
+                used.update((parent, "") for parent in self._parents(module))
+                for loaded in self._loaded_by_name.get(module, ()):
+                    used.update(self._resolve(loaded))
+            self._used[module, name] = frozenset(used)
+        return self._used[module, name]
 
-    def _imported_files(self, path: Path, *, package: str) -> frozenset[Path]:
-        """Files that one file imports; relative imports start at `package`."""
-        if (path, package) not in self._imports:
-            names = imported_names(path.read_text(encoding="utf-8"), package)
-            files = (self._files_of_name(name) for name in names)
-            self._imports[path, package] = frozenset().union(*files)
-        return self._imports[path, package]
+    def _effects_of(self, imports: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+        """Statements that imports execute."""
+        for targets in imports.values():
+            for target in targets:
+                if module := self._split(target)[0]:
+                    yield module, ""
 
-    def _files_of_name(self, name: str) -> frozenset[Path]:
-        """File of a module and of its packages; empty for a name outside the library."""
-        if name not in self._files:
-            top, *parts = name.split(".")
-            is_own = top == self.folder.name
-            self._files[name] = frozenset(self._files_on_path(parts) if is_own else ())
-        return self._files[name]
+    def _used_by(
+        self, statement: Statement, own: Definitions, module: str
+    ) -> Iterator[tuple[str, str]]:
+        """Definitions of the library behind the names in a statement of a module."""
+        yield from self._effects_of(statement.uses.imports)
+        for name in statement.uses.names:
+            first, _, rest = name.partition(".")
+            if module and first in own.by_name:
+                yield module, first
+            for imports in (own.imports, statement.uses.imports):
+                for target in imports.get(first, ()):
+                    yield from self._resolve(f"{target}.{rest}" if rest else target)
 
-    def _files_on_path(self, parts: list[str]) -> Iterator[Path]:
-        folder = self.folder
-        yield from self._files_of_package(folder)
-        for part in parts:
-            yield from (each for each in [folder / f"{part}.py"] if each.is_file())
-            folder /= part
-            yield from self._files_of_package(folder)
+    def _resolve(self, dotted: str) -> Iterator[tuple[str, str]]:
+        """Definitions that an absolute dotted name stands for: of a module, all of them."""
+        module, rest = self._split(dotted)
+        if not module:
+            return
+        own = self._definitions(module)
+        name, _, more = rest.partition(".")
+        yield module, ""
+        if not name:
+            yield from ((module, each) for each in own.by_name)
+        elif name in own.by_name:
+            yield module, name
+        elif name in own.imports:
+            for target in own.imports[name] - {f"{module}.{name}"}:
+                yield from self._resolve(f"{target}.{more}" if more else target)
+        elif "__getattr__" in own.by_name:
+            yield module, "__getattr__"
 
-    def _files_of_package(self, folder: Path) -> list[Path]:
-        """The `__init__` of a package and its data files."""
-        if folder not in self._package_files:
-            self._package_files[folder] = [
-                each
-                for each in (folder.iterdir() if folder.is_dir() else ())
-                if each.is_file()
-                and (each.name == "__init__.py" or each.suffix not in {".py", ".pyc"})
-            ]
-        return self._package_files[folder]
+    def _split(self, dotted: str) -> tuple[str, str]:
+        """Longest module of the library at the start of a dotted name, and the rest."""
+        if dotted not in self._parts:
+            names = dotted.split(".")
+            count = int(names[0] == self.folder.name)
+            while 0 < count < len(names) and self._path(".".join(names[: count + 1])).is_file():
+                count += 1
+            self._parts[dotted] = ".".join(names[:count]), ".".join(names[count:])
+        return self._parts[dotted]
 
+    @staticmethod
+    def _parents(module: str) -> list[str]:
+        parts = module.split(".")
+        return [".".join(parts[:count]) for count in range(1, len(parts))]
 
-def describe_study(config: Mapping[str, Any]) -> str:
-    """Return the provenance line of figures and tables: site, window, source and version.
+    def _path(self, module: str) -> Path:
+        base = self.folder.joinpath(*module.split(".")[1:])
+        return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
-    As in `simulated site nancy · 2025-03-03 to 2025-04-28 · footprint 0.1.0`. The second date is
-    the end of the study, which is excluded. The source is named unless it is `simulated`.
+    def _definitions(self, module: str) -> Definitions:
+        if module not in self._modules:
+            path = self._path(module)
+            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+            text = path.read_text(encoding="utf-8")
+            self._modules[module] = read_definitions(text, package=package)
+        return self._modules[module]
 
-    Args:
-        config: Prepared configuration.
-    """
-    study, kind = config["study"], config["source"]["kind"]
-    is_simulated = kind == "simulated"
-    parts = [
-        f"simulated site {study['site']}" if is_simulated else study["site"],
-        f"{study['start']} to {study['end']}",
-        *([] if is_simulated else [kind]),
-        f"footprint {__version__}",
-    ]
-    return " · ".join(parts)
+    def _statements(self, module: str, name: str) -> list[Statement]:
+        own = self._definitions(module)
+        return own.by_name[name] if name else own.effects
 
-
-def imported_names(text: str, package: str) -> frozenset[str]:
-    """Return the absolute dotted names of the modules and members that a source text imports.
-
-    Args:
-        text: Source text of a module.
-        package: Package at which its relative imports start.
-    """
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            # Each dot after the first leaves one more package; `from . import x` names no module.
-            parents = package.split(".")
-            start = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
-            module = ".".join(part for part in (start, node.module) if part)
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
+    def _quoted_files(self, module: str, statement: Statement) -> list[Path]:
+        """Data files beside a module whose name a statement quotes."""
+        folder = self._path(module).parent
+        if folder not in self._data_files:
+            files = (path for path in folder.iterdir() if path.is_file())
+            self._data_files[folder] = {path.name: path for path in files}
+        own = self._data_files[folder]
+        return [own[name] for name in sorted(statement.uses.texts & own.keys())]

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from footprint.sources.node_names import GRID5000_PATTERN
 from footprint.sources.protocol import Site
+
+
+SITE_CLASSES = {
+    "simulated": "footprint.sources.simulated.site:SimulatedSite",
+    "grid5000": "footprint.sources.grid5000.site:Grid5000Site",
+    "exports": "footprint.sources.exports.site:ExportedSite",
+}
+"""Module and class of the site of each kind of source.
+
+Classes are imported by these names, so that a script loads one, and a change of one kind of source
+reruns no study of another (`site_module`).
+"""
+
+
+def site_module(source: Mapping[str, Any]) -> str:
+    """Name of the module that `open_site` imports for a source."""
+    return SITE_CLASSES[source["kind"]].partition(":")[0]
 
 
 def open_site(
@@ -28,17 +46,12 @@ def open_site(
     Raises:
         InputError: The folder of the exports is missing.
     """
-    if source["kind"] == "simulated":
-        from footprint.sources.simulated import SimulatedSite
-
-        return SimulatedSite.from_config(source, site=site)
+    site_class = pkgutil.resolve_name(SITE_CLASSES[source["kind"]])
     if source["kind"] == "grid5000":
-        from footprint.sources.grid5000.site import Grid5000Site
-
-        return Grid5000Site.from_config(source, site=site, download=download or {})
-    from footprint.sources.exports.site import ExportedSite
-
-    return ExportedSite.from_config({**source, "converted": converted}, site=site)
+        opened: Site = site_class.from_config(source, site=site, download=download or {})
+        return opened
+    opened = site_class.from_config({**source, "converted": converted}, site=site)
+    return opened
 
 
 def source_clusters(
