@@ -56,6 +56,7 @@ FILES_OF_SITE = {"__init__.py", "tables.py"} | {
         ("import lib.energy", FILES_OF_ENERGY),
         ("import lib.energy as e, json", FILES_OF_ENERGY),
         ("def f():\n    from lib import energy", FILES_OF_ENERGY),
+        ("if TYPE_CHECKING:\n    from lib import energy", set()),
         ("from lib.site import open_site", FILES_OF_SITE),
         ("from lib.site.parse import read", FILES_OF_SITE),
         (

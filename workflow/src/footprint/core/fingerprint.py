@@ -34,9 +34,9 @@ class Library:
     def fingerprint(self, script: Path) -> str:
         """Return the hash of all library modules that a script imports, directly or indirectly.
 
-        The script itself is left out, since Snakemake watches it. Imports inside functions and
-        under `TYPE_CHECKING` count. A package counts with its `__init__` and its data files. Names
-        composed at run time (`importlib.import_module(...)`) are not found.
+        The script itself is left out, since Snakemake watches it. Imports inside functions count,
+        those for type checkers alone do not. A package counts with its `__init__` and its data
+        files. Names composed at run time (`importlib.import_module(...)`) are not found.
 
         Args:
             script: Script of a rule.
@@ -132,7 +132,9 @@ def imported_names(text: str, package: str) -> frozenset[str]:
         package: Package at which its relative imports start.
     """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    tree.body = [node for node in tree.body if not _is_for_type_checkers(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -142,3 +144,8 @@ def imported_names(text: str, package: str) -> frozenset[str]:
             module = ".".join(part for part in (start, node.module) if part)
             names.update(f"{module}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def _is_for_type_checkers(node: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING: ...`."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
