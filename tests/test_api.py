@@ -104,6 +104,15 @@ def test_integrate_leaves_a_job_without_samples_unknown() -> None:
     assert energy["imputed_kwh"].to_list() == [0, None]
 
 
+def test_integrate_estimates_a_job_without_samples_by_its_cluster() -> None:
+    jobs = held({}, {"job_id": 8, "node": "graffiti-2", "share": 0.25})
+    energy = footprint.integrate(samples(), jobs)
+    assert kwh(energy) == {7: pytest.approx(0.2), 8: None}
+    assert energy["imputed_kwh"].to_list() == [0, pytest.approx(0.1)]
+    apart = footprint.integrate(samples(node="a"), jobs.with_columns(node=pl.Series(["a", "b"])))
+    assert apart["imputed_kwh"].to_list() == [0, None]
+
+
 def test_integrate_over_ends_of_months_and_years_adds_up() -> None:
     new_year = datetime(2025, 1, 1, tzinfo=UTC)
     power = samples(start=new_year - 2 * HOUR, hours=4)

@@ -106,6 +106,16 @@ def test_questions_without_a_change_repeat_the_published_tables(study: Path) -> 
 
 
 @pytest.mark.workflow
+def test_ratio_with_labels_replaces_labels_of_the_study(study: Path) -> None:
+    results = footprint.open_results(study / "results")
+    known = pl.read_parquet(study / "resources/nancy/labels.parquet")
+    labelled = known.filter(pl.col("paper").is_not_null())
+    papers = "".join(f"- {{chain: {job}, paper: mine}}\n" for job in labelled["job_id"])
+    changed = results.ratio_with_labels(papers)
+    assert changed["n_labelled"].sum() < results.ratio["n_labelled"].sum()
+
+
+@pytest.mark.workflow
 def test_ratio_with_labels_refuses_a_wrong_label_by_its_line(study: Path) -> None:
     results = footprint.open_results(study / "results")
     run = results.runs["run_id"][0]
