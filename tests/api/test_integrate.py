@@ -1,13 +1,7 @@
-"""`footprint.integrate`, `footprint.open_results`, and a light `import footprint`."""
+"""`footprint.integrate`: energies by hand, refused input, and the numbers of the pipeline."""
 
 from __future__ import annotations
 
-import doctest
-import os
-import pydoc
-import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +15,8 @@ from polars.testing import assert_frame_equal
 
 import footprint
 from footprint.api import integration
-from footprint.api import results as study_results
 from footprint.core.units import KWH_PER_J
-from footprint.schemas.raw import Power
-from tests.support.rule_chain import CLUSTERS, METRIC, MONTHS, RuleChain
+from tests.support.rule_chain import CLUSTERS, MONTHS, RuleChain
 
 TEN = datetime(2025, 3, 3, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -287,21 +279,9 @@ def test_integrate_refuses_input_in_one_line(
 # The numbers of the pipeline, on files of a small study over the end of a month
 
 
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> RuleChain:
-    made = RuleChain(tmp_path_factory.mktemp("study"))
-    made.run_to_energies()
-    return made
-
-
-def power_of(chain: RuleChain) -> pl.LazyFrame:
-    paths = [path for cluster in CLUSTERS for path in chain.monthly_paths("power", cluster)]
-    return pl.scan_parquet(paths)
-
-
 def test_integrate_equals_the_energies_of_the_pipeline(chain: RuleChain) -> None:
     expected = chain.read("energy-job_nodes")
-    energy = footprint.integrate(power_of(chain), chain.read("node_allocations"))
+    energy = footprint.integrate(chain.power(), chain.read("node_allocations"))
     assert len(energy) > 20
     assert energy["energy_kwh"].min() < 0.01 < 1 < energy["energy_kwh"].max()
     assert_frame_equal(
@@ -331,7 +311,7 @@ def test_integrate_equals_the_sums_of_the_pipeline_for_each_gate_and_method(
     )
     expected = sums.group_by("job_id", "node").agg(kwh=pl.col("energy_j").sum() * KWH_PER_J)
     energy = footprint.integrate(
-        power_of(again), again.read("node_allocations"), gate, method, idle_power_w=idle_w
+        again.power(), again.read("node_allocations"), gate, method, idle_power_w=idle_w
     )
     both = energy.join(expected, on=["job_id", "node"], how="full").sort("job_id", "node")
     assert both["node"].null_count() == both["node_right"].null_count() == 0
@@ -342,174 +322,3 @@ def test_integrate_equals_the_sums_of_the_pipeline_for_each_gate_and_method(
         abs_tol=1e-15,
         check_exact=False,
     )
-
-
-# Results of a study
-
-
-@pytest.fixture(scope="module")
-def study(chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a study with the tables of the chain."""
-    folder = tmp_path_factory.mktemp("opened")
-    energy = folder / "results/energy"
-    energy.mkdir(parents=True)
-    for name in ("jobs", "job_nodes", "nodes"):
-        chain.read(f"energy-{name}").write_parquet(energy / f"{name}.parquet")
-    chain.read("node_allocations").write_parquet(energy / "node_allocations.parquet")
-    for cluster in CLUSTERS:
-        monthly = folder / "resources/nancy/power" / METRIC / cluster
-        monthly.mkdir(parents=True)
-        for month, path in zip(MONTHS, chain.monthly_paths("power", cluster), strict=True):
-            (monthly / f"{month}.parquet").symlink_to(path)
-    return folder
-
-
-def test_open_results_gives_the_tables_of_the_study(chain: RuleChain, study: Path) -> None:
-    results = footprint.open_results(study / "results")
-    for name in ("jobs", "job_nodes", "nodes"):
-        assert_frame_equal(getattr(results, name), chain.read(f"energy-{name}"))
-    assert_frame_equal(results.allocations, chain.read("node_allocations"))
-    assert results.jobs is results.jobs
-    assert results.site == "nancy"
-    version = footprint.__version__
-    assert results.provenance == f"nancy · 2025-03-31 to 2025-04-01 · footprint {version}"
-
-
-def test_open_results_finds_a_relative_folder_above_the_current_one(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (study / "notebooks").mkdir(exist_ok=True)
-    monkeypatch.chdir(study / "notebooks")
-    assert footprint.open_results().folder == study / "results"
-    with pytest.raises(
-        footprint.InputError, match=r"^reslts: there is no such folder here or above"
-    ):
-        footprint.open_results("reslts")
-
-
-def test_power_of_a_node_joins_its_months_without_repeats(chain: RuleChain, study: Path) -> None:
-    power = footprint.open_results(study / "results").power("grele-2")
-    assert Power.is_valid(power)
-    expected = power_of(chain).filter(pl.col("node") == "grele-2").unique().sort("timestamp")
-    assert_frame_equal(power, expected.collect())
-
-
-def test_power_refuses_an_unknown_node_and_several_metrics(study: Path, tmp_path: Path) -> None:
-    results = footprint.open_results(study / "results")
-    with pytest.raises(
-        footprint.InputError, match=r"'grele-9' is no node of the study; .+ as grele-1, grele-2"
-    ):
-        results.power("grele-9")
-    with pytest.raises(
-        footprint.InputError, match=r"has 0 metrics of the cluster grele; run the w"
-    ):
-        results.power("grele-1", metric="other")
-    (tmp_path / "results").symlink_to(study / "results")
-    for metric in ("one", "two"):
-        (tmp_path / "resources/nancy/power" / metric).mkdir(parents=True)
-        source = study / "resources/nancy/power" / METRIC / "grele"
-        (tmp_path / "resources/nancy/power" / metric / "grele").symlink_to(source)
-    several = footprint.open_results(tmp_path / "results")
-    with pytest.raises(
-        footprint.InputError, match=r"has 2 metrics of the cluster grele: one, two;"
-    ):
-        several.power("grele-1")
-    assert len(several.power("grele-1", metric="two")) > 1000
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (pl.all().exclude("share"), r"column share is missing in it, and Float64 in footprint"),
-        ([pl.all(), pl.lit(1).alias("total_kwh")], r"column total_kwh is Int32 in it, and missing"),
-        (pl.all().cast(pl.String), r"column job_id is String in it, and Int64 in footprint"),
-    ],
-)
-def test_results_refuse_a_table_of_another_version(
-    study: Path, tmp_path: Path, change: Any, message: str
-) -> None:
-    table = pl.read_parquet(study / "results/energy/job_nodes.parquet")
-    (tmp_path / "results/energy").mkdir(parents=True)
-    table.select(change).write_parquet(tmp_path / "results/energy/job_nodes.parquet")
-    results = footprint.open_results(tmp_path / "results")
-    with pytest.raises(footprint.InputError, match=message) as caught:
-        _ = results.job_nodes
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(f"{tmp_path}/results/energy/job_nodes.parquet: ")
-
-
-def test_results_refuse_missing_and_broken_tables(tmp_path: Path) -> None:
-    results = footprint.open_results(tmp_path)
-    with pytest.raises(
-        footprint.InputError, match=r"ratio\.parquet: there is no such table yet; r"
-    ):
-        _ = results.ratio
-    (tmp_path / "energy").mkdir()
-    (tmp_path / "energy/jobs.parquet").write_bytes(b"PAR1")
-    with pytest.raises(
-        footprint.InputError, match=r"jobs\.parquet: the table cannot be read \("
-    ) as e:
-        _ = results.jobs
-    assert "\n" not in str(e.value)
-
-
-# The package
-
-
-def test_examples_of_docstrings_are_right(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(study)
-    for module in (integration, study_results):
-        tried = doctest.testmod(module)
-        assert tried.attempted >= 5
-        assert tried.failed == 0
-
-
-def run_python(script: str, *options: str) -> str:
-    """Output of a script in a new Python that finds this library."""
-    done = subprocess.run(
-        [sys.executable, *options, "-c", script],
-        env=os.environ | {"PYTHONPATH": str(Path(footprint.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_import_of_footprint_loads_the_standard_library_alone() -> None:
-    loaded = run_python(
-        "import sys; before = set(sys.modules)\n"
-        "import footprint; footprint.track; footprint.InputError\n"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-    ).split()
-    assert set(loaded) - sys.stdlib_module_names == {"footprint"}
-
-
-def test_footprint_without_packages_names_the_extra_and_keeps_its_help() -> None:
-    printed = run_python(
-        "import footprint, pydoc\n"
-        "try:\n    footprint.integrate\nexcept AttributeError as error:\n    print(error)\n"
-        "print(pydoc.plain(pydoc.render_doc(footprint)))",
-        "-S",
-    )
-    assert "footprint.integrate needs dataframely: pip install 'footprint[pipeline]'" in printed
-    assert "track(" in printed
-
-
-def test_footprint_has_the_names_of_its_list_and_no_other() -> None:
-    assert footprint.__all__ == sorted(footprint.__all__)
-    assert set(footprint.__all__) <= set(dir(footprint))
-    for name in footprint.__all__:
-        assert getattr(footprint, name).__doc__
-        assert f"\n- `{name}`: " in (footprint.__doc__ or "") or name == "Results"
-    with pytest.raises(AttributeError, match="no attribute 'integral'"):
-        _ = footprint.integral  # type: ignore[attr-defined]
-
-
-def test_help_of_footprint_shows_every_function() -> None:
-    text = pydoc.plain(pydoc.render_doc(footprint))
-    for name in ("integrate", "open_results", "track"):
-        assert re.search(rf"^ {{4}}{name}\(", text, re.M)
-    assert "class Results" in text
-    assert "Longest time between two samples that is not a gap" in text
