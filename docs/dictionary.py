@@ -58,7 +58,7 @@ def data_dictionary_page(tables: Mapping[str, tuple[type[dy.Schema], str]]) -> s
     ]
     sections = [_table_section(name, schema, path) for name, (schema, path) in tables.items()]
     return "\n".join(
-        [TABLES_INTRODUCTION, _markdown_table(("table", "file", "content"), rows), *sections]
+        [TABLES_INTRODUCTION, markdown_table(("table", "file", "content"), rows), *sections]
     )
 
 
@@ -72,7 +72,8 @@ def configuration_page(schema: Mapping[str, Any]) -> str:
     return "\n".join([CONFIGURATION_INTRODUCTION, _wrapped(schema["description"]), *sections])
 
 
-def _table_section(name: str, schema: type[dy.Schema], path: str) -> str:
+def column_table(schema: type[dy.Schema]) -> str:
+    """Return the columns of a table in Markdown: type, unit, whether null, and meaning."""
     columns = [
         (
             f"`{column}`",
@@ -83,13 +84,17 @@ def _table_section(name: str, schema: type[dy.Schema], path: str) -> str:
         )
         for column, declared in schema.columns().items()
     ]
+    return markdown_table(("column", "type", "unit", "may be", "meaning"), columns)
+
+
+def _table_section(name: str, schema: type[dy.Schema], path: str) -> str:
     key = ", ".join(f"`{column}`" for column in schema.primary_key())
     parts = [
         f"## {name}\n",
         f"`{path}`\n",
         _wrapped(inspect.getdoc(schema) or ""),
         f"Key: {key}.\n" if key else "",
-        _markdown_table(("column", "type", "unit", "may be", "meaning"), columns),
+        column_table(schema),
         "".join(f"Rule `{rule}`: `{condition}`.\n\n" for rule, condition in _rules(schema)),
     ]
     return "\n".join(part for part in parts if part).rstrip("\n") + "\n"
@@ -145,7 +150,7 @@ def _configuration_section(key: str, schema: Mapping[str, Any]) -> str:
         )
         for path, shape, required in _keys(schema, "")
     ]
-    table = _markdown_table(("key", "values", "default", "meaning"), rows)
+    table = markdown_table(("key", "values", "default", "meaning"), rows)
     return "\n".join([f"## {key}\n", _wrapped(schema["description"]), table])
 
 
@@ -211,8 +216,8 @@ def _wrapped(text: str) -> str:
     return "\n\n".join(textwrap.fill(each, LINE_LENGTH) for each in paragraphs) + "\n"
 
 
-def _markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table with its cells in single lines and `|` escaped."""
+def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table with its cells in single lines and `|` escaped."""
     lines = [header, ("---",) * len(header), *rows]
     cells = ([" ".join(each.split()).replace("|", r"\|") for each in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)

@@ -1,7 +1,7 @@
 """Write the generated parts of the documentation: `make docs`.
 
-They are docs/data-dictionary.md, docs/configuration.md, the rules in docs/phases.md and the graph
-of the workflow's rules in README.md.
+They are docs/data-dictionary.md, docs/configuration.md, docs/api.md, the rules in docs/phases.md
+and the graph of the workflow's rules in README.md.
 """
 
 import os
@@ -12,8 +12,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import api_page
 import dictionary
 
+import footprint
 from footprint.config import settings
 from footprint.core import json_schema
 from footprint.schemas.catalogue import TABLES
@@ -77,6 +79,7 @@ def generated_pages(folder: Path) -> dict[Path, str]:
         ROOT / "docs/configuration.md": dictionary.configuration_page(
             json_schema.read_schema(settings.SCHEMA_PATH)
         ),
+        ROOT / "docs/api.md": api_page.api_page(footprint),
         phases: PHASE_RULES.sub(lambda _: phase_rules, phases.read_text(encoding="utf-8")),
         readme: GRAPH.sub(lambda _: graph, readme.read_text(encoding="utf-8"), count=1),
     }

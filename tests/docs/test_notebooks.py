@@ -6,15 +6,23 @@ import re
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from polars.testing import assert_frame_equal
 
+import footprint
 from tests.support.project import Project, configure, small_study
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = ("estimators_of_my_jobs", "label_my_paper", "node_power_and_jobs")
-RESULTS_READ = ("phases/ratio.parquet", "estimates/jobs.parquet", "energy/node_allocations.parquet")
+RESULTS_READ = (
+    *("phases/ratio.parquet", "energy/node_allocations.parquet"),
+    *("estimates/jobs.parquet", "estimates/ratios.parquet"),
+)
+MAX_LINES = 10
+"""Most lines of code of a cell, which answers one question."""
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -65,6 +73,15 @@ def test_notebook_contains_no_logic_and_enough_text(name: str) -> None:
     assert sum(cell.cell_type == "markdown" for cell in cells) * 2 >= len(cells) - 1
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_needs_few_lines_a_question(name: str) -> None:
+    cells = [cell.source for cell in read_notebook(name).cells if cell.cell_type == "code"]
+    lines = [[line for line in cell.splitlines() if line.strip()] for cell in cells]
+    assert max(map(len, lines)) <= MAX_LINES
+    assert "footprint.open_results(" in "".join(cells)
+    assert re.findall(r"\b(?:scan|read)_parquet\b|\bpathlib\b", "".join(cells)) == []
+
+
 # Expressions appended to a notebook, to check its values.
 PROBES = {
     "label_my_paper": (
@@ -74,6 +91,42 @@ PROBES = {
         " runs.row(by_predicate=pl.col('run_id') == reported, named=True)['energy_kwh']"
     )
 }
+
+
+@pytest.mark.workflow
+def test_questions_without_a_change_repeat_the_published_tables(study: Path) -> None:
+    results = footprint.open_results(study / "results")
+    assert_frame_equal(results.ratio_with_labels(""), results.ratio)
+    published = pl.read_parquet(study / "results/estimates/ratios.parquet")
+    assert_frame_equal(results.compare_estimates(results.jobs), published)
+    runs = results.unlabelled_runs()
+    assert 0 < len(runs) <= len(results.runs)
+    assert runs["energy_kwh"].drop_nulls().is_sorted(descending=True)
+    assert len(results.levels) > len(results.ratio) > 0
+
+
+@pytest.mark.workflow
+def test_ratio_with_labels_replaces_labels_of_the_study(study: Path) -> None:
+    results = footprint.open_results(study / "results")
+    known = pl.read_parquet(study / "resources/nancy/labels.parquet")
+    labelled = known.filter(pl.col("paper").is_not_null())
+    papers = "".join(f"- {{chain: {job}, paper: mine}}\n" for job in labelled["job_id"])
+    changed = results.ratio_with_labels(papers)
+    assert changed["n_labelled"].sum() < results.ratio["n_labelled"].sum()
+
+
+@pytest.mark.workflow
+def test_ratio_with_labels_refuses_a_wrong_label_by_its_line(study: Path) -> None:
+    results = footprint.open_results(study / "results")
+    run = results.runs["run_id"][0]
+    with pytest.raises(footprint.InputError, match=r"^labels:2: .*rôle"):
+        results.ratio_with_labels(f"- {{chain: {run}, role: other}}\n- {{chain: {run}, rôle: x}}\n")
+    with pytest.raises(
+        footprint.InputError, match=r"two roles: 'other' here and 'reported' at lab"
+    ):
+        results.ratio_with_labels(
+            f"- {{chain: {run}, role: other}}\n- {{chain: {run}, role: reported}}\n"
+        )
 
 
 @pytest.mark.workflow

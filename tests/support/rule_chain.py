@@ -76,6 +76,12 @@ class RuleChain:
         """Paths of the monthly files of a table of one cluster."""
         return [self.path(f"{table}-{cluster}-{month}") for month in MONTHS]
 
+    def power(self) -> pl.LazyFrame:
+        """Samples of all monthly files, each with its margins."""
+        return pl.scan_parquet(
+            [path for cluster in CLUSTERS for path in self.monthly_paths("power", cluster)]
+        )
+
     def run(self, rule: str, name: str = "", **given: Any) -> None:
         """Run the script of a rule; its log is kept by `name` or, without, by the rule."""
         self.logs[name or rule] = run_script(rule, logs=self.folder, config=self.config, **given)

@@ -77,6 +77,19 @@ def read_labels(files: Sequence[str | Path]) -> list[Label]:
     ]
 
 
+def parse_labels(text: str, *, shown: str) -> list[Label]:
+    """Labels in the text of a YAML label file.
+
+    Args:
+        text: The text.
+        shown: Name of the text in error messages.
+
+    Raises:
+        InputError: As for `read_labels`.
+    """
+    return [_parse_label(row, where=where) for where, row in _yaml_rows(text, shown)]
+
+
 def append_rows(file: str | Path, rows: str) -> None:
     """Append rows to a YAML label file, or write a new one. Existing text stays as it is.
 

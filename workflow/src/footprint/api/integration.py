@@ -1,0 +1,169 @@
+"""Energy of jobs from two frames, by the engine of the pipeline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime, time, timedelta
+
+import dataframely as dy
+import polars as pl
+
+from footprint.allocation import node_allocations
+from footprint.api import frames
+from footprint.core import calendar
+from footprint.core.errors import InputError
+from footprint.energy import attribution, job_energy
+from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
+from footprint.schemas.energy import JobNodeEnergy
+from footprint.schemas.raw import States
+from footprint.schemas.writing import conform
+
+
+class IntegratedEnergy(dy.Schema):
+    """Energy of a job on one of its nodes; columns as in `job_nodes` of a study."""
+
+    job_id = JobNodeEnergy.job_id
+    node = JobNodeEnergy.node
+    share = JobNodeEnergy.share
+    duration_s = JobNodeEnergy.duration_s
+    energy_kwh = JobNodeEnergy.energy_kwh
+    covered_s = JobNodeEnergy.covered_s
+    coverage_frac = JobNodeEnergy.coverage_frac
+    imputed_kwh = JobNodeEnergy.imputed_kwh
+    quantisation_kwh = JobNodeEnergy.quantisation_kwh
+    sampling_kwh = JobNodeEnergy.sampling_kwh
+    gap_kwh = JobNodeEnergy.gap_kwh
+    energy_low_kwh = JobNodeEnergy.energy_low_kwh
+    energy_high_kwh = JobNodeEnergy.energy_high_kwh
+
+
+def integrate(
+    power: pl.DataFrame | pl.LazyFrame,
+    allocations: pl.DataFrame | pl.LazyFrame,
+    gate: str = "reserved",
+    method: str = "trapezoid",
+    max_gap_s: float = 30,
+    *,
+    idle_power_w: Mapping[str, float] | None = None,
+) -> dy.DataFrame[IntegratedEnergy]:
+    """Energy of each job on each of its nodes, from samples of power and allocations.
+
+    The numbers are those of the pipeline for the same samples and allocations (docs/method.md,
+    sections 2 to 6). The energy of time without samples is in `imputed_kwh`, never in `energy_kwh`,
+    and lowers `coverage_frac`: a job that lasts longer than the samples has a coverage below 1. It
+    is estimated from the job's own power, else from that of the node's cluster, which is the name
+    of the node before its last hyphen.
+
+    Rows may be in any order. Times in other zones are converted to UTC, repeated rows are used
+    once, and rows without power (null or NaN) count as no reading. Allocations of no duration get
+    no row.
+
+    Args:
+        power: Samples: `node`, `timestamp` (with a time zone), `power_w` (W). Samples of nodes
+            without an allocation are not used.
+        allocations: What each job held: `job_id` (whole number), `node`, `started_at`,
+            `stopped_at` (with a time zone), and `share` of the node, 0 to 1, which is 1 where the
+            column is missing. All jobs of the nodes are needed for the gates `active` and
+            `two_part`, which divide power among the jobs that are there.
+        gate: Part of a node's power that a job gets. `reserved`: its share; `binary`: all of it;
+            `active`: its share among the shares held; `two_part`: its share of the idle power, and
+            its share among the shares held of the rest.
+        method: `trapezoid`, `inner_trapezoid`, `left_hold` or `sum_of_samples` (docs/method.md,
+            section 2).
+        max_gap_s: Longest time between two samples that is not a gap, in seconds.
+        idle_power_w: Idle power (W) of each node, for the gate `two_part`.
+
+    Returns:
+        One row a job and node, sorted, with an energy of null where nothing was measured.
+
+    Raises:
+        InputError: A frame, gate, method or idle power that cannot be used; the message is one
+            line: where, what is wrong, how to fix it.
+
+    Example:
+        >>> from datetime import UTC, datetime, timedelta
+        >>> import polars as pl
+        >>> import footprint
+        >>> ten, hour = datetime(2025, 3, 3, 10, tzinfo=UTC), timedelta(hours=1)
+        >>> times = pl.datetime_range(ten, ten + hour, "5s", eager=True)
+        >>> power = pl.DataFrame({"node": "graffiti-1", "timestamp": times, "power_w": 400.0})
+        >>> allocations = pl.DataFrame(
+        ...     {"job_id": [7, 8], "node": "graffiti-1", "share": [0.5, 0.25]}
+        ... ).with_columns(started_at=ten, stopped_at=pl.Series([ten + hour, ten + 2 * hour]))
+        >>> energy = footprint.integrate(power, allocations)
+        >>> numbers = pl.col("energy_kwh", "coverage_frac", "imputed_kwh")
+        >>> energy.select("job_id", numbers.round(6)).rows()
+        [(7, 0.2, 1.0, 0.0), (8, 0.1, 0.5, 0.1)]
+    """
+    _check_choice("gate", gate, node_allocations.GATES)
+    _check_choice("method", method, INTEGRATION_METHODS)
+    if not 0 < max_gap_s < math.inf:
+        raise InputError(f"is {max_gap_s}", where="max_gap_s", do="set seconds above 0")
+    held = frames.read_allocations(allocations, gate=gate)
+    nodes = held["node"].unique().sort().to_list()
+    samples = frames.read_samples(power, nodes)
+    occupancy = node_allocations.occupancy(held.lazy()).collect()
+    settings = attribution.IntegrationSettings(gate, IntegrationMethod(method, max_gap_s, 0.0))
+    idle_w = _check_idle_power(idle_power_w, nodes) if gate == "two_part" else None
+    margin = timedelta(seconds=max_gap_s)
+
+    def sums_of_month(start: datetime, end: datetime) -> pl.DataFrame:
+        near = pl.col("timestamp").is_between(start - margin, end + margin)
+        jobs, _ = attribution.attribute_energy(
+            nodes,
+            lambda node: samples[node].filter(near),
+            settings,
+            allocations=held,
+            occupancy=occupancy,
+            states=States.create_empty(),
+            start=start,
+            end=end,
+            idle_power_w=idle_w,
+        )
+        return jobs
+
+    sums = [sums_of_month(start, end) for start, end in _months_of(held)]
+    if not sums:
+        return IntegratedEnergy.create_empty()
+    by_node = pl.LazyFrame({"node": nodes}).with_columns(
+        cluster=pl.col("node").str.replace("-[^-]*$", ""), has_gpu=pl.lit(False)
+    )
+    energy = job_energy.job_node_energies(pl.concat(sums).lazy(), by_node, method=method)
+    rows: dy.DataFrame[IntegratedEnergy] = conform(IntegratedEnergy, energy)
+    return rows
+
+
+def _months_of(held: pl.DataFrame) -> Iterator[tuple[datetime, datetime]]:
+    """Windows of the engine between the first start and the last end: UTC months of whole days.
+
+    The period and the step of a sensor may differ between months, as in the pipeline.
+    """
+    if held.is_empty():
+        return
+    first, last = held.select(pl.col("started_at").min(), pl.col("stopped_at").max()).row(0)
+    last_day = (last - timedelta.resolution).astimezone(UTC).date()
+    end = datetime.combine(last_day, time.min, UTC) + timedelta(days=1)
+    for month in calendar.months_between(first, end):
+        yield calendar.month_in_study(month, f"{first:%Y-%m-%d}", f"{end:%Y-%m-%d}")
+
+
+def _check_choice(name: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise InputError(f"{value!r} is unknown", where=name, do=f"use {', '.join(known)}")
+
+
+def _check_idle_power(
+    given: Mapping[str, float] | None, nodes: Collection[str]
+) -> Mapping[str, float]:
+    """Idle power of every node; refused where one is missing or no power."""
+    known = given or {}
+    for node in nodes:
+        power_w = known.get(node)
+        if power_w is None or not 0 <= power_w < math.inf:
+            raise InputError(
+                f"is {power_w} for {node}, and the gate two_part needs it",
+                where="idle_power_w",
+                do=f'set it in W, as in idle_power_w={{"{node}": 150.0}}',
+            )
+    return known
