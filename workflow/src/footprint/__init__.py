@@ -27,12 +27,7 @@ __all__ = ["InputError", "Results", "integrate", "open_results", "track"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return a member of `__all__`, imported at its first use.
-
-    Modules are imported by their names as text. Import statements would make all rules depend on
-    the library for notebooks and on the tracker, and they would run again after each change of
-    these (`fingerprint.Library`).
-    """
+    """Return a member of `__all__`, imported at its first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -10,7 +10,6 @@ from typing import Any
 from footprint.sources.node_names import GRID5000_PATTERN
 from footprint.sources.protocol import Site
 
-
 SITE_CLASSES = {
     "simulated": "footprint.sources.simulated.site:SimulatedSite",
     "grid5000": "footprint.sources.grid5000.site:Grid5000Site",
@@ -46,11 +45,12 @@ def open_site(
     Raises:
         InputError: The folder of the exports is missing.
     """
-    site_class = pkgutil.resolve_name(SITE_CLASSES[source["kind"]])
-    if source["kind"] == "grid5000":
-        opened: Site = site_class.from_config(source, site=site, download=download or {})
-        return opened
-    opened = site_class.from_config({**source, "converted": converted}, site=site)
+    site_class: Any = pkgutil.resolve_name(SITE_CLASSES[source["kind"]])
+    opened: Site = (
+        site_class.from_config(source, site=site, download=download or {})
+        if source["kind"] == "grid5000"
+        else site_class.from_config({**source, "converted": converted}, site=site)
+    )
     return opened
 
 
