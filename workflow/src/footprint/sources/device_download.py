@@ -109,12 +109,17 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: A reading has no label `gpu`.
     """
-    gpu = pl.col("labels").str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
+    gpu = gpu_index(pl.col("labels"))
     found = raw.select("node", gpu.alias("gpu"), "timestamp", power_w="value")
     for row in found.filter(pl.col("gpu").is_null()).head(1).iter_rows(named=True):
         what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"
         raise InputError(what, where=GPU_POWER_METRIC, do="remove this series")
     return found
+
+
+def gpu_index(labels: pl.Expr) -> pl.Expr:
+    """Index of the GPU in labels as JSON text; null where they have no label `gpu`."""
+    return labels.str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
 
 
 def mark_rejected_readings(raw: pl.DataFrame) -> pl.DataFrame:

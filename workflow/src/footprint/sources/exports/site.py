@@ -13,7 +13,7 @@ import polars as pl
 from footprint.core.errors import InputError
 from footprint.schemas.raw import Nodes, RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import files, state_notes
+from footprint.sources import files, series, state_notes
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect import metrics
 from footprint.sources.node_names import GRID5000_PATTERN
@@ -215,11 +215,8 @@ class ExportedSite:
         Raises:
             ValueError: The power files were not converted for this metric.
         """
-        folder = None if self.converted is None else self.converted / metric
-        if folder is None or not folder.is_dir():
-            raise ValueError(f"convert_power has not been called for {metric}")
-        nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
-        yield from conversion.converted_readings(folder, nodes=nodes, start=start, end=end)
+        for frame in self._converted_readings(metric, cluster, start, end):
+            yield series.drop_equal_labels(frame)
 
     def devices(
         self, *, metric: str, cluster: str, start: datetime, end: datetime
@@ -231,9 +228,17 @@ class ExportedSite:
         Raises:
             ValueError: The files of `devices/` were not converted.
         """
-        gpu = pl.concat_str(pl.lit('{"gpu":"'), "gpu", pl.lit('"}'))
-        for frame in self.power(metric=metric, cluster=cluster, start=start, end=end):
-            yield frame.select("node", gpu.alias("labels"), "timestamp", value="power_w")
+        for frame in self._converted_readings(metric, cluster, start, end):
+            yield frame.rename({"power_w": "value"})
+
+    def _converted_readings(
+        self, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        folder = None if self.converted is None else self.converted / metric
+        if folder is None or not folder.is_dir():
+            raise ValueError(f"convert_power has not been called for {metric}")
+        nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
+        return conversion.converted_readings(folder, nodes=nodes, start=start, end=end)
 
 
 def _reject_empty_files(names: list[str]) -> pl.DataFrame:
