@@ -14,6 +14,7 @@ from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
 from footprint.sources.protocol import Site
+from footprint.sources.series import gpu_index
 
 MAX_PLAUSIBLE_GPU_POWER_W = 5_000.0
 """Highest power of a GPU, in W; an exporter without a value reports 2147483632."""
@@ -115,11 +116,6 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
         what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"
         raise InputError(what, where=GPU_POWER_METRIC, do="remove this series")
     return found
-
-
-def gpu_index(labels: pl.Expr) -> pl.Expr:
-    """Index of the GPU in labels as JSON text; null where they have no label `gpu`."""
-    return labels.str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
 
 
 def mark_rejected_readings(raw: pl.DataFrame) -> pl.DataFrame:

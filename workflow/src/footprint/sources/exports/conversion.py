@@ -17,7 +17,7 @@ from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import device_download, indexed_readings, node_names, series
+from footprint.sources import indexed_readings, node_names, series
 from footprint.sources.kwollect import answers
 from footprint.sources.kwollect import metrics as metric_names
 from footprint.sources.kwollect.fields import SAVE_ANSWER_ADVICE
@@ -200,7 +200,7 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pat
 
 def _check_gpu_labels(readings: pl.DataFrame, path: Path) -> None:
     """Refuse a reading of a GPU without the index of the GPU, the label `gpu`."""
-    unlabelled = readings.filter(device_download.gpu_index(pl.col("labels")).is_null())
+    unlabelled = readings.filter(series.gpu_index(pl.col("labels")).is_null())
     for row in unlabelled.head(1).iter_rows(named=True):
         what = f"the reading of {row['device']} at {row['timestamp']} has no label `gpu`"
         raise InputError(what, where=str(path), do=SAVE_ANSWER_ADVICE)

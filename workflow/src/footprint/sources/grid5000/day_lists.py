@@ -14,7 +14,7 @@ from footprint.sources.grid5000.job_pages import JobPage, fetch_page, never_fina
 from footprint.sources.grid5000.oarapi import DETAILS_LIST_NAME, OARAPI_PAGE, details_path
 from footprint.sources.grid5000.overdue_jobs import OverdueJobs
 from footprint.sources.grid5000.progress import Progress
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import page_doubt
 
@@ -99,8 +99,7 @@ class DayLister:
             )
             page, undamaged = fetch_page(
                 self._service,
-                self._path,
-                params,
+                Request(self._path, params),
                 parse=parse,
                 is_final=attrgetter("has_ended") if is_final else never_final,
                 find_doubt=find_doubt,

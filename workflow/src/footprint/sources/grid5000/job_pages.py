@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
 
 import polars as pl
 
-from footprint.sources.grid5000.service import Service
+from footprint.sources.grid5000.service import Request, Service
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import (
     damaged_jobs,
@@ -91,21 +91,15 @@ class FetchedPage(NamedTuple):
 
 
 def fetch_page(
-    service: Service,
-    path: str,
-    params: Mapping[str, str],
-    *,
-    parse: Callable[[bytes], JobPage],
-    **options: Any,
+    service: Service, request: Request, *, parse: Callable[[bytes], JobPage], **options: Any
 ) -> FetchedPage:
     """Return a page from the kept answers or from the service.
 
     Args:
         service: The API.
-        path: Path below the service's address.
-        params: Parameters.
+        request: The request.
         parse: Parses the body; raises ValueError if it is damaged.
-        options: `is_final`, `find_doubt`, `key` and `refresh` of `Service.fetch_answer`.
+        options: `is_final`, `find_doubt` and `refresh` of `Service.fetch_answer`.
     """
     tries: list[JobPage] = []
 
@@ -113,7 +107,7 @@ def fetch_page(
         tries.append(parse(content))
         return tries[-1]
 
-    page = service.fetch_answer(path, params, parse=parse_try, **options)
+    page = service.fetch_answer(request, parse=parse_try, **options)
     others = [each.undamaged.filter(page.is_damaged()) for each in tries if page.damaged]
     return FetchedPage(page, pl.concat([page.undamaged, *others]))
 

@@ -17,7 +17,7 @@ from footprint.sources.grid5000 import list_completeness
 from footprint.sources.grid5000.job_pages import JobPage, distinct_records, fetch_page
 from footprint.sources.grid5000.progress import Progress
 from footprint.sources.grid5000.refusals import Refused
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import page_doubt
 
@@ -101,11 +101,9 @@ class _Reader:
         is_kept = self._service.answers.has_content(key)
         page, undamaged = fetch_page(
             self._service,
-            self._path,
-            params,
+            Request(self._path, params, key),
             parse=lambda content: self._of_study(JobPage.parse(content, file=API_LIST_NAME)),
             is_final=lambda _: is_settled(self._end),
-            key=key,
             find_doubt=lambda page: self._find_count_doubt(page) or page.find_doubt(),
         )
         n_items = len(page.records)
@@ -219,8 +217,7 @@ class _Reader:
         try:
             page, undamaged = fetch_page(
                 self._service,
-                f"{self._path}/{job_id}",
-                {},
+                Request(f"{self._path}/{job_id}", {}),
                 parse=parse,
                 is_final=attrgetter("has_ended"),
                 find_doubt=JobPage.find_doubt,
