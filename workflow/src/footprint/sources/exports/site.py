@@ -174,14 +174,8 @@ class ExportedSite:
         Raises:
             InputError: See `conversion.convert_power`.
         """
-        return conversion.convert_power(
-            folders.power_files(self.directory),
-            metric=metric,
-            nodes=self._nodes["node"].unique().to_list(),
-            directory=directory / metric,
-            site=self.site,
-            pattern=self.pattern,
-        )
+        paths = folders.power_files(self.directory)
+        return self._convert(paths, metric, directory, stage="power")
 
     def convert_devices(self, *, directory: Path) -> pl.DataFrame:
         """Convert the power of GPUs in `devices/`, and return the rejected readings.
@@ -195,12 +189,18 @@ class ExportedSite:
         Raises:
             InputError: See `conversion.convert_power`.
         """
+        paths = folders.device_files(self.directory)
+        return self._convert(paths, metrics.GPU_POWER_METRIC, directory, stage="devices")
+
+    def _convert(
+        self, paths: list[Path], metric: str, directory: Path, *, stage: str
+    ) -> pl.DataFrame:
         return conversion.convert_power(
-            folders.device_files(self.directory),
-            metric=metrics.GPU_POWER_METRIC,
+            paths,
+            metric=metric,
             nodes=self._nodes["node"].unique().to_list(),
-            directory=directory / metrics.GPU_POWER_METRIC,
-            stage="devices",
+            directory=directory / metric,
+            stage=stage,
             site=self.site,
             pattern=self.pattern,
         )
