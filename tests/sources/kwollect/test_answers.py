@@ -367,6 +367,12 @@ def test_samples_of_a_damaged_compressed_file_are_refused(tmp_path):
         assert refusal(saved_file(tmp_path / name, content)) == expected
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.gz", "a.zst"])
+def test_samples_of_a_folder_in_the_place_of_a_file_are_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert refusal(tmp_path / name) == f"{name}: cannot be read (Is a directory)"
+
+
 def test_samples_of_the_gemini_recordings_are_complete(shared_data):
     folder = shared_data / "gemini-2022-11" / "power"
     bmc = read_frame(folder / "bmc_node_power_watt.jsonl.gz")

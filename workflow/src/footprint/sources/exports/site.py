@@ -228,8 +228,10 @@ class ExportedSite:
         Raises:
             ValueError: The files of `devices/` were not converted.
         """
+        gpu = series.gpu_index(pl.col("labels"))
+        labels = pl.concat_str(pl.lit('{"gpu":"'), gpu, pl.lit('"}'))
         for frame in self._converted_readings(metric, cluster, start, end):
-            yield frame.rename({"power_w": "value"})
+            yield frame.select("node", labels.alias("labels"), "timestamp", value="power_w")
 
     def _converted_readings(
         self, metric: str, cluster: str, start: datetime, end: datetime
