@@ -1,9 +1,14 @@
 """One environment: uv, pip and conda install the same versions."""
 
+import ast
+import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -99,6 +104,73 @@ def test_required_packages_are_all_pinned() -> None:
                 requirements = map(Requirement, requirements_of(name))
                 queue.extend(each for each in requirements if applies(each, extra))
     assert len(visited) > len(groups)
+
+
+@cache
+def imported_modules(folder: str) -> set[str]:
+    """Top-level modules that Python files and notebooks of a folder import."""
+    files = [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.ipynb")]
+    found = set()
+    for node in (node for file in files for node in ast.walk(ast.parse(python_source(file)))):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+    return found
+
+
+def python_source(file: Path) -> str:
+    if file.suffix == ".py":
+        return file.read_text()
+    cells = json.loads(file.read_text())["cells"]
+    code = "\n".join("".join(each["source"]) for each in cells if each["cell_type"] == "code")
+    return re.sub(r"^%.*", "", code, flags=re.M)
+
+
+def modules_of(name: str) -> set[str]:
+    """Modules of a package; from its name if it is not installed."""
+    modules = {
+        module
+        for module, packages in metadata.packages_distributions().items()
+        if canonicalize_name(name) in map(canonicalize_name, packages)
+    }
+    return modules or {MODULES_OF_EXTRAS.get(name, name)}
+
+
+MODULES_OF_EXTRAS = {"nvidia-ml-py": "pynvml"}
+NOT_IMPORTED_BY_LIBRARY = {
+    "seaborn": "figures of distributions will use it",
+    "snakemake": "runs the Snakefile, which imports it",
+}
+NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION = {
+    "import-linter": "command of `make check`",
+    "jupyter": "opens the notebooks",
+    "mypy": "command of `make check`",
+    "ruff": "command of `make check`",
+    "snakefmt": "command of `make check`",
+    "types-PyYAML": "types for mypy",
+    "types-jsonschema": "types for mypy",
+}
+
+
+def unused_packages(declared: Iterable[str], folders: Iterable[str]) -> list[str]:
+    """Declared packages of which no module is imported in the folders."""
+    imported = set[str]().union(*map(imported_modules, folders))
+    names = {Requirement(each).name for each in declared} - {"footprint"}
+    return sorted(name for name in names if modules_of(name).isdisjoint(imported))
+
+
+def test_packages_of_the_library_are_imported_by_it() -> None:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    assert unused_packages(chain(*extras), ["workflow"]) == sorted(NOT_IMPORTED_BY_LIBRARY)
+
+
+def test_packages_of_the_groups_are_imported_by_tests_or_documentation() -> None:
+    groups = PROJECT["dependency-groups"].values()
+    unused = unused_packages(chain(*groups), ["tests", "docs", "notebooks", "envs"])
+    assert unused == sorted(NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION)
 
 
 def test_library_has_no_required_dependencies() -> None:

@@ -1,13 +1,17 @@
 """Conversion of exported readings to Parquet: kept and rejected readings."""
 
+import csv
 import json
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from footprint.core.errors import InputError
+from footprint.sources import device_download
 from footprint.sources.exports import conversion
 from footprint.sources.exports.site import ExportedSite
+from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
 from tests.support.api_answers import save_json
 from tests.support.small_exports import DAY, METRIC, exported_site, noon_reading, seconds_after_noon
 
@@ -151,6 +155,42 @@ def test_power_has_labels_of_nodes_with_several_series_alone(folder):
     first, second_node = exported_site(folder).power(metric=METRIC, cluster="gruss", **DAY)
     assert first["labels"].to_list() == ["{}", '{"psu": "1"}', '{"psu": "2"}']
     assert "labels" not in second_node.columns
+
+
+def gpu_readings(folder):
+    site = exported_site(folder)
+    site.convert_devices(directory=folder / "converted")
+    frames = site.devices(metric=GPU_POWER_METRIC, cluster="gruss", **DAY)
+    return [device_download.with_gpu_index(frame) for frame in frames]
+
+
+def test_devices_have_the_index_in_the_label_of_json_and_csv(folder):
+    record = noon_reading("gruss-1.nancy.grid5000.fr", 5, metric=GPU_POWER_METRIC)
+    record |= {"labels": {"gpu": "1"}}
+    expected = pl.DataFrame(
+        {
+            "node": ["gruss-1"],
+            "gpu": [1],
+            "timestamp": [seconds_after_noon(5)],
+            "power_w": [100.0],
+        },
+        schema_overrides={"gpu": pl.UInt8, "timestamp": pl.Datetime("us", "UTC")},
+    )
+    save_json(folder / "devices" / "a", [record, noon_reading("gruss-1", 5)])
+    assert_frame_equal(pl.concat(gpu_readings(folder)), expected)
+    with (folder / "devices" / "a").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*record])
+        writer.writeheader()
+        writer.writerow(record | {"labels": json.dumps(record["labels"])})
+    assert_frame_equal(pl.concat(gpu_readings(folder)), expected)
+
+
+def test_convert_devices_refuses_a_reading_without_the_index(folder):
+    save_json(folder / "devices" / "a.json", [noon_reading("gruss-1", 5, metric=GPU_POWER_METRIC)])
+    with pytest.raises(
+        InputError, match=r"a\.json: the reading of gruss-1 at .* has no label `gpu`"
+    ):
+        exported_site(folder).convert_devices(directory=folder / "converted")
 
 
 def test_convert_power_counts_series_of_other_metrics_by_device(folder):

@@ -19,7 +19,7 @@ from footprint.core.errors import InputError
 from footprint.sources.grid5000 import credentials
 from footprint.sources.grid5000.answers import Answers
 from footprint.sources.grid5000.refusals import Refused, RequestTooLarge, RetriesExhausted
-from footprint.sources.grid5000.service import Service
+from footprint.sources.grid5000.service import Request, Service
 
 URL = "https://api.example/stable"
 PATH = "/sites/nancy/jobs"
@@ -145,7 +145,7 @@ def test_input_error_about_a_kept_answer_is_raised(route: respx.Route, tmp_path:
         raise InputError("answers no list")
 
     with pytest.raises(InputError, match="answers no list"):
-        service.fetch_answer(PATH, {}, parse=parse, is_final=lambda _: True)
+        service.fetch_answer(Request(PATH, {}), parse=parse, is_final=lambda _: True)
     assert route.call_count == 1
 
 
@@ -176,7 +176,7 @@ def test_failure_of_a_divisible_request_is_raised_as_it_is(
     api.get(PATH).mock(return_value=reply)
     with pytest.raises(kind):
         open_service(tmp_path).fetch_answer(
-            PATH, {}, parse=len, is_final=lambda _: True, is_divisible=True
+            Request(PATH, {}, is_divisible=True), parse=len, is_final=lambda _: True
         )
 
 

@@ -5,15 +5,15 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
+import pyarrow as pa
 import pytest
-import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from footprint.core.errors import InputError
 from footprint.sources import files
-from footprint.sources.kwollect import answers, fields, metrics, ndjson
+from footprint.sources.kwollect import answers, fields, ndjson
 from tests.support.api_answers import kwollect_record
 
 METRIC = "bmc_node_power_watt"
@@ -26,6 +26,10 @@ def read_frame(path, **options):
 def saved_file(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def zstd_frame(content):
+    return pa.compress(content, codec="zstd", asbytes=True)
 
 
 def parsed_times(*texts):
@@ -129,8 +133,8 @@ def test_samples_accept_bare_nan_and_infinity_of_json_dump(tmp_path, pretty):
     array = saved_file(tmp_path / "a.json", json.dumps(records, indent=pretty))
     lines = saved_file(tmp_path / "b.jsonl", "\n".join(map(json.dumps, records)))
     for path in (array, lines):
-        found = read_frame(path, label="note")
-        assert found["note"].to_list() == ["NaN, x"] * 4
+        found = read_frame(path, with_labels=True)
+        assert [json.loads(text) for text in found["labels"]] == [{"note": "NaN, x"}] * 4
         values = found["value"].to_list()
         assert values[0] != values[0]
         assert values[1:] == given[1:]
@@ -204,39 +208,8 @@ def test_samples_are_equal_for_all_layouts(tmp_path, samples):
     half = len(content) // 2
     members = gzip.compress(content[:half]) + gzip.compress(content[half:])
     assert_frame_equal(read_frame(saved_file(tmp_path / "b.gz", members)), expected)
-    compress = zstandard.ZstdCompressor().compress
-    frames = compress(content[:half]) + compress(content[half:])
+    frames = zstd_frame(content[:half]) + zstd_frame(content[half:])
     assert_frame_equal(read_frame(saved_file(tmp_path / "a.zst", frames)), expected)
-
-
-def gpu_readings(path):
-    """Power of GPUs in a file: `node`, `gpu`, `timestamp`, `power_w`."""
-    for frame in answers.read_file(path, label="gpu"):
-        is_power = pl.col("metric") == metrics.GPU_POWER_METRIC
-        found = answers.with_gpu_index(frame.filter(is_power), path)
-        yield found.select(pl.col("device").alias("node"), "gpu", "timestamp", power_w="value")
-
-
-def test_with_gpu_gives_the_index_in_the_label_and_refuses_a_missing_one(tmp_path):
-    dcgm = {"metric_id": metrics.GPU_POWER_METRIC, "device_id": "gruss-1.nancy.grid5000.fr"}
-    content = [kwollect_record(labels={"gpu": "1"}, **dcgm), kwollect_record()]
-    expected = pl.DataFrame(
-        {
-            "node": ["gruss-1"],
-            "gpu": [1],
-            "timestamp": [utc_time(2025, 4, 18, 16, 55, 33, 754307)],
-            "power_w": [98.0],
-        },
-        schema_overrides={"gpu": pl.UInt8, "timestamp": pl.Datetime("us", "UTC")},
-    )
-    for path in (
-        saved_file(tmp_path / "a.json", json.dumps(content)),
-        saved_file(tmp_path / "a.csv", csv_of(content, header=",".join(fields.RECORD_FIELDS))),
-    ):
-        assert_frame_equal(pl.concat(gpu_readings(path)), expected)
-    path = saved_file(tmp_path / "b.json", json.dumps([kwollect_record(**dcgm)]))
-    with pytest.raises(InputError, match=r"gruss-1 at .* has no label `gpu`"):
-        list(gpu_readings(path))
 
 
 def test_samples_with_all_labels_have_them_as_json_text(tmp_path):
@@ -244,10 +217,19 @@ def test_samples_with_all_labels_have_them_as_json_text(tmp_path):
     array = saved_file(
         tmp_path / "a.json", json.dumps([kwollect_record() | {"labels": labels}, kwollect_record()])
     )
-    found = read_frame(array, label="labels")["labels"].to_list()
+    found = read_frame(array, with_labels=True)["labels"].to_list()
     assert [json.loads(text) for text in found] == [labels, {}]
     plain = saved_file(tmp_path / "b.csv", HEADER.replace(",labels", "") + ROW.replace(',"{}"', ""))
-    assert read_frame(plain, label="labels")["labels"].to_list() == [None]
+    assert read_frame(plain, with_labels=True)["labels"].to_list() == [None]
+
+
+@pytest.mark.parametrize("pretty", [None, 1])
+def test_samples_keep_escaped_characters_of_labels(tmp_path, pretty):
+    labels = {"name": 'dev-disk-by\\x2did "a"\n'}
+    record = kwollect_record(value=float("nan")) | {"labels": labels}
+    path = saved_file(tmp_path / "a", json.dumps(record, indent=pretty))
+    [text] = read_frame(path, with_labels=True)["labels"]
+    assert json.loads(text) == labels
 
 
 def test_samples_of_an_empty_answer_are_none(tmp_path):
@@ -287,6 +269,15 @@ def test_ndjson_separates_records_of_any_layout_and_block_size(groups, indent, s
     lines = b"".join(ndjson.one_record_per_line(blocks)).splitlines()
     found = [json.loads(line) for line in lines if line.strip()]
     assert found == [record for group in groups for record in group]
+
+
+def test_ndjson_refuses_a_text_without_the_end_of_a_record(monkeypatch):
+    monkeypatch.setattr(ndjson, "LONGEST_RECORD_BYTES", 100)
+    blocks = iter([b'[{"a": 1}, {"b": "', b"x" * 60, b"x" * 60])
+    lines = ndjson.one_record_per_line(blocks)
+    assert next(lines).split() == [b'{"a":', b"1}"]
+    with pytest.raises(ValueError, match="a record is longer"):
+        list(lines)
 
 
 @given(cut=st.integers(1, 10_000))
@@ -368,7 +359,7 @@ def test_samples_of_a_damaged_compressed_file_are_refused(tmp_path):
     content = json.dumps([kwollect_record(value=value) for value in range(2000)]).encode()
     for name, whole in (
         ("a.gz", gzip.compress(content)),
-        ("a.zst", zstandard.ZstdCompressor().compress(content)),
+        ("a.zst", zstd_frame(content)),
     ):
         expected = f"{name}: the compressed file is damaged or incomplete; save it again"
         assert refusal(saved_file(tmp_path / name, whole[: len(whole) // 2])) == expected
@@ -376,15 +367,20 @@ def test_samples_of_a_damaged_compressed_file_are_refused(tmp_path):
         assert refusal(saved_file(tmp_path / name, content)) == expected
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.gz", "a.zst"])
+def test_samples_of_a_folder_in_the_place_of_a_file_are_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert refusal(tmp_path / name) == f"{name}: cannot be read (Is a directory)"
+
+
 def test_samples_of_the_gemini_recordings_are_complete(shared_data):
     folder = shared_data / "gemini-2022-11" / "power"
     bmc = read_frame(folder / "bmc_node_power_watt.jsonl.gz")
     assert len(bmc) == 4297
     assert bmc.row(0) == (METRIC, "gemini-1", utc_time(2022, 11, 7, 18, 28, 58, 49780), 1044.0)
-    wattmetre = read_frame(folder / "wattmetre_power_watt.jsonl.gz", label="_device_orig")
+    wattmetre = read_frame(folder / "wattmetre_power_watt.jsonl.gz", with_labels=True)
     assert len(wattmetre) == 21492
     assert set(wattmetre["metric"]) == {"wattmetre_power_watt"}
-    assert set(wattmetre["_device_orig"]) == {
-        '["wattmetrev3-1-port6", "wattmetrev3-1-port7", '
-        '"wattmetrev3-1-port8", "wattmetrev3-1-port9"]'
-    }
+    ports = [f"wattmetrev3-1-port{number}" for number in (6, 7, 8, 9)]
+    [labels] = wattmetre["labels"].unique()
+    assert json.loads(labels)["_device_orig"] == ports

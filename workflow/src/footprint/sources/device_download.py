@@ -14,6 +14,7 @@ from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
 from footprint.sources.protocol import Site
+from footprint.sources.series import gpu_index
 
 MAX_PLAUSIBLE_GPU_POWER_W = 5_000.0
 """Highest power of a GPU, in W; an exporter without a value reports 2147483632."""
@@ -109,7 +110,7 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: A reading has no label `gpu`.
     """
-    gpu = pl.col("labels").str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
+    gpu = gpu_index(pl.col("labels"))
     found = raw.select("node", gpu.alias("gpu"), "timestamp", power_w="value")
     for row in found.filter(pl.col("gpu").is_null()).head(1).iter_rows(named=True):
         what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"

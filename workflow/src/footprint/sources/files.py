@@ -102,49 +102,25 @@ def read_blocks(path: Path, *, block_bytes: int = READ_BLOCK_BYTES) -> Iterator[
         InputError: The file cannot be read, or its compressed content is incomplete.
     """
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                while block := stream.read(block_bytes):
-                    yield block
-        elif path.suffix == ".zst":
-            yield from _zstd_blocks(path, block_bytes)
-        else:
-            with path.open("rb") as stream:
-                while block := stream.read(block_bytes):
-                    yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError(
-            f"the compressed file {DAMAGED_MESSAGE}", where=str(path), do=SAVE_AGAIN
-        ) from None
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from None
+        with _open_decompressed(path) as stream:
+            while block := stream.read(block_bytes):
+                yield block
+    except (EOFError, OSError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from None
+        what = f"the compressed file {DAMAGED_MESSAGE}"
+        raise InputError(what, where=str(path), do=SAVE_AGAIN) from None
 
 
-def _zstd_blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
-    """Content of a Zstandard file, frame after frame.
+def _open_decompressed(path: Path) -> Any:
+    """File object for the content of a file. For damage, `read` raises errors without `errno`."""
+    if path.suffix == ".gz":
+        return gzip.open(path)
+    if path.suffix == ".zst":
+        import pyarrow as pa  # loads slowly
 
-    The stream reader of `zstandard` raises no error for a truncated file; `decompressobj` has an
-    attribute for the end of a frame.
-
-    Raises:
-        EOFError: The file is damaged, or its last frame is incomplete.
-    """
-    import zstandard
-
-    frame = None
-    try:
-        with path.open("rb") as stream:
-            while data := stream.read(block_bytes):
-                while data:
-                    frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                    if content := frame.decompress(data):
-                        yield content
-                    data = frame.unused_data if frame.eof else b""
-                    frame = None if frame.eof else frame
-    except zstandard.ZstdError:
-        raise EOFError from None
-    if frame is not None:
-        raise EOFError
+        return pa.CompressedInputStream(path.open("rb"), "zstd")
+    return path.open("rb")
 
 
 def blocks_of_lines(stream: Iterator[bytes], *, block_bytes: int) -> Iterator[bytes]:

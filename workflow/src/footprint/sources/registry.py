@@ -1,14 +1,19 @@
-"""Kinds of sources: opening a source, its clusters, and its input files."""
+"""Kinds of sources: opening a source, its clusters, and its input files.
+
+Modules of a source are imported when it is opened, so that none loads the packages of another.
+"""
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from footprint.sources.node_names import GRID5000_PATTERN
-from footprint.sources.protocol import Site
+
+if TYPE_CHECKING:
+    from footprint.sources.protocol import Site  # loads Polars, which the Snakefile does not need
 
 SITE_CLASSES = {
     "simulated": "footprint.sources.simulated.site:SimulatedSite",

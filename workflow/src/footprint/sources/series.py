@@ -47,6 +47,11 @@ def series_keys(labels: pl.Series) -> pl.Series:
     return texts.replace_strict(key_of, return_dtype=pl.String)
 
 
+def gpu_index(labels: pl.Expr) -> pl.Expr:
+    """Index of the GPU in labels as JSON text; null where they have no label `gpu`."""
+    return labels.str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
+
+
 def drop_equal_labels(readings: pl.DataFrame) -> pl.DataFrame:
     """Readings of a node, without the column `labels` where all labels are equal.
 

@@ -20,6 +20,7 @@ from footprint.schemas.writing import conform
 from footprint.sources import indexed_readings, node_names, series
 from footprint.sources.kwollect import answers
 from footprint.sources.kwollect import metrics as metric_names
+from footprint.sources.kwollect.fields import SAVE_ANSWER_ADVICE
 from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
 from footprint.sources.reference_api.descriptions import SAVE_NODE
 
@@ -64,8 +65,7 @@ def convert_power(
         metric: The metric to keep, as in `bmc_node_power_watt`.
         nodes: Described nodes.
         directory: Folder to write; created when missing.
-        stage: `power`, which adds a column `labels` (`series.series_keys`), or `devices`, for
-            readings of GPUs, which adds a column `gpu`.
+        stage: `power`, or `devices` for readings of GPUs.
         pattern: Pattern of the nodes' names.
         site: Site of the described nodes; None: all nodes are taken for nodes of it.
 
@@ -73,8 +73,9 @@ def convert_power(
         Rejected readings by file and reason (`schemas.RejectedRows`).
 
     Raises:
-        InputError: A file cannot be read, or has readings of a node that is not described although
-            its cluster is, or no file has the metric.
+        InputError: A file cannot be read, has readings of a node that is not described although its
+            cluster is, or has a reading of a GPU without the label `gpu`; or no file has the
+            metric.
     """
     directory.mkdir(parents=True, exist_ok=True)
     described, is_of_gpus = frozenset(nodes), stage == "devices"
@@ -85,17 +86,15 @@ def convert_power(
     rejected = [pl.DataFrame(schema=RejectedRows.create_empty().schema)]
     for number, path in enumerate(paths):
         counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
-        label = "gpu" if is_of_gpus else "labels"
-        for part, frame in enumerate(answers.read_file(path, label=label, site=site)):
+        for part, frame in enumerate(answers.read_file(path, with_labels=True, site=site)):
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
             _check_described(count.filter(is_wanted), path, described, pattern)
             counts.append(count)
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
             kept = frame.filter(is_wanted)
             if is_of_gpus:
-                kept = answers.with_gpu_index(kept, path)
-            else:
-                kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
+                _check_gpu_labels(kept, path)
+            kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
             index.append(_write_described(kept, described, target))
         series_counts += counts
         counted = _count_rejected(pl.concat(counts), path, names, described, pattern)
@@ -124,14 +123,12 @@ def converted_readings(
         end: End of the window, excluded.
 
     Yields:
-        Columns `node`, `timestamp`, `power_w` (W), and `gpu` for readings of GPUs, or `labels`
-        where the labels of a node's readings differ.
+        Columns `node`, `labels` (`series.series_keys`), `timestamp`, `power_w` (W).
     """
     index = pl.read_parquet(directory / INDEX_FILE)
-    for frame in indexed_readings.readings_by_node(
+    yield from indexed_readings.readings_by_node(
         directory, index, nodes=nodes, start=start, end=end
-    ):
-        yield series.drop_equal_labels(frame) if "labels" in frame.columns else frame
+    )
 
 
 def count_outside_study(
@@ -187,7 +184,7 @@ def count_outside_study(
 def _write_described(readings: pl.DataFrame, nodes: frozenset[str], target: Path) -> pl.DataFrame:
     """Write the readings of described nodes; their index (`indexed_readings.INDEX_COLUMNS`)."""
     kept = readings.filter(pl.col("device").is_in(nodes)).select(
-        pl.col("device").alias("node"), pl.col("^(gpu|labels)$"), "timestamp", power_w="value"
+        pl.col("device").alias("node"), "labels", "timestamp", power_w="value"
     )
     return indexed_readings.write_readings(kept, target)
 
@@ -199,6 +196,14 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pat
         if "." not in device and cluster_of(device, pattern) in clusters:
             what = f"has readings of node {device}, which is not described"
             raise InputError(what, where=str(path), do=SAVE_NODE)
+
+
+def _check_gpu_labels(readings: pl.DataFrame, path: Path) -> None:
+    """Refuse a reading of a GPU without the index of the GPU, the label `gpu`."""
+    unlabelled = readings.filter(series.gpu_index(pl.col("labels")).is_null())
+    for row in unlabelled.head(1).iter_rows(named=True):
+        what = f"the reading of {row['device']} at {row['timestamp']} has no label `gpu`"
+        raise InputError(what, where=str(path), do=SAVE_ANSWER_ADVICE)
 
 
 def _count_rejected(

@@ -13,7 +13,7 @@ import polars as pl
 from footprint.core.errors import InputError
 from footprint.schemas.raw import Nodes, RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import files, state_notes
+from footprint.sources import files, series, state_notes
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect import metrics
 from footprint.sources.node_names import GRID5000_PATTERN
@@ -174,14 +174,8 @@ class ExportedSite:
         Raises:
             InputError: See `conversion.convert_power`.
         """
-        return conversion.convert_power(
-            folders.power_files(self.directory),
-            metric=metric,
-            nodes=self._nodes["node"].unique().to_list(),
-            directory=directory / metric,
-            site=self.site,
-            pattern=self.pattern,
-        )
+        paths = folders.power_files(self.directory)
+        return self._convert(paths, metric, directory, stage="power")
 
     def convert_devices(self, *, directory: Path) -> pl.DataFrame:
         """Convert the power of GPUs in `devices/`, and return the rejected readings.
@@ -195,12 +189,18 @@ class ExportedSite:
         Raises:
             InputError: See `conversion.convert_power`.
         """
+        paths = folders.device_files(self.directory)
+        return self._convert(paths, metrics.GPU_POWER_METRIC, directory, stage="devices")
+
+    def _convert(
+        self, paths: list[Path], metric: str, directory: Path, *, stage: str
+    ) -> pl.DataFrame:
         return conversion.convert_power(
-            folders.device_files(self.directory),
-            metric=metrics.GPU_POWER_METRIC,
+            paths,
+            metric=metric,
             nodes=self._nodes["node"].unique().to_list(),
-            directory=directory / metrics.GPU_POWER_METRIC,
-            stage="devices",
+            directory=directory / metric,
+            stage=stage,
             site=self.site,
             pattern=self.pattern,
         )
@@ -215,11 +215,8 @@ class ExportedSite:
         Raises:
             ValueError: The power files were not converted for this metric.
         """
-        folder = None if self.converted is None else self.converted / metric
-        if folder is None or not folder.is_dir():
-            raise ValueError(f"convert_power has not been called for {metric}")
-        nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
-        yield from conversion.converted_readings(folder, nodes=nodes, start=start, end=end)
+        for frame in self._converted_readings(metric, cluster, start, end):
+            yield series.drop_equal_labels(frame)
 
     def devices(
         self, *, metric: str, cluster: str, start: datetime, end: datetime
@@ -231,9 +228,19 @@ class ExportedSite:
         Raises:
             ValueError: The files of `devices/` were not converted.
         """
-        gpu = pl.concat_str(pl.lit('{"gpu":"'), "gpu", pl.lit('"}'))
-        for frame in self.power(metric=metric, cluster=cluster, start=start, end=end):
-            yield frame.select("node", gpu.alias("labels"), "timestamp", value="power_w")
+        gpu = series.gpu_index(pl.col("labels"))
+        labels = pl.concat_str(pl.lit('{"gpu":"'), gpu, pl.lit('"}'))
+        for frame in self._converted_readings(metric, cluster, start, end):
+            yield frame.select("node", labels.alias("labels"), "timestamp", value="power_w")
+
+    def _converted_readings(
+        self, metric: str, cluster: str, start: datetime, end: datetime
+    ) -> Iterator[pl.DataFrame]:
+        folder = None if self.converted is None else self.converted / metric
+        if folder is None or not folder.is_dir():
+            raise ValueError(f"convert_power has not been called for {metric}")
+        nodes = self._nodes.filter(pl.col("cluster") == cluster)["node"].unique().to_list()
+        return conversion.converted_readings(folder, nodes=nodes, start=start, end=end)
 
 
 def _reject_empty_files(names: list[str]) -> pl.DataFrame:

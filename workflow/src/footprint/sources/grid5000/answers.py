@@ -8,6 +8,11 @@ The folder has four subfolders:
 - `slots/`: locks that limit the number of simultaneous requests
 
 Each file appears whole or not at all, as a process may be killed at any moment.
+
+No package replaces this module. An HTTP cache such as `hishel` stores a body before it is parsed,
+but only the parsed answer shows whether it is final; it has no entry for a request that was
+divided; and its SQLite database in WAL mode does not work on NFS, where homes of Grid'5000 are.
+`filelock` excludes no threads on NFS.
 """
 
 from __future__ import annotations
@@ -28,10 +33,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import zstandard
+import pyarrow as pa
 
 ABANDONED_AFTER_S = 86_400.0
 """Age at which a partial file is taken to belong to a killed process."""
+
+
+_thread_locks: dict[str, threading.Lock] = {}
+"""Locks between the threads of this process, by lock file. On NFS, `flock` excludes other processes
+alone, and its lock ends when any thread closes the file."""
 
 
 class Answers:
@@ -74,7 +84,8 @@ class Answers:
         name = hashlib.sha256(content).hexdigest()
         if self._content(name) is None:
             self._write(
-                self._object_path(name), zstandard.ZstdCompressor(level=3).compress(content)
+                self._object_path(name),
+                pa.Codec("zstd", compression_level=3).compress(content, asbytes=True),
             )
         self._write_record(request, {"content": name, "n_bytes": len(content), "final": is_final})
         self._saved_here.add(request)
@@ -93,13 +104,14 @@ class Answers:
 
         The lock ends with the process, however that ends.
         """
-        order = random.sample(range(n_slots), n_slots)
+        paths = [self.folder / "slots" / f"{number}.lock" for number in range(n_slots)]
+        random.shuffle(paths)
         while True:
-            for number in order:
-                path = self.folder / "slots" / f"{number}.lock"
-                with _thread_lock(path) as is_held:
-                    if not is_held:
-                        continue
+            for path in paths:
+                of_threads = _thread_locks.setdefault(str(path), threading.Lock())
+                if not of_threads.acquire(blocking=False):
+                    continue
+                try:
                     with path.open("w") as lock:
                         try:
                             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,6 +119,8 @@ class Answers:
                             continue
                         yield
                         return
+                finally:
+                    of_threads.release()
             time.sleep(0.02)
 
     @contextmanager
@@ -141,10 +155,10 @@ class Answers:
     def _content(self, name: str) -> bytes | None:
         """Content by its hash; None if it is missing or damaged."""
         try:
-            packed = self._object_path(name).read_bytes()
-            content = zstandard.ZstdDecompressor().decompress(packed)
-        except (FileNotFoundError, zstandard.ZstdError, MemoryError):
-            return None  # a damaged object may declare any size
+            with pa.input_stream(self._object_path(name), compression="zstd") as stream:
+                content: bytes = stream.read()
+        except OSError:  # missing or damaged
+            return None
         return content if hashlib.sha256(content).hexdigest() == name else None
 
     def _write_record(self, request: str, fields: dict[str, Any]) -> None:
@@ -164,28 +178,6 @@ class Answers:
         except BaseException:
             Path(name).unlink(missing_ok=True)  # the disk may be full
             raise
-
-
-@contextmanager
-def _thread_lock(path: Path) -> Iterator[bool]:
-    """Reserve a lock file for this thread; yields False if another thread holds it.
-
-    On NFS, `flock` excludes other processes alone, and its lock ends when any thread closes the
-    file.
-    """
-    with _held_guard:
-        is_held = path not in _held
-        _held.add(path)
-    try:
-        yield is_held
-    finally:
-        if is_held:
-            with _held_guard:
-                _held.remove(path)
-
-
-_held: set[Path] = set()
-_held_guard = threading.Lock()
 
 
 def request_text(url: str, params: dict[str, str]) -> str:

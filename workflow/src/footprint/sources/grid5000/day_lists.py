@@ -10,20 +10,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.sources.grid5000.job_pages import never_final, parse_collection
+from footprint.sources.grid5000.job_pages import JobPage, fetch_page, never_final
 from footprint.sources.grid5000.oarapi import DETAILS_LIST_NAME, OARAPI_PAGE, details_path
 from footprint.sources.grid5000.overdue_jobs import OverdueJobs
 from footprint.sources.grid5000.progress import Progress
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
-from footprint.sources.oar.list_damage import (
-    damaged_jobs,
-    has_ended,
-    item_records,
-    page_doubt,
-    unreadable_records,
-    whole_total,
-)
+from footprint.sources.oar.list_damage import page_doubt
 
 PAGE_OVERLAP = 10
 """Jobs that are read again with the next page, if the list may change in between."""
@@ -45,28 +38,6 @@ class DayList(NamedTuple):
     is_final: bool
     has_empty_page: bool
     n_missing: int
-
-
-class _Page(NamedTuple):
-    """A page of OAR's list.
-
-    Attributes:
-        records: Undamaged jobs (`job_records.RECORD_SCHEMA`).
-        damaged: Reason of each damaged job, by id.
-        n_items: Number of jobs of both kinds.
-        total: Its `total`; None if that is no whole number.
-        has_ended: Whether all its jobs have ended.
-        fault: Why a record cannot be read; None if all can.
-        has_next: Whether other pages may follow.
-    """
-
-    records: pl.DataFrame
-    damaged: dict[int, str]
-    n_items: int
-    total: int | None
-    has_ended: bool
-    fault: str | None
-    has_next: bool
 
 
 class DayLister:
@@ -101,23 +72,17 @@ class DayLister:
         """
         parts, damaged = [pl.DataFrame(schema=job_records.RECORD_SCHEMA)], dict[int, str]()
         seen = set[int]()
-        tries: list[pl.DataFrame] = []
         offset, has_next, has_empty_page = 0, True, False
         total, any_doubt = 0, False
         is_final = is_settled(end)
 
-        def parse(content: bytes) -> _Page:
+        def parse(content: bytes) -> JobPage:
             with self._parsing:
-                page = _parse_page(content)
-                tries.append(page.records)
-                return page
+                return JobPage.parse(content, file=DETAILS_LIST_NAME)
 
-        def find_doubt(page: _Page) -> str | None:
-            if page.damaged:
-                job_id, reason = min(page.damaged.items())
-                return f"{len(page.damaged)} damaged jobs: job {job_id} {reason}"
-            return page.fault or page_doubt(
-                page.n_items,
+        def find_doubt(page: JobPage) -> str | None:
+            return page.find_doubt() or page_doubt(
+                len(page.records),
                 page.total,
                 offset=offset,
                 limit=OARAPI_PAGE,
@@ -132,49 +97,28 @@ class DayLister:
             is_kept = self._service.answers.has_content(
                 self._service.request_key(self._path, params)
             )
-            page = self._service.fetch_answer(
-                self._path,
-                params,
+            page, undamaged = fetch_page(
+                self._service,
+                Request(self._path, params),
                 parse=parse,
                 is_final=attrgetter("has_ended") if is_final else never_final,
                 find_doubt=find_doubt,
                 refresh=refresh,
             )
+            n_items = len(page.records)
             is_doubtful = find_doubt(page) is not None
-            # jobs that are damaged in the last try alone are taken from the others
-            in_doubt = pl.col("job_id").is_in(list(page.damaged))
-            parts += [page.records, *(each.filter(in_doubt) for each in tries if page.damaged)]
-            tries.clear()
-            new = {*page.records["job_id"], *page.damaged} - seen
+            parts.append(undamaged)
+            new = {*undamaged["job_id"], *page.damaged} - seen
             seen |= new
             damaged |= page.damaged
             is_final = is_final and page.has_ended and not is_doubtful
-            has_empty_page = has_empty_page or (page.n_items == 0 and is_doubtful)
+            has_empty_page = has_empty_page or (n_items == 0 and is_doubtful)
             any_doubt, total = any_doubt or is_doubtful, max(total, page.total or 0)
-            offset += max(1, page.n_items - (0 if is_final else PAGE_OVERLAP))
-            has_next = bool(new) and page.has_next
+            offset += max(1, n_items - (0 if is_final else PAGE_OVERLAP))
+            has_next = bool(new) and (page.has_link or n_items >= OARAPI_PAGE)
             self._progress.add_requests(int(has_next))
             self._progress.count_answer(len(new), is_kept=is_kept)
         n_missing = total - len(seen) if any_doubt else 0
         if n_missing > 0:
             n_missing = max(0, n_missing - self._overdue.count_in_window(start, end))
         return DayList(pl.concat(parts), damaged, is_final, has_empty_page, max(0, n_missing))
-
-
-def _parse_page(content: bytes) -> _Page:
-    page = parse_collection(content)
-    items, links = page["items"], page.get("links")
-    found = item_records(items, file=DETAILS_LIST_NAME)
-    damaged = damaged_jobs(items, found)
-    is_damaged = pl.col("job_id").is_in(list(damaged)).fill_null(value=False)
-    undamaged = found.filter(~is_damaged)
-    has_link = not links or any(link.get("rel") == "next" for link in links)
-    return _Page(
-        undamaged,
-        damaged,
-        len(items),
-        whole_total(page),
-        all(map(has_ended, items)),
-        unreadable_records(undamaged),
-        has_link or len(items) >= OARAPI_PAGE,
-    )

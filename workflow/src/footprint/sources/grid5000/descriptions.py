@@ -19,7 +19,7 @@ from typing import Any, Self
 from footprint.core import calendar
 from footprint.core.errors import InputError
 from footprint.sources.grid5000.refusals import Refused
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.node_names import GRID5000_PATTERN
 from footprint.sources.reference_api import descriptions
 
@@ -207,7 +207,7 @@ class Descriptions:
             return dict(answer)
 
         return self.service.fetch_answer(
-            path, params, parse=parse, is_final=lambda _: is_settled(date)
+            Request(path, params), parse=parse, is_final=lambda _: is_settled(date)
         )
 
 

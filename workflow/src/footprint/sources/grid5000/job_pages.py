@@ -1,17 +1,115 @@
-"""Reading of one page of a list of jobs, and removal of repeated records."""
+"""Pages of a list of jobs: parsed, checked, and fetched until their jobs are undamaged."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
+from footprint.sources.grid5000.service import Request, Service
 from footprint.sources.oar import job_records
+from footprint.sources.oar.list_damage import (
+    damaged_jobs,
+    has_ended,
+    item_records,
+    unreadable_records,
+    whole_total,
+)
 
 log = logging.getLogger(__name__)
+
+
+class JobPage(NamedTuple):
+    """A page of a list of jobs, or one job.
+
+    Attributes:
+        records: A record (`job_records.RECORD_SCHEMA`) of each job, in the order of the page.
+        damaged: Reason of each damaged job, by id.
+        has_ended: Whether all its jobs have ended.
+        total: Its `total`; None if that is no whole number.
+        has_link: Whether it links to a next page, or has no links at all.
+    """
+
+    records: pl.DataFrame
+    damaged: dict[int, str]
+    has_ended: bool
+    total: int | None = None
+    has_link: bool = True
+
+    @classmethod
+    def of_jobs(cls, items: list[dict[str, Any]], *, file: str) -> Self:
+        """Return the page of jobs, as the list `file` describes them.
+
+        Raises:
+            ValueError: See `list_damage.item_records`.
+        """
+        records = item_records(items, file=file)
+        return cls(records, damaged_jobs(items, records), all(map(has_ended, items)))
+
+    @classmethod
+    def parse(cls, content: bytes, *, file: str) -> Self:
+        """Return the page of an answer of the list `file`.
+
+        Raises:
+            ValueError: See `parse_collection` and `list_damage.item_records`.
+        """
+        document = parse_collection(content)
+        links = document.get("links")
+        return cls.of_jobs(document["items"], file=file)._replace(
+            total=whole_total(document),
+            has_link=not links or any(link.get("rel") == "next" for link in links),
+        )
+
+    def is_damaged(self) -> pl.Expr:
+        """Whether a job is damaged on this page."""
+        return pl.col("job_id").is_in(list(self.damaged)).fill_null(value=False)
+
+    @property
+    def undamaged(self) -> pl.DataFrame:
+        """Records of the jobs that are not damaged."""
+        return self.records.filter(~self.is_damaged())
+
+    def find_doubt(self) -> str | None:
+        """Return why its jobs may be damaged, or None."""
+        if self.damaged:
+            job_id, reason = min(self.damaged.items())
+            return f"{len(self.damaged)} damaged jobs: job {job_id} {reason}"
+        return unreadable_records(self.records)
+
+
+class FetchedPage(NamedTuple):
+    """A page as the last try gave it, and records of its undamaged jobs.
+
+    Jobs that are damaged in the last try alone have the records of the other tries.
+    """
+
+    page: JobPage
+    undamaged: pl.DataFrame
+
+
+def fetch_page(
+    service: Service, request: Request, *, parse: Callable[[bytes], JobPage], **options: Any
+) -> FetchedPage:
+    """Return a page from the kept answers or from the service.
+
+    Args:
+        service: The API.
+        request: The request.
+        parse: Parses the body; raises ValueError if it is damaged.
+        options: `is_final`, `find_doubt` and `refresh` of `Service.fetch_answer`.
+    """
+    tries: list[JobPage] = []
+
+    def parse_try(content: bytes) -> JobPage:
+        tries.append(parse(content))
+        return tries[-1]
+
+    page = service.fetch_answer(request, parse=parse_try, **options)
+    others = [each.undamaged.filter(page.is_damaged()) for each in tries if page.damaged]
+    return FetchedPage(page, pl.concat([page.undamaged, *others]))
 
 
 def parse_collection(content: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from footprint.sources.grid5000.oarapi import (
 from footprint.sources.grid5000.overdue_jobs import OverdueJobs
 from footprint.sources.grid5000.progress import Progress
 from footprint.sources.grid5000.refusals import Refused
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar.list_damage import whole_total
 
 MAX_RECOUNTS = 2
@@ -197,8 +197,7 @@ def _count_jobs(
 
     params = {"from": epoch_text(start), "to": epoch_text(end), "limit": "1", "offset": "0"}
     return service.fetch_answer(
-        count_path(site),
-        params,
+        Request(count_path(site), params),
         parse=parse,
         is_final=is_final,
         find_doubt=find_doubt,

@@ -8,62 +8,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 import polars as pl
 
 from footprint.sources.grid5000 import list_completeness
-from footprint.sources.grid5000.job_pages import distinct_records, parse_collection
+from footprint.sources.grid5000.job_pages import JobPage, distinct_records, fetch_page
 from footprint.sources.grid5000.progress import Progress
 from footprint.sources.grid5000.refusals import Refused
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
-from footprint.sources.oar.list_damage import (
-    damaged_jobs,
-    has_ended,
-    item_records,
-    page_doubt,
-    unreadable_records,
-    whole_total,
-)
+from footprint.sources.oar.list_damage import page_doubt
 
 API_PAGE = 500
 """Jobs of a page: the maximum of the Grid'5000 API."""
 
 API_LIST_NAME = "/jobs"
 """Name of the list in counts of rejected rows."""
-
-
-class _Page(NamedTuple):
-    """A page of the list, or one job.
-
-    Attributes:
-        items: Its jobs as received.
-        records: Their records (`job_records.RECORD_SCHEMA`), in the same order.
-        damaged: Reason of each damaged job that may have run in the study, by id.
-        total: Its `total`; None if that is no whole number.
-    """
-
-    items: list[dict[str, Any]]
-    records: pl.DataFrame
-    damaged: dict[int, str]
-    total: int | None
-
-    @property
-    def undamaged(self) -> pl.DataFrame:
-        """Records of the jobs that are not damaged."""
-        return self.records.filter(~self.is_damaged())
-
-    def is_damaged(self) -> pl.Expr:
-        """Whether a job is damaged on this page."""
-        return pl.col("job_id").is_in(list(self.damaged)).fill_null(value=False)
-
-    def find_doubt(self) -> str | None:
-        """Return why its jobs may be damaged, or None."""
-        if self.damaged:
-            job_id, reason = min(self.damaged.items())
-            return f"{len(self.damaged)} damaged jobs: job {job_id} {reason}"
-        return unreadable_records(self.records)
 
 
 def list_newest_first(
@@ -137,22 +99,14 @@ class _Reader:
         request = self._service.request_key(self._path, params)
         key = f"{request}#until={epoch_text(self._end)}&after={self._last_id}"
         is_kept = self._service.answers.has_content(key)
-        tries: list[_Page] = []
-
-        def parse(content: bytes) -> _Page:
-            document = parse_collection(content)
-            tries.append(self._make_page(document["items"], whole_total(document)))
-            return tries[-1]
-
-        page = self._service.fetch_answer(
-            self._path,
-            params,
-            parse=parse,
+        page, undamaged = fetch_page(
+            self._service,
+            Request(self._path, params, key),
+            parse=lambda content: self._of_study(JobPage.parse(content, file=API_LIST_NAME)),
             is_final=lambda _: is_settled(self._end),
-            key=key,
             find_doubt=lambda page: self._find_count_doubt(page) or page.find_doubt(),
         )
-        n_items = len(page.items)
+        n_items = len(page.records)
         self._record_counts(page, self._find_count_doubt(page))
         progress.count_answer(n_items, is_kept=is_kept)
         ids = page.records["job_id"]
@@ -160,7 +114,9 @@ class _Reader:
         is_last = n_items < API_PAGE or self._offset >= (page.total or 0)
         self._seen |= new
         outdated = self._unended_jobs(page.records) if is_kept else []
-        self._add_jobs(page, tries, without=outdated)
+        is_outdated = pl.col("job_id").is_in(outdated).fill_null(value=False)
+        self.parts.append(undamaged.filter(~is_outdated))
+        self._damaged |= page.damaged
         for job_id in outdated:
             self._add_current_job(job_id, page)
         if not new and is_last:
@@ -191,22 +147,22 @@ class _Reader:
         first, last = self._totals[0], self._totals[-1]
         return first if self.reached_end else self._offset - max(0, last - first)
 
-    def _find_count_doubt(self, page: _Page) -> str | None:
+    def _find_count_doubt(self, page: JobPage) -> str | None:
         """Return why the counts of a page may be wrong, or None."""
         highest = max(self._totals, default=0)
         if page.total is not None and page.total < highest:
             return f"a total of {page.total} after one of {highest}"
         return page_doubt(
-            len(page.items),
+            len(page.records),
             page.total,
             offset=self._offset,
             limit=API_PAGE,
             n_seen=len(self._seen),
         )
 
-    def _record_counts(self, page: _Page, doubt: str | None) -> None:
+    def _record_counts(self, page: JobPage, doubt: str | None) -> None:
         """Record the counts of a page; refuse a page without jobs if the list has more."""
-        n_items = len(page.items)
+        n_items = len(page.records)
         total = max([*self._totals, page.total or 0])
         if doubt and n_items == 0 and (self._offset == 0 or total > self._offset):
             what = f"lists {len(self._seen)} jobs where its total is {total}"
@@ -226,30 +182,17 @@ class _Reader:
             if (row[0] or 0) <= self._newest_id:
                 self._n_rows[row] = max(n_rows, self._n_rows.get(row, 0))
 
-    def _make_page(self, items: list[dict[str, Any]], total: int | None = None) -> _Page:
-        records = item_records(items, file=API_LIST_NAME)
-        relevant = set(records.filter(self._may_run_in_study())["job_id"])
-        damaged = {
-            job_id: reason
-            for job_id, reason in damaged_jobs(items, records).items()
-            if job_id in relevant
-        }
-        return _Page(items, records, damaged, total)
+    def _of_study(self, page: JobPage) -> JobPage:
+        """A page on which only jobs that may have run in the study count as damaged."""
+        relevant = set(page.records.filter(self._may_run_in_study())["job_id"])
+        damaged = {job_id: page.damaged[job_id] for job_id in page.damaged if job_id in relevant}
+        return page._replace(damaged=damaged)
 
     def _may_run_in_study(self) -> pl.Expr:
         """Whether a job may have run in the study, or may run in it later."""
         first, last = self._start.timestamp(), self._end.timestamp()
         began, stop = pl.coalesce("started_at", "submitted_at"), pl.col("stopped_at")
         return (began.fill_null(0) < last) & (stop.is_null() | (stop > first))
-
-    def _add_jobs(self, page: _Page, tries: list[_Page], *, without: list[int]) -> None:
-        """Add the undamaged jobs of a page, and of other tries those that it has damaged."""
-        parts = [page.undamaged]
-        if page.damaged:
-            parts += [each.undamaged.filter(page.is_damaged()) for each in tries]
-        is_left_out = pl.col("job_id").is_in(without).fill_null(value=False)
-        self.parts += [part.filter(~is_left_out) for part in parts]
-        self._damaged |= page.damaged
 
     def _unended_jobs(self, records: pl.DataFrame) -> list[int]:
         """Ids of the study's jobs that had not ended when a kept page was read, sorted."""
@@ -262,28 +205,27 @@ class _Reader:
         )
         return found["job_id"].unique().sort().to_list()
 
-    def _add_current_job(self, job_id: int, kept: _Page) -> None:
+    def _add_current_job(self, job_id: int, kept: JobPage) -> None:
         """Add a job as it is now, or as it is on the kept page if it no longer exists."""
-        tries: list[_Page] = []
 
-        def parse(content: bytes) -> _Page:
+        def parse(content: bytes) -> JobPage:
             document = json.loads(content)
             if not isinstance(document, dict):
                 raise ValueError("no JSON object")
-            tries.append(self._make_page([document]))
-            return tries[-1]
+            return self._of_study(JobPage.of_jobs([document], file=API_LIST_NAME))
 
         try:
-            page = self._service.fetch_answer(
-                f"{self._path}/{job_id}",
-                {},
+            page, undamaged = fetch_page(
+                self._service,
+                Request(f"{self._path}/{job_id}", {}),
                 parse=parse,
-                is_final=lambda page: has_ended(page.items[0]),
-                find_doubt=_Page.find_doubt,
+                is_final=attrgetter("has_ended"),
+                find_doubt=JobPage.find_doubt,
             )
         except Refused as refusal:
             if refusal.status != 404:
                 raise
             self.parts.append(kept.undamaged.filter(pl.col("job_id") == job_id))
         else:
-            self._add_jobs(page, tries, without=[])
+            self.parts.append(undamaged)
+            self._damaged |= page.damaged

@@ -10,7 +10,7 @@ from typing import Any
 from footprint.sources.grid5000.job_pages import never_final, parse_collection
 from footprint.sources.grid5000.oarapi import DETAILS_LIST_NAME, OARAPI_PAGE, details_path
 from footprint.sources.grid5000.refusals import Refused
-from footprint.sources.grid5000.service import Service
+from footprint.sources.grid5000.service import Request, Service
 from footprint.sources.oar.list_damage import item_records
 
 UNKNOWN_S = 2**62
@@ -46,7 +46,7 @@ class OverdueJobs:
             page: dict[str, Any] = {"items": []}
             with suppress(Refused):
                 page = self._service.fetch_answer(
-                    self._path, params, parse=parse_collection, is_final=never_final
+                    Request(self._path, params), parse=parse_collection, is_final=never_final
                 )
             records = item_records(page["items"], file=DETAILS_LIST_NAME)
             n_before = len(found)

@@ -19,7 +19,7 @@ from footprint.sources import indexed_readings
 from footprint.sources.grid5000.chunks import Chunk, group_nodes, split_window
 from footprint.sources.grid5000.progress import Progress
 from footprint.sources.grid5000.refusals import Refused, RequestTooLarge, RetriesExhausted
-from footprint.sources.grid5000.service import Service, epoch_text, is_settled
+from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.kwollect import answers
 from footprint.sources.kwollect import means as means_of
 from footprint.sources.node_names import cluster_of
@@ -232,11 +232,9 @@ class _Fetcher:
             return found
 
         found = self._service.fetch_answer(
-            self._path,
-            params,
+            Request(self._path, params, is_divisible=True),
             parse=parse,
             is_final=lambda _: is_settled(chunk.end),
-            is_divisible=True,
         )
         if not is_kept:
             self._failed_in_a_row = self._n_too_large[chunk.node_seconds] = 0

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,6 +27,23 @@ MAX_DOUBTFUL_TRIES = 4
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a service.
+
+    Attributes:
+        path: Path below the service's address.
+        params: Parameters.
+        key: Text by which the answer is kept, if path and parameters alone do not identify it.
+        is_divisible: As for `http.HttpClient.get_parsed`.
+    """
+
+    path: str
+    params: Mapping[str, str]
+    key: str | None = None
+    is_divisible: bool = False
 
 
 class Service:
@@ -56,37 +74,31 @@ class Service:
 
     def fetch_answer(
         self,
-        path: str,
-        params: Mapping[str, str],
+        request: Request,
         *,
         parse: Callable[[bytes], Answer],
         is_final: Callable[[Answer], bool],
-        is_divisible: bool = False,
-        key: str | None = None,
         find_doubt: Callable[[Answer], str | None] = lambda _: None,
         refresh: bool = False,
     ) -> Answer:
         """Return an answer as `parse` reads it, from the kept answers or from the service.
 
         Args:
-            path: Path below the service's address.
-            params: Parameters.
+            request: The request.
             parse: Parses the body; raises ValueError if it is damaged.
             is_final: Whether the service will always give this answer.
-            is_divisible: As for `http.HttpClient.get_parsed`.
-            key: Text by which the answer is kept, if the request alone does not identify it.
             find_doubt: Returns why a readable answer may be damaged, or None. A doubtful answer is
                 requested again, four times in all with growing waits. If the last one is doubtful
                 too, it is returned, and never kept as final.
             refresh: Whether an answer of this process is requested again if it is not final.
 
         Raises:
-            refusals.TooMuch, refusals.Unanswered: No answer to a divisible request; see
-                `http.HttpClient.get_parsed`.
+            refusals.RequestTooLarge, refusals.RetriesExhausted: No answer to a divisible request;
+                see `http.HttpClient.get_parsed`.
             refusals.Refused: The service refuses, or gives no answer to an indivisible request.
         """
-        request = key or self.request_key(path, params)
-        kept = self.answers.read_content(request, only_final=refresh)
+        key = request.key or self.request_key(request.path, request.params)
+        kept = self.answers.read_content(key, only_final=refresh)
         if kept is not None:
             with suppress(ValueError):  # kept before its damage was known
                 answer = parse(kept)
@@ -94,34 +106,29 @@ class Service:
                     return answer
         wait_s = float(self._download["wait_s"])
         for n_left in reversed(range(MAX_DOUBTFUL_TRIES)):
-            content, answer = self._request_answer(
-                path, params, parse=parse, is_divisible=is_divisible
-            )
+            content, answer = self._request_answer(request, parse)
             doubt = find_doubt(answer)
             if doubt is None:
                 break
-            log.info("%s: %s", path, doubt)
+            log.info("%s: %s", request.path, doubt)
             if n_left:
                 time.sleep(wait_s)
                 wait_s *= 2
-        self.answers.save_content(request, content, is_final=doubt is None and is_final(answer))
+        self.answers.save_content(key, content, is_final=doubt is None and is_final(answer))
         return answer
 
     def _request_answer(
-        self,
-        path: str,
-        params: Mapping[str, str],
-        *,
-        parse: Callable[[bytes], Answer],
-        is_divisible: bool,
+        self, request: Request, parse: Callable[[bytes], Answer]
     ) -> tuple[bytes, Answer]:
         try:
-            return self._client.get_parsed(path, params, parse=parse, is_divisible=is_divisible)
+            return self._client.get_parsed(
+                request.path, request.params, parse=parse, is_divisible=request.is_divisible
+            )
         except (RequestTooLarge, RetriesExhausted) as error:
-            if is_divisible:
+            if request.is_divisible:
                 raise
             what = f"does not answer ({error}); received answers are kept"
-            raise Refused(what, where=path, do="try again later") from None
+            raise Refused(what, where=request.path, do="try again later") from None
 
     def fetch_document(
         self,
@@ -131,8 +138,9 @@ class Service:
         is_final: Callable[[Any], bool] = lambda _: True,
         key: str | None = None,
     ) -> dict[str, Any]:
-        """Return a JSON object; arguments and errors as for `fetch_answer`."""
-        return self.fetch_answer(path, params, parse=_parse_object, is_final=is_final, key=key)
+        """Return a JSON object; arguments as for `Request`, errors as for `fetch_answer`."""
+        request = Request(path, params, key)
+        return self.fetch_answer(request, parse=_parse_object, is_final=is_final)
 
     @cached_property
     def _client(self) -> HttpClient:

@@ -19,6 +19,7 @@ from footprint.schemas.writing import conform
 from footprint.sources import series, state_notes
 from footprint.sources.grid5000 import jobs, samples
 from footprint.sources.grid5000.descriptions import Descriptions
+from footprint.sources.grid5000.service import Request
 from footprint.sources.kwollect import answers, metrics
 from footprint.sources.node_names import cluster_of
 from footprint.sources.oar import job_tables
@@ -143,7 +144,9 @@ class Grid5000Site:
         """Notes on states from a file, or from a path of the API."""
         if not address.startswith("/sites/"):
             return state_notes.read_states(Path(address), name=address, site=self.site)
-        answer = self.service.fetch_answer(address, {}, parse=json.loads, is_final=lambda _: False)
+        answer = self.service.fetch_answer(
+            Request(address, {}), parse=json.loads, is_final=lambda _: False
+        )
         notes = answer.get("items") if isinstance(answer, dict) else answer
         if not isinstance(notes, list):
             raise InputError(

@@ -38,8 +38,7 @@ from footprint.sources.kwollect.file_faults import (
 )
 from footprint.sources.kwollect.metrics import FORMER_NAMES
 
-RECORD_START = b'{"timestamp":'
-"""Start of a record in an answer of the API."""
+_TEXT_COLUMNS: dict[str, Any] = dict.fromkeys(RECORD_FIELDS, pl.String)
 
 BARE_NUMBER_PATTERN = re.compile(rb"(:\s*)([-+]?(?:NaN|Infinity))(?=\s*[,}\]])")
 """NaN and infinity as Python's `json.dump` writes them, without the quotation marks that JSON
@@ -50,21 +49,29 @@ class _UnusableRecord(Exception):
     """A record of a block cannot be used; `file_faults` finds it afterwards."""
 
 
+_UNUSABLE = (
+    _UnusableRecord,
+    ValueError,
+    RecursionError,
+    pl.exceptions.ComputeError,
+    pl.exceptions.SchemaError,
+)
+
+
 def read_file(
-    path: Path, *, label: str | None = None, site: str | None = None
+    path: Path, *, with_labels: bool = False, site: str | None = None
 ) -> Iterator[pl.DataFrame]:
     """Readings of a file, in frames of bounded size and in the order of the file.
 
     Args:
         path: The file.
-        label: Label to read, as a column of this name (text; null for readings without it). With
-            `labels`, the column has all labels as JSON text.
+        with_labels: Whether there is a column `labels`.
         site: Site of the study; None: all nodes are taken for nodes of it.
 
     Yields:
         Columns `metric`, `device` (short name; full name for a node of another site), `timestamp`
         (UTC, microseconds), `value` (unit of the metric; NaN where the sensor reported no number,
-        null where Kwollect has none), and the label.
+        null where Kwollect has none), and `labels` (JSON text, or null).
 
     Raises:
         InputError: The file is empty, damaged, incomplete, or an error answer of the API; or a
@@ -78,16 +85,17 @@ def read_file(
     if first[:1] not in (b"[", b"{"):
         frames, explain = _csv_frames(path, text, first), first_fault_of_csv
     elif _is_record(first.partition(b"\n")[0]):
-        frames, explain = _json_frames(text, label), first_fault_of_lines
+        frames, explain = _json_frames(text, with_labels=with_labels), first_fault_of_lines
     else:
-        frames, explain = _json_frames(ndjson.one_record_per_line(text), label), first_fault_of_json
+        lines = ndjson.one_record_per_line(text)
+        frames, explain = _json_frames(lines, with_labels=with_labels), first_fault_of_json
     try:
         for frame in frames:
-            yield _tidy(frame, label, site)
+            yield _tidy(frame, with_labels=with_labels, site=site)
     except ndjson.IncompleteJsonError as end:
         where = f"{path}:{end.line}"
         raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
-    except (_UnusableRecord, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+    except _UNUSABLE:
         raise _first_fault(path, explain) from None
 
 
@@ -118,12 +126,15 @@ def parse_answer(content: bytes) -> pl.DataFrame:
     Raises:
         ValueError: The answer is incomplete, or does not consist of readings.
     """
+    size = files.READ_BLOCK_BYTES
+    blocks = (content[start : start + size] for start in range(0, len(content), size))
+    frames = [pl.DataFrame(schema=_TEXT_COLUMNS)]
     try:
-        text = _split_usual_form(content) or b"".join(ndjson.one_record_per_line(_blocks(content)))
-        found = _tidy(_read_records(text), "labels")
+        frames += _json_frames(ndjson.one_record_per_line(blocks), with_labels=True)
+        found = _tidy(pl.concat(frames), with_labels=True)
     except ndjson.IncompleteJsonError:
         raise ValueError("the JSON breaks off") from None
-    except (_UnusableRecord, ValueError, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+    except _UNUSABLE:
         raise ValueError("not samples of Kwollect") from None
     texts = found["labels"].unique().to_list()
     with_sorted_keys = {text: _sort_keys(text) for text in texts}
@@ -132,71 +143,10 @@ def parse_answer(content: bytes) -> pl.DataFrame:
     )
 
 
-def _split_usual_form(content: bytes) -> bytes | None:
-    """Records of an answer in the API's usual form, one per line; None for other forms.
-
-    In the usual form, each record starts with its time, and the same text separates all records
-    (PostgreSQL adds a line break), so that one replacement splits them. In valid JSON the separator
-    cannot occur inside a string, where a quotation mark follows a backslash. Each record has two
-    opening braces, its own and the one of its labels.
-    """
-    if not (content.startswith(b"[" + RECORD_START) and content.endswith(b"}]")):
-        return None
-    second = content.find(RECORD_START, 2)
-    between = content[content.rfind(b"}", 0, second) + 1 : second] if second > 0 else b","
-    cut = b"}\n" + RECORD_START
-    text = content[1:-1].replace(b"}" + between + RECORD_START, cut)
-    n_records = text.count(cut) + 1
-    is_split = text.count(b"\n") == n_records - 1 and text.count(b"{") == 2 * n_records
-    return text if is_split and between.strip() == b"," else None
-
-
-def _read_records(text: bytes) -> pl.DataFrame:
-    """Records, one per line, as a frame of text columns `RECORD_FIELDS`."""
-    schema: dict[str, Any] = dict.fromkeys(RECORD_FIELDS, pl.String)
-    if not text.strip():
-        return pl.DataFrame(schema=schema)
-    if b"\\" not in text:
-        return pl.read_ndjson(text, schema=schema)
-    # Polars drops the backslashes inside labels
-    records = [json.loads(line) for line in text.splitlines() if line.strip()]
-    if not all(isinstance(record, dict) for record in records):
-        raise _UnusableRecord
-    rows = [[_as_text(record.get(field)) for field in RECORD_FIELDS] for record in records]
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _blocks(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), files.READ_BLOCK_BYTES):
-        yield content[start : start + files.READ_BLOCK_BYTES]
-
-
 def _sort_keys(labels: str | None) -> str:
     """Labels as compact JSON text with sorted keys."""
     parsed = json.loads(labels or "{}") or {}
     return json.dumps(parsed, sort_keys=True, separators=(",", ":"))
-
-
-def with_gpu_index(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Readings of GPUs with `gpu` as a number, the index of the GPU.
-
-    Args:
-        frame: Readings with the label `gpu` as text, a result of `read_file`.
-        path: The file, for the message.
-
-    Raises:
-        InputError: A reading has no label `gpu`.
-    """
-    found = frame.with_columns(pl.col("gpu").cast(pl.UInt8, strict=False))
-    if found["gpu"].null_count():
-        reading = found.filter(pl.col("gpu").is_null()).row(0, named=True)
-        what = f"the reading of {reading['device']} at {reading['timestamp']} has no label `gpu`"
-        raise InputError(what, where=str(path), do=SAVE_ANSWER_ADVICE)
-    return found
 
 
 def _is_record(line: bytes) -> bool:
@@ -207,15 +157,32 @@ def _is_record(line: bytes) -> bool:
         return False
 
 
-def _json_frames(text: Iterator[bytes], label: str | None) -> Iterator[pl.DataFrame]:
+def _json_frames(text: Iterator[bytes], *, with_labels: bool) -> Iterator[pl.DataFrame]:
     """Records of JSON with one record per line, as frames of text columns."""
-    schema: dict[str, Any] = dict.fromkeys(REQUIRED_FIELDS, pl.String)
-    if label is not None:
-        schema["labels"] = pl.String if label == "labels" else pl.Struct({label: pl.String})
+    fields = RECORD_FIELDS if with_labels else REQUIRED_FIELDS
     for block in files.blocks_of_lines(text, block_bytes=BLOCK_BYTES):
-        if block.strip():
-            frame = pl.read_ndjson(_quote_numbers(block), schema=schema)
-            yield frame if label in (None, "labels") else frame.unnest("labels")
+        if block.isspace():
+            continue
+        if with_labels and b"\\" in block:
+            yield _parse_in_python(block)
+        else:
+            yield pl.read_ndjson(_quote_numbers(block), schema=dict.fromkeys(fields, pl.String))
+
+
+def _parse_in_python(block: bytes) -> pl.DataFrame:
+    """Records as a frame of text columns, with labels as Polars does not give them.
+
+    Polars drops the backslashes inside labels.
+    """
+    records = [json.loads(line) for line in block.splitlines() if line.strip()]
+    if not all(isinstance(record, dict) for record in records):
+        raise _UnusableRecord
+    rows = [[_as_text(record.get(field)) for field in RECORD_FIELDS] for record in records]
+    return pl.DataFrame(rows, schema=_TEXT_COLUMNS, orient="row")
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _quote_numbers(block: bytes) -> bytes:
@@ -251,7 +218,7 @@ def _last_fields(rows: bytes, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator))
 
 
-def _tidy(frame: pl.DataFrame, label: str | None, site: str | None = None) -> pl.DataFrame:
+def _tidy(frame: pl.DataFrame, *, with_labels: bool, site: str | None = None) -> pl.DataFrame:
     """Typed readings of a frame of text columns.
 
     Raises:
@@ -265,17 +232,14 @@ def _tidy(frame: pl.DataFrame, label: str | None, site: str | None = None) -> pl
     is_unusable = is_nameless | pl.col("timestamp").is_null() | is_unreadable
     if frame.select(is_unusable.any()).item():
         raise _UnusableRecord
-    if label is not None and label not in frame.columns:
-        if "labels" not in frame.columns:
-            frame = frame.with_columns(labels=pl.lit(None, dtype=pl.String))
-        found = pl.col("labels").str.json_path_match(f"$.{label}")
-        frame = frame if label == "labels" else frame.with_columns(found.alias(label))
+    if with_labels and "labels" not in frame.columns:
+        frame = frame.with_columns(labels=pl.lit(None, dtype=pl.String))
     return frame.select(
         pl.col("metric_id").alias("metric"),
         node_names.short_names(pl.col("device_id"), site).alias("device"),
         "timestamp",
         value.alias("value"),
-        *([label] if label else []),
+        *(["labels"] if with_labels else []),
     )
 
 

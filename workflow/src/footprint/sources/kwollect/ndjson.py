@@ -3,19 +3,28 @@
 An API returns one long array, `jq` writes a record over several lines, and users append answers to
 one another. Records are separated by the depth of their braces, which NumPy computes for a whole
 block at once. Polars then parses newline-delimited JSON, block by block.
+
+No JSON parser does all of this. Seconds for an answer of 23 MB as a frame, on one core:
+
+- this module and `pl.read_ndjson`: 0.23;
+- `ijson`: 0.65; it refuses NaN, and skips an error answer that follows an array;
+- `json.JSONDecoder`, record by record: 0.73;
+- `pl.read_json`: needs the whole file in memory, and fails for labels that the first 100 records
+  lack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-BRACE_OPEN, BRACE_CLOSE, QUOTE = ord("{"), ord("}"), ord('"')
-ARRAY_OPEN, ARRAY_CLOSE = ord("["), ord("]")
-NEWLINE, SPACE = ord("\n"), ord(" ")
+NEWLINE, SPACE = b"\n "
+
+LONGEST_RECORD_BYTES = 32 << 20
+"""Bytes without the end of a record after which a text is refused: each further block would be
+searched from the start of the record."""
 
 
 def _lookup(characters: bytes) -> npt.NDArray[np.bool_]:
@@ -47,23 +56,6 @@ class IncompleteJsonError(Exception):
         self.line = line
 
 
-@dataclass
-class _Position:
-    """State of the parser at the end of a block.
-
-    Attributes:
-        depth: Number of open braces.
-        in_string: 1 inside a string, else 0.
-        arrays: Number of open arrays outside records.
-        line: Line number.
-    """
-
-    depth: int = 0
-    in_string: int = 0
-    arrays: int = 0
-    line: int = 1
-
-
 def one_record_per_line(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Records (objects) of a JSON text, one per line.
 
@@ -73,41 +65,42 @@ def one_record_per_line(blocks: Iterator[bytes]) -> Iterator[bytes]:
         blocks: The text in blocks of any size.
 
     Raises:
-        BrokenOff: The text ends inside a record or an array.
+        IncompleteJsonError: The text ends inside a record or an array.
+        ValueError: A record is longer than `LONGEST_RECORD_BYTES`.
     """
-    position = _Position()
-    held_back = b""
+    rest, n_open_arrays, line = b"", 0, 1
     for block in blocks:
-        text = held_back + block
-        # a backslash at the end of a block belongs to the character after it
-        n_backslashes = len(text) - len(text.rstrip(b"\\"))
-        text, held_back = (text[:-1], text[-1:]) if n_backslashes % 2 else (text, b"")
-        yield _separate_records(text, position)
-    if held_back or position.depth or position.in_string or position.arrays:
-        raise IncompleteJsonError(position.line)
-    yield b"\n"
+        separated, rest, n_opened = _separate_records(rest + block)
+        if len(rest) > LONGEST_RECORD_BYTES:
+            raise ValueError("a record is longer than any of Kwollect")
+        n_open_arrays += n_opened
+        line += block.count(b"\n")
+        yield separated
+    if rest.strip() or n_open_arrays:
+        raise IncompleteJsonError(line)
 
 
-def _separate_records(text: bytes, position: _Position) -> bytes:
-    """A block with newlines between records and none inside them; updates the position."""
+def _separate_records(text: bytes) -> tuple[bytes, bytes, int]:
+    """Whole records of a text that starts outside records, with newlines between and none inside.
+
+    Returns:
+        The records, the rest of the text, and the number of arrays opened less those closed.
+    """
     unescaped = text
     if b"\\" in text:
         unescaped = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    all_characters = np.frombuffer(unescaped, dtype=np.uint8)
-    places = np.flatnonzero(IS_STRUCTURAL[all_characters])
-    characters = all_characters[places]
-    quotes = np.cumsum(characters == QUOTE, dtype=np.uint8)
-    is_outside = ((quotes + position.in_string) & 1) == 0
-    steps = (characters == BRACE_OPEN).astype(np.int8) - (characters == BRACE_CLOSE).astype(np.int8)
-    depth = np.cumsum(steps * is_outside, dtype=np.int32) + position.depth
-    is_between = (depth == 0) & is_outside
+    # `translate` looks up four times as fast as an index
+    is_structural = np.frombuffer(unescaped.translate(IS_STRUCTURAL.tobytes()), dtype=bool)
+    places = np.flatnonzero(is_structural)
+    characters = np.frombuffer(unescaped, dtype=np.uint8)[places]
+    is_outside_strings = np.cumsum(characters == ord('"'), dtype=np.uint8) & 1 == 0
+    steps = (characters == ord("{")).astype(np.int8) - (characters == ord("}"))
+    depth = np.cumsum(steps * is_outside_strings, dtype=np.int32)
+    is_outside = is_outside_strings & (depth == 0)
+    end = int(places[is_outside][-1]) + 1 if is_outside.any() else 0
     separated = np.frombuffer(text, dtype=np.uint8).copy()
-    separated[places[is_between & IS_SEPARATOR[characters]]] = NEWLINE
-    separated[places[~is_between & IS_LINE_BREAK[characters]]] = SPACE
-    position.arrays += int(np.count_nonzero(characters[is_between] == ARRAY_OPEN))
-    position.arrays -= int(np.count_nonzero(characters[is_between] == ARRAY_CLOSE))
-    position.line += text.count(b"\n")
-    if len(places):
-        position.depth = int(depth[-1])
-        position.in_string = (int(quotes[-1]) + position.in_string) & 1
-    return separated.tobytes()
+    separated[places[is_outside & IS_SEPARATOR[characters]]] = NEWLINE
+    separated[places[~is_outside & IS_LINE_BREAK[characters]]] = SPACE
+    arrays = characters[is_outside]
+    n_opened = int(np.sum(arrays == ord("[")) - np.sum(arrays == ord("]")))
+    return separated[:end].tobytes(), text[end:], n_opened
