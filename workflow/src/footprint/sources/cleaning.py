@@ -99,10 +99,8 @@ def clean_readings(
         .when(_is_drop_out(ordered, off_threshold_w, max_plausible_power_w, held, line))
         .then(pl.lit("n_drop_out"))
     )
-    valid = judged.filter(pl.col("reason").is_null())
-    samples = valid.filter(
-        (pl.col("timestamp") != pl.col("timestamp").shift()).fill_null(True)
-    ).select("node", "timestamp", "power_w")
+    valid = judged.filter(pl.col("reason").is_null()).select("node", "timestamp", "power_w")
+    samples = valid.filter(pl.col("timestamp").ne_missing(pl.col("timestamp").shift()))
     rows = stuck_spells.find_stuck_spells(
         samples["timestamp"].to_numpy().view(np.int64),
         samples["power_w"].to_numpy()
@@ -112,21 +110,19 @@ def clean_readings(
         off_threshold_w=off_threshold_w,
     )
     inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
+    stuck = [samples[low : high + 1].filter(inside) for low, high in rows]
     spells = pl.concat(
         [
             _drop_out_spells(judged.filter(inside & (pl.col("reason") == "n_drop_out"))),
-            *(_spell(samples[low : high + 1].filter(inside), STUCK_KIND) for low, high in rows),
+            *(_spell(each, STUCK_KIND) for each in stuck),
         ]
     )
-    is_stuck = np.zeros(len(samples), dtype=bool)
-    for low, high in rows:
-        is_stuck[low : high + 1] = True
-    counts = daily_quality(
-        judged,
-        samples.with_columns(stuck=pl.lit(pl.Series(is_stuck))),
-        max_gap_s=max_gap_s,
-        start=start,
-        end=end,
+    since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
+    counts = _daily_quality(
+        judged.filter(inside),
+        samples.filter(inside),
+        n_gaps=samples.filter(since_last_s > max_gap_s).filter(inside),
+        n_stuck=pl.concat([samples.clear(), *stuck]),
     )
     return CleanedNode(samples, counts, spells)
 
@@ -139,15 +135,17 @@ def _is_drop_out(
     line: Calibration,
 ) -> pl.Expr:
     """Whether each reading is lower than a node held by a job can draw."""
-    power_w = ordered["power_w"] * line.slope + line.offset
-    is_low = (power_w < off_threshold_w).fill_null(False)
-    if not is_low.any() or not len(held.starts_us):
+    readings_w = ordered["power_w"]
+    power_w = readings_w * line.slope + line.offset
+    is_positive = (readings_w > 0) & readings_w.is_not_nan()
+    low = (is_positive & (power_w < off_threshold_w)).arg_true()
+    is_held = held.is_held(ordered["timestamp"].gather(low).to_numpy().view(np.int64))
+    if not is_held.any():
         return pl.lit(False)
-    is_positive = (ordered["power_w"] > 0) & ordered["power_w"].is_not_nan()
     usable_w = power_w.filter(is_positive & (power_w <= max_plausible_power_w))
-    is_low &= power_w < _min_power_w(usable_w, off_threshold_w)
-    is_held = held.is_held(ordered["timestamp"].to_numpy().view(np.int64))
-    return pl.lit(is_low & pl.Series(is_held))
+    is_drop_out = np.zeros(len(ordered), dtype=bool)
+    is_drop_out[low] = is_held & (power_w[low] < _min_power_w(usable_w, off_threshold_w)).to_numpy()
+    return pl.lit(pl.Series(is_drop_out))
 
 
 def _min_power_w(power_w: pl.Series, off_threshold_w: float) -> float:
@@ -185,47 +183,35 @@ def _spell(readings: pl.DataFrame, kind: str) -> pl.DataFrame:
     return found
 
 
-def daily_quality(
-    judged: pl.DataFrame, samples: pl.DataFrame, *, max_gap_s: float, start: datetime, end: datetime
+def _daily_quality(
+    judged: pl.DataFrame, samples: pl.DataFrame, **others: pl.DataFrame
 ) -> pl.DataFrame:
-    """Counts of a node's readings by day (`schemas.Quality`).
+    """Counts of a node's readings in the window by day (`schemas.Quality`).
 
     Args:
         judged: All readings, with the `reason` of rejected ones (`REJECTION_COUNTS`), else null.
-        samples: `timestamp`, `power_w`, and `stuck`, whether the sample is in a stuck spell.
-        max_gap_s: Longest time between samples that is not a gap, in seconds.
-        start: Start of the window.
-        end: End of the window, excluded.
+        samples: Samples.
+        others: Samples of other counts, by the name of the count.
     """
-    inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
     day = pl.col("timestamp").dt.date().alias("day")
-    since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
-    from_summary = "from_summary" if "from_summary" in judged.columns else pl.lit(False)
-    read = (
-        judged.filter(inside)
-        .with_columns(from_summary=from_summary)
-        .group_by("node", day)
-        .agg(
-            pl.len().alias("n_read"),
-            exact_sum(pl.col("from_summary")).alias("n_summary"),
-            *(exact_sum(pl.col("reason") == reason).alias(reason) for reason in REJECTION_COUNTS),
-        )
+    n_summary = exact_sum(pl.col("from_summary")) if "from_summary" in judged.columns else pl.lit(0)
+    read = judged.group_by(day).agg(pl.col("node").first(), n_read=pl.len(), n_summary=n_summary)
+    kept = samples.group_by(day).agg(n_kept=pl.len())
+    # these counts are of few readings, and a pass over the whole month for each takes long
+    rare = pl.concat(
+        [
+            judged.drop_nulls("reason").select(day, count="reason"),
+            *(rows.select(day, count=pl.lit(name)) for name, rows in others.items()),
+        ]
     )
-    kept = (
-        samples.with_columns(gap=since_last_s > max_gap_s)
-        .filter(inside)
-        .group_by(day)
-        .agg(
-            n_kept=pl.len(),
-            n_stuck=exact_sum(pl.col("stuck")),
-            n_gaps=exact_sum(pl.col("gap")),
-        )
-    )
-    counts = read.join(kept, on="day", how="left").with_columns(
-        pl.col("n_kept", "n_stuck", "n_gaps").fill_null(0)
+    names = (*REJECTION_COUNTS, *others)
+    counted = rare.group_by("day").agg(
+        exact_sum(pl.col("count") == name).alias(name) for name in names
     )
     return (
-        counts.with_columns(pl.exclude("node", "day").cast(pl.Int64))
+        read.join(kept, on="day", how="left")
+        .join(counted, on="day", how="left")
+        .with_columns(pl.exclude("node", "day").fill_null(0).cast(pl.Int64))
         .with_columns(n_duplicate=pl.col("n_read") - pl.sum_horizontal("n_kept", *REJECTION_COUNTS))
         .sort("node", "day")
     )

@@ -55,11 +55,11 @@ def download_gpu_power(
 
     def readings() -> Iterator[pl.DataFrame]:
         for raw in site.devices(metric=GPU_POWER_METRIC, cluster=cluster, start=first, end=end):
-            judged = mark_rejected_readings(with_gpu_index(raw))
-            inside = pl.col("timestamp") >= start
-            rejected.append(judged.filter(inside).drop_nulls("reason").select("node", "reason"))
-            kept = judged.filter(pl.col("reason").is_null())
-            yield from kept.partition_by("gpu", maintain_order=True)
+            for own in _groups_in_order(with_gpu_index(raw), "gpu"):
+                judged = mark_rejected_readings(own)
+                inside = pl.col("timestamp") >= start
+                rejected.append(judged.drop_nulls("reason").filter(inside).select("node", "reason"))
+                yield judged.filter(pl.col("reason").is_null())
 
     monthly_files.write_monthly_file(readings(), path, schema=monthly_files.DEVICE_POWER_SCHEMA)
     counted = (
@@ -87,15 +87,22 @@ def write_device_series(series: Iterable[pl.DataFrame], path: str | Path) -> int
     def sorted_series() -> Iterator[pl.DataFrame]:
         nonlocal n_left_out
         for frame in series:
-            ordered = frame.sort("labels", "timestamp", "value", nulls_last=True)
-            once = ordered.unique(["labels", "timestamp"], keep="first", maintain_order=True)
-            n_left_out += len(frame) - len(once)
-            yield from once.partition_by("labels", maintain_order=True)
+            for own in _groups_in_order(frame, "labels"):
+                ordered = own.sort("timestamp", "value", nulls_last=True)
+                once = ordered.filter(pl.col("timestamp").ne_missing(pl.col("timestamp").shift()))
+                n_left_out += len(own) - len(once)
+                yield once
 
     monthly_files.write_monthly_file(
         sorted_series(), path, schema=monthly_files.DEVICE_SERIES_SCHEMA
     )
     return n_left_out
+
+
+def _groups_in_order(frame: pl.DataFrame, column: str) -> list[pl.DataFrame]:
+    """Rows of each value of a column, in the order of the values."""
+    parts = frame.partition_by(column, as_dict=True)
+    return [parts[value] for value in sorted(parts)]
 
 
 def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
@@ -110,7 +117,8 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: A reading has no label `gpu`.
     """
-    gpu = gpu_index(pl.col("labels"))
+    of_text = raw.select("labels").unique().with_columns(gpu=gpu_index(pl.col("labels")))
+    gpu = pl.col("labels").replace_strict(of_text["labels"], of_text["gpu"], return_dtype=pl.UInt8)
     found = raw.select("node", gpu.alias("gpu"), "timestamp", power_w="value")
     for row in found.filter(pl.col("gpu").is_null()).head(1).iter_rows(named=True):
         what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"
@@ -119,12 +127,12 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def mark_rejected_readings(raw: pl.DataFrame) -> pl.DataFrame:
-    """Readings of a node's GPUs, sorted, with the `reason` of rejected ones, else null.
+    """Readings of a GPU, sorted, with the `reason` of rejected ones, else null.
 
     Args:
-        raw: `node`, `gpu`, `timestamp`, `power_w` (W) of one node, in any order.
+        raw: `node`, `gpu`, `timestamp`, `power_w` (W) of one GPU, in any order.
     """
-    power, key = pl.col("power_w"), ["gpu", "timestamp"]
+    power, time = pl.col("power_w"), pl.col("timestamp")
     reason = (
         pl.when(power.is_null() | power.is_nan())
         .then(pl.lit("not a number"))
@@ -133,9 +141,11 @@ def mark_rejected_readings(raw: pl.DataFrame) -> pl.DataFrame:
         .when(power > MAX_PLAUSIBLE_GPU_POWER_W)
         .then(pl.lit("more than a GPU can draw"))
     )
-    is_repeated = pl.col("reason").is_null() & (pl.int_range(pl.len()).over(*key, "reason") > 0)
+    # readings of one time without a reason are neighbours: others are lower, or higher, or last
+    is_valid = pl.col("reason").is_null()
+    is_repeated = is_valid & is_valid.shift() & (time == time.shift())
     return (
-        raw.sort(*key, "power_w", nulls_last=True)
+        raw.sort("timestamp", "power_w", nulls_last=True)
         .with_columns(reason=reason)
         .with_columns(reason=pl.when(is_repeated).then(pl.lit("repeated")).otherwise("reason"))
     )

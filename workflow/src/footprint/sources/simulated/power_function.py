@@ -33,14 +33,15 @@ class NodeNoise:
 
     def __init__(self, seed: int, node: str, *, first_day: int, last_day: int) -> None:
         """Draw the noise of the days from `first_day` to `last_day`, both included."""
-        days = range(first_day, last_day + 1)
         self._first_fast, self._first_slow = first_day * _FAST_PER_DAY, first_day * _SLOW_PER_DAY
-        fast = [
-            random_generator(seed, "fast noise", node, day).random(_FAST_PER_DAY, dtype=np.float32)
-            for day in days
-        ]
+        days = range(first_day, last_day + 1)
+        fast = np.empty((len(days), _FAST_PER_DAY), dtype=np.float32)
+        for day, values in zip(days, fast, strict=True):
+            random_generator(seed, "fast noise", node, day).random(out=values, dtype=np.float32)
         # uniform between -sqrt(3) and sqrt(3): variance 1
-        self._fast_values = (np.concatenate(fast) - np.float32(0.5)) * np.float32(12**0.5)
+        fast -= np.float32(0.5)
+        fast *= np.float32(12**0.5)
+        self._fast_values = fast.ravel()
         slow = [
             random_generator(seed, "slow noise", node, day).standard_normal(_SLOW_PER_DAY)
             for day in (*days, last_day + 1)
@@ -54,38 +55,26 @@ class NodeNoise:
         """Noise of the days from the day of `first_s` to the day of `last_s`."""
         return cls(seed, node, first_day=int(first_s // DAY_S), last_day=int(last_s // DAY_S))
 
-    def _cells(self, times_s: Floats) -> tuple[Integers, Floats]:
-        """Cell of F at times, and the fraction of the cell that has passed."""
-        at = times_s / _FAST_STEP_S
-        cell = at.astype(np.int64)
-        return cell - self._first_fast, at - cell
-
-    def _knots(self, times_s: Floats) -> tuple[Integers, Floats]:
-        """Last knot of S before times, and the fraction of the way to the next knot."""
-        at = times_s / _SLOW_STEP_S
-        knot = at.astype(np.int64)
-        return knot - self._first_slow, at - knot
-
     def fast(self, times_s: Floats) -> Floats:
         """F at times."""
-        cell, _ = self._cells(times_s)
+        cell = (times_s / _FAST_STEP_S).astype(np.int64) - self._first_fast
         return self._fast_values[cell].astype(np.float64)
 
     def slow(self, times_s: Floats) -> Floats:
         """S at times."""
-        knot, part = self._knots(times_s)
-        low = self._slow_values[knot]
-        return low + (self._slow_values[knot + 1] - low) * part
+        knot, part = _split(times_s, step_s=_SLOW_STEP_S, first=self._first_slow)
+        return self._slow_values[knot] + np.diff(self._slow_values)[knot] * part
 
     def fast_integral(self, times_s: Floats) -> Floats:
         """Integral of F from the first day's start to each time, in seconds."""
-        cell, part = self._cells(times_s)
-        total = np.concatenate(([0.0], np.cumsum(self._fast_values, dtype=np.float64)))
+        cell, part = _split(times_s, step_s=_FAST_STEP_S, first=self._first_fast)
+        total = np.concatenate(([0.0], self._fast_values))
+        np.cumsum(total, out=total)
         return _FAST_STEP_S * (total[cell] + part * self._fast_values[cell])
 
     def slow_integral(self, times_s: Floats) -> Floats:
         """Integral of S from the first day's start to each time, in seconds."""
-        knot, part = self._knots(times_s)
+        knot, part = _split(times_s, step_s=_SLOW_STEP_S, first=self._first_slow)
         low, high = self._slow_values[:-1], self._slow_values[1:]
         total = np.concatenate(([0.0], np.cumsum(0.5 * (low + high))))
         return _SLOW_STEP_S * (total[knot] + part * (low[knot] + 0.5 * part * (high - low)[knot]))
@@ -195,3 +184,10 @@ def idle_noise_w(idle_w: float) -> tuple[float, float]:
 def _square_root(variances: Floats) -> Floats:
     """Square root of variances, where a sum of cancelling terms may be slightly negative."""
     return np.sqrt(np.maximum(variances, 0.0))
+
+
+def _split(times_s: Floats, *, step_s: float, first: int) -> tuple[Integers, Floats]:
+    """Number of the step of each time, counted from `first`, and the fraction that has passed."""
+    at = times_s / step_s
+    step = at.astype(np.int64)
+    return step - first, at - step

@@ -65,6 +65,11 @@ class _NodeSlot:
         self.reserved_for: Job | None = None
         self.jobs: list[Job] = []
 
+    def preemptible(self) -> int:
+        """Mask of the cores of besteffort jobs."""
+        held = [job.allocation for job in self.jobs if job.request.is_besteffort]
+        return sum(mask for allocation in held for node, mask in allocation if node is self.node)
+
     def mask_for(self, request: JobRequest, free: int) -> int | None:
         """Mask of the cores that a request would get out of `free`; None if it does not fit."""
         if request.n_gpus:
@@ -204,25 +209,29 @@ class Scheduler:
 
     def _find_slots(self, now_s: int, pool: _Pool, job: Job) -> list[tuple[_NodeSlot, int]]:
         """Nodes and core masks for a job, fullest nodes first; it may preempt besteffort jobs."""
-        for preempting in (False, True):
-            if preempting and (job.request.is_besteffort or job.container is not None):
-                break
-            found: list[tuple[_NodeSlot, int]] = []
-            for slot in sorted(pool.slots, key=lambda slot: slot.free.bit_count()):
-                if not self._can_use(now_s, slot, job):
-                    continue
-                free = slot.free
-                if preempting:
-                    for other in slot.jobs:
-                        if other.request.is_besteffort:
-                            free |= next(
-                                mask for node, mask in other.allocation if node is slot.node
-                            )
-                mask = slot.mask_for(job.request, free)
-                if mask is not None:
-                    found.append((slot, mask))
-                if len(found) == job.request.n_nodes:
-                    return found
+        slots = sorted(pool.slots, key=lambda slot: slot.free.bit_count())
+        found = self._fit(now_s, job, [(slot, slot.free) for slot in slots])
+        if found or job.request.is_besteffort or job.container is not None:
+            return found
+        preemptible = [slot.preemptible() for slot in slots]
+        if not any(preemptible):
+            return []
+        free = [slot.free | mask for slot, mask in zip(slots, preemptible, strict=True)]
+        return self._fit(now_s, job, zip(slots, free, strict=True))
+
+    def _fit(
+        self, now_s: int, job: Job, free_cores: Iterable[tuple[_NodeSlot, int]]
+    ) -> list[tuple[_NodeSlot, int]]:
+        """First nodes whose free cores suffice, with core masks; empty if they are too few."""
+        found: list[tuple[_NodeSlot, int]] = []
+        for slot, free in free_cores:
+            if not free or not self._can_use(now_s, slot, job):
+                continue
+            mask = slot.mask_for(job.request, free)
+            if mask is not None:
+                found.append((slot, mask))
+            if len(found) == job.request.n_nodes:
+                return found
         return []
 
     def _reserve_nodes(self, pool: _Pool, job: Job) -> None:

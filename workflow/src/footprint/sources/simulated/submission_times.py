@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -43,6 +44,19 @@ def public_holidays(year: int) -> set[date]:
     return moving | {date(year, month, day) for month, day in _FIXED_HOLIDAYS}
 
 
+@cache
+def _hour_weights(start: datetime, end: datetime) -> NDArray[np.float64]:
+    """Relative submissions in each hour of a window, without deadlines."""
+    days_off = {day for year in range(start.year, end.year + 1) for day in public_holidays(year)}
+    paris, n_hours = ZoneInfo("Europe/Paris"), int((end - start).total_seconds()) // HOUR_S
+    weights = np.empty(n_hours)
+    for hour in range(n_hours):
+        local = (start + timedelta(hours=hour)).astimezone(paris)
+        is_off = local.weekday() >= 5 or local.date() in days_off
+        weights[hour] = _HOUR_WEIGHTS[local.hour] * (_DAY_OFF_FACTOR if is_off else 1.0)
+    return weights
+
+
 class SubmissionTimes:
     """Distribution of submission times in a window, in whole seconds since its start."""
 
@@ -54,23 +68,13 @@ class SubmissionTimes:
             end: End of the window, excluded.
             deadline: Submissions double in the three weeks before it and halve in the week after.
         """
-        paris = ZoneInfo("Europe/Paris")
-        n_hours = int((end - start).total_seconds()) // HOUR_S
-        days_off = {
-            day for year in range(start.year, end.year + 1) for day in public_holidays(year)
-        }
-        weights = np.empty(n_hours)
-        for hour in range(n_hours):
-            at = start.astimezone(UTC) + timedelta(hours=hour)
-            local = at.astimezone(paris)
-            weight = _HOUR_WEIGHTS[local.hour]
-            if local.weekday() >= 5 or local.date() in days_off:
-                weight *= _DAY_OFF_FACTOR
-            if deadline is not None:
-                ahead_days = (deadline - at) / timedelta(days=1)
-                weight *= _BEFORE_DEADLINE_FACTOR if 0 <= ahead_days < 21 else 1.0
-                weight *= _AFTER_DEADLINE_FACTOR if -7 <= ahead_days < 0 else 1.0
-            weights[hour] = weight
+        weights = _hour_weights(start, end)
+        if deadline is not None:
+            ahead_s = (deadline - start).total_seconds() - HOUR_S * np.arange(len(weights))
+            is_before = (ahead_s >= 0) & (ahead_s < 21 * DAY_S)
+            is_after = (ahead_s >= -7 * DAY_S) & (ahead_s < 0)
+            weights = weights * np.where(is_before, _BEFORE_DEADLINE_FACTOR, 1.0)
+            weights *= np.where(is_after, _AFTER_DEADLINE_FACTOR, 1.0)
         self._cumulative_weights: NDArray[np.float64] = np.cumsum(weights) / np.sum(weights)
 
     def draw_s(self, rng: np.random.Generator) -> int:
