@@ -87,6 +87,19 @@ def test_allocation_without_known_cores_has_all_cores_and_reservable_gpus():
     ]
 
 
+def test_allocation_without_known_cores_has_reservable_gpus_without_cores():
+    of_cores = pl.Series([[0, 0, None, None]], dtype=NODES.schema["core_gpus"])
+    nodes = nodes_table(reference_node("gruss-1", n_gpus=2)).with_columns(core_gpus=of_cores)
+    jobs = [
+        g5k_job(1, **held_fields(nodes=["gruss-1"])),
+        g5k_job(2, **held_fields("gruss-1/0", "gruss-1/3")),
+    ]
+    assert tables_of(records_of(*jobs), nodes=nodes).allocations.collect().rows() == [
+        (1, "gruss-1", [0, 1, 2, 3], [0, 1], "whole_node"),
+        (2, "gruss-1", [0, 3], [0], "cores"),
+    ]
+
+
 def test_allocation_uses_the_description_valid_at_the_start_of_the_job():
     since = datetime(2025, 3, 1, tzinfo=UTC)
     until = datetime(2025, 3, 10, tzinfo=UTC)

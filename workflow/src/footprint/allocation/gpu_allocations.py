@@ -10,15 +10,8 @@ from datetime import datetime
 
 import polars as pl
 
-from footprint.allocation import overlaps, shares
-from footprint.allocation.containers import inner_jobs
-from footprint.allocation.node_allocations import (
-    check_containers,
-    check_shares,
-    clip_allocations,
-    unclipped_allocations,
-)
-from footprint.allocation.remainders import without_inner_jobs, without_overlaps
+from footprint.allocation import shares
+from footprint.allocation.node_allocations import check_shares, settle_allocations
 from footprint.core.sums import sum_or_zero
 
 
@@ -80,8 +73,6 @@ def build_gpu_allocations(
         InputError: A job holds a core that its node lacks, or jobs hold more than the whole of a
             GPU.
     """
-    unclipped = unclipped_allocations(jobs, reserved_gpu_parts(jobs, allocations, nodes), end=end)
-    inner = inner_jobs(jobs)
     cores = (
         shares.held_cores(jobs, allocations, nodes)
         .drop_nulls("gpu")
@@ -94,10 +85,7 @@ def build_gpu_allocations(
             cores=pl.lit(0.0),
         )
     )
-    lost = overlaps.losses_of_jobs(unclipped, cores, jobs, inner, start=start, end=end)
-    overlaps.check_conflicts(lost)
-    unclipped = without_overlaps(unclipped, lost)
-    built = clip_allocations(without_inner_jobs(unclipped, inner), start=start, end=end).collect()
-    check_containers(built)
+    parts = reserved_gpu_parts(jobs, allocations, nodes)
+    built = settle_allocations(jobs, parts, cores, start=start, end=end).allocations
     check_shares(built, of="GPU")
     return built

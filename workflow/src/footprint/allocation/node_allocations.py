@@ -13,7 +13,11 @@ import polars as pl
 
 from footprint.allocation import overlaps
 from footprint.allocation.containers import inner_jobs
-from footprint.allocation.remainders import without_inner_jobs, without_overlaps
+from footprint.allocation.remainders import (
+    INTERVAL_COLUMNS,
+    without_inner_jobs,
+    without_overlaps,
+)
 from footprint.allocation.shares import (
     SHARE_TOLERANCE,
     held_cores,
@@ -21,7 +25,7 @@ from footprint.allocation.shares import (
     without_residue,
 )
 from footprint.core.errors import InputError
-from footprint.core.sums import sum_or_zero
+from footprint.core.step_functions import sums_over_time
 
 GATES = ("binary", "reserved", "active", "two_part")
 """Values of the key `integration.gate`."""
@@ -66,7 +70,7 @@ def held_until(end: datetime) -> pl.Expr:
 def unclipped_allocations(
     jobs: pl.LazyFrame, shares: pl.LazyFrame, *, end: datetime
 ) -> pl.LazyFrame:
-    """Allocations of each job without its suspensions, not yet clipped to the study.
+    """Intervals in which each job holds its shares: without suspensions, not yet clipped.
 
     Args:
         jobs: `schemas.Jobs`.
@@ -74,55 +78,55 @@ def unclipped_allocations(
         end: End of the study, which bounds jobs without an end or a walltime.
 
     Returns:
-        Allocations (`ALLOCATION_SCHEMA`).
+        `remainders.INTERVAL_COLUMNS`.
     """
-    bounded = (
-        jobs.filter(pl.col("started_at").is_not_null())
-        .with_columns(stopped_at=held_until(end))
-        .select("job_id", "started_at", "stopped_at", "suspensions")
+    bounded = jobs.filter(pl.col("started_at").is_not_null()).select(
+        "job_id", "started_at", "suspensions", stopped_at=held_until(end)
     )
-    steady = bounded.filter(pl.col("suspensions").list.len().fill_null(0) == 0).drop("suspensions")
-    suspended = bounded.filter(pl.col("suspensions").list.len() > 0)
-    # The complement of the suspensions: from the start, or the end of a suspension, to the start of
-    # the next one, or the end of the job.
+    is_suspended = pl.col("suspensions").list.len().fill_null(0) > 0
+    # Without its suspensions a job holds its nodes from its start, or the end of a suspension, to
+    # the start of the next one, or its end. A suspension without an end lasts as long as the job.
     ordered = pl.element().sort_by(pl.element().struct.field("started_at"))
     pause = pl.col("suspensions").list.eval(ordered.struct.field("started_at"))
     resume = pl.col("suspensions").list.eval(ordered.struct.field("stopped_at"))
     active = (
-        suspended.select(
-            "job_id",
-            "stopped_at",
-            since=pl.concat_list("started_at", resume),
+        bounded.filter(is_suspended)
+        .with_columns(
+            started_at=pl.concat_list("started_at", resume),
             until=pl.concat_list(pause, "stopped_at"),
         )
-        .explode("since", "until", empty_as_null=False, keep_nulls=True)
-        .select(
-            "job_id",
-            # a suspension without an end lasts as long as the job
-            started_at=pl.col("since").fill_null(pl.col("stopped_at")),
-            stopped_at=pl.min_horizontal("until", "stopped_at"),
-        )
+        .explode("started_at", "until", empty_as_null=False, keep_nulls=True)
+        .with_columns(stopped_at=pl.min_horizontal("until", "stopped_at"))
     )
+    steady = bounded.filter(~is_suspended)
     return (
-        pl.concat([steady, active])
+        pl.concat([steady, active.select(steady.collect_schema().names())])
         .filter(pl.col("stopped_at") > pl.col("started_at"))
         .join(shares, on="job_id")
-        .with_columns(opens=pl.lit(True), closes=pl.lit(True))
-        .select(ALLOCATION_SCHEMA.names())
+        .select(INTERVAL_COLUMNS)
     )
 
 
-def clip_allocations(allocations: pl.LazyFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
-    """Parts of allocations inside [start, end), sorted by node and start.
+def clip_allocations(held: pl.LazyFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
+    """Allocations (`ALLOCATION_SCHEMA`) inside [start, end), sorted by node and start.
 
-    `opens` or `closes` is false where `start` or `end` bounds the part.
+    `opens` or `closes` is false where `start` or `end` bounds the allocation, and where the job
+    holds another part of the node directly before or after it.
+
+    Args:
+        held: `remainders.INTERVAL_COLUMNS`; intervals of the same job and node do not overlap.
+        start: Start of the study.
+        end: End of the study, excluded.
     """
-    low, high = (
-        pl.lit(start).cast(pl.Datetime("us", "UTC")),
-        pl.lit(end).cast(pl.Datetime("us", "UTC")),
-    )
+    low, high = (pl.lit(bound).cast(pl.Datetime("us", "UTC")) for bound in (start, end))
+    continues = pl.all_horizontal(
+        pl.col(name) == pl.col(before).shift(1)
+        for name, before in [("job_id", "job_id"), ("node", "node"), ("started_at", "stopped_at")]
+    ).fill_null(False)
     return (
-        allocations.filter((pl.col("started_at") < high) & (pl.col("stopped_at") > low))
+        held.sort("job_id", "node", "started_at")
+        .with_columns(opens=~continues, closes=~continues.shift(-1, fill_value=False))
+        .filter((pl.col("started_at") < high) & (pl.col("stopped_at") > low))
         .with_columns(
             opens=pl.col("opens") & (pl.col("started_at") >= low),
             closes=pl.col("closes") & (pl.col("stopped_at") <= high),
@@ -171,22 +175,46 @@ def build_allocations(
         InputError: A job holds a core that its node lacks, inner jobs hold more than their
             container, or (but under `binary`) jobs hold the same cores.
     """
-    unclipped = unclipped_allocations(jobs, reserved_shares(jobs, allocations, nodes), end=end)
-    lost = pl.DataFrame(schema=overlaps.LOSSES_SCHEMA)
+    shares = reserved_shares(jobs, allocations, nodes)
+    is_binary = gate == "binary"
+    cores = None if is_binary else held_cores(jobs, allocations, nodes).with_columns(cores=1.0)
+    built = settle_allocations(jobs, shares, cores, start=start, end=end)
+    if is_binary:
+        return built._replace(allocations=built.allocations.with_columns(share=pl.lit(1.0)))
+    check_shares(built.allocations)
+    return built
+
+
+def settle_allocations(
+    jobs: pl.LazyFrame,
+    shares: pl.LazyFrame,
+    cores: pl.LazyFrame | None,
+    *,
+    start: datetime,
+    end: datetime,
+) -> NodeAllocations:
+    """Allocations of reserved shares, less overlaps on the same cores and less inner jobs.
+
+    Args:
+        jobs: `schemas.Jobs`.
+        shares: Result of `reserved_shares`.
+        cores: Cores of each job, as for `overlaps.losses_of_jobs`. None: overlaps are allowed.
+        start: Start of the study.
+        end: End of the study, excluded.
+
+    Raises:
+        InputError: Inner jobs hold more than their container, or jobs hold the same cores.
+    """
+    held = unclipped_allocations(jobs, shares, end=end).collect().lazy()
     inner = inner_jobs(jobs)
-    if gate != "binary":
-        cores = held_cores(jobs, allocations, nodes).with_columns(cores=pl.lit(1.0))
-        lost = overlaps.losses_of_jobs(unclipped, cores, jobs, inner, start=start, end=end)
+    lost = pl.DataFrame(schema=overlaps.LOSSES_SCHEMA)
+    if cores is not None:
+        lost = overlaps.losses_of_jobs(held, cores, jobs, inner, start=start, end=end)
         overlaps.check_conflicts(lost)
-        unclipped = without_overlaps(unclipped, lost)
-    built = clip_allocations(without_inner_jobs(unclipped, inner), start=start, end=end).collect()
-    check_containers(built)
-    if gate == "binary":
-        return NodeAllocations(
-            built.with_columns(share=pl.lit(1.0)), overlaps.settled_overlaps(lost)
-        )
-    check_shares(built)
-    return NodeAllocations(built, overlaps.settled_overlaps(lost))
+    left = without_inner_jobs(without_overlaps(held, lost), inner)
+    settled = clip_allocations(left, start=start, end=end).collect()
+    check_containers(settled)
+    return NodeAllocations(settled, overlaps.settled_overlaps(lost))
 
 
 def occupancy(allocations: pl.LazyFrame) -> pl.LazyFrame:
@@ -198,19 +226,8 @@ def occupancy(allocations: pl.LazyFrame) -> pl.LazyFrame:
     Returns:
         `node`, `at`, `share`, sorted by node and time.
     """
-    return (
-        pl.concat(
-            [
-                allocations.select("node", at="started_at", share="share"),
-                allocations.select("node", "stopped_at", -pl.col("share")).rename(
-                    {"stopped_at": "at"}
-                ),
-            ]
-        )
-        .group_by("node", "at")
-        .agg(sum_or_zero(pl.col("share")))
-        .sort("node", "at")
-        .with_columns(share=without_residue(pl.col("share").cum_sum().over("node")))
+    return sums_over_time(allocations, ["share"], by=["node"]).select(
+        "node", at="started_at", share=without_residue(pl.col("share"))
     )
 
 

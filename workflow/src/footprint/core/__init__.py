@@ -13,6 +13,7 @@ The others use NumPy, Polars, PyYAML or jsonschema, or serve the workflow alone:
 
 - `arrays`: types of NumPy arrays.
 - `sums`: sums of floats that do not depend on the order of rows or on threads.
+- `step_functions`: sums of overlapping intervals as step functions of time.
 - `json_schema`: defaults and error messages from a JSON schema.
 - `pseudonyms`: pseudonyms of logins, and their key.
 - `definitions`: functions, classes and constants of a module, and the names that each uses.

@@ -40,7 +40,6 @@ TIME_COLUMNS = ("held_s", "measured_s")
 
 _KEY = ["scope", "name"]
 _KIND_TYPE, _PHASE_TYPE = pl.Enum(KINDS), pl.Enum(PHASES)
-_DEVELOPMENT_OVER_TRAINING = quotient(pl.col("development"), pl.col("training"))
 
 
 def compare_development_with_training(
@@ -82,41 +81,41 @@ def compare_development_with_training(
         and `ratio_high` is not, some thresholds leave no training of the reported model, so that
         there is no upper end. `unmeasured_gpu_h` are the GPU hours of runs without measured energy.
     """
-    shown = groups_of_runs(runs, levels=levels, papers_wanted=papers_wanted).collect().lazy()
-    time = time.collect().lazy()
     rows = (
-        shown.join(runs, on="run_id")
+        groups_of_runs(runs, levels=levels, papers_wanted=papers_wanted)
+        .join(runs, on="run_id")
         .join(time, on="run_id", how="left")
-        .with_columns(pl.col(TIME_COLUMNS).fill_null(0.0))
-    ).select(
-        "run_id",
-        *_KEY,
-        pl.col("kind").cast(_KIND_TYPE),
-        pl.col("phase").cast(_PHASE_TYPE),
-        pl.col("role_basis").cast(pl.String),
-        "energy_kwh",
-        "idle_kwh",
-        "gpu_hours",
-        *TIME_COLUMNS,
-    )
-    development, training = pl.col("development_kwh"), pl.col("training_kwh")
-    are_both_measured = _is_measured("development_coverage_frac") & _is_measured(
-        "training_coverage_frac"
-    )
-    are_all_measured = are_both_measured & _is_measured("with_unknown_coverage_frac")
-    all_unknown = quotient(development + pl.col("unknown_kwh"), training)
-    groups = _sum_phases(rows).with_columns(
-        ratio=pl.when(are_both_measured).then(quotient(development, training)),
-        ratio_all_unknown=pl.when(are_all_measured).then(all_unknown),
-    )
-    groups = groups.with_columns(
-        ratio_reason=pl.when(pl.col("ratio").is_null()).then(_ratio_reason())
-    ).drop("with_unknown_coverage_frac")
-    return (
-        groups.join(
-            _ratio_ranges(groups, runs, shown, labelled, time, variants), on=_KEY, how="left"
+        .select(
+            "run_id",
+            *_KEY,
+            pl.col("kind").cast(_KIND_TYPE),
+            pl.col("phase").cast(_PHASE_TYPE),
+            pl.col("role_basis").cast(pl.String),
+            "energy_kwh",
+            "idle_kwh",
+            "gpu_hours",
+            pl.col(TIME_COLUMNS).fill_null(0.0),
         )
-        .join(_baseline_ratios(rows, baseline), on=_KEY, how="left")
+        .collect()
+        .lazy()
+    )
+    groups = _add_ratios(_sum_phases(rows))
+    none = pl.lit(None, pl.Float64)
+    ranges = groups.select(*_KEY, ratio_low=none, ratio_high=none)
+    if variants is not None:
+        of_variants = _ratios_of_variants(rows, roles.role_inputs(runs, labelled), variants)
+        ranges = _ratio_ranges(groups, of_variants)
+    baseline_ratios = groups.select(*_KEY, baseline_ratio=none)
+    if baseline is not None:
+        phases = baseline.select("run_id", "phase")
+        baseline_ratios = (
+            _ratios(rows.drop("phase").join(phases, on="run_id"), by=_KEY)
+            .filter("is_measured")
+            .select(*_KEY, baseline_ratio="ratio")
+        )
+    return (
+        groups.join(ranges, on=_KEY, how="left")
+        .join(baseline_ratios, on=_KEY, how="left")
         .sort(_KEY)
     )
 
@@ -148,32 +147,9 @@ def _coverage(is_counted: pl.Expr) -> pl.Expr:
     return quotient(measured_s, held_s)
 
 
-def _is_measured(coverage: str) -> pl.Expr:
+def _is_measured(coverage_frac: pl.Expr) -> pl.Expr:
     """Whether enough of a phase is measured for a ratio; true for a phase that held nothing."""
-    return (pl.col(coverage) >= MIN_COVERAGE_FRAC * (1 - 1e-9)).fill_null(True)
-
-
-def _ratio_reason() -> pl.Expr:
-    """Reason for which a group has no ratio; percentages are rounded down."""
-    columns = {phase: f"{phase}_coverage_frac" for phase in RATIO_PHASES}
-    percent = {
-        phase: (100 * pl.col(column) + 1e-9).floor().cast(pl.Int64)
-        for phase, column in columns.items()
-    }
-    lacks_development, lacks_training = (~_is_measured(column) for column in columns.values())
-    return (
-        pl.when(pl.col("role_basis").is_null())
-        .then(pl.lit(NO_TRAINING_REASON))
-        .when(lacks_development & lacks_training)
-        .then(pl.format("{} % of development, {} % of training measured", *percent.values()))
-        .when(lacks_training)
-        .then(pl.format("{} % of training measured", percent["training"]))
-        .when(lacks_development)
-        .then(pl.format("{} % of development measured", percent["development"]))
-        .when(pl.col("development_kwh").is_null())
-        .then(pl.lit("development not measured"))
-        .otherwise(pl.lit("training without measured energy"))
-    )
+    return (coverage_frac >= MIN_COVERAGE_FRAC * (1 - 1e-9)).fill_null(True)
 
 
 def groups_of_runs(
@@ -193,34 +169,35 @@ def groups_of_runs(
     Returns:
         `run_id`, `scope`, `name`, sorted by scope, name and run.
     """
-    of_scope = pl.col("level").cast(pl.String).is_in(SCOPES)
-    named = (
-        levels.filter(of_scope, pl.col("method") == MEASURED_METHOD)
-        .select("level", "name")
-        .collect()
-    )
     ran = runs.filter(pl.col("kind").is_not_null())
-    groups = {"paper": pl.col("paper"), "project": pl.col("project").fill_null(NO_PROJECT)}
-    rows = []
-    for scope, group in groups.items():
-        names = set(named.filter(pl.col("level").cast(pl.String) == scope)["name"])
-        rest = sorted(names & {OTHERS, SMALL_GROUPS})
-        own = sorted(names - {OTHERS, SMALL_GROUPS})
-        # Every run has a project, so that unlisted projects are among the others. Papers that are
-        # not wanted are left out.
-        is_merged = (
-            pl.lit(True)
-            if scope == "project" or papers_wanted == "all"
-            else group.is_in(sorted(papers_wanted))
+    of_papers = ran.drop_nulls("paper")
+    if papers_wanted != "all":
+        of_papers = of_papers.filter(pl.col("paper").is_in(sorted(papers_wanted)))
+    project = pl.col("project").fill_null(NO_PROJECT)
+    own = pl.concat(
+        [
+            of_papers.select("run_id", scope=pl.lit("paper"), group="paper"),
+            ran.select("run_id", scope=pl.lit("project"), group=project),
+        ]
+    )
+    of_levels = (
+        levels.filter(pl.col("method") == MEASURED_METHOD)
+        .select("name", scope=pl.col("level").cast(pl.String))
+        .unique()
+    )
+    is_merged = pl.col("name").is_in([OTHERS, SMALL_GROUPS])
+    merged = of_levels.filter(is_merged).group_by("scope").agg(merged=pl.col("name").min())
+    return (
+        own.join(
+            of_levels.filter(~is_merged).with_columns(group="name"),
+            on=["scope", "group"],
+            how="left",
         )
-        name = (
-            pl.when(group.is_in(own))
-            .then(group)
-            .when(group.is_not_null() & is_merged)
-            .then(pl.lit(rest[0] if rest else None, pl.String))
-        )
-        rows.append(ran.select("run_id", pl.lit(scope).alias("scope"), name.alias("name")))
-    return pl.concat(rows).drop_nulls("name").sort("scope", "name", "run_id")
+        .join(merged, on="scope", how="left")
+        .select("run_id", "scope", name=pl.coalesce("name", "merged"))
+        .drop_nulls("name")
+        .sort("scope", "name", "run_id")
+    )
 
 
 def _sum_phases(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -254,138 +231,123 @@ def _sum_phases(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _baseline_ratios(rows: pl.LazyFrame, baseline: pl.LazyFrame | None) -> pl.LazyFrame:
-    """Development over training by the phases of the exit-state rule, of each group."""
-    if baseline is None:
-        return pl.LazyFrame(
-            schema=dict.fromkeys(_KEY, pl.String()) | {"baseline_ratio": pl.Float64()}
-        )
-    phase, energy = pl.col("baseline_phase"), pl.col("energy_kwh")
+def _add_ratios(groups: pl.LazyFrame) -> pl.LazyFrame:
+    """Sums of `_sum_phases` with `ratio`, `ratio_reason` and `ratio_all_unknown`."""
+    coverage = {phase: pl.col(f"{phase}_coverage_frac") for phase in RATIO_PHASES}
+    lacks = {phase: ~_is_measured(column) for phase, column in coverage.items()}
+    development, training = pl.col("development_kwh"), pl.col("training_kwh")
+    all_unknown = quotient(development + pl.col("unknown_kwh"), training)
+    is_measured = ~pl.any_horizontal(*lacks.values())
+    # percentages are rounded down, so that no reason states the percentage that is needed
+    lacking = pl.concat_str(
+        *(
+            pl.when(lacks[phase]).then(
+                pl.format(f"{{}} % of {phase}", (100 * column + 1e-9).floor().cast(pl.Int64))
+            )
+            for phase, column in coverage.items()
+        ),
+        separator=", ",
+        ignore_nulls=True,
+    )
+    reason = (
+        pl.when(pl.col("role_basis").is_null())
+        .then(pl.lit(NO_TRAINING_REASON))
+        .when(~is_measured)
+        .then(lacking + " measured")
+        .when(development.is_null())
+        .then(pl.lit("development not measured"))
+        .otherwise(pl.lit("training without measured energy"))
+    )
     return (
-        rows.join(baseline.select("run_id", baseline_phase="phase"), on="run_id")
-        .group_by(_KEY)
-        .agg(_energy_and_time_sums(phase, energy))
-        .select(
-            *_KEY,
-            pl.when(_are_both_measured()).then(_DEVELOPMENT_OVER_TRAINING).alias("baseline_ratio"),
+        groups.with_columns(
+            ratio=pl.when(is_measured).then(quotient(development, training)),
+            ratio_all_unknown=pl.when(
+                is_measured & _is_measured(pl.col("with_unknown_coverage_frac"))
+            ).then(all_unknown),
         )
+        .with_columns(ratio_reason=pl.when(pl.col("ratio").is_null()).then(reason))
+        .drop("with_unknown_coverage_frac")
     )
 
 
-def _energy_and_time_sums(phase: pl.Expr, energy: pl.Expr) -> list[pl.Expr]:
-    """Energy (`{phase}`) and time (`{phase}_held_s`, `_measured_s`) of each phase of a ratio."""
-    return [
-        sum_or_zero(values.filter(phase == name)).alias(f"{name}{suffix}")
-        for name in RATIO_PHASES
-        for suffix, values in [
-            ("", energy),
-            *((f"_{column}", pl.col(column)) for column in TIME_COLUMNS),
-        ]
-    ]
+def _ratios(rows: pl.LazyFrame, *, by: list[str]) -> pl.LazyFrame:
+    """Development over training of each group, and whether enough of both is measured for it.
 
-
-def _are_both_measured() -> pl.Expr:
-    """Whether enough of both phases of `_energy_and_time_sums` is measured for a ratio."""
-    least_frac = MIN_COVERAGE_FRAC * (1 - 1e-9)
-    return pl.all_horizontal(
-        pl.col(f"{phase}_measured_s") >= least_frac * pl.col(f"{phase}_held_s")
-        for phase in RATIO_PHASES
-    )
-
-
-def _ratio_ranges(
-    groups: pl.LazyFrame,
-    runs: pl.LazyFrame,
-    shown: pl.LazyFrame,
-    labelled: pl.LazyFrame,
-    time: pl.LazyFrame,
-    variants: pl.LazyFrame | None,
-) -> pl.LazyFrame:
-    """Lowest and highest ratio over the variants and the given thresholds, of groups with a ratio.
-
-    Null where too little of a phase is measured in one of the variants.
-    """
-    if variants is None:
-        none = pl.lit(None, pl.Float64)
-        return groups.select(*_KEY, none.alias("ratio_low"), none.alias("ratio_high"))
-    ratio = pl.col("ratio")
-    return (
-        groups.filter(ratio.is_not_null())
-        .join(_variant_ranges(runs, shown, labelled, time, variants), on=_KEY, how="left")
-        .with_columns(pl.col("is_open", "is_partly_measured").fill_null(False))
-        .select(
-            *_KEY,
-            pl.when(~pl.col("is_partly_measured"))
-            .then(pl.min_horizontal("ratio", "low"))
-            .alias("ratio_low"),
-            pl.when(pl.col("is_open") | pl.col("is_partly_measured"))
-            .then(None)
-            .otherwise(pl.max_horizontal("ratio", "high"))
-            .alias("ratio_high"),
-        )
-    )
-
-
-def _variant_ranges(
-    runs: pl.LazyFrame,
-    shown: pl.LazyFrame,
-    labelled: pl.LazyFrame,
-    time: pl.LazyFrame,
-    variants: pl.LazyFrame,
-) -> pl.LazyFrame:
-    """Range of the ratio over the variants that change a kind, of each group.
-
-    Most runs keep their kind under all thresholds, and are summed once instead of once a variant.
-    Phases of the other runs, and of trainings that may be assumed to be the reported one, are
-    assigned anew in each variant.
+    Args:
+        rows: `by`, `phase`, `energy_kwh` and `TIME_COLUMNS`.
+        by: Columns of the group.
 
     Returns:
-        `scope`, `name`, `low`, `high`, `is_open` (some variant has no training) and
-        `is_partly_measured` (too little of a phase is measured in some variant).
+        `by`, `ratio` (null: no measured training), `is_measured`.
     """
-    inputs = roles.role_inputs(runs, labelled).collect().lazy()
+    phase, energy = pl.col("phase"), pl.col("energy_kwh")
+    return rows.group_by(by).agg(
+        ratio=quotient(*(sum_or_zero(energy.filter(phase == name)) for name in RATIO_PHASES)),
+        is_measured=pl.all_horizontal(
+            _is_measured(_coverage(phase == name)) for name in RATIO_PHASES
+        ),
+    )
+
+
+def _ratios_of_variants(
+    rows: pl.LazyFrame, inputs: pl.LazyFrame, variants: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Ratios (`_ratios`) of each group by `variant`, for the variants that change a kind.
+
+    Phases are assigned anew to the runs whose kind changes in some variant, and to the trainings
+    that may then be assumed to be the reported one. All other runs, which are nearly all, are
+    summed once instead of once a variant.
+
+    Args:
+        rows: Runs of each group, with the columns of `_ratios`.
+        inputs: Result of `roles.role_inputs` for all runs.
+        variants: As for `compare_development_with_training`.
+    """
+    inputs = inputs.collect().lazy()
     is_labelled = pl.col("label_kind").is_not_null() | pl.col("label_phase").is_not_null()
     changed = (
-        variants.select("run_id", "variant", pl.col("kind").cast(_KIND_TYPE).alias("varied_kind"))
+        variants.select("run_id", "variant", varied_kind=pl.col("kind").cast(_KIND_TYPE))
         .join(inputs.filter(~is_labelled).select("run_id", "kind"), on="run_id")
         .filter(pl.col("varied_kind") != pl.col("kind"))
         .drop("kind")
         .collect()
         .lazy()
     )
-    unchanged = inputs.join(changed, on="run_id", how="anti")
-    varying = pl.concat(
-        [changed.select("run_id"), roles.assumed_trainings(unchanged).select("run_id")]
-    ).unique()
-    phases = roles.add_roles_and_phases(
+    candidates = roles.assumed_trainings(inputs.join(changed, on="run_id", how="anti"))
+    varying = pl.concat([changed.select("run_id"), candidates.select("run_id")]).unique()
+    changing_variants = changed.select("variant").unique()
+    assigned = roles.add_roles_and_phases(
         inputs.join(varying, on="run_id", how="semi")
-        .join(changed.select("variant").unique(), how="cross")
+        .join(changing_variants, how="cross")
         .join(changed, on=["run_id", "variant"], how="left")
-        .with_columns(pl.coalesce("varied_kind", "kind").alias("kind")),
+        .with_columns(kind=pl.coalesce("varied_kind", "kind")),
         over=["variant"],
-    ).select("run_id", "variant", "phase", "energy_kwh")
-    sums = _energy_and_time_sums(pl.col("phase"), pl.col("energy_kwh"))
-    names = [expression.meta.output_name() for expression in sums]
-    constant_sums = (
-        shown.join(varying, on="run_id", how="anti")
-        .join(runs.select("run_id", pl.col("phase").cast(_PHASE_TYPE), "energy_kwh"), on="run_id")
-        .join(time, on="run_id", how="left")
-        .group_by(_KEY)
-        .agg(sums)
+    ).select("run_id", "variant", "phase")
+    constant = (
+        rows.join(varying, on="run_id", how="anti")
+        .group_by(*_KEY, "phase")
+        .agg(sum_or_zero(pl.col("energy_kwh", *TIME_COLUMNS)))
+        .join(changing_variants, how="cross")
     )
+    varied = rows.drop("phase").join(assigned, on="run_id")
+    together = [varied.select(constant.collect_schema().names()), constant]
+    return _ratios(pl.concat(together), by=[*_KEY, "variant"])
+
+
+def _ratio_ranges(groups: pl.LazyFrame, of_variants: pl.LazyFrame) -> pl.LazyFrame:
+    """Lowest and highest ratio over the variants and the given thresholds, of groups with a ratio.
+
+    Both are null where too little of a phase is measured in some variant; the highest ratio is null
+    where some variant has no training.
+    """
+    columns = [*_KEY, "ratio", "is_measured"]
+    given = groups.drop_nulls("ratio").with_columns(is_measured=True).select(columns)
+    ratio, is_measured = pl.col("ratio"), pl.col("is_measured").all()
     return (
-        shown.join(phases, on="run_id")
-        .join(time, on="run_id", how="left")
-        .group_by([*_KEY, "variant"])
-        .agg(sums)
-        .join(constant_sums, on=_KEY, how="left", suffix="_constant")
-        .with_columns(pl.col(name) + pl.col(f"{name}_constant").fill_null(0.0) for name in names)
-        .select(*_KEY, ratio=_DEVELOPMENT_OVER_TRAINING, is_measured=_are_both_measured())
+        pl.concat([given, of_variants.select(columns).join(given, on=_KEY, how="semi")])
         .group_by(_KEY)
         .agg(
-            pl.col("ratio").min().alias("low"),
-            pl.col("ratio").max().alias("high"),
-            pl.col("ratio").is_null().any().alias("is_open"),
-            (~pl.col("is_measured")).any().alias("is_partly_measured"),
+            ratio_low=pl.when(is_measured).then(ratio.min()),
+            ratio_high=pl.when(is_measured & ratio.is_not_null().all()).then(ratio.max()),
         )
     )

@@ -50,9 +50,6 @@ _COMMAND_WORK = pl.col("command_work")
 _N_TOGETHER = pl.max_horizontal("array_size", "batch_size")
 _IS_ALONE = _N_TOGETHER <= 1
 _IS_LATER_STEP = pl.col("step") > pl.col("training_step")
-_ENDING_FEATURES = ("ran_s", "ended", "end_basis")
-_NEIGHBOUR_FEATURES = ("array_size", "batch_size")
-_STEP_FEATURES = ("step", "training_step", "training_walltime_s")
 
 
 def _in_hours(column: str) -> pl.Expr:
@@ -162,7 +159,7 @@ RULES: tuple[Rule, ...] = (
         name="attempt",
         kind="debug",
         condition=lambda t: pl.col("resubmitted") & ~_is_long_enough(t) & (_ENDED != "completed"),
-        features=("resubmitted", *_ENDING_FEATURES),
+        features=("resubmitted", "ran_s", "ended", "end_basis"),
         confidence=0.7,
         description=(
             "It is one of three submissions of a command in two hours, and not the last. It did"
@@ -174,7 +171,16 @@ RULES: tuple[Rule, ...] = (
         name="short",
         kind="debug",
         condition=_is_short,
-        features=(*_ENDING_FEATURES, *_NEIGHBOUR_FEATURES, "command_work", "step", "training_step"),
+        features=(
+            "ran_s",
+            "ended",
+            "end_basis",
+            "array_size",
+            "batch_size",
+            "command_work",
+            "step",
+            "training_step",
+        ),
         confidence=0.7,
         description=(
             "It ended within minutes, was submitted alone, and is no completed decoding. Without"
@@ -186,7 +192,7 @@ RULES: tuple[Rule, ...] = (
         name="failed",
         kind="debug",
         condition=_failed_early,
-        features=(*_ENDING_FEATURES, *_NEIGHBOUR_FEATURES),
+        features=("ran_s", "ended", "end_basis", "array_size", "batch_size"),
         confidence=0.4,
         description=(
             "It failed or was cancelled within half an hour, and was submitted alone. Without"
@@ -198,7 +204,14 @@ RULES: tuple[Rule, ...] = (
         name="idle",
         kind="idle_hold",
         condition=_holds_idle_gpus,
-        features=("idle_frac", "histogram_basis", "node_share", "ran_s", *_NEIGHBOUR_FEATURES),
+        features=(
+            "idle_frac",
+            "histogram_basis",
+            "node_share",
+            "ran_s",
+            "array_size",
+            "batch_size",
+        ),
         confidence=0.5,
         description=(
             "It held idle GPUs for an hour or more, was submitted alone, and its command names no"
@@ -253,7 +266,7 @@ RULES: tuple[Rule, ...] = (
         name="step_trains",
         kind="training_run",
         condition=lambda t: _in_long_recipe(t, pl.col("step") == pl.col("training_step")),
-        features=_STEP_FEATURES,
+        features=("step", "training_step", "training_walltime_s"),
         confidence=0.95,
         description="It starts at the step of a recipe for which its user requests days.",
     ),
@@ -261,7 +274,7 @@ RULES: tuple[Rule, ...] = (
         name="step_decodes",
         kind="inference_run",
         condition=lambda t: _in_long_recipe(t, _IS_LATER_STEP),
-        features=_STEP_FEATURES,
+        features=("step", "training_step", "training_walltime_s"),
         confidence=0.95,
         description="It starts after the training step, and recipes decode last.",
     ),
@@ -269,7 +282,7 @@ RULES: tuple[Rule, ...] = (
         name="step_prepares",
         kind="preprocessing",
         condition=lambda t: _in_long_recipe(t, pl.col("step") < pl.col("training_step")),
-        features=_STEP_FEATURES,
+        features=("step", "training_step", "training_walltime_s"),
         confidence=0.95,
         description="It starts before the training step, and recipes prepare data first.",
     ),
@@ -307,7 +320,7 @@ RULES: tuple[Rule, ...] = (
         name="sweep",
         kind="training_run",
         condition=_is_in_sweep,
-        features=(*_NEIGHBOUR_FEATURES, "besteffort", "ran_s"),
+        features=("array_size", "batch_size", "besteffort", "ran_s"),
         confidence=0.95,
         description=(
             "It was submitted together with others on GPUs, or can be preempted. Without array"
@@ -318,7 +331,7 @@ RULES: tuple[Rule, ...] = (
         name="sequel",
         kind="inference_run",
         condition=_is_sequel,
-        features=("after_long_h", "node_share", "gpus", *_ENDING_FEATURES),
+        features=("after_long_h", "node_share", "gpus", "ran_s", "ended", "end_basis"),
         confidence=0.5,
         description=(
             "It completed within hours on one GPU or a small share of a node, days after a long"

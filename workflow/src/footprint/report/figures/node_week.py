@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from footprint.core.step_functions import sums_over_time
 from footprint.core.sums import exact_sum, sum_or_zero
 from footprint.report.figures import style, time_axis
 
@@ -171,23 +172,13 @@ def _share_intervals(allocations: pl.DataFrame, week: Week) -> pl.DataFrame:
     inside = allocations.filter(
         pl.col("started_at") < week.end, pl.col("stopped_at") > week.start
     ).with_columns(pl.max_horizontal("started_at", start), pl.min_horizontal("stopped_at", stop))
-    changes = pl.concat(
-        [
-            inside.select("job_id", pl.col("started_at").alias("at"), "share"),
-            inside.select("job_id", pl.col("stopped_at").alias("at"), -pl.col("share")),
-        ]
-    )
     return (
-        changes.group_by("job_id", "at")
-        .agg(sum_or_zero(pl.col("share")))
-        .sort("job_id", "at")
-        .with_columns(
-            pl.col("share").cum_sum().over("job_id").round(9),
-            pl.col("at").shift(-1).over("job_id").alias("stopped_at"),
-        )
-        .filter(pl.col("share") > SHARE_TOLERANCE, pl.col("stopped_at").is_not_null())
-        .select("job_id", pl.col("at").alias("started_at"), "stopped_at", "share")
+        sums_over_time(inside.lazy(), ["share"], by=["job_id"])
+        .with_columns(pl.col("share").round(9))
+        .filter(pl.col("share") > SHARE_TOLERANCE)
+        .select("job_id", "started_at", "stopped_at", "share")
         .sort("started_at", "job_id")
+        .collect()
     )
 
 
@@ -205,18 +196,8 @@ def gated_power(power: pl.DataFrame, allocations: pl.DataFrame, week: Week) -> p
     """
     # the shares of a node add up to at most 1, whatever the gate
     shares = _share_intervals(allocations, week).with_columns(pl.col("share").clip(0.0, 1.0))
-    changes = (
-        pl.concat(
-            [
-                shares.select(pl.col("started_at").alias("timestamp"), "share"),
-                shares.select(pl.col("stopped_at").alias("timestamp"), -pl.col("share")),
-            ]
-        )
-        .group_by("timestamp")
-        .agg(sum_or_zero(pl.col("share")))
-        .sort("timestamp")
-        .with_columns(pl.col("share").cum_sum().clip(0.0, 1.0))
-    )
+    of_jobs = sums_over_time(shares.lazy().with_columns(node=1), ["share"], by=["node"])
+    changes = of_jobs.select(timestamp="started_at", share=pl.col("share").clip(0.0, 1.0)).collect()
     bins = pl.datetime_range(
         week.start, week.end, POWER_STEP, closed="left", time_unit="us", eager=True
     ).alias("at")

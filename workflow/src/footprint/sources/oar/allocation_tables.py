@@ -107,10 +107,11 @@ def _allocation_rows(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFr
         .group_by(DESCRIPTION_KEY)
         .agg(reservable=pl.col("gpus").sort())
     )
-    is_whole = pl.col("cores").is_null()
     held = held.join(reservable, on=DESCRIPTION_KEY, how="left").with_columns(
         cores=pl.coalesce(pl.col("cores").cast(pl.List(pl.UInt16)), "node_cores"),
-        basis=pl.when(is_whole).then(pl.lit("whole_node")).otherwise(pl.lit("cores")),
+        basis=pl.when(pl.col("cores").is_null())
+        .then(pl.lit("whole_node"))
+        .otherwise(pl.lit("cores")),
     )
     by_core = _gpus_of_cores(held, hardware)
     gpus_of_cores = by_core.group_by("job_id", "node").agg(
@@ -121,7 +122,7 @@ def _allocation_rows(held: pl.DataFrame, *, hardware: pl.DataFrame) -> pl.DataFr
         "job_id",
         "node",
         "cores",
-        gpus=pl.when(is_whole)
+        gpus=pl.when(pl.col("basis") == "whole_node")
         .then(pl.col("reservable").fill_null([]))
         .otherwise(pl.coalesce(listed, "gpus_of_cores")),
         basis=pl.col("basis").cast(Allocations.create_empty().schema["basis"]),

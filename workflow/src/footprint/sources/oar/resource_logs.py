@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.core.sums import exact_sum
+from footprint.core.step_functions import sums_over_time
 from footprint.schemas.raw import States
 from footprint.schemas.writing import conform
 from footprint.sources.oar.database_rows import integer_column, nonzero_column
@@ -33,8 +33,8 @@ def node_states(changes: pl.DataFrame, *, today: pl.DataFrame) -> pl.DataFrame:
     name = pl.col("node").str.split(".").list.first()
     logged = changes.select(
         node=name,
-        start=integer_column("date_start"),
-        stop=nonzero_column("date_stop"),
+        started_at=integer_column("date_start"),
+        stopped_at=nonzero_column("date_stop"),
         condition=pl.when(attribute == "state")
         .then(value)
         .when((attribute == "maintenance") & value.is_in(["yes", "on"]))
@@ -45,16 +45,14 @@ def node_states(changes: pl.DataFrame, *, today: pl.DataFrame) -> pl.DataFrame:
     changed = changes.filter(attribute == "available_upto").select(node=name)
     always = (
         today.filter(integer_column("available_upto") == STANDBY_UPTO)
-        .select(node=name, start=pl.lit(0, pl.Int64), stop=pl.lit(None, pl.Int64))
+        .select(node=name, started_at=pl.lit(0, pl.Int64), stopped_at=pl.lit(None, pl.Int64))
         .join(changed, on="node", how="anti")
         .with_columns(condition=pl.lit("dormant"))
     )
-    intervals = pl.concat([logged, always])
-    opened = intervals.select("node", "condition", time="start", n=pl.lit(1))
-    closed = intervals.drop_nulls("stop").select("node", "condition", time="stop", n=pl.lit(-1))
-    steps = {
-        condition: exact_sum(pl.col("n").filter(pl.col("condition") == condition))
-        for condition in CORE_CONDITIONS
+    intervals = pl.concat([logged, always]).lazy()
+    has_condition = {
+        name: (pl.col("condition") == name).fill_null(False).cast(pl.Int64)
+        for name in CORE_CONDITIONS
     }
     state = pl.coalesce(
         pl.when("maintenance").then(pl.lit("maintenance")),
@@ -63,20 +61,15 @@ def node_states(changes: pl.DataFrame, *, today: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(name).then(pl.lit(name)) for name in ("absent", "suspected", "dead")),
     )
     found = (
-        pl.concat([opened, closed])
-        .group_by("node", "time")
-        .agg(**steps)
-        .sort("node", "time")
-        .select(
-            "node", "time", *(pl.col(name).cum_sum().over("node") > 0 for name in CORE_CONDITIONS)
-        )
-        .select("node", "time", state=state)
+        sums_over_time(intervals.with_columns(**has_condition), CORE_CONDITIONS, by=["node"])
+        .with_columns(pl.col(CORE_CONDITIONS) > 0)
+        .select("node", "started_at", state=state)
         .filter(pl.col("state").ne_missing(pl.col("state").shift().over("node")))
-        .select(
-            "node", "state", started_at="time", stopped_at=pl.col("time").shift(-1).over("node")
-        )
+        .with_columns(stopped_at=pl.col("started_at").shift(-1).over("node"))
         .with_columns((pl.col("started_at", "stopped_at") * 1_000_000).cast(UTC_TIME))
         .filter(pl.col("state") != "alive")
+        .select("node", "state", "started_at", "stopped_at")
+        .collect()
     )
     table: pl.DataFrame = conform(States, found)
     return table
