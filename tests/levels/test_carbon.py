@@ -205,17 +205,6 @@ def test_carbon_embodied_carbon_is_proportional_to_node_hours() -> None:
     assert made["energy_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
 
 
-def test_carbon_bounds_are_over_factors_of_one_convention(energies: carbon.CarbonInputs) -> None:
-    found = estimate(energies, RTE, EU, CYCLE)
-    site = {"level": "site", "name": "nancy"}
-    direct = carbon.carbon_bounds(found, **site, convention="direct")
-    assert direct["factor"].to_list() == ["RTE", "EU"]
-    assert carbon.carbon_bounds(found, **site, convention="life_cycle")["factor"].to_list() == [
-        "cycle"
-    ]
-    assert carbon.carbon_bounds(found.clear(), **site, convention="direct").is_empty()
-
-
 def test_carbon_without_factors_or_energies_gives_an_empty_table(
     energies: carbon.CarbonInputs,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint.report import summary
+from footprint.report import appendix, summary
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.phases import PhaseRatio
 from footprint.schemas.raw import RejectedRows
@@ -294,3 +294,28 @@ def test_summary_with_rejected_rows_has_their_section() -> None:
     section = said.partition("## Rejected rows\n\n")[2].partition("\n\n## ")[0]
     assert section.splitlines()[-1] == "- jobs: no end: 3 (jobs/a.json, as in job 7)"
     assert "Rejected" not in summary_text()
+
+
+def test_carbon_bounds_are_over_factors_of_one_convention() -> None:
+    emissions = {
+        "low": ("direct", 2.0),
+        "high": ("direct", 60.0),
+        "middle": ("direct", 5.0),
+        "unknown": ("direct", None),
+        "cycle": ("life_cycle", 90.0),
+    }
+    rows = [
+        {"level": "site", "name": "nancy", "factor": name, "convention": convention}
+        | {"energy_kwh": 1.0, "carbon_kg": kg, "energy_frac": 1.0}
+        for name, (convention, kg) in emissions.items()
+    ]
+    other = {"level": "paper", "factor": "other", "carbon_kg": 99.0}
+    table = frame(Carbon, [*rows, rows[0] | other])
+
+    def factors_at_bounds(convention: str, of: pl.DataFrame = table) -> list[str]:
+        bounds = appendix.carbon_bounds(of, level="site", name="nancy", convention=convention)
+        return bounds["factor"].to_list()
+
+    assert factors_at_bounds("direct") == ["low", "high"]
+    assert factors_at_bounds("life_cycle") == ["cycle"]
+    assert factors_at_bounds("direct", table.clear()) == []

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from footprint.levels import levels as study_levels
+from footprint.report import wording
 from footprint.report.figures import style
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
@@ -54,11 +55,11 @@ def visible_texts(figure: Figure) -> list[Text]:
 def written_text(figure: Figure) -> str:
     """What is written in a figure, a line a text."""
     lines = (text.get_text().replace("\n", " ") for text in visible_texts(figure))
-    return "\n".join(lines).replace(style.THIN_SPACE, " ")
+    return "\n".join(lines).replace(wording.THIN_SPACE, " ")
 
 
 def title_text(figure: Figure) -> str:
-    return figure.get_suptitle().replace("\n", " ").replace(style.THIN_SPACE, " ")
+    return figure.get_suptitle().replace("\n", " ").replace(wording.THIN_SPACE, " ")
 
 
 def assert_legible(figure: Figure) -> None:

@@ -16,15 +16,18 @@ import polars as pl
 from footprint.allocation.node_allocations import held_until
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
+from footprint.core.vocabulary import (
+    EMBODIED_FACTOR,
+    HOURLY_FACTOR,
+    MEASURED_METHOD,
+    NO_PROJECT,
+    OTHERS,
+    OVERHEAD_CLASSES,
+    SMALL_GROUPS,
+)
 from footprint.levels import carbon_intensity
 from footprint.levels.levels import NO_QUEUE
-from footprint.schemas.energy import OVERHEAD_CLASSES
 
-HOURLY_FACTOR = "eco2mix"
-"""Name of the factor that follows the carbon intensity of each hour."""
-EMBODIED_FACTOR = "embodied"
-"""Name of the factor for the production of nodes."""
 KG_PER_G = 1e-3
 H_PER_YEAR = 365.25 * 24
 
@@ -244,22 +247,3 @@ def _embodied_carbon(
         .agg(sum_or_zero(pl.col("node_s") * kg).clip(lower_bound=0.0).alias("carbon_kg"))
         .with_columns(factor=pl.lit(EMBODIED_FACTOR), convention=pl.lit("embodied"))
     )
-
-
-def carbon_bounds(carbon: pl.DataFrame, *, level: str, name: str, convention: str) -> pl.DataFrame:
-    """Lowest and highest carbon of one row of the levels over the factors of one convention.
-
-    Args:
-        carbon: `schemas.Carbon`.
-        level: Level of the row.
-        name: Name of the row.
-        convention: `direct` or `life_cycle`.
-
-    Returns:
-        The rows of the two factors, the lowest first; one row if only one factor has a value.
-    """
-    rows = carbon.filter(
-        pl.col("level") == level, pl.col("name") == name, pl.col("convention") == convention
-    )
-    ordered = rows.drop_nulls("carbon_kg").sort("carbon_kg", "factor")
-    return ordered.filter(pl.int_range(pl.len()).is_in([0, len(ordered) - 1]))

@@ -14,14 +14,29 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
-from footprint.levels import carbon as carbon_of
+from footprint.core.vocabulary import (
+    HOURLY_FACTOR,
+    MEASURED_METHOD,
+    NO_PROJECT,
+    OTHERS,
+    OVERHEAD_CLASSES,
+    SMALL_GROUPS,
+)
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
 from footprint.report import rejected_rows
 from footprint.report.appendix import appendix_section
-from footprint.report.figures import style
-from footprint.report.wording import Row, format_interval, format_kwh, format_range, format_ratio
-from footprint.schemas.energy import OVERHEAD_CLASSES
+from footprint.report.wording import (
+    THIN_SPACE,
+    Row,
+    format_count,
+    format_energy,
+    format_interval,
+    format_kwh,
+    format_number,
+    format_percent,
+    format_range,
+    format_ratio,
+)
 
 TOO_LITTLE_MEASURED = (
     "less than 90 % of the time of development or of the reported training was measured"
@@ -75,7 +90,7 @@ def summary_markdown(
         *_rejected_section(rejected),
         *appendix_section(measured, ratio, carbon, simulated=simulated, pue=pue),
     ]
-    return "\n\n".join(parts).replace(style.THIN_SPACE, "\u00a0") + "\n"
+    return "\n\n".join(parts).replace(THIN_SPACE, "\u00a0") + "\n"
 
 
 def opening_markdown(
@@ -106,7 +121,7 @@ def opening_markdown(
         " ".join(text for text in texts if "**" in text) or texts[0] for _, *texts in sections
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
-    return "\n".join(lines).replace(style.THIN_SPACE, "\u00a0") + "\n"
+    return "\n".join(lines).replace(THIN_SPACE, "\u00a0") + "\n"
 
 
 _SIMULATED_WARNING = (
@@ -128,19 +143,17 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
     ).row(0, named=True)
     if not sums["all"] > 0:
         return [head, "No energy was measured."]
-    per_kwh = (
-        style.format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
-    )
+    per_kwh = format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
     per_job_kwh = "" if per_kwh is None else f": {per_kwh} kWh of overhead for each kWh of jobs"
     missing_h = (sums["whole_s"] - sums["known_s"]) * H_PER_S
     lines = [
-        f"The nodes of {where} drew **{style.format_energy(sums['all'])}** in the "
-        f"{style.format_percent(sums['known_s'] / sums['whole_s'])} of their time that has "
-        f"readings, {style.format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes. No "
-        f"readings exist for the other {style.format_count(round(missing_h))} node hours; their "
+        f"The nodes of {where} drew **{format_energy(sums['all'])}** in the "
+        f"{format_percent(sums['known_s'] / sums['whole_s'])} of their time that has "
+        f"readings, {format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes. No "
+        f"readings exist for the other {format_count(round(missing_h))} node hours; their "
         "energy is unknown.",
-        f"**{style.format_percent(sums['overhead'] / sums['all'])}** of it "
-        f"({style.format_energy(sums['overhead'])}) is overhead: hardware that was stranded (free "
+        f"**{format_percent(sums['overhead'] / sums['all'])}** of it "
+        f"({format_energy(sums['overhead'])}) is overhead: hardware that was stranded (free "
         "on a node with a job), idle, in standby or unavailable. A footprint of jobs alone "
         f"omits it{per_job_kwh}.",
     ]
@@ -157,11 +170,9 @@ def _energy_with_uncertainty(row: Row) -> str:
     if row["energy_low_kwh"] is not None:
         texts.append(f"{format_interval(row)} kWh with estimated gaps (95 % interval)")
     if row["coverage_frac"] is not None:
-        texts.append(
-            f"{style.format_percent(row['coverage_frac'])} of their node time was measured"
-        )
+        texts.append(f"{format_percent(row['coverage_frac'])} of their node time was measured")
     if row["unmeasured_node_h"] and row["unmeasured_node_h"] >= 1:
-        hours = style.format_count(round(row["unmeasured_node_h"]))
+        hours = format_count(round(row["unmeasured_node_h"]))
         texts.append(f"{hours} node hours have no data and are in none of these numbers")
     return "; ".join(texts)
 
@@ -178,8 +189,8 @@ def _project_section(measured: pl.DataFrame) -> list[str]:
     unnamed = [SMALL_GROUPS, OTHERS, NO_PROJECT]
     largest = rows.filter(~pl.col("name").is_in(unnamed)).head(1)
     texts = [
-        f"**{row['name']}** used the most: **{style.format_energy(row['gpu_kwh'])}** on GPU nodes, "
-        f"in {style.format_count(row['n_jobs'])} jobs of {row['n_users']} people."
+        f"**{row['name']}** used the most: **{format_energy(row['gpu_kwh'])}** on GPU nodes, "
+        f"in {format_count(row['n_jobs'])} jobs of {row['n_users']} people."
         for row in largest.iter_rows(named=True)
         if row["gpu_kwh"] is not None
     ]
@@ -201,7 +212,7 @@ def _project_line(row: Row) -> str:
         row["name"],
         *numbers,
         interval,
-        "unknown" if coverage is None else style.format_percent(coverage),
+        "unknown" if coverage is None else format_percent(coverage),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -278,9 +289,9 @@ def _ratio_line(row: Row) -> str:
         (row["ratio_reason"] or "unknown") if row["ratio"] is None else format_ratio(row["ratio"]),
         spread,
         format_ratio(row["ratio_all_unknown"]),
-        f"{style.format_count(row['n_labelled'])} of {style.format_count(row['n_runs'])}",
+        f"{format_count(row['n_labelled'])} of {format_count(row['n_runs'])}",
         row["role_basis"] or "unknown",
-        style.format_count(round(row["unmeasured_gpu_h"])),
+        format_count(round(row["unmeasured_gpu_h"])),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -298,10 +309,10 @@ def _carbon_section(
         kind = "fuel burnt" if row["convention"] == "direct" else "life cycle"
         source = "RTE's eCO2mix at the jobs' own hours"
         known = row["energy_frac"]
-        if row["factor"] == carbon_of.HOURLY_FACTOR and known < 1:
-            source += f", known for {style.format_percent(known)} of the energy"
+        if row["factor"] == HOURLY_FACTOR and known < 1:
+            source += f", known for {format_percent(known)} of the energy"
         lines.append(
-            f"- {row['factor']}, {style.format_number(row['g_per_kwh'])} g/kWh ({kind}): "
+            f"- {row['factor']}, {format_number(row['g_per_kwh'])} g/kWh ({kind}): "
             f"{_format_kg(row['carbon_kg'])} ({sources.get(row['factor'], source)})"
         )
     if not lines:
@@ -315,7 +326,7 @@ def _carbon_section(
 
 
 def _format_kg(kg: float) -> str:
-    return f"{style.format_number(kg)} kg CO2e"
+    return f"{format_number(kg)} kg CO2e"
 
 
 def _exclusion_section(carbon: pl.DataFrame, *, pue: float) -> list[str]:
