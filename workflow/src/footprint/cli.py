@@ -100,7 +100,7 @@ def serve_site(
     )
     planned_faults = server.Faults(seed=seed, rate=faults, kinds=kind or server.FAULT_KINDS)
     server.run_server(
-        config, port=port, username=username, password=password, faults=planned_faults
+        config, port=port, access=server.Access(username, password), faults=planned_faults
     )
 
 
