@@ -111,12 +111,17 @@ def summary_text(
     **options: Any,
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
-    arguments: dict[str, Any] = {"site": "nancy", "days": 14.0, "simulated": False, "pue": 1.0}
+    arguments: dict[str, Any] = {"days": 14.0, "pue": 1.0}
     arguments |= {"factors": FACTORS, "provenance": PROVENANCE}
+    findings = summary.StudyFindings(
+        site="nancy",
+        simulated=options.pop("simulated", False),
+        levels=frame(Levels, levels),
+        node_energy=study_frames.node_energy_frame(nodes),
+        ratio=frame(PhaseRatio, own),
+    )
     said = summary.summary_markdown(
-        frame(Levels, levels),
-        study_frames.node_energy_frame(nodes),
-        frame(PhaseRatio, own),
+        findings,
         frame(Carbon, carbon),
         frame(RejectedRows, rejected or []),
         **(arguments | options),
@@ -128,13 +133,14 @@ def opening_text(
     nodes: list[tuple[Any, ...]] = NODES, ratios: list[dict[str, Any]] | None = None
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
-    return summary.opening_markdown(
-        frame(Levels, LEVELS),
-        study_frames.node_energy_frame(nodes),
-        frame(PhaseRatio, own),
+    findings = summary.StudyFindings(
         site="nancy",
         simulated=False,
-    ).replace("\u00a0", " ")
+        levels=frame(Levels, LEVELS),
+        node_energy=study_frames.node_energy_frame(nodes),
+        ratio=frame(PhaseRatio, own),
+    )
+    return summary.opening_markdown(findings).replace("\u00a0", " ")
 
 
 def test_opening_has_the_three_conclusions_alone() -> None:

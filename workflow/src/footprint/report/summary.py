@@ -8,6 +8,8 @@ coverage and its interval, and the summary lists what it leaves out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -44,16 +46,49 @@ TOO_LITTLE_MEASURED = (
 PUBLISHED_RATIOS = "3 to 256 over four projects (Douwes, Magron and Serizel, arXiv 2610.01619)"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings:
+    """Site of a study, and the tables that the conclusions rest on.
+
+    Attributes:
+        site: Name of the site.
+        simulated: Whether the site is a simulated one.
+        levels: `schemas.Levels`.
+        node_energy: `schemas.NodeEnergy`.
+        ratio: `schemas.PhaseRatio`.
+    """
+
+    site: str
+    simulated: bool
+    levels: pl.DataFrame
+    node_energy: pl.DataFrame
+    ratio: pl.DataFrame
+
+    @property
+    def site_text(self) -> str:
+        """Name of the site in a sentence."""
+        return f"the simulated site {self.site}" if self.simulated else self.site
+
+    @property
+    def measured(self) -> pl.DataFrame:
+        """Rows of the levels by measurement."""
+        return self.levels.filter(pl.col("method") == MEASURED_METHOD)
+
+    def conclusions(self) -> list[list[str]]:
+        """The three sections of conclusions: the heading and the paragraphs of each."""
+        return [
+            _site_section(self.measured, self.node_energy, self.site_text),
+            _project_section(self.measured),
+            _development_section(self.ratio),
+        ]
+
+
 def summary_markdown(
-    levels: pl.DataFrame,
-    node_energy: pl.DataFrame,
-    ratio: pl.DataFrame,
+    findings: StudyFindings,
     carbon: pl.DataFrame,
     rejected: pl.DataFrame,
     *,
-    site: str,
     days: float,
-    simulated: bool,
     pue: float,
     factors: Sequence[Mapping[str, Any]],
     provenance: str,
@@ -61,64 +96,41 @@ def summary_markdown(
     """The summary of the study as Markdown, each paragraph on one line.
 
     Args:
-        levels: `schemas.Levels`.
-        node_energy: `schemas.NodeEnergy`.
-        ratio: `schemas.PhaseRatio`.
+        findings: Findings of the study.
         carbon: `schemas.Carbon` of the same levels.
         rejected: `schemas.RejectedRows`.
-        site: Name of the site.
         days: Days of the study.
-        simulated: Whether the site is a simulated one.
         pue: Power usage effectiveness in the carbon; energies are without it.
         factors: `carbon.factors` of the configuration, for their sources.
         provenance: Site, period, source and version.
     """
-    measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    where = f"the simulated site {site}" if simulated else site
     parts = [
-        f"# Energy use of {where} in {days:g} days",
+        f"# Energy use of {findings.site_text} in {days:g} days",
         provenance,
-        *([_SIMULATED_WARNING] if simulated else []),
+        *([_SIMULATED_WARNING] if findings.simulated else []),
         "Energies are those of the nodes, read by their baseboard management controllers (BMC); "
         "cooling is not included. Intervals (95 %) cover sensor resolution, sampling and gaps, but "
         "not calibration of the sensors (docs/validation-gemini.md).",
-        *_site_section(measured, node_energy, where),
-        *_project_section(measured),
-        *_development_section(ratio),
+        *chain.from_iterable(findings.conclusions()),
         *_carbon_section(carbon, factors, pue=pue),
         *_exclusion_section(carbon, pue=pue),
         *_rejected_section(rejected),
-        *appendix_section(measured, ratio, carbon, simulated=simulated, pue=pue),
+        *appendix_section(
+            findings.measured, findings.ratio, carbon, simulated=findings.simulated, pue=pue
+        ),
     ]
     return "\n\n".join(parts).replace(THIN_SPACE, "\u00a0") + "\n"
 
 
-def opening_markdown(
-    levels: pl.DataFrame,
-    node_energy: pl.DataFrame,
-    ratio: pl.DataFrame,
-    *,
-    site: str,
-    simulated: bool,
-) -> str:
+def opening_markdown(findings: StudyFindings) -> str:
     """The conclusions as a numbered list in Markdown, one to three sentences each, for the report.
 
     Args:
-        levels: `schemas.Levels`.
-        node_energy: `schemas.NodeEnergy`.
-        ratio: `schemas.PhaseRatio`.
-        site: Name of the site.
-        simulated: Whether the site is a simulated one.
+        findings: Findings of the study.
     """
-    measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    where = f"the simulated site {site}" if simulated else site
-    sections = [
-        _site_section(measured, node_energy, where),
-        _project_section(measured),
-        _development_section(ratio),
-    ]
     points = [
-        " ".join(text for text in texts if "**" in text) or texts[0] for _, *texts in sections
+        " ".join(text for text in texts if "**" in text) or texts[0]
+        for _, *texts in findings.conclusions()
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
     return "\n".join(lines).replace(THIN_SPACE, "\u00a0") + "\n"
