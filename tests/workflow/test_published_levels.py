@@ -12,7 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import carbon, levels
+from footprint.levels.selection import LevelSelection
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
@@ -80,13 +82,12 @@ PAPERS = pl.DataFrame({"job_id": [1], "paper": ["demo"]})
 
 def levels_table() -> pl.DataFrame:
     rows = levels.energy_by_level(
-        *(frame.lazy() for frame in (JOBS, NODES, NODE_ENERGY, PAPERS, ESTIMATES)),
+        EnergyTables(JOBS.lazy(), NODES.lazy(), NODE_ENERGY.lazy()),
+        PAPERS.lazy(),
+        ESTIMATES.lazy(),
         site="nancy",
-        projects="all",
-        users="all",
-        papers_wanted="all",
+        selection=LevelSelection(minimum_group=1),
         redistribution="energy",
-        minimum_group=1,
     )
     table: pl.DataFrame = conform(Levels, rows)
     return table
