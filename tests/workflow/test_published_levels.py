@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from footprint.core.calendar import Window
 from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import carbon, levels
 from footprint.levels.selection import LevelSelection
@@ -174,8 +175,8 @@ def carbon_row(level: str, name: str, factor: str, **options: Any) -> dict[str, 
     energies = carbon.CarbonInputs(
         **{name: study[name] for name in field_names(carbon.CarbonInputs)}
     )
-    window = {"start": START, "end": START + timedelta(days=1)}
-    table = carbon.carbon_of_levels(energies, factors=FACTORS, pue=1.5, **window, **options)
+    window = Window(START, START + timedelta(days=1))
+    table = carbon.carbon_of_levels(energies, factors=FACTORS, pue=1.5, window=window, **options)
     rows = conform(Carbon, table).filter(level=level, name=name, factor=factor)
     (row,) = rows.iter_rows(named=True)
     return row

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until
+from footprint.core.calendar import Window
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import (
@@ -60,8 +61,7 @@ def carbon_of_levels(
     *,
     factors: Sequence[Mapping[str, Any]],
     pue: float,
-    start: datetime,
-    end: datetime,
+    window: Window,
     intensity: pl.DataFrame | None = None,
     embodied: Mapping[str, Any] | None = None,
 ) -> pl.DataFrame:
@@ -74,8 +74,7 @@ def carbon_of_levels(
         energies: Tables of the study.
         factors: `name`, `convention` (`direct` or `life_cycle`), `g_per_kwh` of each.
         pue: Power usage effectiveness of the study.
-        start: Start of the study.
-        end: End of the study, excluded.
+        window: Window of the study.
         intensity: Result of `carbon_intensity.read_intensity`; None: no row by the jobs' own hours.
             The energy of a job is spread evenly over the time from its start to its end, inside the
             study; a job without an end holds its nodes until its walltime
@@ -95,7 +94,7 @@ def carbon_of_levels(
     rows = [_apply_factor(base, factor) for factor in factors]
     members = _jobs_of_levels(energies)
     if intensity is not None:
-        hours = _intensity_by_hours(energies, members, intensity, start=start, end=end)
+        hours = _intensity_by_hours(energies, members, intensity, window)
         rows.append(
             base.join(hours, on=_KEY_COLUMNS, how="left").with_columns(
                 factor=pl.lit(HOURLY_FACTOR), convention=pl.lit("direct")
@@ -178,9 +177,7 @@ def _intensity_by_hours(
     energies: CarbonInputs,
     members: pl.DataFrame,
     intensity: pl.DataFrame,
-    *,
-    start: datetime,
-    end: datetime,
+    window: Window,
 ) -> pl.DataFrame:
     """Mean carbon intensity of each row of the levels, weighted by energy.
 
@@ -189,7 +186,7 @@ def _intensity_by_hours(
     """
     kwh = pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0)
     times = energies.records.select(
-        "job_id", pl.col("started_at").clip(start, end), held_until(end).clip(start, end)
+        "job_id", pl.col("started_at").clip(*window), held_until(window.end).clip(*window)
     )
     jobs = (
         energies.job_energy.select("job_id", kwh.alias("kwh"))
