@@ -270,7 +270,7 @@ def test_serve_without_options_has_the_defaults(folder: Path, served: list[dict[
     [call] = served
     faults = call.pop("faults")
     assert call.pop("config")["source"]["kind"] == "simulated"
-    assert call == {"port": 8642, "username": None, "password": None}
+    assert call == {"port": 8642, "access": serve.Access()}
     assert faults.choose_fault("/sites", can_be_too_much=True) is None
 
 
@@ -287,7 +287,7 @@ def test_serve_passes_its_options_to_the_server(folder: Path, served: list[dict[
     assert kinds == [expected.choose_fault(f"/{n}", can_be_too_much=True) for n in range(20)]
     assert None not in kinds
     del call["config"]
-    assert call == {"port": 0, "username": "alice", "password": PASSWORD}
+    assert call == {"port": 0, "access": serve.Access("alice", PASSWORD)}
 
 
 def test_serve_kind_limits_the_faults(

@@ -69,7 +69,7 @@ def described_nodes() -> pl.DataFrame:
 
 
 def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
-    """Tables of `n_jobs` jobs, by the names of the arguments of `inputs.collect_inputs`."""
+    """Tables of `n_jobs` jobs, by the names of `inputs.InputTables`."""
     rng = np.random.default_rng(1)
     known = described_nodes()
     of_job = rng.choice([1, 1, 1, 1, 1, 1, 1, 2, 4], n_jobs)

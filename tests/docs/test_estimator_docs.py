@@ -29,39 +29,41 @@ def example() -> inputs.EstimatorInputs:
     )
     held = {"job_id": 1, "node": "gruss-1", "duration_s": 7200.0}
     return inputs.collect_inputs(
-        job_energy=pl.LazyFrame(
-            {
-                "job_id": [1],
-                "duration_s": [7200.0],
-                "coverage_frac": [1.0],
-                "gpu_hours": [2.0],
-                "core_hours": [48.0],
-                "flags": [[]],
-            },
-            schema_overrides={"flags": pl.List(pl.String)},
-        ),
-        job_nodes=pl.LazyFrame(
-            [held | {"gpu_hours": 2.0, "core_hours": 48.0, "coverage_frac": 1.0}]
-        ),
-        hardware=catalogue.look_up_hardware(described.lazy()).lazy(),
-        records=pl.LazyFrame({"job_id": [1], "started_at": [START]}),
-        allocations=Allocations.create_empty().lazy(),
-        nodes=described.lazy(),
-        gpu_power=pl.LazyFrame(
-            [
-                {"job_id": 1, "node": "gruss-1", "gpu_hours": 2.0, "covered_gpu_hours": 2.0}
-                | {"energy_kwh": 0.36}
-            ]
-        ),
-        cpu_series=pl.LazyFrame(
-            [
-                held
-                | {"load_covered_s": 7200.0, "core_use_frac": 12 / 48}
-                | {"thread_load_cubed": (12 / 96) ** 3}
-                | {"package_covered_s": 0.0, "package_power_w": None}
-            ],
-            schema_overrides={"package_power_w": pl.Float64},
-        ),
+        inputs.InputTables(
+            job_energy=pl.LazyFrame(
+                {
+                    "job_id": [1],
+                    "duration_s": [7200.0],
+                    "coverage_frac": [1.0],
+                    "gpu_hours": [2.0],
+                    "core_hours": [48.0],
+                    "flags": [[]],
+                },
+                schema_overrides={"flags": pl.List(pl.String)},
+            ),
+            job_nodes=pl.LazyFrame(
+                [held | {"gpu_hours": 2.0, "core_hours": 48.0, "coverage_frac": 1.0}]
+            ),
+            hardware=catalogue.look_up_hardware(described.lazy()).lazy(),
+            records=pl.LazyFrame({"job_id": [1], "started_at": [START]}),
+            allocations=Allocations.create_empty().lazy(),
+            nodes=described.lazy(),
+            gpu_power=pl.LazyFrame(
+                [
+                    {"job_id": 1, "node": "gruss-1", "gpu_hours": 2.0, "covered_gpu_hours": 2.0}
+                    | {"energy_kwh": 0.36}
+                ]
+            ),
+            cpu_series=pl.LazyFrame(
+                [
+                    held
+                    | {"load_covered_s": 7200.0, "core_use_frac": 12 / 48}
+                    | {"thread_load_cubed": (12 / 96) ** 3}
+                    | {"package_covered_s": 0.0, "package_power_w": None}
+                ],
+                schema_overrides={"package_power_w": pl.Float64},
+            ),
+        )
     )
 
 

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from footprint.energy import job_count
+from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.phases import evaluation
 from footprint.report.tables import energy, phases, study
 from footprint.report.tables.usage import concentration_table
@@ -42,14 +44,12 @@ def test_tables_of_a_study_count_jobs_that_held_a_node() -> None:
     jobs = job_energy_frame(nodes, owners)
     node_energy = node_energy_frame([("gros-1", date(2025, 3, 3), "job", 7.0, 24.0)])
     rows = levels.energy_by_level(
-        jobs.lazy(),
-        nodes.lazy(),
-        node_energy.lazy(),
+        EnergyTables(jobs.lazy(), nodes.lazy(), node_energy.lazy()),
         pl.LazyFrame({"job_id": [1], "paper": ["demo"]}),
         Estimates.create_empty().lazy(),
-        **{"site": "nancy", "projects": "all", "users": "all", "papers_wanted": "all"},
+        site="nancy",
+        selection=LevelSelection(minimum_group=1),
         redistribution="none",
-        minimum_group=1,
     )
     of_levels = conform(Levels, rows)
     kinds = pl.LazyFrame({"run_id": [1, 2, 3, 5], "kind": ["debug"] * 4})

@@ -11,16 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footprint.allocation.overlaps import OVERLAPS_SCHEMA
+from footprint.core.calendar import Window
 from footprint.core.units import Z95
 from footprint.energy import job_energy, node_energy, study_energy
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import ConservationError
+from footprint.energy.study_records import StudyRecords
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
 from footprint.schemas.raw import Allocations, Jobs, Nodes
 from footprint.schemas.writing import conform
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)
+WINDOW = Window(START, END)
 KWH = 3.6e6
 
 NODES = pl.LazyFrame(
@@ -84,8 +87,14 @@ def allocations(*pairs: tuple[int, str], basis: str = "cores") -> pl.LazyFrame:
     return pl.DataFrame(rows, schema=empty.schema).lazy()
 
 
+def trimmed(*job_ids: int) -> pl.DataFrame:
+    rows = [(job_id, "a-1", "trimmed") for job_id in job_ids]
+    return pl.DataFrame(rows, schema=OVERLAPS_SCHEMA, orient="row")
+
+
 def whole(nodes: pl.DataFrame, jobs: pl.LazyFrame, held: pl.LazyFrame) -> dict[int, dict[str, Any]]:
-    found = job_energy.job_energies(nodes.lazy(), jobs, held, start=START, end=END)
+    records_of_study = StudyRecords(window=WINDOW, jobs=jobs, allocations=held)
+    found = job_energy.job_energies(nodes.lazy(), records_of_study)
     frame = conform(JobEnergy, found)
     return {row["job_id"]: row for row in frame.iter_rows(named=True)}
 
@@ -329,19 +338,16 @@ class TestJobs:
     def test_flags_of_trimmed_jobs(self) -> None:
         nodes = per_node(*({"job_id": i, "node": "a-1"} for i in (1, 2)))
         jobs = records({"job_id": 1}, {"job_id": 2})
-        held, trimmed = allocations((1, "a-1"), (2, "a-1")), pl.Series([2])
-        found = job_energy.job_energies(
-            nodes.lazy(), jobs, held, start=START, end=END, trimmed=trimmed
-        )
+        held = allocations((1, "a-1"), (2, "a-1"))
+        study = StudyRecords(window=WINDOW, jobs=jobs, allocations=held, overlaps=trimmed(2))
+        found = job_energy.job_energies(nodes.lazy(), study)
         assert found.collect()["flags"].to_list() == [[], ["overlap_trimmed"]]
 
     def test_job_trimmed_to_nothing_has_energy_zero(self) -> None:
         nodes = per_node({"job_id": 1, "node": "a-1"})
         jobs, held = records({"job_id": 1}, {"job_id": 2}), allocations((1, "a-1"), (2, "a-1"))
-        whole = {"start": START, "end": END, "trimmed": pl.Series([2])}
-        row = (
-            job_energy.job_energies(nodes.lazy(), jobs, held, **whole).collect().row(1, named=True)
-        )
+        study = StudyRecords(window=WINDOW, jobs=jobs, allocations=held, overlaps=trimmed(2))
+        row = job_energy.job_energies(nodes.lazy(), study).collect().row(1, named=True)
         assert (row["energy_kwh"], row["flags"]) == (0.0, ["overlap_trimmed"])
 
     def test_jobs_of_study_leaves_out_jobs_on_other_clusters_and_counts_them(self) -> None:
@@ -383,21 +389,17 @@ class TestConservation:
         of_node = node_energy.node_class_energies(
             classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 3600)), NODES
         ).collect()
-        job_energy.check_job_sums(
-            per_node({"job_id": 1, "node": "a-1"}), of_node, start=START, end=END
-        )
+        job_energy.check_job_sums(per_node({"job_id": 1, "node": "a-1"}), of_node, WINDOW)
         lost = per_node({"job_id": 1, "node": "a-1", "energy_j": KWH * (1 - 1e-8)})
         with pytest.raises(ConservationError):
-            job_energy.check_job_sums(lost, of_node, start=START, end=END)
+            job_energy.check_job_sums(lost, of_node, WINDOW)
 
     def test_check_refuses_a_missing_hour(self) -> None:
         of_node = node_energy.node_class_energies(
             classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 7200)), NODES
         ).collect()
         with pytest.raises(ConservationError):
-            job_energy.check_job_sums(
-                per_node({"job_id": 1, "node": "a-1"}), of_node, start=START, end=END
-            )
+            job_energy.check_job_sums(per_node({"job_id": 1, "node": "a-1"}), of_node, WINDOW)
 
 
 def test_study_energy_conceals_people_and_counts_rejected_jobs() -> None:
@@ -410,19 +412,16 @@ def test_study_energy_conceals_people_and_counts_rejected_jobs() -> None:
     }
     nodes = pl.DataFrame([{k: node.get(k) for k in empty.columns}], schema=empty.schema).lazy()
     found = study_energy.build_study_energy(
-        nodes=nodes,
-        records=records({"job_id": 1}, {"job_id": 2}),
-        allocations=allocations((1, "a-1"), (2, "z-9")),
-        overlaps=pl.DataFrame(
-            {"job_id": [1, 1, 1], "node": ["a-1"] * 3, "kind": ["trimmed", "trimmed", "shared"]},
-            schema=OVERLAPS_SCHEMA,
+        StudyRecords(
+            window=WINDOW,
+            jobs=records({"job_id": 1}, {"job_id": 2}),
+            allocations=allocations((1, "a-1"), (2, "z-9")),
+            overlaps=pl.concat([trimmed(1, 1), trimmed(1).with_columns(kind=pl.lit("shared"))]),
         ),
+        nodes,
         job_sums=sums({"job_id": 1, "node": "a-1"}),
         classes=classes(("a-1", "job", 1.0, 3600.0), ("a-1", "idle", 5.0, TWO_DAYS_S - 3600)),
-        clusters=["a"],
         method="trapezoid",
-        start=START,
-        end=END,
         key=b"k" * 32,
     )
     assert found.jobs["job_id"].to_list() == [1]

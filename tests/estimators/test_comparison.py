@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 
 from footprint.core import vocabulary
+from footprint.energy.energy_tables import EnergyTables
 from footprint.estimators import comparison
 from footprint.estimators.comparison import NO_GPU, NOT_CATALOGUED, SEVERAL_NAMES
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.schemas.estimates import EstimateRatios, Hardware
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
@@ -248,17 +250,18 @@ def at_levels(
     """Rows of `levels.energy_by_level` by level, name and method."""
     nodes = job_nodes_frame(job_nodes)
     rows = levels.energy_by_level(
-        job_energy_frame(nodes, owners).lazy(),
-        nodes.lazy(),
-        study_frames.node_energy_frame([]).lazy(),
+        EnergyTables(
+            job_energy_frame(nodes, owners).lazy(),
+            nodes.lazy(),
+            study_frames.node_energy_frame([]).lazy(),
+        ),
         pl.LazyFrame({"job_id": [1], "paper": ["demo"]}),
         estimates_frame(estimated).lazy(),
         site="nancy",
-        projects=["large", "none of them"],
-        users=["u-1"],
-        papers_wanted="all",
+        selection=LevelSelection(
+            projects=["large", "none of them"], users=["u-1"], minimum_group=2
+        ),
         redistribution="none",
-        minimum_group=2,
     )
     found = conform(Levels, rows)
     return {(row["level"], row["name"], row["method"]): row for row in found.iter_rows(named=True)}

@@ -34,7 +34,7 @@ PLAIN = nodes_table(described_node("gruss-1", A40, A40), described_node("gros-1"
 
 
 def gathered(*jobs: dict[str, Any], **more: Any) -> EstimatorInputs:
-    return inputs.collect_inputs(**tables_of_jobs(*jobs, **more))
+    return inputs.collect_inputs(tables_of_jobs(*jobs, **more))
 
 
 def held(*jobs: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
@@ -379,7 +379,7 @@ def test_inputs_from_files_equal_inputs_from_tables(tmp_path: Path) -> None:
     nodes = pl.concat([MIXED, PLAIN.filter(node="gros-1")])
     made = tables_of_jobs(*jobs, nodes=nodes, cpu_series=cpu_series(), recorded=records)
     files: dict[str, Any] = {}
-    for name, frame in made.items():
+    for name, frame in made._asdict().items():
         files[name] = tmp_path / f"{name}.parquet"
         frame.collect().write_parquet(files[name])
     other = frame_of_schema(
@@ -390,7 +390,7 @@ def test_inputs_from_files_equal_inputs_from_tables(tmp_path: Path) -> None:
     for frame, path in zip((gpu_power(), other), files["gpu_power"], strict=True):
         frame.collect().write_parquet(path)
     of_files = inputs.scan_inputs(files)
-    of_tables = inputs.collect_inputs(**made, gpu_power=gpu_power())
+    of_tables = inputs.collect_inputs(made._replace(gpu_power=gpu_power()))
     for loaded, expected in zip(of_files, of_tables, strict=True):
         assert_frame_equal(loaded.collect(), expected.collect())
     assert of_files.job_nodes.collect()["gpu_series_w"].to_list() == [pytest.approx(180), None]

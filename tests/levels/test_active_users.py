@@ -8,6 +8,7 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
+from footprint.core.calendar import Window
 from footprint.core.errors import InputError
 from footprint.levels import active_users
 from footprint.report import sites
@@ -87,8 +88,7 @@ def test_active_users_table_of_eight_weeks_is_one_lower_bound() -> None:
     rows = jobs(*((user, at(2025, 3, 5), at(2025, 3, 6)) for user in ("ash", "elm", "oak")))
     found = active_users.active_users_table(
         rows.lazy().with_columns(command=pl.lit("secret"), walltime_s=pl.lit(None, pl.Int64)),
-        start=at(2025, 3, 3),
-        end=at(2025, 4, 28),
+        window=Window(at(2025, 3, 3), at(2025, 4, 28)),
         history=None,
         statistics=None,
         minimum_group=3,
@@ -110,8 +110,7 @@ def test_active_users_table_job_without_an_end_is_active_until_its_walltime(
     walltime_s = None if walltime_h is None else walltime_h * 3600
     found = active_users.active_users_table(
         rows.lazy().with_columns(walltime_s=pl.lit(walltime_s, pl.Int64)),
-        start=at(2025, 3, 3),
-        end=at(2025, 4, 28),
+        window=Window(at(2025, 3, 3), at(2025, 4, 28)),
         history=None,
         statistics=None,
         minimum_group=0,
@@ -231,8 +230,7 @@ def test_read_statistics_gives_rows_by_year(tmp_path: Path) -> None:
     assert found["known_frac"].to_list() == [None, None]
     both = active_users.active_users_table(
         jobs().lazy(),
-        start=at(2025),
-        end=at(2026),
+        window=Window(at(2025), at(2026)),
         history=write_history(tmp_path / "history"),
         statistics=path,
         minimum_group=3,

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from footprint.core.calendar import Window
 from footprint.levels import carbon
 from footprint.schemas.levels import Carbon
 from footprint.schemas.writing import conform
@@ -48,7 +49,7 @@ def records_of(job_energy: pl.DataFrame) -> pl.DataFrame:
 def estimate(
     energies: carbon.CarbonInputs, *factors: dict[str, Any], **options: Any
 ) -> pl.DataFrame:
-    arguments: dict[str, Any] = {"pue": 1.0, "start": START, "end": END}
+    arguments: dict[str, Any] = {"pue": 1.0, "window": Window(START, END)}
     rows = carbon.carbon_of_levels(energies, factors=factors, **(arguments | options))
     return pl.DataFrame(conform(Carbon, rows))
 
@@ -182,7 +183,7 @@ def test_carbon_by_hours_job_without_an_end_ends_by_its_walltime(
     found = estimate(
         carbon.CarbonInputs(**(vars(energies) | {"records": running})),
         intensity=steps,
-        end=START + timedelta(hours=4),
+        window=Window(START, START + timedelta(hours=4)),
     )
     assert kg(found, "site", "eco2mix") == pytest.approx(10 * mean_g_per_kwh / 1000, rel=1e-12)
 
@@ -203,17 +204,6 @@ def test_carbon_embodied_carbon_is_proportional_to_node_hours() -> None:
     assert kg(found, "overhead", "embodied") == pytest.approx(2000 * 18 / life_h)
     made = found.filter(pl.col("factor") == "embodied")
     assert made["energy_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
-
-
-def test_carbon_bounds_are_over_factors_of_one_convention(energies: carbon.CarbonInputs) -> None:
-    found = estimate(energies, RTE, EU, CYCLE)
-    site = {"level": "site", "name": "nancy"}
-    direct = carbon.carbon_bounds(found, **site, convention="direct")
-    assert direct["factor"].to_list() == ["RTE", "EU"]
-    assert carbon.carbon_bounds(found, **site, convention="life_cycle")["factor"].to_list() == [
-        "cycle"
-    ]
-    assert carbon.carbon_bounds(found.clear(), **site, convention="direct").is_empty()
 
 
 def test_carbon_without_factors_or_energies_gives_an_empty_table(

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from footprint.core import vocabulary
 from footprint.core.errors import InputError
+from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.schemas.estimates import Estimates
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
@@ -34,23 +36,17 @@ def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
     nodes = job_nodes_frame(job_nodes)
     node_energy = options.pop("node_energy", node_energy_frame([]))
     papers = options.pop("papers", {})
-    arguments = {
-        "site": "nancy",
-        "projects": "all",
-        "users": "all",
-        "papers_wanted": "all",
-        "redistribution": "none",
-        "minimum_group": 1,
-    }
+    options["papers"] = options.pop("wanted_papers", "all")
+    redistribution = options.pop("redistribution", "none")
     rows = levels.energy_by_level(
-        job_energy_frame(nodes, owners).lazy(),
-        nodes.lazy(),
-        node_energy.lazy(),
+        EnergyTables(job_energy_frame(nodes, owners).lazy(), nodes.lazy(), node_energy.lazy()),
         pl.LazyFrame(
             list(papers.items()), schema={"job_id": pl.Int64, "paper": pl.String}, orient="row"
         ),
         NO_ESTIMATES,
-        **(arguments | options),
+        site="nancy",
+        selection=LevelSelection(**({"minimum_group": 1} | options)),
+        redistribution=redistribution,
     )
     return conform(Levels, rows)
 
@@ -280,7 +276,7 @@ def test_levels_merge_projects_that_are_not_wanted() -> None:
 
 def test_levels_wanted_name_without_jobs_has_an_empty_row(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        rows = built(*crowd({"big": 3}), projects=["big", "gone"], papers_wanted=["unwritten"])
+        rows = built(*crowd({"big": 3}), projects=["big", "gone"], wanted_papers=["unwritten"])
     gone = row(rows, "project", "gone")
     assert (gone["n_jobs"], gone["energy_kwh"]) == (0, None)
     assert names(rows, "paper") == ["unwritten"]
@@ -293,7 +289,7 @@ def test_levels_paper_of_few_people_is_shown_if_they_asked(
     jobs, owners = crowd({"big": 6})
     papers = {1: "ours", 2: "ours"}
     with caplog.at_level(logging.WARNING):
-        rows = built(jobs, owners, papers=papers, minimum_group=3, papers_wanted=["ours"], users=[])
+        rows = built(jobs, owners, papers=papers, minimum_group=3, wanted_papers=["ours"], users=[])
     assert names(rows, "paper") == [vocabulary.SMALL_GROUPS]
     assert "paper ours has fewer than privacy.minimum_group = 3 people" in caplog.text
     rows = built(
@@ -301,7 +297,7 @@ def test_levels_paper_of_few_people_is_shown_if_they_asked(
         owners,
         papers=papers,
         minimum_group=3,
-        papers_wanted=["ours"],
+        wanted_papers=["ours"],
         users=["u-big0", "u-big1"],
     )
     assert names(rows, "paper") == ["ours"]
@@ -310,17 +306,14 @@ def test_levels_paper_of_few_people_is_shown_if_they_asked(
 def test_levels_study_without_jobs_has_site_and_overhead() -> None:
     nodes = job_nodes_frame([job_node_row(1, "gros-1", 1.0)]).clear()
     rows = levels.energy_by_level(
-        job_energy_frame(nodes, [owner(1, "u-amy")]).lazy(),
-        nodes.lazy(),
-        OVERHEAD.lazy(),
+        EnergyTables(
+            job_energy_frame(nodes, [owner(1, "u-amy")]).lazy(), nodes.lazy(), OVERHEAD.lazy()
+        ),
         pl.LazyFrame(schema={"job_id": pl.Int64, "paper": pl.String}),
         NO_ESTIMATES,
         site="nancy",
-        projects="all",
-        users="all",
-        papers_wanted="all",
+        selection=LevelSelection(minimum_group=5),
         redistribution="energy",
-        minimum_group=5,
     )
     rows = conform(Levels, rows)
     assert names(rows, "overhead") == ["idle", "standby", "stranded", "unattributed"]

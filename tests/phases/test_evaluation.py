@@ -9,6 +9,7 @@ from footprint.allocation import node_allocations
 from footprint.config import settings, study
 from footprint.core import calendar, pseudonyms
 from footprint.energy import attribution, idle_power, study_energy
+from footprint.energy.study_records import StudyRecords
 from footprint.hardware import catalogue
 from footprint.phases import baseline, chains, classifier, evaluation, features, power_histograms
 from footprint.schemas.raw import Nodes, States
@@ -170,16 +171,16 @@ def site_tables() -> dict[str, pl.LazyFrame]:
             )
         )
     measured = study_energy.build_study_energy(
-        nodes=nodes.lazy(),
-        records=jobs,
-        allocations=held,
-        overlaps=built.overlaps,
+        StudyRecords(
+            window=calendar.Window(start, end),
+            jobs=jobs,
+            allocations=held,
+            overlaps=built.overlaps,
+        ),
+        nodes.lazy(),
         job_sums=pl.concat(sums).lazy(),
         classes=pl.concat(classes).lazy(),
-        clusters=list(planned.source["nodes"]),
         method="trapezoid",
-        start=start,
-        end=end,
         key=pseudonyms.PUBLIC_KEY,
     )
     return {

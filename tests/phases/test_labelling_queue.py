@@ -81,9 +81,7 @@ def study_tables(
 
 
 def ranked_runs(study: Any, **only: str) -> pl.DataFrame:
-    return labelling_queue.rank_unlabelled_runs(
-        study.runs, study.labelled, study.jobs, **only
-    ).collect()
+    return labelling_queue.rank_unlabelled_runs(study, **only).collect()
 
 
 def test_rank_unlabelled_runs_sorts_by_energy_with_cumulated_share() -> None:
@@ -159,7 +157,7 @@ def test_format_listing_shortens_commands_and_aligns_columns() -> None:
         command=pl.when(pl.col("job_id") == 1).then(pl.lit(long)),
         name=pl.when(pl.col("job_id") == 3).then(pl.lit("big\x1b[2J\n7")),
     )
-    rows = labelling_queue.rank_unlabelled_runs(study.runs, study.labelled, jobs).collect()
+    rows = labelling_queue.rank_unlabelled_runs(study._replace(jobs=jobs)).collect()
     head, first, second, _, amount = labelling_queue.format_listing(rows, most=2).splitlines()
     assert re.split(r"  +", head.strip())[:4] == ["run", "jobs", "user", "name"]
     assert first.index(long[:45]) == head.index("command")
@@ -216,7 +214,7 @@ def test_format_drafts_of_any_command_is_readable(tmp_path: Path) -> None:
     path = tmp_path / "labels.yaml"
     path.write_text(
         labelling_queue.format_drafts(
-            labelling_queue.rank_unlabelled_runs(study.runs, study.labelled, jobs).collect()
+            labelling_queue.rank_unlabelled_runs(study._replace(jobs=jobs)).collect()
         ),
         encoding="utf-8",
     )
@@ -244,7 +242,7 @@ def test_append_drafts_keeps_existing_text_and_omits_named_runs(tmp_path: Path) 
         files.read_labels([new]), with_times(study.jobs), study.run_of_job
     )
     assert (
-        labelling_queue.rank_unlabelled_runs(study.runs, labelled, study.jobs).collect().is_empty()
+        labelling_queue.rank_unlabelled_runs(study._replace(labelled=labelled)).collect().is_empty()
     )
 
 

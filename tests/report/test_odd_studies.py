@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from footprint.core.calendar import Window
 from footprint.levels import active_users
 from footprint.report import terminal
 from footprint.report.figures import methods
@@ -49,14 +50,14 @@ def tabulated(made: StudyResults) -> Iterator[ReaderTable]:
 
 
 def usage_tables(made: StudyResults) -> Iterator[ReaderTable]:
-    window = {"start": START, "end": START + timedelta(days=STUDY_DAYS)}
+    window = Window(START, START + timedelta(days=STUDY_DAYS))
     jobs = made.study.job_energy.lazy().with_columns(walltime_s=pl.lit(None, pl.Int64))
     users = active_users.active_users_table(
-        jobs, **window, history=None, statistics=None, minimum_group=3
+        jobs, window=window, history=None, statistics=None, minimum_group=3
     )
     yield usage.active_users_table(users, site="nancy")
     yield usage.concentration_table(made.study.job_energy, made.runs)
-    yield usage.energy_over_time_table(made.study.node_energy, **window)
+    yield usage.energy_over_time_table(made.study.node_energy, **window._asdict())
 
 
 Made = tuple[str, StudyResults, dict[str, Figure]]

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint.report import summary
+from footprint.report import appendix, summary
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.phases import PhaseRatio
 from footprint.schemas.raw import RejectedRows
@@ -111,12 +111,17 @@ def summary_text(
     **options: Any,
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
-    arguments: dict[str, Any] = {"site": "nancy", "days": 14.0, "simulated": False, "pue": 1.0}
+    arguments: dict[str, Any] = {"days": 14.0, "pue": 1.0}
     arguments |= {"factors": FACTORS, "provenance": PROVENANCE}
+    findings = summary.StudyFindings(
+        site="nancy",
+        simulated=options.pop("simulated", False),
+        levels=frame(Levels, levels),
+        node_energy=study_frames.node_energy_frame(nodes),
+        ratio=frame(PhaseRatio, own),
+    )
     said = summary.summary_markdown(
-        frame(Levels, levels),
-        study_frames.node_energy_frame(nodes),
-        frame(PhaseRatio, own),
+        findings,
         frame(Carbon, carbon),
         frame(RejectedRows, rejected or []),
         **(arguments | options),
@@ -128,13 +133,14 @@ def opening_text(
     nodes: list[tuple[Any, ...]] = NODES, ratios: list[dict[str, Any]] | None = None
 ) -> str:
     own = [ratio("paper", "singing")] if ratios is None else ratios
-    return summary.opening_markdown(
-        frame(Levels, LEVELS),
-        study_frames.node_energy_frame(nodes),
-        frame(PhaseRatio, own),
+    findings = summary.StudyFindings(
         site="nancy",
         simulated=False,
-    ).replace("\u00a0", " ")
+        levels=frame(Levels, LEVELS),
+        node_energy=study_frames.node_energy_frame(nodes),
+        ratio=frame(PhaseRatio, own),
+    )
+    return summary.opening_markdown(findings).replace("\u00a0", " ")
 
 
 def test_opening_has_the_three_conclusions_alone() -> None:
@@ -294,3 +300,28 @@ def test_summary_with_rejected_rows_has_their_section() -> None:
     section = said.partition("## Rejected rows\n\n")[2].partition("\n\n## ")[0]
     assert section.splitlines()[-1] == "- jobs: no end: 3 (jobs/a.json, as in job 7)"
     assert "Rejected" not in summary_text()
+
+
+def test_carbon_bounds_are_over_factors_of_one_convention() -> None:
+    emissions = {
+        "low": ("direct", 2.0),
+        "high": ("direct", 60.0),
+        "middle": ("direct", 5.0),
+        "unknown": ("direct", None),
+        "cycle": ("life_cycle", 90.0),
+    }
+    rows = [
+        {"level": "site", "name": "nancy", "factor": name, "convention": convention}
+        | {"energy_kwh": 1.0, "carbon_kg": kg, "energy_frac": 1.0}
+        for name, (convention, kg) in emissions.items()
+    ]
+    other = {"level": "paper", "factor": "other", "carbon_kg": 99.0}
+    table = frame(Carbon, [*rows, rows[0] | other])
+
+    def factors_at_bounds(convention: str, of: pl.DataFrame = table) -> list[str]:
+        bounds = appendix.carbon_bounds(of, level="site", name="nancy", convention=convention)
+        return bounds["factor"].to_list()
+
+    assert factors_at_bounds("direct") == ["low", "high"]
+    assert factors_at_bounds("life_cycle") == ["cycle"]
+    assert factors_at_bounds("direct", table.clear()) == []

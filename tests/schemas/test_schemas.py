@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 from dataframely.exc import SchemaError, ValidationError
 
+from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
 from footprint.schemas import catalogue, writing
-from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES, NodeEnergy, Quality
+from footprint.schemas.energy import NodeEnergy, Quality
 from footprint.schemas.raw import Jobs, Nodes
 
 DAY = date(2025, 3, 3)

@@ -24,7 +24,7 @@ from footprint.config import settings
 from footprint.core.errors import InputError
 from footprint.schemas.raw import Allocations, Jobs, States
 from footprint.schemas.writing import conform
-from footprint.serve import app
+from footprint.serve import app, metrics
 from footprint.serve.recorded import RecordedSite
 from footprint.sources.oar import job_records, job_tables
 from footprint.sources.protocol import JobRecords
@@ -326,7 +326,7 @@ def test_served_states_equal_those_of_the_site(nancy: ServedSite, tmp_path: Path
 
 def test_login_is_required_at_every_path() -> None:
     login = httpx.BasicAuth("elm", "secret")
-    with served_site(simulated_config(), username="elm", password="secret") as served:
+    with served_site(simulated_config(), access=serve.Access("elm", "secret")) as served:
         for path in ("/sites", "/sites/nancy/metrics", "/nothing"):
             for auth in (None, httpx.BasicAuth("elm", "wrong"), httpx.BasicAuth("ash", "secret")):
                 answer = served.client.get(path, auth=auth)
@@ -339,7 +339,9 @@ def test_login_is_required_at_every_path() -> None:
 
 
 def test_forbidden_path_answers_403() -> None:
-    with served_site(simulated_config(), forbid="/internal/oarapi/jobs") as served:
+    with served_site(
+        simulated_config(), access=serve.Access(forbid="/internal/oarapi/jobs")
+    ) as served:
         answer = served.get_response(f"{OAR}/jobs.json", expect=403)
         assert answer.text == "You are not authorized to access this resource"
         served.get_response(f"{OAR}/version.json")
@@ -380,7 +382,7 @@ def test_server_with_a_certificate_answers_https(tmp_path: Path) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     with serve.running_server(
-        simulated_config(), certificate=certificate, private_key=key
+        simulated_config(), certificate=serve.Certificate(certificate, key)
     ) as server:
         assert server.url.startswith("https://127.0.0.1:")
         assert get_url(f"{server.url}/sites", verify=trusting).is_success
@@ -398,7 +400,7 @@ def test_exports_and_incomplete_logins_are_refused(tmp_path: Path) -> None:
         pass
     with (
         pytest.raises(InputError, match="--password: missing"),
-        serve.running_server(simulated_config(), username="elm"),
+        serve.running_server(simulated_config(), access=serve.Access(username="elm")),
     ):
         pass
     # the configuration of a study of this server
@@ -429,3 +431,18 @@ def test_command_prints_the_configuration_and_ends_quietly(tmp_path: Path) -> No
     assert "  key: public  # all people are simulated\n" in printed
     assert "secret" not in "".join(printed) + rest
     assert (process.returncode, errors) == (0, "")
+
+
+def test_too_many_readings_and_failing_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = simulated_config(nodes={"gruss": 2}, jobs=3)
+    query = {"start_time": "2025-03-30T00:00:00Z", "end_time": "2025-03-30T00:10:00Z"}
+    with served_site(config, fail_nodes=["gruss-2"]) as served:
+        path = "/sites/nancy/metrics"
+        read = served.get_json(path, nodes="gruss-1", **query)
+        monkeypatch.setattr(metrics, "MAX_ROWS", len(read))
+        assert served.get_json(path, nodes="gruss-1", **query) == read
+        monkeypatch.setattr(metrics, "MAX_ROWS", len(read) - 1)
+        refused = served.get_response(path, nodes="gruss-1", **query, expect=500)
+        assert refused.json()["message"] == metrics.TOO_MUCH_MESSAGE
+        failed = served.get_response(path, nodes="gruss-2", **query, expect=500)
+        assert failed.json()["message"] == metrics.UNREADABLE_MESSAGE

@@ -149,8 +149,8 @@ MIXED = nodes_table(described_node("gruss-1", KEPLER, A40))
 
 def tables_of_jobs(
     *jobs: dict[str, Any], nodes: pl.DataFrame = MIXED, **more: pl.LazyFrame
-) -> dict[str, pl.LazyFrame]:
-    """Arguments of `inputs.collect_inputs` for jobs on single nodes.
+) -> inputs.InputTables:
+    """Tables of jobs on single nodes.
 
     Args:
         jobs: `job_id` and values that differ from the defaults: `node` gruss-1, all 4
@@ -179,14 +179,15 @@ def tables_of_jobs(
     }
     same |= {"cluster": "gruss", "has_gpu": True, "share": 1.0, "covered_s": 0.0, "n_nodes": 1}
     held_rows = [row | {"gpus": [], "basis": "cores"} for row in on_nodes]
-    return {
-        "job_energy": frame_of_schema(JobEnergy, *by_job, **same),
-        "job_nodes": frame_of_schema(JobNodeEnergy, *on_nodes, **same),
-        "hardware": catalogue.look_up_hardware(nodes.lazy()).lazy(),
-        "records": frame_of_schema(Jobs, *by_job, **same),
-        "allocations": frame_of_schema(Allocations, *held_rows),
-        "nodes": nodes.lazy(),
-    } | more
+    return inputs.InputTables(
+        job_energy=frame_of_schema(JobEnergy, *by_job, **same),
+        job_nodes=frame_of_schema(JobNodeEnergy, *on_nodes, **same),
+        hardware=catalogue.look_up_hardware(nodes.lazy()).lazy(),
+        records=frame_of_schema(Jobs, *by_job, **same),
+        allocations=frame_of_schema(Allocations, *held_rows),
+        nodes=nodes.lazy(),
+        **more,
+    )
 
 
 FIRST_KIND, OTHER_KIND = 21, 22
@@ -224,7 +225,7 @@ def scenario_inputs() -> EstimatorInputs:
         changes={JOBS["nodes unknown"]: {"has_known_nodes": False}},
     )
     gathered = inputs.collect_inputs(
-        **tables_of_jobs(
+        tables_of_jobs(
             {"job_id": FIRST_KIND, "cores": [0, 1], "gpus": 1, "hours": 2},
             {"job_id": OTHER_KIND, "cores": [2, 3], "gpus": 1, "hours": 2},
         )

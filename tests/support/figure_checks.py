@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from footprint.levels import levels as study_levels
+from footprint.levels.selection import LevelSelection
+from footprint.report import wording
 from footprint.report.figures import style
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
@@ -21,17 +23,15 @@ from tests.support import study_frames
 
 
 def levels_of_study(study: study_frames.StudyFrames, **options) -> pl.DataFrame:
-    arguments = {
-        "site": "nancy",
-        "projects": "all",
-        "users": {"u-00000001", "u-00000002"},
-        "papers_wanted": "all",
-        "redistribution": "none",
-        "minimum_group": 5,
-    }
-    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
+    redistribution = options.pop("redistribution", "none")
+    usual = {"users": {"u-00000001", "u-00000002"}, "minimum_group": 5}
     rows = study_levels.energy_by_level(
-        *(frame.lazy() for frame in frames), **(arguments | options)
+        study.energy,
+        study.papers.lazy(),
+        study.estimates.lazy(),
+        site="nancy",
+        selection=LevelSelection(**(usual | options)),
+        redistribution=redistribution,
     )
     return conform(Levels, rows)
 
@@ -54,11 +54,11 @@ def visible_texts(figure: Figure) -> list[Text]:
 def written_text(figure: Figure) -> str:
     """What is written in a figure, a line a text."""
     lines = (text.get_text().replace("\n", " ") for text in visible_texts(figure))
-    return "\n".join(lines).replace(style.THIN_SPACE, " ")
+    return "\n".join(lines).replace(wording.THIN_SPACE, " ")
 
 
 def title_text(figure: Figure) -> str:
-    return figure.get_suptitle().replace("\n", " ").replace(style.THIN_SPACE, " ")
+    return figure.get_suptitle().replace("\n", " ").replace(wording.THIN_SPACE, " ")
 
 
 def assert_legible(figure: Figure) -> None:

@@ -19,6 +19,7 @@ from footprint.core.sums import known_sum
 from footprint.core.vocabulary import KINDS
 from footprint.estimators import comparison
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.phases import evaluation, roles
 from footprint.phases import ratio as phase_ratios
 from footprint.report.figures import (
@@ -253,15 +254,15 @@ def node_time_of_jobs(job_nodes: pl.LazyFrame) -> pl.LazyFrame:
 
 def compute_results(odd: OddStudy) -> StudyResults:
     study = odd.study
-    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
     rows = levels.energy_by_level(
-        *(frame.lazy() for frame in frames),
+        study.energy,
+        study.papers.lazy(),
+        study.estimates.lazy(),
         site="nancy",
-        projects=odd.projects,
-        users={"u-00000001"},
-        papers_wanted=odd.papers_wanted,
+        selection=LevelSelection(
+            projects=odd.projects, users={"u-00000001"}, papers=odd.papers_wanted, minimum_group=3
+        ),
         redistribution="resource_hours",
-        minimum_group=3,
     )
     of_levels = conform(Levels, rows)
     jobs, job_nodes = study.job_energy.lazy(), study.job_nodes.lazy()

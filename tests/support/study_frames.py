@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from footprint.energy.energy_tables import EnergyTables
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quality
 from footprint.schemas.estimates import Estimates
 from footprint.schemas.validation import SimulationCheck
@@ -34,6 +35,10 @@ class StudyFrames:
     papers: pl.DataFrame
     check: pl.DataFrame
     estimates: pl.DataFrame
+
+    @property
+    def energy(self) -> EnergyTables:
+        return EnergyTables(self.job_energy.lazy(), self.job_nodes.lazy(), self.node_energy.lazy())
 
 
 def job_node_row(job_id: int, node: str, energy_kwh: float | None, **columns: object) -> dict:

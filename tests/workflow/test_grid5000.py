@@ -110,7 +110,7 @@ def test_api_download_gives_tables_of_simulated_source(
     loaded = settings.prepare_configuration(simulated)
     folder = tmp_path / "study"
     with serve.running_server(
-        loaded, username=USERNAME, password=PASSWORD, log_requests=True
+        loaded, access=serve.Access(USERNAME, PASSWORD), log_requests=True
     ) as server:
         usual = both["download"] | {"chunks": {}}
         config = config_of_server(
@@ -146,7 +146,7 @@ def test_job_list_without_dates_gives_same_energies(
     project: Project, simulated: dict[str, Any], truth: Path, tmp_path: Path
 ) -> None:
     with serve.running_server(
-        settings.prepare_configuration(simulated), forbid=".*/internal/.*"
+        settings.prepare_configuration(simulated), access=serve.Access(forbid=".*/internal/.*")
     ) as server:
         folder = configure(tmp_path, **config_of_server(simulated, server))
         project.run(folder, "--cores", "2", *ENERGY)
@@ -334,20 +334,20 @@ Case = tuple[dict[str, Any], dict[str, Any], str]
 @pytest.fixture
 def cases(certificates: Path, tmp_path: Path) -> dict[str, Case]:
     """Options of the server, changes to the study, and the expected line, by case."""
-    credentials = {"username": USERNAME, "password": PASSWORD}
+    login = {"access": serve.Access(USERNAME, PASSWORD)}
     return {
         "wrong password": (
-            credentials,
+            login,
             {"source": {"credentials": credentials_file(tmp_path, "guess")}},
             "/sites/nancy/clusters: the login is missing or wrong",
         ),
         "no password": (
-            credentials,
+            login,
             {},
             "/sites/nancy/clusters: the login is missing or wrong",
         ),
         "no permission": (
-            {"forbid": ".*/clusters.*"},
+            {"access": serve.Access(forbid=".*/clusters.*")},
             {},
             "/sites/nancy/clusters: the account has no access",
         ),
@@ -358,8 +358,9 @@ def cases(certificates: Path, tmp_path: Path) -> dict[str, Case]:
         ),
         "expired certificate": (
             {
-                "certificate": certificates / "expired.pem",
-                "private_key": certificates / "expired.key",
+                "certificate": serve.Certificate(
+                    certificates / "expired.pem", certificates / "expired.key"
+                ),
             },
             {"source": {"ca_bundle": str(certificates / "authority.pem")}},
             "its certificate is not accepted (certificate has expired)",
@@ -393,7 +394,7 @@ def test_refused_access_fails_at_once_with_one_line(
 def test_refused_metrics_fail_the_run_after_few_requests(
     project: Project, simulated: dict[str, Any], tmp_path: Path
 ) -> None:
-    served = {"forbid": ".*/metrics"}
+    served = {"access": serve.Access(forbid=".*/metrics")}
     with serve.running_server(
         settings.prepare_configuration(simulated), log_requests=True, **served
     ) as server:

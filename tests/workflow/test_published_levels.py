@@ -12,7 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from footprint.core.calendar import Window
+from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import carbon, levels
+from footprint.levels.selection import LevelSelection
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
@@ -80,13 +83,12 @@ PAPERS = pl.DataFrame({"job_id": [1], "paper": ["demo"]})
 
 def levels_table() -> pl.DataFrame:
     rows = levels.energy_by_level(
-        *(frame.lazy() for frame in (JOBS, NODES, NODE_ENERGY, PAPERS, ESTIMATES)),
+        EnergyTables(JOBS.lazy(), NODES.lazy(), NODE_ENERGY.lazy()),
+        PAPERS.lazy(),
+        ESTIMATES.lazy(),
         site="nancy",
-        projects="all",
-        users="all",
-        papers_wanted="all",
+        selection=LevelSelection(minimum_group=1),
         redistribution="energy",
-        minimum_group=1,
     )
     table: pl.DataFrame = conform(Levels, rows)
     return table
@@ -173,8 +175,8 @@ def carbon_row(level: str, name: str, factor: str, **options: Any) -> dict[str, 
     energies = carbon.CarbonInputs(
         **{name: study[name] for name in field_names(carbon.CarbonInputs)}
     )
-    window = {"start": START, "end": START + timedelta(days=1)}
-    table = carbon.carbon_of_levels(energies, factors=FACTORS, pue=1.5, **window, **options)
+    window = Window(START, START + timedelta(days=1))
+    table = carbon.carbon_of_levels(energies, factors=FACTORS, pue=1.5, window=window, **options)
     rows = conform(Carbon, table).filter(level=level, name=name, factor=factor)
     (row,) = rows.iter_rows(named=True)
     return row

@@ -4,27 +4,30 @@ import polars as pl
 
 from footprint.core import calendar, logs, pseudonyms
 from footprint.energy import rejected_power, sensor_flags, study_energy
+from footprint.energy.study_records import StudyRecords
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quality
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
-start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
-results = study_energy.build_study_energy(
-    nodes=pl.scan_parquet(snakemake.input.nodes),
-    records=pl.scan_parquet(snakemake.input.jobs),
+window = calendar.study_window(snakemake.params.start, snakemake.params.end)
+records = StudyRecords(
+    window=window,
+    jobs=pl.scan_parquet(snakemake.input.jobs),
     allocations=pl.scan_parquet(snakemake.input.allocations),
     overlaps=pl.read_parquet(snakemake.input.overlaps),
+)
+nodes = pl.scan_parquet(snakemake.input.nodes)
+results = study_energy.build_study_energy(
+    records,
+    nodes.filter(pl.col("cluster").is_in(snakemake.params.clusters)),
     job_sums=pl.scan_parquet(snakemake.input.job_sums),
     classes=pl.scan_parquet(snakemake.input.classes),
-    clusters=snakemake.params.clusters,
     method=snakemake.params.method,
-    start=start,
-    end=end,
     key=pseudonyms.load_key(snakemake.params.privacy["key"], simulated=snakemake.params.simulated),
 )
-flags = sensor_flags.flags_from_files(snakemake.input, end=end)
+flags = sensor_flags.flags_from_files(snakemake.input, end=window.end)
 jobs = sensor_flags.with_sensor_flags(results.jobs, flags)
 rejected = rejected_power.rejected_power_from_files(
     snakemake.input, clusters=snakemake.params.clusters, metric=snakemake.params.metric

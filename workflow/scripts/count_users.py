@@ -10,11 +10,9 @@ from footprint.schemas.writing import write_table
 logs.log_to_file(snakemake.log[0])
 
 params = snakemake.params
-start, end = calendar.study_window(params.start, params.end)
 users = active_users.active_users_table(
     pl.scan_parquet(snakemake.input.jobs),
-    start=start,
-    end=end,
+    window=calendar.study_window(params.start, params.end),
     history=params.usage["history"],
     statistics=params.usage["statistics"],
     every=params.usage["every"],

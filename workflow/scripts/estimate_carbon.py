@@ -11,14 +11,12 @@ logs.log_to_file(snakemake.log[0])
 
 names = ("levels", "job_energy", "job_nodes", "node_energy", "papers", "records")
 energies = carbon.CarbonInputs(**{name: pl.read_parquet(snakemake.input[name]) for name in names})
-start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
 settings = snakemake.params.carbon
 rows = carbon.carbon_of_levels(
     energies,
     factors=settings["factors"],
     pue=snakemake.params.pue,
-    start=start,
-    end=end,
+    window=calendar.study_window(snakemake.params.start, snakemake.params.end),
     intensity=pl.read_parquet(snakemake.input.eco2mix) if snakemake.input.eco2mix else None,
     embodied=settings["embodied"],
 )

@@ -5,7 +5,9 @@ from pathlib import Path
 import polars as pl
 
 from footprint.core import logs, pseudonyms
+from footprint.energy.energy_tables import EnergyTables
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.report import real_names
 from footprint.schemas.levels import Levels
 from footprint.schemas.phases import Runs
@@ -25,16 +27,17 @@ write_table(Logins, logins, snakemake.output.logins)
 runs = real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.runs), logins)
 write_table(Runs, runs, snakemake.output.runs)
 rows = levels.energy_by_level(
-    real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.job_energy), logins),
-    pl.scan_parquet(snakemake.input.job_nodes),
-    pl.scan_parquet(snakemake.input.node_energy),
+    EnergyTables(
+        real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.job_energy), logins),
+        pl.scan_parquet(snakemake.input.job_nodes),
+        pl.scan_parquet(snakemake.input.node_energy),
+    ),
     pl.scan_parquet(snakemake.input.papers),
     pl.scan_parquet(snakemake.input.estimates),
     site=params.site,
-    projects=params.levels["projects"],
-    users="all",
-    papers_wanted=params.levels["papers"],
+    selection=LevelSelection(
+        projects=params.levels["projects"], papers=params.levels["papers"], minimum_group=1
+    ),
     redistribution=params.levels["redistribution"],
-    minimum_group=1,
 )
 write_table(Levels, rows, snakemake.output.levels)

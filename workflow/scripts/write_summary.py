@@ -11,12 +11,18 @@ from footprint.report import summary
 logs.log_to_file(snakemake.log[0])
 
 start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
-names = ("levels", "node_energy", "ratio", "carbon", "rejected")
-text = summary.summary_markdown(
-    *(pl.read_parquet(snakemake.input[name]) for name in names),
+findings = summary.StudyFindings(
     site=snakemake.params.site,
-    days=(end - start) / timedelta(days=1),
     simulated=snakemake.params.simulated,
+    levels=pl.read_parquet(snakemake.input.levels),
+    node_energy=pl.read_parquet(snakemake.input.node_energy),
+    ratio=pl.read_parquet(snakemake.input.ratio),
+)
+text = summary.summary_markdown(
+    findings,
+    pl.read_parquet(snakemake.input.carbon),
+    pl.read_parquet(snakemake.input.rejected),
+    days=(end - start) / timedelta(days=1),
     pue=snakemake.params.pue,
     factors=snakemake.params.factors,
     provenance=snakemake.params.provenance,

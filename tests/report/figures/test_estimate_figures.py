@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from footprint.estimators import comparison
 from footprint.estimators.comparison import FOUR_METHODS, NO_GPU
+from footprint.report import wording
 from footprint.report.figures import methods, ratios, style
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
@@ -237,7 +238,7 @@ class TestMethods:
         }
         assert {kwh for kwh, face in faces.items() if face == "white"} == {40.0}
         (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("94"))
-        assert text.get_text() == f"94{style.THIN_SPACE}% measured"
+        assert text.get_text() == f"94{wording.THIN_SPACE}% measured"
         assert "less than 95 % measured" in written_text(figure)
         assert "less than 95 %" not in written_text(drawn_methods(*SITE))
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from footprint.report import wording
 from footprint.report.figures import energy_by_class, levels, node_week, simulation_check, style
 from tests.support import study_frames
 from tests.support.figure_checks import (
@@ -172,7 +173,7 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
     )
     assert (
         levels.figure_title(rows)
-        .replace(style.THIN_SPACE, " ")
+        .replace(wording.THIN_SPACE, " ")
         .startswith(
             "Jobs at Nancy used 200 kWh, 75 % of it multispeech; 344 kWh more went into hardware"
         )
@@ -198,7 +199,7 @@ def test_levels_of_low_coverage_are_marked(study: study_frames.StudyFrames) -> N
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     (text,) = (
-        text for text in visible_texts(figure) if text.get_text() == f"50{style.THIN_SPACE}%"
+        text for text in visible_texts(figure) if text.get_text() == f"50{wording.THIN_SPACE}%"
     )
     assert text.get_color() == style.ACCENT
     hollow = [

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from footprint.report import sites
+from footprint.report import sites, wording
 from footprint.report.figures import active_users, site_map, style
 from footprint.schemas.usage import ActiveUsers
 from footprint.schemas.writing import conform
@@ -102,7 +102,7 @@ YEARS = [
     ],
 )
 def test_active_users_title_has_the_known_numbers(rows: list[dict[str, Any]], said: str) -> None:
-    text = active_users.figure_title(frame(*rows), site="nancy").replace(style.THIN_SPACE, " ")
+    text = active_users.figure_title(frame(*rows), site="nancy").replace(wording.THIN_SPACE, " ")
     assert said in text
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from footprint.core import vocabulary
 from footprint.levels import levels
+from footprint.levels.selection import LevelSelection
 from footprint.report.tables import energy, formats
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.schemas.levels import Levels
@@ -42,15 +43,13 @@ def study() -> study_frames.StudyFrames:
 
 @pytest.fixture(scope="module")
 def made(study: study_frames.StudyFrames) -> dict[str, ReaderTable]:
-    frames = (study.job_energy, study.job_nodes, study.node_energy, study.papers, study.estimates)
     rows = levels.energy_by_level(
-        *(frame.lazy() for frame in frames),
+        study.energy,
+        study.papers.lazy(),
+        study.estimates.lazy(),
         site="nancy",
-        projects="all",
-        users={"u-00000001"},
-        papers_wanted="all",
+        selection=LevelSelection(users={"u-00000001"}, minimum_group=5),
         redistribution="resource_hours",
-        minimum_group=5,
     )
     rows = conform(Levels, rows)
     made = [

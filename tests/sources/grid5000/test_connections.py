@@ -77,7 +77,7 @@ def test_rule_log_has_a_line_for_each_failed_try_alone(rule_log: Callable[[], st
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
 def test_log_at_any_level_hides_the_password(rule_log: Callable[[], str], level: int) -> None:
-    with serve.running_server(small_study(), username="somebody", password=SECRET) as server:
+    with serve.running_server(small_study(), access=serve.Access("somebody", SECRET)) as server:
         logging.getLogger().setLevel(level)
         for name in logs.QUIET_LIBRARIES:
             logging.getLogger(name).setLevel(level)
@@ -100,7 +100,9 @@ def test_tracebacks_and_repr_hide_the_password() -> None:
         (".*", serve.Faults(), Refused),
         (None, serve.Faults(rate=1.0, kinds=["bad_gateway"]), RetriesExhausted),
     ):
-        with serve.running_server(small_study(), faults=faults, forbid=forbid) as server:
+        with serve.running_server(
+            small_study(), faults=faults, access=serve.Access(forbid=forbid)
+        ) as server:
             client = retrying_client(server.url, retries=1)
             with pytest.raises(kind) as caught:
                 get_document(client)
@@ -140,8 +142,8 @@ def small_study() -> dict[str, Any]:
 
 @contextmanager
 def serving_https(folder: Path, name: str) -> Iterator[str]:
-    files = {"certificate": folder / f"{name}.pem", "private_key": folder / f"{name}.key"}
-    with serve.running_server(small_study(), **files) as server:
+    certificate = serve.Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    with serve.running_server(small_study(), certificate=certificate) as server:
         yield server.url
 
 

@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Measure the energy of deep-learning research from the logs of its cluster.",
 )
+# The parameters of a command are its options, one to one: typer makes the help from them.
+
 DEFAULT_PORT = 8642
 """Default port of `footprint serve`; it is fixed, since answers are kept by address."""
 
@@ -100,7 +102,7 @@ def serve_site(
     )
     planned_faults = server.Faults(seed=seed, rate=faults, kinds=kind or server.FAULT_KINDS)
     server.run_server(
-        config, port=port, username=username, password=password, faults=planned_faults
+        config, port=port, access=server.Access(username, password), faults=planned_faults
     )
 
 
@@ -121,9 +123,8 @@ def list_unlabelled_runs(
     from footprint.phases import labelling_queue
 
     study = labelling_queue.read_study(directory, site=site)
-    chosen = {"user": user, "project": project, "paper": paper}
     rows = labelling_queue.rank_unlabelled_runs(
-        study.runs, study.labelled, study.jobs, **chosen
+        study, user=user, project=project, paper=paper
     ).collect()
     text = labelling_queue.format_listing(rows, most=most)
     if write is not None:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 
-def study_window(start: str, end: str) -> tuple[datetime, datetime]:
-    """Return the start of the study's window and its end, which is excluded.
+class Window(NamedTuple):
+    """Window of time in UTC, from its start to its end, which is excluded.
+
+    A tuple, so that callers that need the two moments alone can unpack it.
+    """
+
+    start: datetime
+    end: datetime
+
+
+def study_window(start: str, end: str) -> Window:
+    """Return the study's window.
 
     Args:
         start: First day, as `2025-03-03`.
         end: Day after the last day.
     """
     first, last = (datetime.combine(date.fromisoformat(day), time.min, UTC) for day in (start, end))
-    return first, last
+    return Window(first, last)
 
 
 def months_between(start: datetime, end: datetime) -> list[str]:
@@ -25,8 +36,8 @@ def months_between(start: datetime, end: datetime) -> list[str]:
     return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
 
 
-def month_in_study(month: str, start: str, end: str) -> tuple[datetime, datetime]:
-    """Return the start and the end of the part of a month within the study's window.
+def month_in_study(month: str, start: str, end: str) -> Window:
+    """Return the part of a month within the study's window.
 
     Args:
         month: The month, as `2025-03`.
@@ -36,4 +47,4 @@ def month_in_study(month: str, start: str, end: str) -> tuple[datetime, datetime
     first = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
     following = (first + timedelta(days=31)).replace(day=1)
     low, high = study_window(start, end)
-    return max(first, low), min(following, high)
+    return Window(max(first, low), min(following, high))

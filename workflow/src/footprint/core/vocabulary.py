@@ -37,6 +37,32 @@ LABEL_VALUES = {
 UNAVAILABLE_STATES = ("absent", "suspected", "dead", "maintenance")
 """States in which a node cannot be used. `standby` is not one of them: a job can wake the node."""
 
+NODE_CLASSES = (
+    "job",
+    "stranded",
+    "idle",
+    "standby",
+    "unavailable",
+    "unattributed",
+    "no_data",
+)
+"""What the time and energy of a node served."""
+
+OVERHEAD_CLASSES = ("stranded", "idle", "standby", "unavailable")
+"""Classes whose energy serves no job."""
+
+CARBON_CONVENTIONS = ("direct", "life_cycle", "embodied")
+"""Scope of an emission factor: fuel burnt; also building the plants; manufacture of the nodes."""
+
+HOURLY_FACTOR = "eco2mix"
+"""Name of the carbon factor that follows the intensity of each hour."""
+
+EMBODIED_FACTOR = "embodied"
+"""Name of the carbon factor for the production of nodes."""
+
+USAGE_BASES = ("jobs", "history", "statistics")
+"""Sources of numbers of active users."""
+
 MEASURED_METHOD = "bmc"
 """Value of the column `method` for measured energy; other values are names of estimators."""
 

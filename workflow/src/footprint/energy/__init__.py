@@ -16,6 +16,8 @@ joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 - `quantisation`: error of an energy from the steps of a sensor.
 - `uncertainty`: how half widths of intervals add up over nodes and jobs.
 - `job_energy`: energy, estimate, interval and flags of jobs, from the sums of all months.
+- `study_records`: the records of a study's jobs, as energies of jobs need them.
+- `energy_tables`: the tables of jobs and nodes as one argument of later stages.
 - `study_energy`: the tables of energy of the whole study.
 - `conservation`: sums that must hold in every run.
 - `sensor_flags`: flags of jobs that held a node while its sensor failed.

@@ -21,7 +21,7 @@ from footprint.core.arrays import Floats, Integers
 from footprint.core.sums import sum_or_zero
 from footprint.energy import segments
 from footprint.energy.kernel import CumulativeEnergy
-from footprint.sources.device_download import MAX_READING_AGE_S
+from footprint.sources.kwollect.metrics import MAX_READING_AGE_S
 
 IDLE_QUANTILE = 0.05
 """Quantile of a GPU's readings that is its idle power."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until, latest_end
 from footprint.allocation.shares import SHARE_TOLERANCE
+from footprint.core.calendar import Window
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J, Z95
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
+from footprint.energy.study_records import StudyRecords
 from footprint.energy.uncertainty import HALF_WIDTH_COLUMNS, combine_half_widths
 
 WELL_COVERED_FRAC = 0.95
@@ -128,15 +129,7 @@ def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
     return pl.coalesce([of(group) for group in groups])
 
 
-def job_energies(
-    per_node: pl.LazyFrame,
-    records: pl.LazyFrame,
-    allocations: pl.LazyFrame,
-    *,
-    start: datetime,
-    end: datetime,
-    trimmed: pl.Series | None = None,
-) -> pl.LazyFrame:
+def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
     """Energy of each job (`schemas.JobEnergy`), with the login instead of the pseudonym.
 
     The energy of a job that never started, or lasted no second, is exactly 0. A job on a node
@@ -145,11 +138,7 @@ def job_energies(
 
     Args:
         per_node: Result of `job_node_energies`.
-        records: `schemas.Jobs` of the study.
-        allocations: `schemas.Allocations`, those on nodes outside the study included.
-        start: Start of the study.
-        end: End of the study, excluded.
-        trimmed: Jobs that lose seconds to another job on the same cores; None: no job.
+        records: Records of the study.
     """
     weight = pl.col("share") * pl.col("duration_s")
     by_job = (
@@ -173,12 +162,12 @@ def job_energies(
         )
     )
     half = combine_half_widths(per_node, by=["job_id"])
-    basis = allocations.group_by("job_id").agg(
+    basis = records.allocations.group_by("job_id").agg(
         assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
     )
     centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
     return (
-        records.join(by_job, on="job_id", how="left")
+        records.jobs.join(by_job, on="job_id", how="left")
         .join(half, on="job_id", how="left")
         .join(basis, on="job_id", how="left")
         .with_columns(
@@ -187,17 +176,14 @@ def job_energies(
             pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
         )
         .with_columns(
-            pl.when(is_without_energy(start=start, end=end, trimmed=trimmed))
-            .then(0.0)
-            .otherwise(pl.col(name))
-            .alias(name)
+            pl.when(_is_without_energy(records)).then(0.0).otherwise(pl.col(name)).alias(name)
             for name in ("energy_kwh", "imputed_kwh", "half_width_kwh")
         )
         .with_columns(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
             energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
             energy_high_kwh=centre + pl.col("half_width_kwh"),
-            flags=job_flags(start=start, end=end, trimmed=trimmed),
+            flags=_job_flags(records),
         )
         .sort("job_id")
     )
@@ -215,38 +201,27 @@ def _power_of_nodes_w() -> pl.Expr:
     return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
 
 
-def is_without_energy(
-    *, start: datetime, end: datetime, trimmed: pl.Series | None = None
-) -> pl.Expr:
+def _is_without_energy(records: StudyRecords) -> pl.Expr:
     """Whether a job cannot have used energy.
 
     Such a job never ran, ran outside the window, or was trimmed: a job shorter than the longest
     trim may lose all of its time to another on the same cores.
-
-    Args:
-        start: Start of the study.
-        end: End of the study, excluded.
-        trimmed: Trimmed jobs; None: no job.
     """
+    start, end = records.window
     begin = pl.max_horizontal("started_at", pl.lit(start))
     until = pl.min_horizontal(held_until(end), pl.lit(end))
-    is_none = pl.col("started_at").is_null() | (until <= begin) | _is_trimmed(trimmed)
+    is_none = pl.col("started_at").is_null() | (until <= begin) | _is_trimmed(records)
     return (pl.col("duration_s") == 0) & is_none
 
 
-def _is_trimmed(trimmed: pl.Series | None) -> pl.Expr:
+def _is_trimmed(records: StudyRecords) -> pl.Expr:
     """Whether a job is among the trimmed ones."""
-    return pl.lit(False) if trimmed is None else pl.col("job_id").is_in(trimmed.implode())
+    return pl.col("job_id").is_in(records.trimmed_jobs().unique().implode())
 
 
-def job_flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = None) -> pl.Expr:
-    """Flags of a job (`schemas.JobEnergy`), a list of words in this order.
-
-    Args:
-        start: Start of the study.
-        end: End of the study, excluded.
-        trimmed: Trimmed jobs; None: no job.
-    """
+def _job_flags(records: StudyRecords) -> pl.Expr:
+    """Flags of a job (`schemas.JobEnergy`), a list of words in this order."""
+    start, end = records.window
     never = pl.col("started_at").is_null()
     held_s = pl.col("duration_s")
     words = {
@@ -254,7 +229,7 @@ def job_flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = Non
         "starts_before_window": pl.col("started_at") < pl.lit(start),
         "ends_after_window": (latest_end() > pl.lit(end)) | (~never & latest_end().is_null()),
         "still_running": ~never & pl.col("stopped_at").is_null(),
-        "nodes_unknown": (held_s == 0) & ~is_without_energy(start=start, end=end, trimmed=trimmed),
+        "nodes_unknown": (held_s == 0) & ~_is_without_energy(records),
         "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
         "partly_measured": (held_s > 0)
         & pl.col("energy_kwh").is_not_null()
@@ -266,7 +241,7 @@ def job_flags(*, start: datetime, end: datetime, trimmed: pl.Series | None = Non
         "suspended": pl.col("state").is_in(["suspended", "resuming"])
         & pl.col("suspensions").is_null(),
         "walltime_unknown": ~never & latest_end().is_null(),
-        "overlap_trimmed": _is_trimmed(trimmed),
+        "overlap_trimmed": _is_trimmed(records),
     }
     return pl.concat_list(
         pl.when(condition.fill_null(False)).then(pl.lit(word)) for word, condition in words.items()
@@ -291,16 +266,13 @@ def jobs_of_study(
     )
 
 
-def check_job_sums(
-    per_node: pl.DataFrame, classes: pl.DataFrame, *, start: datetime, end: datetime
-) -> None:
+def check_job_sums(per_node: pl.DataFrame, classes: pl.DataFrame, window: Window) -> None:
     """Fail unless, for every node, jobs add up to the class `job` and classes to the study's time.
 
     Args:
         per_node: Result of `job_node_energies`.
         classes: Result of `node_energy.node_class_energies`.
-        start: Start of the study.
-        end: End of the study, excluded.
+        window: Window of the study.
 
     Raises:
         ConservationError: Energies differ by more than `CONSERVATION_TOLERANCE_FRAC`, or times by
@@ -319,7 +291,7 @@ def check_job_sums(
     tolerance = CONSERVATION_TOLERANCE_FRAC * pl.col("expected_kwh").abs().clip(lower_bound=1e-6)
     wrong = both.filter(
         ((pl.col("energy_kwh") - pl.col("expected_kwh")).abs() > tolerance)
-        | ((pl.col("duration_s") - (end - start).total_seconds()).abs() > 1e-3)
+        | ((pl.col("duration_s") - (window.end - window.start).total_seconds()).abs() > 1e-3)
         | pl.col("duration_s").is_null()
     ).sort("node")
     if len(wrong):

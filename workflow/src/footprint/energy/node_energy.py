@@ -6,7 +6,7 @@ import polars as pl
 
 from footprint.core.sums import sum_consecutive
 from footprint.core.units import KWH_PER_J
-from footprint.schemas.energy import NODE_CLASSES
+from footprint.core.vocabulary import NODE_CLASSES
 
 
 def classify_energy(weighted: pl.DataFrame, *, gate: str, jobs_complete: bool) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from footprint.allocation import containers
 from footprint.core import pseudonyms
 from footprint.energy import job_energy, node_energy
+from footprint.energy.study_records import StudyRecords
 from footprint.schemas.raw import RejectedRows
 
 TRIMMED_REASON = (
@@ -38,51 +39,39 @@ class StudyEnergy(NamedTuple):
 
 
 def build_study_energy(
-    *,
+    records: StudyRecords,
     nodes: pl.LazyFrame,
-    records: pl.LazyFrame,
-    allocations: pl.LazyFrame,
-    overlaps: pl.DataFrame,
+    *,
     job_sums: pl.LazyFrame,
     classes: pl.LazyFrame,
-    clusters: list[str],
     method: str,
-    start: datetime,
-    end: datetime,
     key: bytes,
 ) -> StudyEnergy:
     """Energy of the study's jobs and nodes, checked to add up.
 
     Args:
-        nodes: `schemas.Nodes`.
-        records: `schemas.Jobs`.
-        allocations: `schemas.Allocations`.
-        overlaps: Jobs that hold less of a node than they reserved (`overlaps.OVERLAPS_SCHEMA`).
+        records: Records of the study.
+        nodes: `schemas.Nodes` of the study's clusters.
         job_sums: Sums of each cluster and month (`attribution.JOB_SUM_COLUMNS`).
         classes: Classes of each cluster and month (`node_energy.classify_energy`).
-        clusters: Clusters of the study.
         method: Integration method.
-        start: Start of the study.
-        end: End of the study, excluded.
         key: Key of the pseudonyms.
 
     Raises:
         ConservationError: Jobs and classes do not add up.
     """
-    studied = nodes.filter(pl.col("cluster").is_in(clusters) & (pl.col("valid_from") < end))
+    studied = nodes.filter(pl.col("valid_from") < records.window.end)
     hardware = (
         studied.sort("node", "valid_from")
         .group_by("node", maintain_order=True)
         .agg(pl.col("cluster").last(), has_gpu=pl.col("gpu_reservable").last().list.any())
     )
-    kept, n_elsewhere = job_energy.jobs_of_study(records, allocations, studied)
+    kept, n_elsewhere = job_energy.jobs_of_study(records.jobs, records.allocations, studied)
     per_node = job_energy.job_node_energies(job_sums, hardware, method=method).collect()
     by_class = node_energy.node_class_energies(classes, hardware).collect()
-    job_energy.check_job_sums(per_node, by_class, start=start, end=end)
-    trimmed = overlaps.filter(pl.col("kind") == "trimmed")["job_id"]
-    jobs = job_energy.job_energies(
-        per_node.lazy(), kept, allocations, start=start, end=end, trimmed=trimmed.unique()
-    )
+    job_energy.check_job_sums(per_node, by_class, records.window)
+    jobs = job_energy.job_energies(per_node.lazy(), replace(records, jobs=kept))
+    trimmed = records.trimmed_jobs()
     circular = containers.circular_container_jobs(kept)
     rejected = pl.LazyFrame(
         {

@@ -40,6 +40,34 @@ JOB_NODE_COLUMNS = {
 """Columns of `inputs.EstimatorInputs.job_nodes` with their descriptions."""
 
 
+class InputTables(NamedTuple):
+    """Tables of a study that inputs are collected from; a study without a kind of series has none.
+
+    Attributes:
+        job_energy: `schemas.JobEnergy`.
+        job_nodes: `schemas.JobNodeEnergy`: the same clipped interval as the measurement.
+        hardware: `schemas.Hardware`.
+        records: `schemas.Jobs`.
+        allocations: `schemas.Allocations`.
+        nodes: `schemas.Nodes`, as of `hardware`.
+        gpu_power: `schemas.GpuPower`.
+        cpu_series: `schemas.CpuSeries`.
+        recorded: `schemas.Recorded`.
+        tracked: `schemas.Tracked`.
+    """
+
+    job_energy: pl.LazyFrame
+    job_nodes: pl.LazyFrame
+    hardware: pl.LazyFrame
+    records: pl.LazyFrame
+    allocations: pl.LazyFrame
+    nodes: pl.LazyFrame
+    gpu_power: pl.LazyFrame = GpuPower.create_empty().lazy()
+    cpu_series: pl.LazyFrame = CpuSeries.create_empty().lazy()
+    recorded: pl.LazyFrame = Recorded.create_empty().lazy()
+    tracked: pl.LazyFrame = Tracked.create_empty().lazy()
+
+
 class EstimatorInputs(NamedTuple):
     """Inputs of the estimators for the jobs of a study.
 
@@ -62,49 +90,23 @@ def scan_inputs(files: Mapping[str, Any]) -> EstimatorInputs:
     """Collect the inputs from files.
 
     Args:
-        files: Path or paths by argument of `collect_inputs`; an argument with an empty value is
-            left out.
+        files: Path or paths by table of `InputTables`; a table with an empty value is left out.
     """
     return collect_inputs(
-        **{name: pl.scan_parquet(paths) for name, paths in files.items() if paths}
+        InputTables(**{name: pl.scan_parquet(paths) for name, paths in files.items() if paths})
     )
 
 
-def collect_inputs(
-    *,
-    job_energy: pl.LazyFrame,
-    job_nodes: pl.LazyFrame,
-    hardware: pl.LazyFrame,
-    records: pl.LazyFrame,
-    allocations: pl.LazyFrame,
-    nodes: pl.LazyFrame,
-    gpu_power: pl.LazyFrame | None = None,
-    cpu_series: pl.LazyFrame | None = None,
-    recorded: pl.LazyFrame | None = None,
-    tracked: pl.LazyFrame | None = None,
-) -> EstimatorInputs:
-    """Collect the inputs of all estimators from the tables of a study.
-
-    Args:
-        job_energy: `schemas.JobEnergy`.
-        job_nodes: `schemas.JobNodeEnergy`: the same clipped interval as the measurement.
-        hardware: `schemas.Hardware`.
-        records: `schemas.Jobs`.
-        allocations: `schemas.Allocations`.
-        nodes: `schemas.Nodes`, as of `hardware`.
-        gpu_power: `schemas.GpuPower`; None: no series of GPUs.
-        cpu_series: `schemas.CpuSeries`; None: no series of processors.
-        recorded: `schemas.Recorded`; None: no records.
-        tracked: `schemas.Tracked`; None: no ledgers.
-    """
-    periods = hardware.select("node", "valid_from")
+def collect_inputs(tables: InputTables) -> EstimatorInputs:
+    """Collect the inputs of all estimators from the tables of a study."""
+    periods = tables.hardware.select("node", "valid_from")
     held = shares.with_hardware_version(
-        job_nodes.join(records.select("job_id", "started_at"), on="job_id"), periods
+        tables.job_nodes.join(tables.records.select("job_id", "started_at"), on="job_id"), periods
     )
     key, hours = ["job_id", "node"], pl.col("core_hours")
     by_node = (
-        held.join(_hardware_of_nodes(hardware), on=["node", "valid_from"], how="left")
-        .join(_mixed_gpus_of_jobs(hardware, records, allocations, nodes), on=key, how="left")
+        held.join(_hardware_of_nodes(tables.hardware), on=["node", "valid_from"], how="left")
+        .join(_mixed_gpus_of_jobs(tables), on=key, how="left")
         .with_columns(
             *(
                 pl.coalesce(f"{name}_own", name).alias(name)
@@ -114,14 +116,14 @@ def collect_inputs(
             .then(hours / pl.col("n_cores") * pl.col("memory_gb"))
             .otherwise(0.0),
         )
-        .join(_gpu_series(gpu_power), on=key, how="left")
-        .join(_cpu_series(cpu_series), on=key, how="left")
+        .join(_gpu_series(tables.gpu_power), on=key, how="left")
+        .join(_cpu_series(tables.cpu_series), on=key, how="left")
         .select(list(JOB_NODE_COLUMNS))
         .sort("job_id", "node")
         .collect()
         .lazy()
     )
-    jobs = job_energy.select(
+    jobs = tables.job_energy.select(
         "job_id",
         "duration_s",
         "coverage_frac",
@@ -141,8 +143,8 @@ def collect_inputs(
         .sort("job_id")
         .collect()
         .lazy(),
-        Recorded.create_empty().lazy() if recorded is None else recorded,
-        Tracked.create_empty().lazy() if tracked is None else tracked,
+        tables.recorded,
+        tables.tracked,
     )
 
 
@@ -187,9 +189,7 @@ def _null_unless_complete(name: str) -> pl.Expr:
     return pl.when(values.list.drop_nulls().list.len() == values.list.len()).then(values)
 
 
-def _mixed_gpus_of_jobs(
-    hardware: pl.LazyFrame, records: pl.LazyFrame, allocations: pl.LazyFrame, nodes: pl.LazyFrame
-) -> pl.LazyFrame:
+def _mixed_gpus_of_jobs(tables: InputTables) -> pl.LazyFrame:
     """Means over the GPUs that each job held on nodes with GPUs of several kinds.
 
     Returns:
@@ -200,16 +200,16 @@ def _mixed_gpus_of_jobs(
         pl.col(name).list.n_unique() > 1
         for name in ("gpu_limits_w", "gpu_mlco2_w", "gpu_generations")
     )
-    mixed = hardware.filter(several)
+    mixed = tables.hardware.filter(several)
     lists = ["gpus", "gpu_limits_w", "gpu_mlco2_w", "gpu_generations"]
     per_gpu = mixed.select("node", "valid_from", *lists).explode(
         lists, empty_as_null=False, keep_nulls=False
     )
     here = mixed.select("node").unique()
     parts = shares.held_cores(
-        records,
-        allocations.join(here, on="node", how="semi"),
-        nodes.join(here, on="node", how="semi"),
+        tables.records,
+        tables.allocations.join(here, on="node", how="semi"),
+        tables.nodes.join(here, on="node", how="semi"),
     ).drop_nulls("gpu")
     weight = pl.col("gpus")
     limits = pl.col("gpu_limits_w") * weight
@@ -233,20 +233,16 @@ def _mixed_gpus_of_jobs(
     )
 
 
-def _gpu_series(gpu_power: pl.LazyFrame | None) -> pl.LazyFrame:
+def _gpu_series(gpu_power: pl.LazyFrame) -> pl.LazyFrame:
     """Mean power of a GPU by job and node, where the series covers enough of the time held."""
-    if gpu_power is None:
-        gpu_power = GpuPower.create_empty().lazy()
     hours, covered = pl.col("gpu_hours"), pl.col("covered_gpu_hours")
     return gpu_power.filter((hours > 0) & (covered >= MIN_SERIES_COVERAGE_FRAC * hours)).select(
         "job_id", "node", gpu_series_w=pl.col("energy_kwh") * 1e3 / covered
     )
 
 
-def _cpu_series(cpu_series: pl.LazyFrame | None) -> pl.LazyFrame:
+def _cpu_series(cpu_series: pl.LazyFrame) -> pl.LazyFrame:
     """Load and power of processors by job and node, where the series cover enough of the time."""
-    if cpu_series is None:
-        cpu_series = CpuSeries.create_empty().lazy()
 
     def is_covered(covered_s: str) -> pl.Expr:
         held_s = pl.col("duration_s")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from footprint.core import json_schema
 from footprint.core.errors import InputError
@@ -93,6 +92,8 @@ def write_estimates(
         estimators: Estimators; at least one.
         path: Parquet file to write.
     """
+    import pyarrow.parquet as pq  # figures and tables import this module for the names alone
+
     empty = pl.DataFrame(Estimates.create_empty()).to_arrow()
     with pq.ParquetWriter(path, empty.schema, compression="zstd") as writer:
         for each in sorted(estimators, key=lambda estimator: estimator.label):

@@ -19,9 +19,6 @@ from typing import Any
 
 import polars as pl
 
-from footprint.schemas.raw import RejectedRows
-from footprint.schemas.writing import conform
-
 LOG = logging.getLogger(__name__)
 
 HardwareSettings = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -207,15 +204,11 @@ def rejected_hardware(
         ("catalogue", UNKNOWN_REASON, incomplete["node"].n_unique(), "; ".join(missing)),
         ("hardware.nodes", NO_NODE_REASON, len(without_node), ", ".join(without_node)),
     ]
-    found: pl.DataFrame = conform(
-        RejectedRows,
-        pl.DataFrame(
-            [("hardware", *row) for row in rows if row[2]],
-            schema=RejectedRows.create_empty().schema,
-            orient="row",
-        ),
+    return pl.DataFrame(
+        [("hardware", *row) for row in rows if row[2]],
+        schema=["stage", "source", "reason", "n_rows", "example"],
+        orient="row",
     )
-    return found
 
 
 def latest_hardware(hardware: pl.DataFrame) -> pl.DataFrame:

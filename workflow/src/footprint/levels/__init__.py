@@ -5,7 +5,8 @@ The stage takes energies of jobs and nodes (`schemas.JobEnergy`, `schemas.JobNod
 its overhead, queues, projects, users and papers, by each method. From these it gives carbon in kg
 (`schemas.Carbon`), and from jobs the numbers of active users (`schemas.ActiveUsers`).
 
-- `levels`: energy at each level, with groups hidden that have too few people
+- `levels`: energy at each level
+- `selection`: groups that are shown by name, and groups hidden that have too few people
 - `overhead`: overhead energy given to jobs
 - `carbon`: carbon of each level by named factors
 - `carbon_intensity`: carbon intensity of electricity from eCO2mix

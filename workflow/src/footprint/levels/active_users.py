@@ -19,6 +19,7 @@ from typing import Any, Literal
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until
+from footprint.core.calendar import Window
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
 from footprint.schemas.usage import ActiveUsers
@@ -46,8 +47,7 @@ STATISTICS_HINT = "write a CSV with the columns year, active_users and, if you l
 def active_users_table(
     jobs: pl.LazyFrame,
     *,
-    start: datetime,
-    end: datetime,
+    window: Window,
     history: str | Path | None,
     statistics: str | Path | None,
     every: WindowEnd = "year",
@@ -58,8 +58,7 @@ def active_users_table(
     Args:
         jobs: `schemas.Jobs` of the study; used when there is neither history nor statistics. A job
             without an end is active until its walltime, as in `node_allocations.held_until`.
-        start: Start of the study; its jobs are known from here on.
-        end: End of the study, excluded.
+        window: Window of the study, in which its jobs are known.
         history: File or folder of jobs over a longer time (`read_history`).
         statistics: File of the platform's own numbers (`read_statistics`).
         every: Whether windows end with each month or with each year.
@@ -79,8 +78,10 @@ def active_users_table(
     if statistics is not None:
         parts.append(read_statistics(statistics))
     if not parts:
-        study = pl.DataFrame({"since": [start], "until": [end]}, schema=_WINDOW_SCHEMA)
-        held = jobs.select("user", "started_at", held_until(end))
+        study = pl.DataFrame(
+            {"since": [window.start], "until": [window.end]}, schema=_WINDOW_SCHEMA
+        )
+        held = jobs.select("user", "started_at", held_until(window.end))
         parts.append(count_active_users(held.collect(), known=study, every=every, basis="jobs"))
     rows: pl.DataFrame = conform(
         ActiveUsers, hide_small_counts(pl.concat(parts), minimum_group=minimum_group)

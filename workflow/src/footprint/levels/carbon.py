@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until
+from footprint.core.calendar import Window
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
+from footprint.core.vocabulary import (
+    EMBODIED_FACTOR,
+    HOURLY_FACTOR,
+    MEASURED_METHOD,
+    NO_PROJECT,
+    OTHERS,
+    OVERHEAD_CLASSES,
+    SMALL_GROUPS,
+)
 from footprint.levels import carbon_intensity
 from footprint.levels.levels import NO_QUEUE
-from footprint.schemas.energy import OVERHEAD_CLASSES
 
-HOURLY_FACTOR = "eco2mix"
-"""Name of the factor that follows the carbon intensity of each hour."""
-EMBODIED_FACTOR = "embodied"
-"""Name of the factor for the production of nodes."""
 KG_PER_G = 1e-3
 H_PER_YEAR = 365.25 * 24
 
@@ -57,8 +61,7 @@ def carbon_of_levels(
     *,
     factors: Sequence[Mapping[str, Any]],
     pue: float,
-    start: datetime,
-    end: datetime,
+    window: Window,
     intensity: pl.DataFrame | None = None,
     embodied: Mapping[str, Any] | None = None,
 ) -> pl.DataFrame:
@@ -71,8 +74,7 @@ def carbon_of_levels(
         energies: Tables of the study.
         factors: `name`, `convention` (`direct` or `life_cycle`), `g_per_kwh` of each.
         pue: Power usage effectiveness of the study.
-        start: Start of the study.
-        end: End of the study, excluded.
+        window: Window of the study.
         intensity: Result of `carbon_intensity.read_intensity`; None: no row by the jobs' own hours.
             The energy of a job is spread evenly over the time from its start to its end, inside the
             study; a job without an end holds its nodes until its walltime
@@ -92,7 +94,7 @@ def carbon_of_levels(
     rows = [_apply_factor(base, factor) for factor in factors]
     members = _jobs_of_levels(energies)
     if intensity is not None:
-        hours = _intensity_by_hours(energies, members, intensity, start=start, end=end)
+        hours = _intensity_by_hours(energies, members, intensity, window)
         rows.append(
             base.join(hours, on=_KEY_COLUMNS, how="left").with_columns(
                 factor=pl.lit(HOURLY_FACTOR), convention=pl.lit("direct")
@@ -175,9 +177,7 @@ def _intensity_by_hours(
     energies: CarbonInputs,
     members: pl.DataFrame,
     intensity: pl.DataFrame,
-    *,
-    start: datetime,
-    end: datetime,
+    window: Window,
 ) -> pl.DataFrame:
     """Mean carbon intensity of each row of the levels, weighted by energy.
 
@@ -186,7 +186,7 @@ def _intensity_by_hours(
     """
     kwh = pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0)
     times = energies.records.select(
-        "job_id", pl.col("started_at").clip(start, end), held_until(end).clip(start, end)
+        "job_id", pl.col("started_at").clip(*window), held_until(window.end).clip(*window)
     )
     jobs = (
         energies.job_energy.select("job_id", kwh.alias("kwh"))
@@ -244,22 +244,3 @@ def _embodied_carbon(
         .agg(sum_or_zero(pl.col("node_s") * kg).clip(lower_bound=0.0).alias("carbon_kg"))
         .with_columns(factor=pl.lit(EMBODIED_FACTOR), convention=pl.lit("embodied"))
     )
-
-
-def carbon_bounds(carbon: pl.DataFrame, *, level: str, name: str, convention: str) -> pl.DataFrame:
-    """Lowest and highest carbon of one row of the levels over the factors of one convention.
-
-    Args:
-        carbon: `schemas.Carbon`.
-        level: Level of the row.
-        name: Name of the row.
-        convention: `direct` or `life_cycle`.
-
-    Returns:
-        The rows of the two factors, the lowest first; one row if only one factor has a value.
-    """
-    rows = carbon.filter(
-        pl.col("level") == level, pl.col("name") == name, pl.col("convention") == convention
-    )
-    ordered = rows.drop_nulls("carbon_kg").sort("carbon_kg", "factor")
-    return ordered.filter(pl.int_range(pl.len()).is_in([0, len(ordered) - 1]))

@@ -1,8 +1,7 @@
 """Energy of the site, the overhead, queues, projects, users and papers.
 
-Two rules hold at every level. *Conservation*: the rows of queues, projects and users each sum to
-the row of the site; groups that are not shown by name are one row. *Disclosure*: a group of fewer
-people than the minimum is shown by name only when each of these people is named in `levels.users`.
+*Conservation* holds at every level: the rows of queues, projects and users each sum to the row of
+the site; groups that are not shown by name (`selection`) are one row.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import (
     MEASURED_METHOD,
     NO_PROJECT,
-    OTHERS,
-    SMALL_GROUPS,
     NameSelection,
 )
 from footprint.energy import uncertainty
+from footprint.energy.energy_tables import EnergyTables
 from footprint.energy.job_count import has_held_node
 from footprint.levels.overhead import REDISTRIBUTIONS, redistribute_overhead
+from footprint.levels.selection import LevelSelection
 
 LOG = logging.getLogger(__name__)
 
@@ -57,18 +56,13 @@ _MEASURE_COLUMNS = (
 
 
 def energy_by_level(
-    job_energy: pl.LazyFrame,
-    job_nodes: pl.LazyFrame,
-    node_energy: pl.LazyFrame,
+    energy: EnergyTables,
     papers: pl.LazyFrame,
     estimates: pl.LazyFrame,
     *,
     site: str,
-    projects: NameSelection,
-    users: NameSelection,
-    papers_wanted: NameSelection,
+    selection: LevelSelection,
     redistribution: str,
-    minimum_group: int,
 ) -> pl.LazyFrame:
     """Energy at each level of the study, by each method (`schemas.Levels`).
 
@@ -82,45 +76,25 @@ def energy_by_level(
     its `imputed_kwh` is for the rest. Both are null where the estimator has no value for a job.
 
     Args:
-        job_energy: `schemas.JobEnergy`; its users are pseudonyms.
-        job_nodes: `schemas.JobNodeEnergy` of the same jobs.
-        node_energy: `schemas.NodeEnergy`.
+        energy: Energy of the study; the users of jobs are pseudonyms.
         papers: `job_id`, `paper` (see `matching.labels_of_jobs`).
         estimates: `schemas.Estimates`.
         site: Name of the site.
-        projects: Names to show, or `all`. The rest is one row, `(others)`.
-        users: Pseudonyms of the people who asked to be shown, or `all` for a row for each person;
-            `all` selects no person, so groups smaller than the minimum stay hidden.
-        papers_wanted: Names to show, or `all`.
+        selection: Groups that are shown by name.
         redistribution: Rule that gives overhead energy to jobs, and so to every level (see
             `overhead.redistribute_overhead`); `none` leaves `overhead_kwh` null.
-        minimum_group: Fewest people of a queue, project or paper that is shown by name without
-            being asked for. Smaller groups are merged into `others (small groups)`. If that row
-            has too few people itself, the smallest of the larger groups join it.
 
     Raises:
         InputError: An unknown `redistribution`.
     """
-    jobs, nodes = _select_jobs(job_energy, job_nodes, papers, node_energy, redistribution, site)
-    asked = frozenset() if users == "all" else frozenset(users)
+    jobs, nodes = _select_jobs(energy, papers, redistribution, site)
     people = {level: _people_by_name(jobs, level) for level in LEVELS if level != "overhead"}
-    shown = {
-        "site": {name: name for name in people["site"]},
-        "queue": _shown_names("queue", people["queue"], "all", asked, minimum_group),
-        "project": _shown_names("project", people["project"], projects, asked, minimum_group),
-        "user": _shown_names("user", people["user"], users, asked, 1),
-        "paper": _shown_names("paper", people["paper"], papers_wanted, asked, minimum_group),
-    }
-    wanted: dict[str, NameSelection] = {
-        "site": [site],
-        "project": projects,
-        "user": users,
-        "paper": papers_wanted,
-    }
+    shown = {level: selection.shown_names(level, of_level) for level, of_level in people.items()}
+    wanted = {level: selection.wanted_names(level) for level in people} | {"site": [site]}
     rows = [_measured_rows(jobs, nodes, level, names) for level, names in shown.items()]
     rows += [_estimated_rows(jobs, estimates, level, names) for level, names in shown.items()]
     rows += [_empty_rows(level, names, people[level]) for level, names in wanted.items()]
-    rows.append(_overhead_rows(node_energy))
+    rows.append(_overhead_rows(energy.nodes))
     order = pl.col("level").cast(pl.Enum(LEVELS))
     return (
         pl.concat(rows, how="diagonal")
@@ -130,12 +104,7 @@ def energy_by_level(
 
 
 def _select_jobs(
-    job_energy: pl.LazyFrame,
-    job_nodes: pl.LazyFrame,
-    papers: pl.LazyFrame,
-    node_energy: pl.LazyFrame,
-    redistribution: str,
-    site: str,
+    energy: EnergyTables, papers: pl.LazyFrame, redistribution: str, site: str
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Jobs that held a node and their rows of `job_nodes`, with a column for each level."""
     if redistribution not in REDISTRIBUTIONS:
@@ -145,7 +114,7 @@ def _select_jobs(
             do=f"use {', '.join(REDISTRIBUTIONS)}",
         )
     jobs = (
-        job_energy.filter(has_held_node())
+        energy.jobs.filter(has_held_node())
         .select(
             "job_id",
             pl.lit(site).alias("site"),
@@ -161,11 +130,11 @@ def _select_jobs(
         jobs = jobs.with_columns(pl.lit(None, pl.Float64).alias("overhead_kwh"))
     else:
         overhead = redistribute_overhead(
-            jobs, job_nodes, node_energy, redistribution=redistribution
+            jobs, energy.job_nodes, energy.nodes, redistribution=redistribution
         )
         jobs = jobs.join(overhead, on="job_id", how="left")
     jobs = jobs.collect().lazy()
-    nodes = job_nodes.join(
+    nodes = energy.job_nodes.join(
         jobs.select("job_id", "site", "user", "queue", "project", "paper"), on="job_id"
     )
     return jobs, nodes.collect().lazy()
@@ -177,49 +146,6 @@ def _people_by_name(jobs: pl.LazyFrame, level: str) -> dict[str, set[str]]:
     pairs = pairs.drop_nulls().unique().sort("name", "person")
     groups = pairs.group_by("name").agg("person").collect()
     return {name: set(persons) for name, persons in groups.iter_rows()}
-
-
-def _shown_names(
-    level: str,
-    people: Mapping[str, set[str]],
-    wanted: NameSelection,
-    asked: frozenset[str],
-    minimum: int,
-) -> dict[str, str]:
-    """Name under which each group of a level is shown.
-
-    Queues, projects and users cover the whole site: groups that are not wanted become one row.
-    Papers do not cover it: papers that are not wanted are left out.
-
-    Args:
-        level: The level.
-        people: People of each group.
-        wanted: Names to show, or `all`.
-        asked: People who asked to be shown.
-        minimum: Fewest people of a group shown without being asked for.
-    """
-    rest = SMALL_GROUPS if wanted == "all" or level == "paper" else OTHERS
-    named = set(people) if wanted == "all" else set(people) & set(wanted)
-    small = {name for name in named if len(people[name]) < minimum and not people[name] <= asked}
-    if small and wanted != "all":
-        for name in sorted(small):
-            LOG.warning(
-                "%s %s has fewer than privacy.minimum_group = %d people: it is part of `%s` unless "
-                "each of them is named in levels.users",
-                level,
-                name,
-                minimum,
-                rest,
-            )
-    hidden = small if level == "paper" else small | (set(people) - named)
-    # the row of hidden groups must not be a single small group itself
-    for name in sorted(named - small, key=lambda name: (len(people[name]), name)):
-        together = set().union(*(people[other] for other in hidden))
-        if not hidden or len(together) >= minimum or together <= asked:
-            break
-        if not people[name] <= asked:
-            hidden.add(name)
-    return {name: rest if name in hidden else name for name in sorted(named | hidden)}
 
 
 def _measured_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
-from footprint.schemas.energy import OVERHEAD_CLASSES
+from footprint.core.vocabulary import OVERHEAD_CLASSES
 
 REDISTRIBUTIONS = ("none", "energy", "resource_hours", "users")
 """Values of `levels.redistribution` in the configuration."""

@@ -32,7 +32,14 @@ NEW_FILE_HEADER = """\
 
 
 class StudyTables(NamedTuple):
-    """Tables of a study whose workflow has run."""
+    """Tables of a study whose workflow has run.
+
+    Attributes:
+        runs: `schemas.Runs`.
+        labelled: `schemas.JobLabels`.
+        jobs: `schemas.Jobs`.
+        run_of_job: `schemas.RunOfJob`.
+    """
 
     runs: pl.LazyFrame
     labelled: pl.LazyFrame
@@ -69,9 +76,7 @@ def read_study(directory: Path, *, site: str | None = None) -> StudyTables:
 
 
 def rank_unlabelled_runs(
-    runs: pl.LazyFrame,
-    labelled: pl.LazyFrame,
-    jobs: pl.LazyFrame,
+    study: StudyTables,
     *,
     user: str | None = None,
     project: str | None = None,
@@ -83,9 +88,7 @@ def rank_unlabelled_runs(
     not depend on the role. Runs that never started are left out.
 
     Args:
-        runs: `schemas.Runs`.
-        labelled: `schemas.JobLabels`.
-        jobs: `schemas.Jobs`.
+        study: Tables of the study.
         user: Only runs of this login (or pseudonym).
         project: Only runs of this project.
         paper: Only runs of this paper, by labels.
@@ -97,12 +100,12 @@ def rank_unlabelled_runs(
         of all listed runs that the runs up to this rank use; null: unmeasured), `kind` and `rule`
         (of the classifier), `role` (of labels). Sorted by rank.
     """
-    labels = labelled.select(
+    labels = study.labelled.select(
         run_id="job_id",
         paper="paper",
         **{f"label_{name}": pl.col(name) for name in ("kind", "role", "phase")},
     )
-    owners = jobs.select("name", "command", run_id="job_id", login="user")
+    owners = study.jobs.select("name", "command", run_id="job_id", login="user")
     is_settled = pl.col("label_phase").is_not_null() | (
         pl.col("label_kind").is_not_null()
         & (
@@ -118,7 +121,7 @@ def rank_unlabelled_runs(
     ]
     energy_kwh = pl.col("energy_kwh")
     rows = (
-        runs.filter(pl.col("kind").is_not_null())
+        study.runs.filter(pl.col("kind").is_not_null())
         .drop("role")
         # All jobs of a run have the same labels, and the first gives the run its id.
         .join(labels, on="run_id", how="left")

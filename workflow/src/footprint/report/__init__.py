@@ -13,5 +13,5 @@ text of a finished run.
 - `summary`: the conclusions of a study in words
 - `tables`: one module for each group of readers' tables, and their formats
 - `terminal`: the text that a finished run prints
-- `wording`: numbers of the summary in words
+- `wording`: numbers and kinds in words
 """

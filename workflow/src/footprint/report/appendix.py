@@ -5,9 +5,16 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.vocabulary import SMALL_GROUPS
-from footprint.levels import carbon as carbon_of
-from footprint.report.figures import style
-from footprint.report.wording import Row, format_interval, format_kwh, format_range, format_ratio
+from footprint.report.wording import (
+    Row,
+    format_count,
+    format_interval,
+    format_kwh,
+    format_number,
+    format_percent,
+    format_range,
+    format_ratio,
+)
 
 
 def appendix_section(
@@ -57,11 +64,9 @@ def _sentence(row: Row, phases: Row | None, carbon: pl.DataFrame, *, pue: float)
     if row["energy_low_kwh"] is not None:
         doubts.append(f"95 % interval with estimated gaps {format_interval(row)} kWh")
     if row["coverage_frac"] is not None:
-        doubts.append(
-            f"{style.format_percent(row['coverage_frac'])} of their node time was measured"
-        )
+        doubts.append(f"{format_percent(row['coverage_frac'])} of their node time was measured")
     text += f" ({'; '.join(doubts)})" if doubts else ""
-    text += f", in {style.format_count(row['n_jobs'])} jobs"
+    text += f", in {format_count(row['n_jobs'])} jobs"
     if phases is not None and phases["training_kwh"] is not None:
         basis = "as labelled" if phases["role_basis"] == "label" else "assumed the largest"
         kwh = format_kwh(phases["training_kwh"])
@@ -74,14 +79,31 @@ def _sentence(row: Row, phases: Row | None, carbon: pl.DataFrame, *, pue: float)
             )
     cooled = "" if pue == 1 else f", at PUE {pue:g}"
     for convention, words in {"direct": "of fuel burnt", "life_cycle": "by life cycle"}.items():
-        ends = carbon_of.carbon_bounds(
-            carbon, level="paper", name=row["name"], convention=convention
-        )
+        ends = carbon_bounds(carbon, level="paper", name=row["name"], convention=convention)
         if len(ends):
-            kg = [style.format_number(value) for value in ends["carbon_kg"]]
+            kg = [format_number(value) for value in ends["carbon_kg"]]
             names = " and ".join(ends["factor"])
             text += f"; {format_range(kg[0], kg[-1])} kg CO2e {words} ({names}{cooled})"
     return (
         f"{text}. Energy was measured at the nodes by their BMC, with footprint. Manufacturing, "
         "cooling, storage and networks are not included."
     )
+
+
+def carbon_bounds(carbon: pl.DataFrame, *, level: str, name: str, convention: str) -> pl.DataFrame:
+    """Lowest and highest carbon of one row of the levels over the factors of one convention.
+
+    Args:
+        carbon: `schemas.Carbon`.
+        level: Level of the row.
+        name: Name of the row.
+        convention: `direct` or `life_cycle`.
+
+    Returns:
+        The rows of the two factors, the lowest first; one row if only one factor has a value.
+    """
+    rows = carbon.filter(
+        pl.col("level") == level, pl.col("name") == name, pl.col("convention") == convention
+    )
+    ordered = rows.drop_nulls("carbon_kg").sort("carbon_kg", "factor")
+    return ordered.filter(pl.int_range(pl.len()).is_in([0, len(ordered) - 1]))

@@ -8,20 +8,37 @@ coverage and its interval, and the summary lists what it leaves out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL_GROUPS
-from footprint.levels import carbon as carbon_of
+from footprint.core.vocabulary import (
+    HOURLY_FACTOR,
+    MEASURED_METHOD,
+    NO_PROJECT,
+    OTHERS,
+    OVERHEAD_CLASSES,
+    SMALL_GROUPS,
+)
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
 from footprint.report import rejected_rows
 from footprint.report.appendix import appendix_section
-from footprint.report.figures import style
-from footprint.report.wording import Row, format_interval, format_kwh, format_range, format_ratio
-from footprint.schemas.energy import OVERHEAD_CLASSES
+from footprint.report.wording import (
+    THIN_SPACE,
+    Row,
+    format_count,
+    format_energy,
+    format_interval,
+    format_kwh,
+    format_number,
+    format_percent,
+    format_range,
+    format_ratio,
+)
 
 TOO_LITTLE_MEASURED = (
     "less than 90 % of the time of development or of the reported training was measured"
@@ -29,16 +46,49 @@ TOO_LITTLE_MEASURED = (
 PUBLISHED_RATIOS = "3 to 256 over four projects (Douwes, Magron and Serizel, arXiv 2610.01619)"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyFindings:
+    """Site of a study, and the tables that the conclusions rest on.
+
+    Attributes:
+        site: Name of the site.
+        simulated: Whether the site is a simulated one.
+        levels: `schemas.Levels`.
+        node_energy: `schemas.NodeEnergy`.
+        ratio: `schemas.PhaseRatio`.
+    """
+
+    site: str
+    simulated: bool
+    levels: pl.DataFrame
+    node_energy: pl.DataFrame
+    ratio: pl.DataFrame
+
+    @property
+    def site_text(self) -> str:
+        """Name of the site in a sentence."""
+        return f"the simulated site {self.site}" if self.simulated else self.site
+
+    @property
+    def measured(self) -> pl.DataFrame:
+        """Rows of the levels by measurement."""
+        return self.levels.filter(pl.col("method") == MEASURED_METHOD)
+
+    def conclusions(self) -> list[list[str]]:
+        """The three sections of conclusions: the heading and the paragraphs of each."""
+        return [
+            _site_section(self.measured, self.node_energy, self.site_text),
+            _project_section(self.measured),
+            _development_section(self.ratio),
+        ]
+
+
 def summary_markdown(
-    levels: pl.DataFrame,
-    node_energy: pl.DataFrame,
-    ratio: pl.DataFrame,
+    findings: StudyFindings,
     carbon: pl.DataFrame,
     rejected: pl.DataFrame,
     *,
-    site: str,
     days: float,
-    simulated: bool,
     pue: float,
     factors: Sequence[Mapping[str, Any]],
     provenance: str,
@@ -46,67 +96,44 @@ def summary_markdown(
     """The summary of the study as Markdown, each paragraph on one line.
 
     Args:
-        levels: `schemas.Levels`.
-        node_energy: `schemas.NodeEnergy`.
-        ratio: `schemas.PhaseRatio`.
+        findings: Findings of the study.
         carbon: `schemas.Carbon` of the same levels.
         rejected: `schemas.RejectedRows`.
-        site: Name of the site.
         days: Days of the study.
-        simulated: Whether the site is a simulated one.
         pue: Power usage effectiveness in the carbon; energies are without it.
         factors: `carbon.factors` of the configuration, for their sources.
         provenance: Site, period, source and version.
     """
-    measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    where = f"the simulated site {site}" if simulated else site
     parts = [
-        f"# Energy use of {where} in {days:g} days",
+        f"# Energy use of {findings.site_text} in {days:g} days",
         provenance,
-        *([_SIMULATED_WARNING] if simulated else []),
+        *([_SIMULATED_WARNING] if findings.simulated else []),
         "Energies are those of the nodes, read by their baseboard management controllers (BMC); "
         "cooling is not included. Intervals (95 %) cover sensor resolution, sampling and gaps, but "
         "not calibration of the sensors (docs/validation-gemini.md).",
-        *_site_section(measured, node_energy, where),
-        *_project_section(measured),
-        *_development_section(ratio),
+        *chain.from_iterable(findings.conclusions()),
         *_carbon_section(carbon, factors, pue=pue),
         *_exclusion_section(carbon, pue=pue),
         *_rejected_section(rejected),
-        *appendix_section(measured, ratio, carbon, simulated=simulated, pue=pue),
+        *appendix_section(
+            findings.measured, findings.ratio, carbon, simulated=findings.simulated, pue=pue
+        ),
     ]
-    return "\n\n".join(parts).replace(style.THIN_SPACE, "\u00a0") + "\n"
+    return "\n\n".join(parts).replace(THIN_SPACE, "\u00a0") + "\n"
 
 
-def opening_markdown(
-    levels: pl.DataFrame,
-    node_energy: pl.DataFrame,
-    ratio: pl.DataFrame,
-    *,
-    site: str,
-    simulated: bool,
-) -> str:
+def opening_markdown(findings: StudyFindings) -> str:
     """The conclusions as a numbered list in Markdown, one to three sentences each, for the report.
 
     Args:
-        levels: `schemas.Levels`.
-        node_energy: `schemas.NodeEnergy`.
-        ratio: `schemas.PhaseRatio`.
-        site: Name of the site.
-        simulated: Whether the site is a simulated one.
+        findings: Findings of the study.
     """
-    measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    where = f"the simulated site {site}" if simulated else site
-    sections = [
-        _site_section(measured, node_energy, where),
-        _project_section(measured),
-        _development_section(ratio),
-    ]
     points = [
-        " ".join(text for text in texts if "**" in text) or texts[0] for _, *texts in sections
+        " ".join(text for text in texts if "**" in text) or texts[0]
+        for _, *texts in findings.conclusions()
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
-    return "\n".join(lines).replace(style.THIN_SPACE, "\u00a0") + "\n"
+    return "\n".join(lines).replace(THIN_SPACE, "\u00a0") + "\n"
 
 
 _SIMULATED_WARNING = (
@@ -128,19 +155,17 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
     ).row(0, named=True)
     if not sums["all"] > 0:
         return [head, "No energy was measured."]
-    per_kwh = (
-        style.format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
-    )
+    per_kwh = format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
     per_job_kwh = "" if per_kwh is None else f": {per_kwh} kWh of overhead for each kWh of jobs"
     missing_h = (sums["whole_s"] - sums["known_s"]) * H_PER_S
     lines = [
-        f"The nodes of {where} drew **{style.format_energy(sums['all'])}** in the "
-        f"{style.format_percent(sums['known_s'] / sums['whole_s'])} of their time that has "
-        f"readings, {style.format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes. No "
-        f"readings exist for the other {style.format_count(round(missing_h))} node hours; their "
+        f"The nodes of {where} drew **{format_energy(sums['all'])}** in the "
+        f"{format_percent(sums['known_s'] / sums['whole_s'])} of their time that has "
+        f"readings, {format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes. No "
+        f"readings exist for the other {format_count(round(missing_h))} node hours; their "
         "energy is unknown.",
-        f"**{style.format_percent(sums['overhead'] / sums['all'])}** of it "
-        f"({style.format_energy(sums['overhead'])}) is overhead: hardware that was stranded (free "
+        f"**{format_percent(sums['overhead'] / sums['all'])}** of it "
+        f"({format_energy(sums['overhead'])}) is overhead: hardware that was stranded (free "
         "on a node with a job), idle, in standby or unavailable. A footprint of jobs alone "
         f"omits it{per_job_kwh}.",
     ]
@@ -157,11 +182,9 @@ def _energy_with_uncertainty(row: Row) -> str:
     if row["energy_low_kwh"] is not None:
         texts.append(f"{format_interval(row)} kWh with estimated gaps (95 % interval)")
     if row["coverage_frac"] is not None:
-        texts.append(
-            f"{style.format_percent(row['coverage_frac'])} of their node time was measured"
-        )
+        texts.append(f"{format_percent(row['coverage_frac'])} of their node time was measured")
     if row["unmeasured_node_h"] and row["unmeasured_node_h"] >= 1:
-        hours = style.format_count(round(row["unmeasured_node_h"]))
+        hours = format_count(round(row["unmeasured_node_h"]))
         texts.append(f"{hours} node hours have no data and are in none of these numbers")
     return "; ".join(texts)
 
@@ -178,8 +201,8 @@ def _project_section(measured: pl.DataFrame) -> list[str]:
     unnamed = [SMALL_GROUPS, OTHERS, NO_PROJECT]
     largest = rows.filter(~pl.col("name").is_in(unnamed)).head(1)
     texts = [
-        f"**{row['name']}** used the most: **{style.format_energy(row['gpu_kwh'])}** on GPU nodes, "
-        f"in {style.format_count(row['n_jobs'])} jobs of {row['n_users']} people."
+        f"**{row['name']}** used the most: **{format_energy(row['gpu_kwh'])}** on GPU nodes, "
+        f"in {format_count(row['n_jobs'])} jobs of {row['n_users']} people."
         for row in largest.iter_rows(named=True)
         if row["gpu_kwh"] is not None
     ]
@@ -201,7 +224,7 @@ def _project_line(row: Row) -> str:
         row["name"],
         *numbers,
         interval,
-        "unknown" if coverage is None else style.format_percent(coverage),
+        "unknown" if coverage is None else format_percent(coverage),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -278,9 +301,9 @@ def _ratio_line(row: Row) -> str:
         (row["ratio_reason"] or "unknown") if row["ratio"] is None else format_ratio(row["ratio"]),
         spread,
         format_ratio(row["ratio_all_unknown"]),
-        f"{style.format_count(row['n_labelled'])} of {style.format_count(row['n_runs'])}",
+        f"{format_count(row['n_labelled'])} of {format_count(row['n_runs'])}",
         row["role_basis"] or "unknown",
-        style.format_count(round(row["unmeasured_gpu_h"])),
+        format_count(round(row["unmeasured_gpu_h"])),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -298,10 +321,10 @@ def _carbon_section(
         kind = "fuel burnt" if row["convention"] == "direct" else "life cycle"
         source = "RTE's eCO2mix at the jobs' own hours"
         known = row["energy_frac"]
-        if row["factor"] == carbon_of.HOURLY_FACTOR and known < 1:
-            source += f", known for {style.format_percent(known)} of the energy"
+        if row["factor"] == HOURLY_FACTOR and known < 1:
+            source += f", known for {format_percent(known)} of the energy"
         lines.append(
-            f"- {row['factor']}, {style.format_number(row['g_per_kwh'])} g/kWh ({kind}): "
+            f"- {row['factor']}, {format_number(row['g_per_kwh'])} g/kWh ({kind}): "
             f"{_format_kg(row['carbon_kg'])} ({sources.get(row['factor'], source)})"
         )
     if not lines:
@@ -315,7 +338,7 @@ def _carbon_section(
 
 
 def _format_kg(kg: float) -> str:
-    return f"{style.format_number(kg)} kg CO2e"
+    return f"{format_number(kg)} kg CO2e"
 
 
 def _exclusion_section(carbon: pl.DataFrame, *, pue: float) -> list[str]:

@@ -5,18 +5,8 @@ from __future__ import annotations
 import dataframely as dy
 import polars as pl
 
+from footprint.core.vocabulary import NODE_CLASSES
 from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
-
-NODE_CLASSES = (
-    "job",
-    "stranded",
-    "idle",
-    "standby",
-    "unavailable",
-    "unattributed",
-    "no_data",
-)
-OVERHEAD_CLASSES = ("stranded", "idle", "standby", "unavailable")
 
 
 class Quality(dy.Schema):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataframely as dy
 import polars as pl
 
+from footprint.core.vocabulary import CARBON_CONVENTIONS
 from footprint.schemas.columns import Count, Energy, Fraction, Key
-
-CARBON_CONVENTIONS = ("direct", "life_cycle", "embodied")
-"""Scope of an emission factor: fuel burnt; also building the plants; manufacture of the nodes."""
 
 
 class Levels(dy.Schema):

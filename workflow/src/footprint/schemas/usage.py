@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataframely as dy
 import polars as pl
 
+from footprint.core.vocabulary import USAGE_BASES
 from footprint.schemas.columns import Count, Fraction, Key, Text, Timestamp
-
-USAGE_BASES = ("jobs", "history", "statistics")
 
 
 class ActiveUsers(dy.Schema):

@@ -17,12 +17,15 @@ history of the nodes' states.
 - `list_faults`: damaged lists of jobs on purpose
 """
 
+from footprint.serve.app import Access
 from footprint.serve.faults import FAULT_KINDS, GENERAL_KINDS, Faults, ReceivedRequest
-from footprint.serve.server import Server, run_server, running_server
+from footprint.serve.server import Certificate, Server, run_server, running_server
 
 __all__ = [
     "FAULT_KINDS",
     "GENERAL_KINDS",
+    "Access",
+    "Certificate",
     "Faults",
     "ReceivedRequest",
     "Server",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from footprint.core.errors import InputError
 from footprint.serve import jobs, metrics, reference
 from footprint.serve.oarapi import OarApi
 from footprint.serve.recorded import RecordedSite
@@ -38,22 +39,38 @@ class Access:
         username: Required user name; None: no login is needed.
         password: Required password.
         forbid: Pattern of paths that answer 403.
+
+    Raises:
+        InputError: The user name or the password is missing.
     """
 
     username: str | None = None
     password: str | None = None
     forbid: str | None = None
 
+    def __post_init__(self) -> None:
+        if (self.username is None) != (self.password is None):
+            missing = "password" if self.password is None else "username"
+            raise InputError("missing", where=f"--{missing}", do="set both or none")
 
-def build_application(recorded: RecordedSite, limits: metrics.Limits, access: Access) -> ASGIApp:
-    """Return all services, with and without the prefix of the real API."""
-    routes = _routes(recorded, limits)
+
+def build_application(
+    recorded: RecordedSite, access: Access, fail_nodes: Collection[str]
+) -> ASGIApp:
+    """Return all services, with and without the prefix of the real API.
+
+    Args:
+        recorded: What the services have on record.
+        access: Who has access.
+        fail_nodes: Nodes whose requests for readings always fail.
+    """
+    routes = _routes(recorded, fail_nodes)
     handlers = {Refusal: refusal_response}
     app = Starlette(routes=[*routes, Mount(API_PREFIX, routes=routes)], exception_handlers=handlers)
     return _Guard(app, access)
 
 
-def _routes(recorded: RecordedSite, limits: metrics.Limits) -> list[Route]:
+def _routes(recorded: RecordedSite, fail_nodes: Collection[str]) -> list[Route]:
     oar = OarApi(recorded)
 
     def site_route(path: str, answer: Callable[[Request], Any]) -> Route:
@@ -117,7 +134,9 @@ def _routes(recorded: RecordedSite, limits: metrics.Limits) -> list[Route]:
         ),
         site_route(f"{internal}/version.json", lambda _: oar.version_document()),
         site_route(f"{internal}/timezone.json", lambda _: oar.timezone_document()),
-        site_route("/metrics", lambda r: metrics.metrics_answer(recorded, r.query_params, limits)),
+        site_route(
+            "/metrics", lambda r: metrics.metrics_answer(recorded, r.query_params, fail_nodes)
+        ),
         site_route("/footprint/states", lambda _: state_notes(recorded)),
     ]
 

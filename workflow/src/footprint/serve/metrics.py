@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,9 +15,6 @@ from footprint.core.sums import known_mean
 from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import KwollectRefusal
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC, SIMULATED_SERIES
-
-FORMER_METRIC = "bmc_power_node_watt"
-"""Name of the BMCs' metric in Kwollect until 2020."""
 
 RECORD_SEPARATOR = ",\n "
 """Text between two records of an answer."""
@@ -36,30 +32,25 @@ TOO_MUCH_MESSAGE = "plpy.Error: Request timeout, too much data to process."
 TOO_MUCH_CODE = "38000"
 UNREADABLE_MESSAGE = "plpy.Error: could not read block 0 in file: read only 0 of 8192 bytes"
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of the service, and its former name of the metric.
-
-    Attributes:
-        max_rows: Maximum number of readings in one answer.
-        fail_nodes: Nodes whose requests always fail.
-        former_name_until: Time before which readings have FORMER_METRIC alone; None: none has it.
-    """
-
-    max_rows: int = 1_000_000
-    fail_nodes: frozenset[str] = frozenset()
-    former_name_until: datetime | None = None
+MAX_ROWS = 1_000_000
+"""Maximum number of readings in one answer."""
 
 
-def metrics_answer(recorded: RecordedSite, query: Mapping[str, str], limits: Limits) -> bytes:
+def metrics_answer(
+    recorded: RecordedSite, query: Mapping[str, str], fail_nodes: Collection[str]
+) -> bytes:
     """Return readings as a JSON array, in the order of time over all devices.
+
+    Args:
+        recorded: Site with the readings.
+        query: Parameters of the request.
+        fail_nodes: Nodes whose requests always fail.
 
     Raises:
         KwollectRefusal: The parameters are invalid, or there are too many readings.
     """
     devices, start, end = _requested_series(recorded, query)
-    if not limits.fail_nodes.isdisjoint(device.removesuffix(BMC_SUFFIX) for device in devices):
+    if any(device.removesuffix(BMC_SUFFIX) in fail_nodes for device in devices):
         raise KwollectRefusal(UNREADABLE_MESSAGE, code="XX001")
     is_summary = query.get("summary", "").lower() in ("true", "t", "1")
     if is_summary:  # whole buckets that start in the window
@@ -70,10 +61,10 @@ def metrics_answer(recorded: RecordedSite, query: Mapping[str, str], limits: Lim
     metrics = query["metrics"].split(",") if query.get("metrics") else None
     n_rows, parts = 0, []
     for device in devices:
-        for metric, readings in _readings_by_metric(recorded, device, metrics, start, end, limits):
+        for metric, readings in _readings_by_metric(recorded, device, metrics, start, end):
             rows = five_minute_means(readings, metric) if is_summary else readings
             n_rows += len(rows)
-            if n_rows > limits.max_rows:
+            if n_rows > MAX_ROWS:
                 raise KwollectRefusal(TOO_MUCH_MESSAGE, code=TOO_MUCH_CODE)
             names = {"device": pl.lit(device), "metric": pl.lit(metric)}
             parts.append(rows.lazy().select("timestamp", "value", "labels", **names))
@@ -185,20 +176,13 @@ def _readings_by_metric(
     metrics: list[str] | None,
     start: datetime,
     end: datetime,
-    limits: Limits,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield readings of a device by metric: of `metrics`, or all. Both bounds are included."""
-    renamed = limits.former_name_until or EPOCH
-    windows = {
-        FORMER_METRIC: (SIMULATED_METRIC, start, min(end, renamed - MICROSECOND)),
-        SIMULATED_METRIC: (SIMULATED_METRIC, max(start, renamed), end),
-    }
-    if not device.endswith(BMC_SUFFIX):
-        windows |= {name: (name, start, end) for name in SIMULATED_SERIES}
-    for metric, (name, first, last) in windows.items():
+    series = () if device.endswith(BMC_SUFFIX) else SIMULATED_SERIES
+    for metric in (SIMULATED_METRIC, *series):
         if metrics is None or metric in metrics:
             found = recorded.readings(
-                device.removesuffix(BMC_SUFFIX), name, first, last + MICROSECOND
+                device.removesuffix(BMC_SUFFIX), metric, start, end + MICROSECOND
             )
             if found is not None:
                 yield metric, found

@@ -9,14 +9,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 
 from footprint.core.errors import InputError
-from footprint.serve import metrics
 from footprint.serve.app import API_PREFIX, Access, build_application
 from footprint.serve.faults import Faults, FaultyApplication, ReceivedRequest
 from footprint.serve.recorded import RecordedSite
@@ -25,6 +23,15 @@ HOST = "127.0.0.1"
 KEEP_ALIVE_S = 60
 INTERRUPT_CHECK_S = 0.2
 """Longest delay of the reaction to Ctrl-C."""
+
+OPEN_ACCESS = Access()
+
+
+class Certificate(NamedTuple):
+    """A certificate for HTTPS and its private key, as files in PEM format."""
+
+    certificate: Path
+    private_key: Path
 
 
 @dataclass(frozen=True)
@@ -49,47 +56,28 @@ def running_server(
     config: Mapping[str, Any],
     *,
     port: int = 0,
-    username: str | None = None,
-    password: str | None = None,
+    access: Access = OPEN_ACCESS,
+    fail_nodes: Collection[str] = (),
     faults: Faults | None = None,
     log_requests: bool = False,
-    max_rows: int = 1_000_000,
-    fail_nodes: Collection[str] = (),
-    former_name_until: str | None = None,
-    forbid: str | None = None,
-    certificate: Path | None = None,
-    private_key: Path | None = None,
+    certificate: Certificate | None = None,
 ) -> Iterator[Server]:
     """Serve the simulated site of a configuration on this machine alone.
 
     Args:
         config: A loaded configuration; its source is `simulated`, or `grid5000`.
         port: Port; 0: any free one.
-        username: Required user name; None: no login is needed.
-        password: Required password.
+        access: Who has access.
+        fail_nodes: Nodes whose requests for readings always fail.
         faults: Choice of faults.
         log_requests: Whether requests are logged in `Server.requests`.
-        max_rows: Maximum number of readings in one answer.
-        fail_nodes: Nodes whose requests for readings always fail.
-        former_name_until: Day (ISO, UTC) before which readings have the metric's former name.
-        forbid: Pattern of paths that answer 403.
-        certificate: Certificate for HTTPS, as PEM.
-        private_key: Its key.
+        certificate: Certificate for HTTPS; None: the server speaks HTTP.
 
     Raises:
-        InputError: The source is `exports`, the port is in use, or the login is incomplete.
+        InputError: The source is `exports`, or the port is in use.
     """
-    if (username is None) != (password is None):
-        missing = "password" if password is None else "username"
-        raise InputError("missing", where=f"--{missing}", do="set both or none")
     recorded = RecordedSite.from_config(config)
-    renamed = None if former_name_until is None else datetime.fromisoformat(former_name_until)
-    limits = metrics.Limits(
-        max_rows=max_rows,
-        fail_nodes=frozenset(fail_nodes),
-        former_name_until=renamed and renamed.replace(tzinfo=UTC),
-    )
-    app = build_application(recorded, limits, Access(username, password, forbid))
+    app = build_application(recorded, access, fail_nodes)
     requests: list[ReceivedRequest] = []
     faults = faults or Faults()
     served = uvicorn.Server(
@@ -103,8 +91,8 @@ def running_server(
             access_log=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            ssl_certfile=certificate,
-            ssl_keyfile=private_key,
+            ssl_certfile=certificate and certificate.certificate,
+            ssl_keyfile=certificate and certificate.private_key,
         )
     )
     served.config.load()
@@ -126,8 +114,7 @@ def run_server(
     config: Mapping[str, Any],
     *,
     port: int,
-    username: str | None = None,
-    password: str | None = None,
+    access: Access = OPEN_ACCESS,
     faults: Faults | None = None,
 ) -> None:
     """Serve until Ctrl-C, and print the configuration of a study of the served site.
@@ -137,11 +124,9 @@ def run_server(
     """
     with (
         suppress(KeyboardInterrupt),
-        running_server(
-            config, port=port, username=username, password=password, faults=faults
-        ) as server,
+        running_server(config, port=port, access=access, faults=faults) as server,
     ):
-        print(_welcome_text(server, config, has_login=username is not None), flush=True)
+        print(_welcome_text(server, config, has_login=access.username is not None), flush=True)
         while True:
             # with other threads, an endless wait may not notice Ctrl-C
             time.sleep(INTERRUPT_CHECK_S)

@@ -12,16 +12,12 @@ from footprint.core.errors import InputError
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
-from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
+from footprint.sources.kwollect.metrics import GPU_POWER_METRIC, MAX_READING_AGE_S
 from footprint.sources.protocol import Site
 from footprint.sources.series import gpu_index
 
 MAX_PLAUSIBLE_GPU_POWER_W = 5_000.0
 """Highest power of a GPU, in W; an exporter without a value reports 2147483632."""
-
-MAX_READING_AGE_S = 60.0
-"""Longest time for which a reading of a GPU is valid, in seconds: Kwollect collects one every 15 s,
-and three may be missing."""
 
 
 def download_gpu_power(

@@ -18,7 +18,7 @@ returns its title, `plot` the figure. Only this package imports matplotlib.
 - `ratios`: ratios of the estimators to the measurement
 - `simulation_check`: measured against true energy of the simulated site
 - `site_map`: sites of Grid'5000
-- `style`: sizes, colours, numbers in words, and files
+- `style`: sizes, colours, and files
 - `time_axis`: an axis of UTC time
 - `validation`: every method against the wattmeter
 """

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from footprint.report import sites
+from footprint.report import sites, wording
 from footprint.report.figures import style
 
 MOST_TICKS: Final = 16
@@ -54,7 +54,7 @@ def figure_title(users: pl.DataFrame, *, site: str) -> str:
     if change == 0:
         return f"{who} had as many active users at the end as at the start ({span})"
     word = "grew" if change > 0 else "fell"
-    numbers = f"{style.format_count(first['n_users'])} to {style.format_count(last['n_users'])}"
+    numbers = f"{wording.format_count(first['n_users'])} to {wording.format_count(last['n_users'])}"
     return f"Active users of {who} {word} from {numbers} ({span})"
 
 
@@ -66,7 +66,7 @@ def _last_window(row: Row, who: str) -> str:
             few += " are known to have"
             return f"{few} used {who} in {when}, of which {_known_weeks(row)} are known"
         return f"{few} used {who} in {when}"
-    people = f"{style.format_count(row['n_users'])} people used {who}"
+    people = f"{wording.format_count(row['n_users'])} people used {who}"
     if row["is_partial"]:
         return f"At least {people} in {when}, of which {_known_weeks(row)} are known"
     return f"{people} in {when}"
@@ -140,7 +140,9 @@ def _format_axes(axes: Axes, users: pl.DataFrame) -> None:
     axes.set_ylim(0, 1.3 * highest)
     _set_ticks(axes, users)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.format_count(round(value))))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: wording.format_count(round(value)))
+    )
     axes.grid(axis="y", color=style.FAINT, lw=0.5)
     axes.set_ylabel("Active users")
 
@@ -194,13 +196,13 @@ def _draw_series(axes: Axes, series: pl.DataFrame, colour: str) -> None:
             continue
         bound = ""
         if row["is_partial"]:
-            bound = "at least " if alone else "≥" + style.THIN_SPACE
+            bound = "at least " if alone else "≥" + wording.THIN_SPACE
             axes.plot(x, row["n_users"], **_dot_look(colour, partial=True, size=size))
         if alone:
             since = float(date2num(row["since"]))
             axes.plot([since, x], [row["n_users"]] * 2, color=colour, linestyle=":", lw=0.8)
         if row["until"] in shown:
-            text = bound + style.format_count(row["n_users"])
+            text = bound + wording.format_count(row["n_users"])
             _write_number(axes, text, (x, row["n_users"]), colour)
 
 

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from footprint.energy.job_count import has_held_node
 from footprint.levels import concentration
+from footprint.report import wording
 from footprint.report.figures import style
 
 MOST_POINTS = 400
@@ -30,14 +31,14 @@ def figure_title(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
         return "No energy of a job was measured"
     known = jobs_kwh.count()
     text = (
-        f"Half of the energy went into {style.format_percent(largest / known)} of the measured "
-        f"jobs ({style.format_count(largest)} of {style.format_count(known)})"
+        f"Half of the energy went into {wording.format_percent(largest / known)} of the measured "
+        f"jobs ({wording.format_count(largest)} of {wording.format_count(known)})"
     )
     short = durations.row(0, named=True)
     if short["n_jobs"] and short["energy_frac"] is not None:
         text += (
-            f"; jobs under 10 min were {style.format_percent(short['job_frac'])} of the jobs "
-            f"and {style.format_percent(short['energy_frac'])} of the energy"
+            f"; jobs under 10 min were {wording.format_percent(short['job_frac'])} of the jobs "
+            f"and {wording.format_percent(short['energy_frac'])} of the energy"
         )
     return text
 
@@ -104,9 +105,9 @@ def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
             lw=1.4,
             ls="-" if name == "jobs" else (0, (4, 1.5)),
         )
-        index = style.format_number(concentration.gini_index(kwh) or 0.0, digits=2)
+        index = wording.format_number(concentration.gini_index(kwh) or 0.0, digits=2)
         lines.append(
-            (f"{style.format_count(kwh.count())} {name}: Gini {index}", CURVE_COLOURS[name])
+            (f"{wording.format_count(kwh.count())} {name}: Gini {index}", CURVE_COLOURS[name])
         )
     for place, (text, colour) in enumerate(lines):
         axes.text(4, 94 - 8 * place, text, color=colour, va="center", fontsize=8)
@@ -133,7 +134,8 @@ def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
             (
                 -0.2,
                 jobs,
-                f"{style.format_percent(row['job_frac'])} ({style.format_count(row['n_jobs'])})",
+                f"{wording.format_percent(row['job_frac'])} "
+                f"({wording.format_count(row['n_jobs'])})",
             ),
             (0.2, 100 * (energy or 0.0), _energy_label(row)),
         ):
@@ -158,7 +160,9 @@ def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
 
 def _energy_label(row: dict[str, float | None]) -> str:
     if not row["n_jobs"]:
-        return f"0{style.THIN_SPACE}%"
+        return f"0{wording.THIN_SPACE}%"
     if row["energy_frac"] is None:
         return "not measured"
-    return f"{style.format_percent(row['energy_frac'])} ({style.format_energy(row['energy_kwh'])})"
+    return (
+        f"{wording.format_percent(row['energy_frac'])} ({wording.format_energy(row['energy_kwh'])})"
+    )

@@ -9,8 +9,9 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
+from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
+from footprint.report import wording
 from footprint.report.figures import style
-from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES
 
 ROW_MM = 6.0
 
@@ -67,9 +68,9 @@ def figure_title(classes: pl.DataFrame, *, site: str) -> str:
     if not energy:
         return f"No energy was measured at {site.title()}"
     return (
-        f"{style.format_percent(jobs / energy)} of the {style.format_energy(energy)} that the "
+        f"{wording.format_percent(jobs / energy)} of the {wording.format_energy(energy)} that the "
         f"nodes of {site.title()} drew went into jobs, "
-        f"{style.format_percent(overhead / energy)} into hardware without a job"
+        f"{wording.format_percent(overhead / energy)} into hardware without a job"
     )
 
 
@@ -130,14 +131,14 @@ def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> No
     )
     of_cluster = {row["cluster"]: row for row in rows.iter_rows(named=True)}
     largest = max((row["energy_kwh"] or 0.0) for row in of_cluster.values())
-    unit, in_kwh = style.energy_unit(largest)
+    unit, in_kwh = wording.energy_unit(largest)
     _draw_bars(axes, classes, clusters, pl.col("energy_kwh") / in_kwh)
     for place, cluster in enumerate(clusters):
         row = of_cluster[cluster]
         kwh, measured = row["energy_kwh"], row["measured_frac"]
-        text = style.format_energy(kwh)
+        text = wording.format_energy(kwh)
         if kwh is not None and measured < style.FULL_COVERAGE:
-            text += f", {style.format_percent(measured)} of the time measured"
+            text += f", {wording.format_percent(measured)} of the time measured"
         axes.annotate(
             text,
             ((kwh or 0.0) / in_kwh, place),

@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from footprint.core.sums import known_sum, sum_or_zero
+from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
+from footprint.report import wording
 from footprint.report.figures import style, time_axis
-from footprint.schemas.energy import NODE_CLASSES, OVERHEAD_CLASSES
 
 PANEL_MM = 158.0
 """Width of a panel, without its labels."""
@@ -47,8 +48,8 @@ def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
     parts = (sums if whole.is_empty() else whole).select(pl.col("overhead") / pl.col("energy"))
     fractions = parts["overhead"].drop_nulls().to_list()
     low, high = (
-        style.format_percent(min(fractions, default=None)),
-        style.format_percent(max(fractions, default=None)),
+        wording.format_percent(min(fractions, default=None)),
+        wording.format_percent(max(fractions, default=None)),
     )
     parts_text = low if low == high else f"{low} to {high}"
     each = "the" if len(parts) == 1 else f"each {CALENDAR_STEP_NAMES[step]}'s"
@@ -112,7 +113,7 @@ def _partly_measured(periods: pl.DataFrame) -> pl.DataFrame:
 def _key_marks(periods: pl.DataFrame) -> list[Line2D]:
     if _partly_measured(periods).is_empty():
         return []
-    text = f"under {style.format_percent(style.FULL_COVERAGE)} of the node time measured"
+    text = f"under {wording.format_percent(style.FULL_COVERAGE)} of the node time measured"
     return [Line2D([], [], label=text, **_MARK_LOOK)]
 
 
@@ -157,7 +158,7 @@ def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
     per_day = periods.with_columns((pl.col("energy_kwh") / _period_days()).alias("kwh"))
     sums = per_day.group_by("begins_at").agg(sum_or_zero(pl.col("kwh")))
     largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
-    unit, in_kwh = style.energy_unit(largest)
+    unit, in_kwh = wording.energy_unit(largest)
     heights = _draw_bars(axes, per_day, pl.col("kwh") / in_kwh)
     for row in _partly_measured(periods).iter_rows(named=True):
         middle = row["begins_at"] + (row["ends_at"] - row["begins_at"]) / 2

@@ -16,8 +16,8 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.core.vocabulary import KINDS
+from footprint.report import wording
 from footprint.report.figures import style
-from footprint.report.tables.phases import KIND_NAMES
 
 FEWEST_RUNS = 5
 """Fewest measured runs of a kind for its quartiles to be meaningful."""
@@ -76,11 +76,11 @@ def figure_title(kinds: pl.DataFrame) -> str:
     energy = training["median_kwh"] / inference["median_kwh"]
     frequency = training["per_week"] / inference["per_week"]
     text = (
-        f"A training run took {style.format_number(energy, digits=2)} times the energy of an "
+        f"A training run took {wording.format_number(energy, digits=2)} times the energy of an "
         "inference run (medians); "
     )
     more = "training" if frequency > 1 else "inference"
-    factor = style.format_number(max(frequency, 1 / frequency), digits=2)
+    factor = wording.format_number(max(frequency, 1 / frequency), digits=2)
     return text + f"{more} runs came {factor} times as often"
 
 
@@ -162,11 +162,11 @@ def _draw_runs(axes: Axes, kinds: pl.DataFrame) -> None:
 
 
 def _format_rate(per_week: float, _: int) -> str:
-    return style.format_number(per_week, digits=1)
+    return wording.format_number(per_week, digits=1)
 
 
 def _format_energy(kwh: float, _: int) -> str:
-    return style.format_energy(kwh, digits=1)
+    return wording.format_energy(kwh, digits=1)
 
 
 def _draw_mark(axes: Axes, row: Row) -> None:
@@ -191,7 +191,7 @@ def _write_names(axes: Axes, kinds: pl.DataFrame) -> None:
     rows = kinds.sort("median_kwh", "kind").to_dicts()
     heights = [(math.log10(row["median_kwh"]) - low) / (high - low) for row in rows]
     for row, height in zip(rows, _spread_heights(heights), strict=True):
-        text = f"{KIND_NAMES[row['kind']]}, {style.format_count(row['n_runs'])}"
+        text = f"{wording.KIND_NAMES[row['kind']]}, {wording.format_count(row['n_runs'])}"
         axes.text(1.04, height, text, transform=axes.transAxes, va="center", fontsize=7)
         axes.add_artist(
             ConnectionPatch(

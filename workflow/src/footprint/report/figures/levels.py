@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from footprint.core.sums import sum_or_zero
 from footprint.core.vocabulary import MEASURED_METHOD, OTHERS
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS, is_named
+from footprint.report import wording
 from footprint.report.figures import style
 
 MOST_ROWS = 8
@@ -47,7 +48,7 @@ def figure_title(levels: pl.DataFrame) -> str:
     place = site["name"].title()
     if not site["energy_kwh"]:
         return f"No energy of a job was measured at {place}"
-    text = f"Jobs at {place} used {style.format_energy(site['energy_kwh'])}"
+    text = f"Jobs at {place} used {wording.format_energy(site['energy_kwh'])}"
     named = levels.filter(
         pl.col("level") == "project",
         pl.col("energy_kwh").is_not_null(),
@@ -55,12 +56,12 @@ def figure_title(levels: pl.DataFrame) -> str:
     ).sort("energy_kwh", "name", descending=[True, False])
     if not named.is_empty():
         first = named.row(0, named=True)
-        part = style.format_percent(first["energy_kwh"] / site["energy_kwh"])
+        part = wording.format_percent(first["energy_kwh"] / site["energy_kwh"])
         text += f", {part} of it {first['name']}"
     overhead = levels.filter(pl.col("level") == "overhead", pl.col("name") != "unattributed")
     overhead_kwh = overhead.select(sum_or_zero(pl.col("energy_kwh"))).item()
     if overhead_kwh:
-        text += f"; {style.format_energy(overhead_kwh)} more went into hardware without a job"
+        text += f"; {wording.format_energy(overhead_kwh)} more went into hardware without a job"
     return text
 
 
@@ -185,30 +186,30 @@ def _write_numbers(axes: Axes, place: int, row: Row) -> None:
     """Write energy, gaps, half width, measured time, part on GPU nodes, energy with overhead."""
     kwh = row.get("energy_kwh")
     if "rest_kwh" in row:
-        _write_cell(axes, place, "energy", style.format_energy(row["rest_kwh"]))
+        _write_cell(axes, place, "energy", wording.format_energy(row["rest_kwh"]))
         _write_cell(axes, place, "± 95 %", "see the table")
         return
     if kwh is None and row["unmeasured_node_h"]:
-        hours = style.format_duration(row["unmeasured_node_h"], of="node ")
+        hours = wording.format_duration(row["unmeasured_node_h"], of="node ")
         _write_cell(axes, place, "± 95 %", f"not measured: {hours}", style.ACCENT)
         return
     if kwh is None:
         _write_cell(axes, place, "energy", "no job" if row["n_jobs"] == 0 else "unknown")
         return
-    _write_cell(axes, place, "energy", style.format_energy(kwh))
+    _write_cell(axes, place, "energy", wording.format_energy(kwh))
     imputed = row["imputed_kwh"]
     if imputed is not None:
-        _write_cell(axes, place, "+ gaps", style.format_energy(imputed))
+        _write_cell(axes, place, "+ gaps", wording.format_energy(imputed))
     if row["energy_high_kwh"] is not None:
         half = row["energy_high_kwh"] - kwh - (imputed or 0.0)
-        _write_cell(axes, place, "± 95 %", style.format_energy(max(half, 0.0)))
+        _write_cell(axes, place, "± 95 %", wording.format_energy(max(half, 0.0)))
     if row["coverage_frac"] is not None:
         colour = style.INK if _is_covered(row) else style.ACCENT
-        _write_cell(axes, place, "measured", style.format_percent(row["coverage_frac"]), colour)
+        _write_cell(axes, place, "measured", wording.format_percent(row["coverage_frac"]), colour)
     if row["gpu_node_frac"] is not None:
-        _write_cell(axes, place, "GPU nodes", style.format_percent(row["gpu_node_frac"]))
+        _write_cell(axes, place, "GPU nodes", wording.format_percent(row["gpu_node_frac"]))
     if row["overhead_kwh"] is not None:
-        _write_cell(axes, place, "with overhead", style.format_energy(kwh + row["overhead_kwh"]))
+        _write_cell(axes, place, "with overhead", wording.format_energy(kwh + row["overhead_kwh"]))
 
 
 def _write_cell(axes: Axes, place: int, column: str, text: str, colour: str = style.INK) -> None:
@@ -240,7 +241,9 @@ def _key_marks(levels: pl.DataFrame) -> list[Line2D]:
 def _set_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
     axes.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda kwh, _: style.format_energy(kwh, digits=1)))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
+    )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="x", color=style.FAINT, lw=0.5)
     axes.set_xlabel("Energy")

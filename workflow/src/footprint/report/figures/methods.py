@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.estimators.comparison import FOUR_METHODS, relative_to_measurement
 from footprint.levels.levels import LEVEL_HEADINGS
+from footprint.report import wording
 from footprint.report.figures import style
 
 DRAWN_LEVELS = ("site", "project", "user", "paper")
@@ -54,8 +55,8 @@ def figure_title(rows: pl.DataFrame) -> str:
 def _change_text(ratio: float) -> str:
     """A ratio as a change in per cent, such as `+25 %`."""
     change = round(100 * (ratio - 1))
-    sign = "±" if change == 0 else "+" if change > 0 else style.MINUS
-    return f"{sign}{abs(change)}{style.THIN_SPACE}%"
+    sign = "±" if change == 0 else "+" if change > 0 else wording.MINUS
+    return f"{sign}{abs(change)}{wording.THIN_SPACE}%"
 
 
 @style.with_style
@@ -131,7 +132,7 @@ def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) 
             [end / bmc["energy_kwh"] for end in ends], heights, color=METHOD_COLOURS["bmc"], lw=1.6
         )
     if not _is_covered(bmc):
-        text = f"{style.format_percent(bmc['coverage_frac'])} measured"
+        text = f"{wording.format_percent(bmc['coverage_frac'])} measured"
         ratio.text(1.02, place, text, transform=ratio.get_yaxis_transform(), **COVERAGE_TEXT_LOOK)
     for name in FOUR_METHODS:
         row = methods.get(name)
@@ -193,7 +194,7 @@ def _format_axes(energy: Axes, ratio: Axes, lines: list[Row], *, pue: float) -> 
     energy.xaxis.set_major_locator(LogLocator(10, numticks=12))
     energy.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
     energy.xaxis.set_major_formatter(
-        FuncFormatter(lambda kwh, _: style.format_energy(kwh, digits=1))
+        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
     )
     energy.xaxis.set_minor_formatter(NullFormatter())
     energy.set_xlabel("Energy" if pue == 1 else f"Energy × PUE {pue:g}")

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from footprint.report import wording
 from footprint.report.figures import style
 from footprint.report.notable_models import (
     DEEP_LEARNING_START,
@@ -162,7 +163,7 @@ def power_of_ten(flop: float) -> str:
 def _format_months(line: Trend) -> str:
     """The doubling time in whole months, the precision of a list chosen by hand."""
     months = max(1, round(line.doubling_months))
-    return f"{style.format_count(months)}{style.THIN_SPACE}months" if months > 1 else "month"
+    return f"{wording.format_count(months)}{wording.THIN_SPACE}months" if months > 1 else "month"
 
 
 def _date_numbers(column: pl.Series) -> list[float]:

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from footprint.core.step_functions import sums_over_time
 from footprint.core.sums import exact_sum, sum_or_zero
+from footprint.report import wording
 from footprint.report.figures import style, time_axis
 
 WEEK = timedelta(days=7)
@@ -233,11 +234,11 @@ def sample_gaps(power: pl.DataFrame, week: Week, *, max_gap_s: float) -> pl.Data
 
 def figure_title(week: Week, *, n_jobs: int) -> str:
     """Title of the figure: energy of the node in the week, and the part of its jobs."""
-    jobs = "1 job" if n_jobs == 1 else f"{style.format_count(n_jobs)} jobs"
+    jobs = "1 job" if n_jobs == 1 else f"{wording.format_count(n_jobs)} jobs"
     days = (week.end - week.start).days
     period = "a week" if days == 7 else "a day" if days == 1 else f"{days} days"
-    share = style.format_percent(week.jobs_kwh / week.energy_kwh)
-    energy = style.format_energy(week.energy_kwh)
+    share = wording.format_percent(week.jobs_kwh / week.energy_kwh)
+    energy = wording.format_energy(week.energy_kwh)
     return f"{week.node} drew {energy} in {period}, {share} of it for {jobs}"
 
 
@@ -303,7 +304,9 @@ def _draw_power(axes: Axes, binned: pl.DataFrame) -> None:
     axes.step(at, power_w, where="post", color=style.INK, lw=0.8)
     axes.set_ylim(0, max(float(np.nanmax(power_w, initial=1.0)) * 1.05, 1.0))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda watts, _: style.format_count(round(watts))))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda watts, _: wording.format_count(round(watts)))
+    )
     axes.set_ylabel("Power (W)")
 
 
@@ -367,7 +370,7 @@ def _key_marks(gap_times: pl.DataFrame) -> list[Patch | Line2D]:
     ]
     if not gap_times.is_empty():
         lost = gap_times.select(exact_sum(pl.col("stopped_at") - pl.col("started_at"))).item()
-        count = "1 gap" if len(gap_times) == 1 else f"{style.format_count(len(gap_times))} gaps"
-        text = f"no data ({count}, {style.format_duration(lost / timedelta(hours=1))})"
+        count = "1 gap" if len(gap_times) == 1 else f"{wording.format_count(len(gap_times))} gaps"
+        text = f"no data ({count}, {wording.format_duration(lost / timedelta(hours=1))})"
         handles.append(Patch(label=text, **style.UNKNOWN_LOOK))
     return handles

@@ -11,7 +11,7 @@ from footprint.allocation.node_allocations import held_until
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.vocabulary import OTHERS, SMALL_GROUPS, NameSelection
 from footprint.phases.ratio import NO_TRAINING_REASON, groups_of_runs
-from footprint.report.figures import style
+from footprint.report import wording
 
 MOST_STEPS = 400
 """Steps of a line of energy; thinning shifts it by less than a millimetre."""
@@ -141,17 +141,19 @@ def figure_title(runs: pl.DataFrame) -> str:
     what = "the largest training" if assumed else "training of the reported model"
     first = papers.row(0, named=True)
     if len(papers) == 1:
-        n_runs = "1 run" if first["n_runs"] == 1 else f"{style.format_count(first['n_runs'])} runs"
-        text = f"{first['paper']} took {style.format_energy(first['energy_kwh'])} in {n_runs}"
+        n_runs = (
+            "1 run" if first["n_runs"] == 1 else f"{wording.format_count(first['n_runs'])} runs"
+        )
+        text = f"{first['paper']} took {wording.format_energy(first['energy_kwh'])} in {n_runs}"
         if trained.is_empty():
             return text
-        part = style.format_percent(first["training_kwh"] / first["energy_kwh"])
+        part = wording.format_percent(first["training_kwh"] / first["energy_kwh"])
         return f"{text}; {what} was {part} of it"
     if trained.is_empty():
-        sum_text = style.format_energy(papers.select(sum_or_zero(energy)).item())
+        sum_text = wording.format_energy(papers.select(sum_or_zero(energy)).item())
         return f"The runs of {len(papers)} papers took {sum_text}"
     parts = trained.select(pl.col("training_kwh") / energy).to_series().sort()
-    low, high = (style.format_percent(parts[place]) for place in (0, -1))
+    low, high = (wording.format_percent(parts[place]) for place in (0, -1))
     range_text = low if low == high else f"{low} to {high}"
     which = "a paper" if len(trained) == 1 else f"{len(trained)} papers"
     return f"{what[0].upper()}{what[1:]} took {range_text} of the energy of {which}"
@@ -185,11 +187,11 @@ def omission_note(runs: pl.DataFrame, left_out: list[str]) -> str:
     if left_out:
         kwh = runs.filter(pl.col("paper").is_in(left_out)).select(sum_or_zero(pl.col("energy_kwh")))
         which = "1 more paper" if len(left_out) == 1 else f"{len(left_out)} more papers"
-        texts.append(f"{which} with less energy ({style.format_energy(kwh.item())} together)")
+        texts.append(f"{which} with less energy ({wording.format_energy(kwh.item())} together)")
     merged = runs.filter(~is_named_paper())
     if len(merged):
         kwh = merged.select(known_sum(pl.col("energy_kwh"))).item()
-        texts.append(f"papers of small groups ({style.format_energy(kwh)} together)")
+        texts.append(f"papers of small groups ({wording.format_energy(kwh)} together)")
     unmeasured = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("energy_kwh").count())
     without = unmeasured.filter(pl.col("energy_kwh") == 0)
     if len(without):

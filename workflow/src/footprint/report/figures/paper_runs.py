@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from footprint.report import wording
 from footprint.report.figures import style, time_axis
 from footprint.report.figures.paper_energy import (
     PHASE_ORDER,
@@ -140,10 +141,10 @@ def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) ->
     """Write the name of the paper and its number of runs above its panels."""
     most = NAME_LENGTH[columns]
     short = name if len(name) <= most else f"{name[: most - 1]}…"
-    n_runs = "1 run" if len(runs) == 1 else f"{style.format_count(len(runs))} runs"
+    n_runs = "1 run" if len(runs) == 1 else f"{wording.format_count(len(runs))} runs"
     unmeasured = runs["energy_kwh"].null_count()
     if unmeasured:
-        n_runs += f", {style.format_count(unmeasured)} not measured"
+        n_runs += f", {wording.format_count(unmeasured)} not measured"
     between = ": " if columns == 1 else "\n"
     axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4, parse_math=False)
 
@@ -205,7 +206,9 @@ def _draw_runs(
         )
     axes.yaxis.set_major_locator(LogLocator(10, numticks=5))
     axes.yaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda kwh, _: style.format_energy(kwh, digits=1)))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
+    )
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=style.FAINT, lw=0.5)
     axes.set_ylabel("Each run")
@@ -215,7 +218,7 @@ def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
     """Draw the stacked areas of the phases, and the line of their sum."""
     course = thin_course(course)
     whole = float(course["energy_kwh"][-1])
-    unit, in_kwh = style.energy_unit(whole)
+    unit, in_kwh = wording.energy_unit(whole)
     moments = date2num(course["moment"].to_list())
     below = np.zeros(len(course))
     for name in PHASE_ORDER:
@@ -230,7 +233,7 @@ def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
         below = above
     axes.plot(moments, course["energy_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
     axes.annotate(
-        style.format_energy(whole),
+        wording.format_energy(whole),
         (1.0, whole / in_kwh),
         xycoords=axes.get_yaxis_transform(),
         xytext=(3, 0),

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from footprint.levels.levels import LEVEL_HEADINGS, is_named
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.report import wording
 from footprint.report.figures import style
 
 MOST_ROWS = 8
@@ -50,7 +51,7 @@ def format_ratio(ratio: float | None) -> str:
     """A ratio as text, such as `4.2` and `210`; a dash if it is unknown."""
     if ratio is None:
         return "–"
-    return style.format_number(ratio, digits=2 if ratio < 100 else 3)
+    return wording.format_number(ratio, digits=2 if ratio < 100 else 3)
 
 
 def format_ratio_range(low: float | None, high: float | None) -> str:
@@ -176,7 +177,7 @@ def _write_numbers(axes: Axes, place: int, row: Row) -> None:
         _write_cell(axes, place, "range", "see the table", style.GREY)
         return
     part = bool(row.get("unmeasured_gpu_h"))
-    text = style.format_energy(row["energy_kwh"]) + ("†" if part else "")
+    text = wording.format_energy(row["energy_kwh"]) + ("†" if part else "")
     _write_cell(axes, place, "energy", text, style.ACCENT if part else style.INK)
     if row["ratio"] is None:
         _write_cell(

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_GPU
 from footprint.hardware import catalogue
+from footprint.report import wording
 from footprint.report.figures import style
 from footprint.report.figures.methods import METHOD_COLOURS
 
@@ -106,7 +107,7 @@ def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) ->
                 counts[name] = max(counts.get(name, 0), row["n_jobs"])
                 _draw_spread(axes, place + 0.24 * (number - 1), row, METHOD_COLOURS[model])
     labels = [
-        f"{_short_name(name)}\n{style.format_count(counts.get(name, 0))} jobs" for name in names
+        f"{_short_name(name)}\n{wording.format_count(counts.get(name, 0))} jobs" for name in names
     ]
     axes.set_yticks(range(len(names)), labels, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from footprint.report import wording
 from footprint.report.figures import style
 
 SMALLEST_ERROR_FRAC = 1e-5
@@ -34,9 +35,9 @@ def figure_title(check: pl.DataFrame) -> str:
     row = whole.row(0, named=True)
     return (
         "The true energy lies inside the 95 % interval for "
-        f"{style.format_percent(row['inside_frac'])} of {style.format_count(row['n_jobs'])} "
+        f"{wording.format_percent(row['inside_frac'])} of {wording.format_count(row['n_jobs'])} "
         "measured jobs; the median error of those over 10 minutes is "
-        f"{style.format_percent(row['median_error_frac'])}"
+        f"{wording.format_percent(row['median_error_frac'])}"
     )
 
 
@@ -73,7 +74,7 @@ def _sort_by_step(check: pl.DataFrame) -> pl.DataFrame:
 
 
 def _step_label(step_w: float | None) -> str:
-    return "all" if step_w is None else f"{step_w:g}{style.THIN_SPACE}W"
+    return "all" if step_w is None else f"{step_w:g}{wording.THIN_SPACE}W"
 
 
 def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, str]) -> None:
@@ -97,7 +98,7 @@ def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, s
             where="post",
             color=colours[step],
             lw=1.2,
-            label=f"{_step_label(step)}, {style.format_count(size.size)}",
+            label=f"{_step_label(step)}, {wording.format_count(size.size)}",
         )
     axes.legend(
         loc="lower left",
@@ -148,7 +149,7 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
         axes.plot(100 * inside, place, "o", color=colour, markersize=4.5)
         width = row["median_width_frac"]
         axes.annotate(
-            "" if width is None else style.format_percent(width),
+            "" if width is None else wording.format_percent(width),
             (1.0, place),
             xycoords=axes.get_yaxis_transform(),
             xytext=(4, 0),
@@ -170,7 +171,7 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
     )
     axes.text(95, -0.75, "intended", ha="center", va="center", fontsize=7, color=style.GREY)
     names = [_step_label(step) for step in rows["step_w"]]
-    counts = [style.format_count(n) for n in rows["n_jobs"]]
+    counts = [wording.format_count(n) for n in rows["n_jobs"]]
     axes.set_yticks(
         range(len(rows)), [f"{name}, {n} jobs" for name, n in zip(names, counts, strict=True)]
     )

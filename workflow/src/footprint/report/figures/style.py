@@ -1,4 +1,4 @@
-"""The style of all figures: sizes, colours, numbers in words, and reproducible files.
+"""The style of all figures: sizes, colours, and reproducible files.
 
 Figures are independent objects (no pyplot, no shared state). The colours suit red-green
 colour-blind readers, and neighbours in a stack also differ in grey.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -74,9 +73,6 @@ PHASE_COLOURS: Final[Mapping[str, str]] = {
 
 FULL_COVERAGE: Final = 0.95
 """Least coverage of a filled mark; below it the mark is hollow or in the accent colour."""
-
-THIN_SPACE: Final = "\u2009"
-MINUS: Final = "\u2212"
 
 RC_PARAMS: Final[Any] = {
     "font.family": "sans-serif",
@@ -241,63 +237,3 @@ def save_figure(drawn: Figure, paths: Iterable[str | Path]) -> None:
         for path in map(Path, paths):
             form = path.suffix.removeprefix(".")
             drawn.savefig(path, format=form, metadata=FILE_METADATA[form])
-
-
-def format_number(value: float, *, digits: int = 3) -> str:
-    """A number with significant digits, thousands separated by thin spaces."""
-    if value == 0 or not math.isfinite(value):
-        return "0" if value == 0 else "–"
-    magnitude = math.floor(math.log10(abs(value)))
-    rounded = round(value, digits - 1 - magnitude)
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)
-
-
-def energy_unit(largest_kwh: float | None) -> tuple[str, float]:
-    """Unit for energies up to `largest_kwh` (Wh, kWh, MWh or GWh), and its size in kWh."""
-    size = abs(largest_kwh or 0.0)
-    for unit, in_kwh in (("GWh", 1e6), ("MWh", 1e3), ("kWh", 1.0)):
-        # 999.6 kWh would be rounded to 1 000 kWh
-        if size >= 0.9995 * in_kwh:
-            return unit, in_kwh
-    return "Wh", 1e-3
-
-
-def format_energy(kwh: float | None, *, digits: int = 3) -> str:
-    """An energy with its unit, such as `12.3 MWh`; `not measured` if it is unknown."""
-    if kwh is None or math.isnan(kwh):
-        return "not measured"
-    if kwh == 0:
-        return f"0{THIN_SPACE}kWh"
-    unit, in_kwh = energy_unit(kwh)
-    return f"{format_number(kwh / in_kwh, digits=digits)}{THIN_SPACE}{unit}"
-
-
-def format_percent(fraction: float | None) -> str:
-    """A fraction in per cent with two digits; `unknown` if it is null.
-
-    A fraction just below 1 is not rounded to 100 %.
-    """
-    if fraction is None or math.isnan(fraction):
-        return "unknown"
-    value = 100 * fraction
-    if 99.5 <= value < 100:
-        shown = "> 99.9" if value > 99.9 else f"{math.floor(value * 10) / 10:.1f}"
-    else:
-        shown = format_number(value, digits=3 if value >= 100 else 2)
-        shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
-    return f"{shown}{THIN_SPACE}%"
-
-
-def format_count(n: int) -> str:
-    """A count with all digits, thousands separated by thin spaces."""
-    return f"{n:,}".replace(",", THIN_SPACE)
-
-
-def format_duration(duration_h: float, *, of: str = "") -> str:
-    """A duration in minutes, hours or days; `of="node "` makes node hours of them."""
-    if duration_h < 1:
-        return f"{format_number(duration_h * 60, digits=2)}{THIN_SPACE}{of}min"
-    if duration_h < 100:
-        return f"{format_number(duration_h)}{THIN_SPACE}{of}h"
-    return f"{format_number(duration_h / 24)}{THIN_SPACE}{of}days"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from footprint.report import wording
 from footprint.report.figures import style
 from footprint.validation.against_wattmeter import summarise_methods
 
@@ -49,7 +50,7 @@ def figure_title(rows: pl.DataFrame) -> str:
     compared = rows.filter(pl.col("n_runs") > 0)
     if compared.is_empty():
         return "No run could be compared with the wattmeter"
-    n_runs = style.format_count(int(compared["n_runs"].max()))  # type: ignore[arg-type]
+    n_runs = wording.format_count(int(compared["n_runs"].max()))  # type: ignore[arg-type]
     texts = [
         f"{words} {middles}"
         for words, middles in (
@@ -71,7 +72,7 @@ def figure_title(rows: pl.DataFrame) -> str:
 def _median_range(rows: pl.DataFrame) -> str:
     """Lowest and highest median, such as `0.12 to 0.29`; empty without a median."""
     ends = [rows["ratio_p50"].min(), rows["ratio_p50"].max()]
-    shown = [style.format_number(float(end), digits=2) for end in ends if end is not None]  # type: ignore[arg-type]
+    shown = [wording.format_number(float(end), digits=2) for end in ends if end is not None]  # type: ignore[arg-type]
     return " to ".join(dict.fromkeys(shown))
 
 
@@ -169,9 +170,9 @@ def _write_small_ratios(axes: Axes, height: float, ratios: list[float], colour: 
     """Write the number and values of the ratios below the axis beside their marks."""
     if ratios:
         ends = dict.fromkeys(
-            style.format_number(end, digits=1) for end in (min(ratios), max(ratios))
+            wording.format_number(end, digits=1) for end in (min(ratios), max(ratios))
         )
-        text = f"{style.format_count(len(ratios))} at {' to '.join(ends)}"
+        text = f"{wording.format_count(len(ratios))} at {' to '.join(ends)}"
         look: dict[str, Any] = {"va": "center", "fontsize": 6, "color": colour}
         axes.annotate(
             text, (SMALLEST_RATIO, height), xytext=(4, 0), textcoords="offset points", **look
@@ -185,7 +186,7 @@ def _mark_look(number: int) -> dict[str, Any]:
 
 def _write_numbers(axes: Axes, place: int, row: Row) -> None:
     spread = f"{row['ratio_p05']:.2f} to {row['ratio_p95']:.2f}"
-    texts = (f"{row['ratio_p50']:.2f}", spread, style.format_count(row["n_runs"]))
+    texts = (f"{row['ratio_p50']:.2f}", spread, wording.format_count(row["n_runs"]))
     for points, text in zip(COLUMN_POINTS.values(), texts, strict=True):
         _write_beside(axes, place, points, text)
 

@@ -9,11 +9,10 @@ import polars as pl
 from footprint.core.latex import THIN_SPACE
 from footprint.core.sums import exact_sum, known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD
+from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas.energy import NODE_CLASSES
 
 CLASS_DEFINITIONS = (
     "Each node's energy is split into classes. Job: the shares that jobs held. Stranded: the free "

@@ -10,17 +10,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
 from footprint.report.tables.formats import Column, ReaderTable
-
-KIND_NAMES = {
-    "interactive": "interactive",
-    "debug": "debug",
-    "idle_hold": "idle hold",
-    "preprocessing": "preprocessing",
-    "training_run": "training",
-    "inference_run": "inference",
-    "unknown": "unknown",
-}
-"""Every kind, with its name in tables and figures."""
+from footprint.report.wording import KIND_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"energy_kwh": "by energy", "n_jobs": "by number of jobs"}

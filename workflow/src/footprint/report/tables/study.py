@@ -9,14 +9,17 @@ import polars as pl
 
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
-from footprint.core.vocabulary import MEASURED_METHOD
+from footprint.core.vocabulary import (
+    CARBON_CONVENTIONS,
+    EMBODIED_FACTOR,
+    HOURLY_FACTOR,
+    MEASURED_METHOD,
+    OVERHEAD_CLASSES,
+)
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.hardware import catalogue as descriptions
-from footprint.levels import carbon as carbon_of
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas.energy import OVERHEAD_CLASSES
-from footprint.schemas.levels import CARBON_CONVENTIONS
 
 CLASS_NAMES = {
     "job": "Held by jobs",
@@ -356,9 +359,7 @@ def carbon_table(
 
 
 def _factor_header(factor: str) -> str:
-    return {carbon_of.HOURLY_FACTOR: "By own hours", carbon_of.EMBODIED_FACTOR: "Embodied"}.get(
-        factor, factor
-    )
+    return {HOURLY_FACTOR: "By own hours", EMBODIED_FACTOR: "Embodied"}.get(factor, factor)
 
 
 def _carbon_notes(
@@ -380,7 +381,7 @@ def _carbon_notes(
         notes.append(
             f"{factor['name']}: {factor['g_per_kwh']:g} g/kWh, {kind}; {factor['source']}."
         )
-    hours = by_factor.filter(pl.col("factor") == carbon_of.HOURLY_FACTOR)
+    hours = by_factor.filter(pl.col("factor") == HOURLY_FACTOR)
     for g_per_kwh, known in hours.select("g_per_kwh", "energy_frac").drop_nulls().iter_rows():
         notes.append(
             f"By own hours: RTE's eCO2mix (direct) at the hours of each job, with constant power; "

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from footprint.core.sums import exact_sum, known_sum, quotient, sum_or_zero
+from footprint.core.vocabulary import NODE_CLASSES, USAGE_BASES
 from footprint.energy.job_count import JOB_COUNT_NOTE, has_held_node
 from footprint.levels import concentration
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
 from footprint.report import sites
 from footprint.report.tables.energy import CLASS_DEFINITIONS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas.energy import NODE_CLASSES
-from footprint.schemas.usage import USAGE_BASES
 
 
 def active_users_table(users: pl.DataFrame, *, site: str) -> ReaderTable:

@@ -12,6 +12,9 @@ FORMER_NAMES = {"bmc_node_power_watt": "bmc_power_node_watt"}
 
 GPU_POWER_METRIC = "prom_DCGM_FI_DEV_POWER_USAGE"
 """Power of each GPU in W, every 15 s; collected by default for jobs that deploy no system."""
+MAX_READING_AGE_S = 60.0
+"""Longest time for which a reading of a GPU is valid, in seconds: Kwollect collects one every 15 s,
+and three may be missing."""
 LOAD_METRIC = "prom_node_load1"
 """Load average of a node over a minute, every 15 s; collected for the same jobs."""
 PACKAGE_METRIC = "prom_node_rapl_package_joules_total"
