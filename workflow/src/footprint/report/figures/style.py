@@ -16,6 +16,7 @@ from typing import Any, Final, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -84,6 +85,7 @@ RC_PARAMS: Final[Any] = {
     "font.size": 8.0,
     "axes.labelsize": 8.0,
     "axes.titlesize": 8.0,
+    "axes.titley": 1.0,
     "xtick.labelsize": 8.0,
     "ytick.labelsize": 8.0,
     "legend.fontsize": 8.0,
@@ -116,6 +118,7 @@ RC_PARAMS: Final[Any] = {
     "svg.hashsalt": "footprint",
     "pdf.fonttype": 42,
     "pdf.compression": 6,
+    "ps.fonttype": 42,
 }
 
 # without a date and a version of the drawing library, equal data give equal files
@@ -221,10 +224,14 @@ def draw_note(drawn: Figure, axes: Axes, paragraphs: Iterable[str], *, letter_pt
 def fix_layout(drawn: Figure) -> None:
     """Fix the layout of a figure, so that its files are alike whatever their order."""
     with mpl.rc_context(RC_PARAMS):
+        # one canvas for the layout and the PNG keeps the sizes of texts
+        FigureCanvasAgg(drawn)
+        engine = drawn.get_layout_engine()
         # a layout starts from the last one: the second pass has the size of every text
         for _ in range(2):
-            drawn.draw_without_rendering()
-        drawn.set_layout_engine("none")
+            engine.execute(drawn)
+        # without an engine, each file is drawn once: not again for its layout
+        drawn.set_layout_engine(None)
     # the last bits of the layout differ between processes, and names of clips are hashes of them
     for axes in drawn.axes:
         left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)
