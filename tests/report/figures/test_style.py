@@ -10,10 +10,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from footprint.report.figures import style
 from footprint.schemas.energy import NODE_CLASSES
+from tests.support.figure_checks import rectangles
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,29 @@ def test_class_colours_of_neighbours_differ_in_grey() -> None:
     shades = [grey(colour) for colour in style.CLASS_COLOURS.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
     assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(NODE_CLASSES)
+
+
+def test_rectangles_have_their_bounds_and_one_artist() -> None:
+    axes = Figure().add_subplot()
+    style.draw_rectangles(axes, [0.0, 2.0], [1.0, 0.0], [1.5, 5.0], [3.0, 4.0], color="#0b4f8a")
+    bounds = [box.extents.tolist() for box in rectangles(axes, hatched=False)]
+    assert bounds == [[0.0, 1.0, 1.5, 3.0], [2.0, 0.0, 5.0, 4.0]]
+    assert len(axes.collections) == 1
+    assert to_hex(axes.collections[0].get_facecolor()[0]) == "#0b4f8a"
+    style.draw_rectangles(axes, [], [], [], [], **style.UNKNOWN_LOOK)
+    assert rectangles(axes, hatched=True) == []
+
+
+def test_save_draws_the_figure_once_for_each_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = style.new_figure(width_mm=88, height_mm=50, title="Power", provenance="nobody")
+    drawn.add_subplot().plot([0, 1], [2, 3])
+    calls: list[object] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda *args: (calls.append(args), draw(*args)))
+    style.save_figure(drawn, [tmp_path / f"power.{form}" for form in style.FILE_METADATA])
+    assert len(calls) == len(style.FILE_METADATA)
 
 
 def save_figure(path: str) -> None:
