@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
+import seaborn
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -15,7 +19,9 @@ MOST_POINTS = 400
 """Most points of a curve; a million jobs would make a file of a hundred megabytes."""
 
 CURVE_COLOURS = {"jobs": style.INK, "runs": style.COLOUR_SEQUENCE[1]}
-JOB_COLOUR, ENERGY_COLOUR = style.COLOUR_SEQUENCE[4], style.INK
+BAR_COLOURS = {"jobs": style.COLOUR_SEQUENCE[4], "energy": style.INK}
+
+Row = dict[str, Any]
 
 
 def figure_title(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
@@ -69,7 +75,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     )
     ran = runs.filter(pl.col("duration_s") > 0)
     _draw_curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
-    key = [Patch(color=JOB_COLOUR, label="jobs"), Patch(color=ENERGY_COLOUR, label="energy")]
+    key = [Patch(color=colour, label=name) for name, colour in BAR_COLOURS.items()]
     if (durations["n_jobs"] > durations["n_measured"]).any():
         key.insert(1, Patch(label="jobs not measured", **style.UNKNOWN_LOOK))
     style.draw_key(panels["key"], key, columns=3)
@@ -122,41 +128,52 @@ def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
 
 def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
     """Draw two bars for each class of duration: its part of the jobs and of measured energy."""
-    widest = 1.0
-    for place, row in enumerate(durations.iter_rows(named=True)):
-        jobs, measured = 100 * row["job_frac"], 100 * row["measured_frac"]
-        axes.barh(place - 0.2, measured, height=0.36, color=JOB_COLOUR)
-        axes.barh(place - 0.2, jobs - measured, left=measured, height=0.36, **style.UNKNOWN_LOOK)
-        energy = row["energy_frac"]
-        axes.barh(place + 0.2, 100 * (energy or 0.0), height=0.36, color=ENERGY_COLOUR)
-        for shift, value, text in (
-            (
-                -0.2,
-                jobs,
-                f"{style.format_percent(row['job_frac'])} ({style.format_count(row['n_jobs'])})",
-            ),
-            (0.2, 100 * (energy or 0.0), _energy_label(row)),
-        ):
-            axes.annotate(
-                text,
-                (value, place + shift),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-            )
-            widest = max(widest, value)
-    axes.set_yticks(range(len(durations)), durations["duration"].to_list())
+    percents = durations.select(
+        "duration",
+        jobs=100 * pl.col("measured_frac"),
+        energy=100 * pl.col("energy_frac").fill_null(0.0),
+        unmeasured=100 * (pl.col("job_frac") - pl.col("measured_frac")),
+    )
+    parts = percents.unpivot(["jobs", "energy"], index="duration", variable_name="of")
+    seaborn.barplot(
+        parts.to_dict(as_series=False),
+        x="value",
+        y="duration",
+        hue="of",
+        palette=BAR_COLOURS,
+        saturation=1,
+        gap=0.1,
+        legend=False,
+        ax=axes,
+    )
+    jobs, energy = (bars for bars in axes.containers if isinstance(bars, BarContainer))
+    unmeasured = axes.barh(
+        [bar.get_y() for bar in jobs],
+        percents["unmeasured"],
+        left=percents["jobs"],
+        height=[bar.get_height() for bar in jobs],
+        align="edge",
+        **style.UNKNOWN_LOOK,
+    )
+    for bars, label in ((unmeasured, _job_label), (energy, _energy_label)):
+        texts = [label(row) for row in durations.iter_rows(named=True)]
+        axes.bar_label(bars, texts, padding=3, fontsize=7)
     axes.set_ylim(len(durations) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    widest = max(1.0, *(100 * durations["job_frac"]), *percents["energy"])
     # room for the label of the longest bar
     axes.set_xlim(0, 1.4 * widest)
     axes.set_xticks([tick for tick in range(0, 101, 20) if tick <= 1.4 * widest])
     axes.set_xlabel("Part of all jobs, and of the measured energy (%)")
+    axes.set_ylabel("")
 
 
-def _energy_label(row: dict[str, float | None]) -> str:
+def _job_label(row: Row) -> str:
+    return f"{style.format_percent(row['job_frac'])} ({style.format_count(row['n_jobs'])})"
+
+
+def _energy_label(row: Row) -> str:
     if not row["n_jobs"]:
         return f"0{style.THIN_SPACE}%"
     if row["energy_frac"] is None:
