@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import matplotlib as mpl
@@ -83,10 +85,23 @@ def test_rectangles_have_their_bounds_and_one_artist() -> None:
     style.draw_rectangles(axes, [0.0, 2.0], [1.0, 0.0], [1.5, 5.0], [3.0, 4.0], color="#0b4f8a")
     bounds = [box.extents.tolist() for box in rectangles(axes, hatched=False)]
     assert bounds == [[0.0, 1.0, 1.5, 3.0], [2.0, 0.0, 5.0, 4.0]]
+    outline = axes.collections[0].get_paths()[0].vertices.tolist()
+    assert outline == [[0.0, 1.0], [1.5, 1.0], [1.5, 3.0], [0.0, 3.0], [0.0, 1.0]]
     assert len(axes.collections) == 1
     assert to_hex(axes.collections[0].get_facecolor()[0]) == "#0b4f8a"
     style.draw_rectangles(axes, [], [], [], [], **style.UNKNOWN_LOOK)
     assert rectangles(axes, hatched=True) == []
+
+
+def test_fonts_in_pdf_have_no_layout_tables(tmp_path: Path) -> None:
+    drawn = style.new_figure(width_mm=88, height_mm=50, title="Title", provenance="office")
+    drawn.add_subplot()
+    style.save_figure(drawn, [tmp_path / "title.pdf"])
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", (tmp_path / "title.pdf").read_bytes(), re.S)
+    contents = [zlib.decompress(each) for each in streams if each.startswith(b"x")]
+    fonts = [each for each in contents if b"glyf" in each[:400]]
+    assert len(fonts) >= 2  # plain and bold
+    assert all(b"hmtx" in font and b"GSUB" not in font and b"GPOS" not in font for font in fonts)
 
 
 def test_save_draws_the_figure_once_for_each_file(
