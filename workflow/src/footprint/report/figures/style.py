@@ -246,7 +246,7 @@ def draw_note(drawn: Figure, axes: Axes, paragraphs: Iterable[str], *, letter_pt
 def fix_layout(drawn: Figure) -> None:
     """Fix the layout of a figure, once, so that its files are alike whatever their order."""
     engine = drawn.get_layout_engine()
-    if engine is None:
+    if engine is None or not drawn.axes:
         return
     # the layout and the PNG measure the texts on one canvas, which remembers their sizes
     FigureCanvasAgg(drawn)
