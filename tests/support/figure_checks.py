@@ -9,9 +9,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from footprint.levels import levels as study_levels
 from footprint.levels.selection import LevelSelection
@@ -61,11 +64,23 @@ def title_text(figure: Figure) -> str:
     return figure.get_suptitle().replace("\n", " ").replace(wording.THIN_SPACE, " ")
 
 
+def rectangles(axes: Axes, *, hatched: bool) -> list[Bbox]:
+    """Rectangles of `style.draw_rectangles` with or without a hatch, in the units of the axes."""
+    return [
+        path.get_extents()
+        for drawn in axes.collections
+        if isinstance(drawn, PolyCollection) and (drawn.get_hatch() is not None) == hatched
+        for path in drawn.get_paths()
+    ]
+
+
 def assert_legible(figure: Figure) -> None:
     """Every text lies inside the figure, is 6 pt or more, and covers no other."""
     with mpl.rc_context(style.RC_PARAMS):
         renderer = FigureCanvasAgg(figure).get_renderer()
         style.fix_layout(figure)
+        # a legend places its texts when it is drawn
+        figure.draw_without_rendering()
         boxes = [(text, text.get_window_extent(renderer)) for text in visible_texts(figure)]
     assert boxes
     page = figure.bbox

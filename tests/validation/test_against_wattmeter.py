@@ -427,6 +427,7 @@ def test_figure_title_with_some_methods_names_these(
 def test_figure_texts_are_whole_and_do_not_overlap(compared: pl.DataFrame) -> None:
     drawn = figure.plot(compared, provenance="p")
     style.fix_layout(drawn)
+    drawn.draw_without_rendering()
     renderer = FigureCanvasAgg(drawn).get_renderer()
     boxes = [
         each.get_window_extent(renderer)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
 from footprint.core import vocabulary
@@ -26,7 +27,7 @@ from footprint.schemas.energy import JobEnergy
 from footprint.schemas.phases import Runs
 from tests.report.figures.test_estimate_figures import panel
 from tests.support import study_frames
-from tests.support.figure_checks import assert_legible, title_text, written_text
+from tests.support.figure_checks import assert_legible, rectangles, title_text, written_text
 from tests.support.study_frames import PROVENANCE, START
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -224,7 +225,10 @@ class TestPaperRuns:
             style.PHASE_COLOURS["inference"]: [10.0],
         }
         assert axes.get_yscale() == "log"
-        assert [patch.get_hatch() is not None for patch in axes.patches] == [True]
+        (unmeasured,) = rectangles(axes, hatched=True)
+        # from 1.25 to 1.5 days after the start
+        assert unmeasured.x0 == pytest.approx(date2num(START) + 1.25)
+        assert unmeasured.width == pytest.approx(0.25)
         assert "speech: 5 runs, 1 not measured" in written_text(figure)
         assert "100 kWh" in written_text(figure)
         assert_legible(figure)
@@ -341,12 +345,18 @@ class TestEnergyOverTime:
 
     def test_bars_sum_to_the_energy_and_unmeasured_time_is_hatched(self) -> None:
         figure = drawn_time(nodes_frame(2), 2)
-        bars = panel(figure, "energy").patches
-        assert sum(bar.get_height() for bar in bars) == pytest.approx(20.0)  # type: ignore[attr-defined]
-        time = panel(figure, "time").patches
-        hatched = [bar.get_height() for bar in time if bar.get_hatch()]  # type: ignore[attr-defined]
-        assert hatched == pytest.approx([50.0, 50.0])
-        assert len(panel(figure, "energy").lines) == 2
+        bars = rectangles(panel(figure, "energy"), hatched=False)
+        assert sum(bar.height for bar in bars) == pytest.approx(20.0)
+        # 3 classes a day, each from the top of the one below
+        assert sorted((bar.y0, bar.y1) for bar in bars) == [
+            *[(0.0, 6.0)] * 2,
+            *[(6.0, 9.0)] * 2,
+            *[(9.0, 10.0)] * 2,
+        ]
+        unmeasured = rectangles(panel(figure, "time"), hatched=True)
+        assert [bar.height for bar in unmeasured] == pytest.approx([50.0, 50.0])
+        (marks,) = panel(figure, "energy").lines
+        assert np.asarray(marks.get_ydata()).tolist() == pytest.approx([10.3, 10.3])
         assert "under 95 % of the node time measured" in written_text(figure)
         measured = nodes_frame(2).filter(pl.col("node") == "a-1")
         assert "under 95" not in written_text(drawn_time(measured, 2))

@@ -83,7 +83,9 @@ def marks(axes: Axes, marker: str) -> list[Line2D]:
 
 
 def values(axes: Axes, marker: str) -> list[float]:
-    return sorted(float(x) for line in marks(axes, marker) for x in line.get_xdata())
+    """Places along the axis of the marks that are drawn: a mark without a height is not."""
+    points = (point for line in marks(axes, marker) for point in line.get_xydata())
+    return sorted(float(x) for x, y in points if y == y)
 
 
 def intervals(axes: Axes) -> list[tuple[float, ...]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
+import seaborn
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -16,7 +20,10 @@ MOST_POINTS = 400
 """Most points of a curve; a million jobs would make a file of a hundred megabytes."""
 
 CURVE_COLOURS = {"jobs": style.INK, "runs": style.COLOUR_SEQUENCE[1]}
-JOB_COLOUR, ENERGY_COLOUR = style.COLOUR_SEQUENCE[4], style.INK
+CURVE_DASHES = {"jobs": "", "runs": (4, 1.5)}
+BAR_COLOURS = {"jobs": style.COLOUR_SEQUENCE[4], "energy": style.INK}
+
+Row = dict[str, Any]
 
 
 def figure_title(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
@@ -70,7 +77,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     )
     ran = runs.filter(pl.col("duration_s") > 0)
     _draw_curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
-    key = [Patch(color=JOB_COLOUR, label="jobs"), Patch(color=ENERGY_COLOUR, label="energy")]
+    key = [Patch(color=colour, label=name) for name, colour in BAR_COLOURS.items()]
     if (durations["n_jobs"] > durations["n_measured"]).any():
         key.insert(1, Patch(label="jobs not measured", **style.UNKNOWN_LOOK))
     style.draw_key(panels["key"], key, columns=3)
@@ -93,24 +100,30 @@ def thin_curve(curve: pl.DataFrame) -> pl.DataFrame:
 def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
     axes.plot([0, 100], [0, 100], color=style.FAINT, zorder=1)
     axes.text(30, 32, "all the same", color=style.GREY, fontsize=7, rotation=45, ha="center")
-    lines = []
-    for name, kwh in energies_kwh.items():
-        curve = thin_curve(concentration.lorenz_curve(kwh))
-        if curve.is_empty():
-            continue
-        axes.plot(
-            100 * curve["item_frac"],
-            100 * curve["energy_frac"],
-            color=CURVE_COLOURS[name],
-            lw=1.4,
-            ls="-" if name == "jobs" else (0, (4, 1.5)),
-        )
+    curves = {name: concentration.lorenz_curve(kwh) for name, kwh in energies_kwh.items()}
+    points = pl.concat(
+        thin_curve(curve).select(pl.all() * 100, of=pl.lit(name)) for name, curve in curves.items()
+    )
+    seaborn.lineplot(
+        points.to_dict(as_series=False),
+        x="item_frac",
+        y="energy_frac",
+        hue="of",
+        style="of",
+        palette=CURVE_COLOURS,
+        dashes=CURVE_DASHES,
+        estimator=None,
+        sort=False,
+        linewidth=1.4,
+        legend=False,
+        ax=axes,
+    )
+    known = [name for name, curve in curves.items() if len(curve)]
+    for place, name in enumerate(known):
+        kwh = energies_kwh[name]
         index = wording.format_number(concentration.gini_index(kwh) or 0.0, digits=2)
-        lines.append(
-            (f"{wording.format_count(kwh.count())} {name}: Gini {index}", CURVE_COLOURS[name])
-        )
-    for place, (text, colour) in enumerate(lines):
-        axes.text(4, 94 - 8 * place, text, color=colour, va="center", fontsize=8)
+        text = f"{wording.format_count(kwh.count())} {name}: Gini {index}"
+        axes.text(4, 94 - 8 * place, text, color=CURVE_COLOURS[name], va="center", fontsize=8)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_aspect("equal")
@@ -123,42 +136,52 @@ def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
 
 def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
     """Draw two bars for each class of duration: its part of the jobs and of measured energy."""
-    widest = 1.0
-    for place, row in enumerate(durations.iter_rows(named=True)):
-        jobs, measured = 100 * row["job_frac"], 100 * row["measured_frac"]
-        axes.barh(place - 0.2, measured, height=0.36, color=JOB_COLOUR)
-        axes.barh(place - 0.2, jobs - measured, left=measured, height=0.36, **style.UNKNOWN_LOOK)
-        energy = row["energy_frac"]
-        axes.barh(place + 0.2, 100 * (energy or 0.0), height=0.36, color=ENERGY_COLOUR)
-        for shift, value, text in (
-            (
-                -0.2,
-                jobs,
-                f"{wording.format_percent(row['job_frac'])} "
-                f"({wording.format_count(row['n_jobs'])})",
-            ),
-            (0.2, 100 * (energy or 0.0), _energy_label(row)),
-        ):
-            axes.annotate(
-                text,
-                (value, place + shift),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-            )
-            widest = max(widest, value)
-    axes.set_yticks(range(len(durations)), durations["duration"].to_list())
+    percents = durations.select(
+        "duration",
+        jobs=100 * pl.col("measured_frac"),
+        energy=100 * pl.col("energy_frac").fill_null(0.0),
+        unmeasured=100 * (pl.col("job_frac") - pl.col("measured_frac")),
+    )
+    parts = percents.unpivot(["jobs", "energy"], index="duration", variable_name="of")
+    seaborn.barplot(
+        parts.to_dict(as_series=False),
+        x="value",
+        y="duration",
+        hue="of",
+        palette=BAR_COLOURS,
+        saturation=1,
+        gap=0.1,
+        legend=False,
+        ax=axes,
+    )
+    jobs, energy = (bars for bars in axes.containers if isinstance(bars, BarContainer))
+    unmeasured = axes.barh(
+        [bar.get_y() for bar in jobs],
+        percents["unmeasured"],
+        left=percents["jobs"],
+        height=[bar.get_height() for bar in jobs],
+        align="edge",
+        **style.UNKNOWN_LOOK,
+    )
+    for bars, label in ((unmeasured, _job_label), (energy, _energy_label)):
+        texts = [label(row) for row in durations.iter_rows(named=True)]
+        axes.bar_label(bars, texts, padding=3, fontsize=7)
     axes.set_ylim(len(durations) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    widest = max(1.0, *(100 * durations["job_frac"]), *percents["energy"])
     # room for the label of the longest bar
     axes.set_xlim(0, 1.4 * widest)
     axes.set_xticks([tick for tick in range(0, 101, 20) if tick <= 1.4 * widest])
     axes.set_xlabel("Part of all jobs, and of the measured energy (%)")
+    axes.set_ylabel("")
 
 
-def _energy_label(row: dict[str, float | None]) -> str:
+def _job_label(row: Row) -> str:
+    return f"{wording.format_percent(row['job_frac'])} ({wording.format_count(row['n_jobs'])})"
+
+
+def _energy_label(row: Row) -> str:
     if not row["n_jobs"]:
         return f"0{wording.THIN_SPACE}%"
     if row["energy_frac"] is None:

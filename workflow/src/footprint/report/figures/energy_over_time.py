@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
@@ -94,8 +95,8 @@ def plot(
     )
     _draw_energies(panels["energy"], periods, step)
     _draw_times(panels["time"], periods)
-    for axes in (panels["energy"], panels["time"]):
-        time_axis.apply_time_axis(axes, start, end, width_mm=PANEL_MM)
+    bars = (panels["energy"], panels["time"])
+    time_axis.apply_time_axis(bars, start, end, width_mm=PANEL_MM)
     panels["energy"].tick_params(axis="x", labelbottom=False)
     return drawn
 
@@ -131,27 +132,27 @@ def _period_days() -> pl.Expr:
     return (pl.col("ends_at") - pl.col("begins_at")).dt.total_seconds() / 86400
 
 
-def _draw_bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> dict[datetime, float]:
-    """Draw stacked bars of `value`, classes from below to above; return the height of each bar."""
-    rows = periods.with_columns(value.fill_null(0.0).alias("value"), _period_days().alias("days"))
-    bottom = dict.fromkeys(rows["begins_at"].unique().sort().to_list(), 0.0)
-    length = (rows["ends_at"].max() - rows["begins_at"].min()) / timedelta(days=1)  # type: ignore[operator]
-    gap = GAP_MM / PANEL_MM * float(length)
+def _draw_bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
+    """Draw stacked bars of `value`, classes from below to above.
+
+    Returns:
+        `begins_at`, `ends_at`, `top` of each bar.
+    """
+    rows = (
+        periods.sort("begins_at", pl.col("class").cast(pl.Enum(NODE_CLASSES)))
+        .with_columns(value.fill_null(0.0).alias("value"))
+        .with_columns(pl.col("value").cum_sum().over("begins_at").alias("top"))
+    )
+    begins, ends = (date2num(rows[name].to_numpy()) for name in ("begins_at", "ends_at"))
+    gap = GAP_MM / PANEL_MM * (ends.max() - begins.min())
+    ends -= np.minimum(gap, 0.05 * (ends - begins))
+    tops = rows["top"].to_numpy()
+    bottoms = tops - rows["value"].to_numpy()
     for name in NODE_CLASSES:
-        own = rows.filter(pl.col("class") == name, pl.col("value") > 0)
-        begins, heights = own["begins_at"].to_list(), own["value"].to_list()
+        own = (rows["class"] == name).to_numpy() & (bottoms < tops)
         look = style.UNKNOWN_LOOK if name == "no_data" else {"color": style.CLASS_COLOURS[name]}
-        axes.bar(
-            [date2num(moment) for moment in begins],
-            heights,
-            width=[max(days - gap, 0.95 * days) for days in own["days"]],
-            bottom=[bottom[moment] for moment in begins],
-            align="edge",
-            **look,
-        )
-        for moment, height in zip(begins, heights, strict=True):
-            bottom[moment] += height
-    return bottom
+        style.draw_rectangles(axes, begins[own], bottoms[own], ends[own], tops[own], **look)
+    return rows.group_by("begins_at", "ends_at").agg(pl.col("top").last())
 
 
 def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
@@ -159,11 +160,14 @@ def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
     sums = per_day.group_by("begins_at").agg(sum_or_zero(pl.col("kwh")))
     largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
     unit, in_kwh = wording.energy_unit(largest)
-    heights = _draw_bars(axes, per_day, pl.col("kwh") / in_kwh)
-    for row in _partly_measured(periods).iter_rows(named=True):
-        middle = row["begins_at"] + (row["ends_at"] - row["begins_at"]) / 2
-        top = heights[row["begins_at"]] + 0.03 * largest / in_kwh
-        axes.plot(date2num(middle), top, **_MARK_LOOK)
+    bars = _draw_bars(axes, per_day, pl.col("kwh") / in_kwh)
+    partial = _partly_measured(periods).join(
+        bars, on=["begins_at", "ends_at"], maintain_order="left"
+    )
+    if len(partial):
+        middle = partial["begins_at"] + (partial["ends_at"] - partial["begins_at"]) / 2
+        above = partial["top"] + 0.03 * largest / in_kwh
+        axes.plot(date2num(middle.to_numpy()), above, **_MARK_LOOK)
     axes.set_ylim(0, 1.08 * (largest / in_kwh or 1.0))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     mean = "" if step == "1d" else f",\nmean of the {CALENDAR_STEP_NAMES[step]}"

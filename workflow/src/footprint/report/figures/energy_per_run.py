@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import polars as pl
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
@@ -28,12 +29,12 @@ LABEL_GAP_FRAC = 0.075
 EPOCHS_DRAWN = 8
 """Epochs of each training in the schematic."""
 
-KIND_COLOURS = {
+KIND_COLOURS = dict.fromkeys(KINDS, style.PHASE_COLOURS["development"]) | {
     "training_run": style.PHASE_COLOURS["training"],
     "inference_run": style.PHASE_COLOURS["inference"],
-    "unknown": "#ffffff",
+    "unknown": style.GREY,
 }
-"""Colours of kinds with a phase of their own; all other kinds are development."""
+"""Colours of kinds: those without a phase of their own are development."""
 
 Row = dict[str, Any]
 
@@ -142,14 +143,35 @@ def _square_patch(left: float, bottom: float, colour: str, *, side: float) -> Re
 
 
 def _draw_runs(axes: Axes, kinds: pl.DataFrame) -> None:
+    # the median and the range of the three quartiles are drawn
+    quartiles = kinds.unpivot(
+        ["low_kwh", "median_kwh", "high_kwh"], index=["kind", "per_week"], value_name="kwh"
+    )
+    seaborn.pointplot(
+        quartiles.to_dict(as_series=False),
+        x="per_week",
+        y="kwh",
+        hue="kind",
+        palette=KIND_COLOURS,
+        native_scale=True,
+        estimator="median",
+        errorbar=("pi", 100),
+        linestyle="none",
+        marker="o",
+        markersize=5,
+        zorder=3,
+        err_kws={"linewidth": 1.6, "zorder": 2},
+        legend=False,
+        ax=axes,
+    )
+    for line in axes.lines:
+        if line.get_color() == KIND_COLOURS["unknown"]:
+            line.set_markerfacecolor("white")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    ends = [float(value) for value in (*kinds["low_kwh"], *kinds["high_kwh"])]
-    axes.set_ylim(min(ends) / 2, max(ends) * 2)
-    rates = [float(value) for value in kinds["per_week"]]
+    energies, rates = quartiles["kwh"].to_list(), kinds["per_week"].to_list()
+    axes.set_ylim(min(energies) / 2, max(energies) * 2)
     axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
-    for row in kinds.iter_rows(named=True):
-        _draw_mark(axes, row)
     _write_names(axes, kinds)
     for axis, text in ((axes.xaxis, _format_rate), (axes.yaxis, _format_energy)):
         axis.set_major_locator(LogLocator(10, numticks=12))
@@ -167,22 +189,6 @@ def _format_rate(per_week: float, _: int) -> str:
 
 def _format_energy(kwh: float, _: int) -> str:
     return wording.format_energy(kwh, digits=1)
-
-
-def _draw_mark(axes: Axes, row: Row) -> None:
-    colour = KIND_COLOURS.get(row["kind"], style.PHASE_COLOURS["development"])
-    dark = style.GREY if row["kind"] == "unknown" else colour
-    x = row["per_week"]
-    axes.plot([x, x], [row["low_kwh"], row["high_kwh"]], color=dark, lw=1.6)
-    axes.plot(
-        x,
-        row["median_kwh"],
-        marker="o",
-        markersize=5,
-        markerfacecolor=colour,
-        markeredgecolor=dark,
-        linestyle="none",
-    )
 
 
 def _write_names(axes: Axes, kinds: pl.DataFrame) -> None:

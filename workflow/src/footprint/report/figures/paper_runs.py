@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from footprint.report import wording
@@ -103,11 +103,11 @@ def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str)
         _draw_runs(above, own, start=start, end=end, as_image=as_image)
         _draw_heading(above, own, name=name, columns=columns)
         _draw_sum(below, cumulative_energy(own, start=start, end=end))
-        for axes in (above, below):
-            time_axis.apply_time_axis(axes, start, end, width_mm=PANEL_MM[columns])
         above.tick_params(axis="x", labelbottom=False)
         # the lowest panel of a column labels the time for all of them
         below.tick_params(axis="x", labelbottom=place + columns >= len(names))
+    shown = [panels[place] for place in places[: 2 * len(names)]]
+    time_axis.apply_time_axis(shown, start, end, width_mm=PANEL_MM[columns])
     for left in places[2 * len(names) :]:
         panels[left].set_axis_off()
     return drawn
@@ -191,19 +191,15 @@ def _draw_runs(
             rasterized=as_image,
             **_mark_look(phase),
         )
-    for row in unmeasured.iter_rows(named=True):
-        left, right = date2num(row["started_at"]), date2num(row["stopped_at"])
-        axes.add_patch(
-            Rectangle(
-                (left, 0.0),
-                # wide enough to be visible
-                max(right - left, 0.008 * (date2num(end) - date2num(start))),
-                0.09,
-                transform=axes.get_xaxis_transform(),
-                rasterized=as_image,
-                **style.UNKNOWN_LOOK,
-            )
-        )
+    left, right = (date2num(unmeasured[name].to_numpy()) for name in ("started_at", "stopped_at"))
+    # wide enough to be visible
+    right = np.maximum(right, left + 0.008 * (date2num(end) - date2num(start)))
+    style.draw_rectangles(
+        *(axes, left, np.zeros_like(left), right, np.full_like(left, 0.09)),
+        transform=axes.get_xaxis_transform(),
+        rasterized=as_image,
+        **style.UNKNOWN_LOOK,
+    )
     axes.yaxis.set_major_locator(LogLocator(10, numticks=5))
     axes.yaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
     axes.yaxis.set_major_formatter(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_GPU
+from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_GPU, RATIO_QUANTILES
 from footprint.hardware import catalogue
 from footprint.report import wording
 from footprint.report.figures import style
@@ -22,8 +24,19 @@ FEWEST_JOBS = 3
 LARGEST_RATIO = 3.5
 """Largest ratio of the axis; larger ones are drawn at the edge."""
 ROW_MM = 7.5
-
-Row = dict[str, Any]
+INTERVAL_LOOKS: Mapping[int, dict[str, Any]] = {
+    100: {"markers": "none", "err_kws": {"linewidth": 0.8}},
+    50: {
+        "marker": "o",
+        "markersize": 3.2,
+        "markerfacecolor": "white",
+        "markeredgewidth": 0.9,
+        "clip_on": False,
+        "zorder": 3,
+        "err_kws": {"linewidth": 2.6, "solid_capstyle": "butt", "zorder": 2},
+    },
+}
+"""Looks of the intervals by their percentage of the five quantiles: tenths and half of the jobs."""
 
 
 def figure_title(ratios: pl.DataFrame) -> str:
@@ -98,17 +111,32 @@ def _sorted_names(rows: pl.DataFrame, group: str) -> list[str]:
 
 
 def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) -> None:
-    of_name = {(row["name"], row["method_name"]): row for row in rows.iter_rows(named=True)}
-    counts: dict[str, int] = {}
-    for place, name in enumerate(names):
-        for number, model in enumerate(MODEL_NAMES):
-            row = of_name.get((name, model))
-            if row is not None and row["ratio_p50"] is not None:
-                counts[name] = max(counts.get(name, 0), row["n_jobs"])
-                _draw_spread(axes, place + 0.24 * (number - 1), row, METHOD_COLOURS[model])
-    labels = [
-        f"{_short_name(name)}\n{wording.format_count(counts.get(name, 0))} jobs" for name in names
-    ]
+    known = rows.drop_nulls("ratio_p50")
+    # the median, half and range of the five quantiles are those of the jobs
+    quantiles = known.unpivot(
+        [f"ratio_{name}" for name in RATIO_QUANTILES],
+        index=["name", "method_name"],
+        value_name="ratio",
+    ).with_columns(pl.col("ratio").clip(upper_bound=LARGEST_RATIO))
+    for percent, look in INTERVAL_LOOKS.items():
+        seaborn.pointplot(
+            quantiles.to_dict(as_series=False),
+            x="ratio",
+            y="name",
+            hue="method_name",
+            order=names,
+            hue_order=MODEL_NAMES,
+            palette=METHOD_COLOURS,
+            estimator="median",
+            errorbar=("pi", percent),
+            dodge=0.48,
+            linestyle="none",
+            legend=False,
+            ax=axes,
+            **look,
+        )
+    counts = dict(known.group_by("name").agg(pl.col("n_jobs").max()).iter_rows())
+    labels = [f"{_short_name(name)}\n{wording.format_count(counts[name])} jobs" for name in names]
     axes.set_yticks(range(len(names)), labels, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, LARGEST_RATIO)
@@ -118,22 +146,13 @@ def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) ->
     axes.axvline(1.0, color=style.METHOD_COLOURS["bmc"], lw=0.8)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("Estimate over measured")
+    axes.set_ylabel("")
 
 
 def _short_name(name: str) -> str:
     for word in ("GeForce ", "Quadro ", "Tesla "):
         name = name.removeprefix(word)
     return "no GPU" if name == NO_GPU else name
-
-
-def _draw_spread(axes: Axes, height: float, row: Row, colour: str) -> None:
-    """Draw nine tenths as a thin line, half as a thick line, and the median as a dot."""
-    low, high = (min(row[f"ratio_{end}"], LARGEST_RATIO) for end in ("p05", "p95"))
-    axes.plot([low, high], [height, height], color=colour, lw=0.8)
-    low, high = (min(row[f"ratio_{end}"], LARGEST_RATIO) for end in ("p25", "p75"))
-    axes.plot([low, high], [height, height], color=colour, lw=2.6, solid_capstyle="butt")
-    middle = min(row["ratio_p50"], LARGEST_RATIO)
-    axes.plot(middle, height, "o", ms=3.2, mfc="white", mec=colour, mew=0.9, clip_on=False)
 
 
 def _key_marks() -> list[Line2D]:

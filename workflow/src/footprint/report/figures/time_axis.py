@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -62,11 +62,14 @@ def tick_labels(start: datetime, end: datetime, *, width_mm: float) -> dict[date
     return labels
 
 
-def apply_time_axis(axes: Axes, start: datetime, end: datetime, *, width_mm: float) -> None:
-    """Set the limits and labels of the horizontal axis to the time from `start` to `end`."""
+def apply_time_axis(
+    panels: Iterable[Axes], start: datetime, end: datetime, *, width_mm: float
+) -> None:
+    """Set the limits and labels of the horizontal axes to the time from `start` to `end`."""
     labels = tick_labels(start, end, width_mm=width_mm)
-    axes.set_xlim(date2num(start), date2num(end))
-    axes.set_xticks([date2num(moment) for moment in labels], list(labels.values()))
+    for axes in panels:
+        axes.set_xlim(date2num(start), date2num(end))
+        axes.set_xticks([date2num(moment) for moment in labels], list(labels.values()))
 
 
 def _moments_between(start: datetime, end: datetime, step: str) -> list[datetime]:

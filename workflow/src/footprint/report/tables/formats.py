@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
-from great_tables import GT, loc, style
 
 from footprint.core.latex import THIN_SPACE, escape_latex
 
@@ -126,6 +125,9 @@ def _are_totals(table: ReaderTable) -> list[bool]:
 
 def table_html(table: ReaderTable, *, provenance: str) -> str:
     """The table as an HTML page of its own that loads nothing."""
+    # figures, which import the names of this package, need not load it
+    from great_tables import GT, loc, style
+
     names = [column.name for column in table.columns]
     cells = pl.DataFrame(
         _cell_texts(table, table.columns), schema=dict.fromkeys(names, pl.String), orient="row"
