@@ -206,11 +206,14 @@ class Results:
         Returns:
             Columns of `footprint labels` (`labelling_queue.rank_unlabelled_runs`).
         """
-        return labelling_queue.rank_unlabelled_runs(
+        study = labelling_queue.StudyTables(
             self.runs.lazy(),
             self._table(JobLabels).lazy(),
             self._table(Jobs).lazy(),
-            **{"project": project, "paper": paper, "user": user},
+            self._table(RunOfJob).lazy(),
+        )
+        return labelling_queue.rank_unlabelled_runs(
+            study, project=project, paper=paper, user=user
         ).collect()
 
     def ratio_with_labels(self, labels: str) -> dy.DataFrame[PhaseRatio]:
