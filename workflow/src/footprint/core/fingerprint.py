@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Library:
         self._package_files: dict[Path, list[Path]] = {}
         self._digests: dict[Path, bytes] = {}
 
-    def fingerprint(self, script: Path) -> str:
+    def fingerprint(self, script: Path, modules: Iterable[str] = ()) -> str:
         """Return the hash of all library modules that a script imports, directly or indirectly.
 
         The script itself is left out, since Snakemake watches it. Imports inside functions and
@@ -40,20 +40,24 @@ class Library:
 
         Args:
             script: Script of a rule.
+            modules: Dotted names of further modules or members that the script imports by name at
+                run time.
 
         Returns:
             16 hexadecimal digits.
         """
         digest = hashlib.sha256()
-        for path in sorted(self.files_behind(script)):
+        for path in sorted(self.files_behind(script, modules)):
             digest.update(f"{path.relative_to(self.folder).as_posix()}\0".encode())
             digest.update(self._digest(path))
         return digest.hexdigest()[:16]
 
-    def files_behind(self, script: Path) -> set[Path]:
-        """Return the files of the library that a script depends on, as full paths."""
+    def files_behind(self, script: Path, modules: Iterable[str] = ()) -> set[Path]:
+        """Return the files of the library that a script and modules depend on, as full paths."""
         found: set[Path] = set()
         queue = list(self._imported_files(script, package=""))
+        for module in modules:
+            queue.extend(self._files_of_name(module))
         while queue:
             path = queue.pop()
             if path not in found:
