@@ -95,6 +95,9 @@ def test_every_figure_and_table_has_a_caption_of_its_own() -> None:
         CAPTIONS.glob("*.rst")
     )
     for name, report in reports.items():
+        text = Path(report.caption.get_path_or_uri(secret_free=True)).read_text()
+        params = re.findall(r"snakemake\.params\.(\w+)", text)
+        assert set(params) <= set(workflow_rules()[name].params.keys())
         kind = "figure" if name.startswith("plot_") else "table"
         assert report.labels["shows"].endswith(f", {kind}")
         assert re.fullmatch(r"[1-6] [A-Z][a-z]+", report.category)
