@@ -5,8 +5,8 @@ own_uv := $(filter .uv/%,$(uv))
 
 .PHONY: results test slow mutations check docs gallery lock
 
-results: $(own_uv)  ## every table, figure and the report, into results/
-	$(uv) run snakemake --cores 8
+results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
+	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
 
 test: $(own_uv)
 	$(uv) run pytest

@@ -49,6 +49,8 @@ wildcard_constraints:
     series="[A-Za-z][A-Za-z0-9_]*",
 
 
+include: "workflow/rules/report_files.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/ledgers.smk"
 include: "workflow/rules/devices.smk"
@@ -144,7 +146,10 @@ library = Library(loaded_by_name={registry.__name__: [registry.site_module(STUDY
 for each in workflow.rules:
     if each.script:
         code = Path(each.basedir.get_path_or_uri(secret_free=True), each.script)
-        each.set_params(code=library.fingerprint(code))
+        # draw.py and tabulate.py import the function of the figure or table by its name
+        function = each.params.get("function")
+        called = [f"footprint.report.{function}"] if function else []
+        each.set_params(code=library.fingerprint(code, called))
 
 
 onsuccess:

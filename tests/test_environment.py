@@ -178,6 +178,13 @@ def test_library_has_no_required_dependencies() -> None:
     assert "pipeline" in PROJECT["tool"]["uv"]["default-groups"]
 
 
+def test_make_results_installs_the_pipeline_alone() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [command] = re.findall(r"^results:.*\n\t(.*)$", makefile, re.M)
+    assert command == "$(uv) run --no-default-groups --group pipeline snakemake --cores 8"
+    assert PROJECT["dependency-groups"]["pipeline"] == ["footprint[pipeline]"]
+
+
 def test_makefile_pins_a_uv_that_the_settings_accept() -> None:
     versions = set(re.findall(r"\buv==([\w.]+)", (ROOT / "Makefile").read_text()))
     accepted = Requirement(f"uv{SETTINGS['required-version']}").specifier

@@ -64,6 +64,11 @@ def test_has_truth_is_true_for_the_gate_reserved_alone(gate: str, has_truth: boo
     assert study.plan_study(configuration(integration={"gate": gate})).has_truth is has_truth
 
 
+def test_weeks_are_the_days_of_the_window_over_seven() -> None:
+    window = {"start": "2025-03-03", "end": "2025-03-13"}
+    assert study.plan_study(configuration(study=window)).weeks == pytest.approx(10 / 7)
+
+
 def test_plan_study_of_exports_lists_the_files_of_each_rule(exports: Path) -> None:
     planned = study.plan_study(exports_configuration(exports))
     assert planned.is_exported

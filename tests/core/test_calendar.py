@@ -18,6 +18,10 @@ def test_study_window_is_in_utc() -> None:
     )
 
 
+def test_first_moment_of_a_day_is_its_midnight_in_utc() -> None:
+    assert calendar.first_moment("2024-02-29") == datetime(2024, 2, 29, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [

@@ -15,7 +15,9 @@ PAGE = (ROOT / "docs/walkthrough.md").read_text(encoding="utf-8")
 RULES = {
     match[1]
     for path in (ROOT / "workflow/rules").glob("*.smk")
-    for match in re.finditer(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M)
+    for match in re.finditer(
+        r"^(?:use rule \w+ as|rule) (\w+)", path.read_text(encoding="utf-8"), re.M
+    )
 }
 PATH = re.compile(r"`([\w./-]+(?:\.(?:py|smk|yaml|csv)|/)|Snakefile)`")
 NAMES = re.compile(r"\(((?:`\w+`(?:,\s+)?)+)\)|\bgives?\s+each run its kind")

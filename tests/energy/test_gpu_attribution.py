@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -512,9 +513,11 @@ def test_study_with_readings_of_gpus_splits_by_them_under_two_part(tmp_path: Pat
     results = "results/energy"
     study = configure(tmp_path / "reserved", **config)
     # readings of GPUs are counted, but change nothing under this gate
-    planned = project.planned(study, f"{results}/jobs.parquet")
-    assert "build_gpu_allocations" not in planned
-    assert "convert_devices" in planned
+    output = project.run(study, "-n", f"{results}/jobs.parquet").output
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", output, re.M))
+    assert "/node_allocations.parquet" in inputs["integrate_energy"]
+    assert "gpu" not in inputs["integrate_energy"].lower()
+    assert "convert_devices" in inputs
     study = configure(tmp_path / "two_part", **config, integration={"gate": "two_part"})
     project.run(study, "--cores", "2", f"{results}/jobs.parquet")
     jobs_found = pl.read_parquet(study / results / "job_nodes.parquet")

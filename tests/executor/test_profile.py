@@ -64,7 +64,7 @@ rule fails:
 def rule_names(folder: Path) -> set[str]:
     """Names of the rules in the files of a folder."""
     text = "\n".join(file.read_text(encoding="utf-8") for file in folder.glob("*.smk"))
-    return set(re.findall(r"^rule (\w+):", text, re.M))
+    return set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)", text, re.M))
 
 
 def test_profile_groups_contain_rules_of_workflow() -> None:

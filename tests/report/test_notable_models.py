@@ -269,7 +269,7 @@ class TestTrend:
 
 
 def drawn(frame: pl.DataFrame) -> Figure:
-    return figure.plot(frame, provenance=notable_models.list_provenance(frame))
+    return figure.plot(frame)
 
 
 class TestFigure:

@@ -18,7 +18,7 @@ from footprint.report import terminal
 from footprint.report.figures import methods
 from footprint.report.tables import energy, estimates, phases, usage
 from footprint.report.tables.formats import ReaderTable
-from tests.report.tables.test_formats import REJECTED, Page, written
+from tests.report.tables.test_formats import NODES, REJECTED, Page, written
 from tests.support.figure_checks import assert_legible, title_text, visible_texts, written_text
 from tests.support.odd_studies import (
     APRIL_START,
@@ -39,7 +39,7 @@ def tabulated(made: StudyResults) -> Iterator[ReaderTable]:
     study = made.study
     yield energy.levels_table(made.levels, redistribution="resource_hours")
     yield energy.energy_by_class_table(study.node_energy)
-    yield energy.quality_table(study.quality, REJECTED)
+    yield energy.quality_table(study.quality, REJECTED, **NODES)
     yield energy.simulation_check_table(made.check)
     yield estimates.methods_table(made.levels, pue=1.0)
     yield estimates.ratios_table(made.ratios)

@@ -84,7 +84,7 @@ def test_estimate_carbon_gives_rows_of_each_factor(
         "tabulate_carbon",
         input={"carbon": str(tmp_path / "carbon.parquet")},
         output=table_paths(tmp_path),
-        params={"carbon": CARBON, "pue": 1.0, "provenance": PROVENANCE},
+        params=CARBON | {"pue": 1.0, "provenance": PROVENANCE},
     )
     assert "RTE (kg)" in (tmp_path / "table.csv").read_text()
     assert r"\toprule" in (tmp_path / "table.tex").read_text()
@@ -105,7 +105,7 @@ def test_estimate_carbon_with_eco2mix_adds_hourly_factor(
     assert hours["g_per_kwh"].item() == pytest.approx(30)
 
 
-def test_write_summary_writes_every_section(
+def test_write_summary_writes_every_section_and_the_opening(
     run: Run, inputs: dict[str, str], tmp_path: Path
 ) -> None:
     run_estimate_carbon(run, inputs, tmp_path)
@@ -116,13 +116,13 @@ def test_write_summary_writes_every_section(
         "write_summary",
         input={name: inputs[name] for name in names}
         | {"carbon": str(tmp_path / "carbon.parquet"), "rejected": str(rejected)},
-        output={"summary": tmp_path / "summary.md"},
-        params={"site": "nancy", "simulated": True, "pue": 1.0, "factors": FACTORS}
+        output={"summary": tmp_path / "summary.md", "opening": tmp_path / "opening.html"},
+        params={"site": "<nancy>", "simulated": True, "pue": 1.0, "factors": FACTORS}
         | {"provenance": PROVENANCE}
         | WINDOW,
     )
     text = (tmp_path / "summary.md").read_text(encoding="utf-8")
-    assert text.startswith("# Energy use of the simulated site nancy in 14 days\n")
+    assert text.startswith("# Energy use of the simulated site <nancy> in 14 days\n")
     for head in (
         "## 1. The site",
         "## 2. The projects",
@@ -131,6 +131,9 @@ def test_write_summary_writes_every_section(
     ):
         assert head in text
     assert "u-0" not in text
+    brief = (tmp_path / "opening.html").read_text(encoding="utf-8")
+    assert brief.count("<li>") == 3
+    assert "The nodes of the simulated site &lt;nancy&gt; drew <strong>" in brief
 
 
 def test_tabulate_study_and_tabulate_hardware_write_tables(
@@ -139,15 +142,7 @@ def test_tabulate_study_and_tabulate_hardware_write_tables(
     params = {"provenance": PROVENANCE}
     names = ("levels", "node_energy", "ratio")
     wanted = {name: inputs[name] for name in names}
-    run(
-        "tabulate_study",
-        input=wanted,
-        output=table_paths(tmp_path) | {"opening": tmp_path / "opening.html"},
-        params=params | {"site": "<nancy>", "simulated": True},
-    )
-    brief = (tmp_path / "opening.html").read_text(encoding="utf-8")
-    assert brief.count("<li>") == 3
-    assert "The nodes of the simulated site &lt;nancy&gt; drew <strong>" in brief
+    run("tabulate_study", input=wanted, output=table_paths(tmp_path), params=params)
     assert ",Overhead," in (tmp_path / "table.csv").read_text()
     run(
         "tabulate_hardware",

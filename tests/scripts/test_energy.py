@@ -97,7 +97,7 @@ def test_download_power_writes_months_with_margins(chain: RuleChain) -> None:
     assert set(account["day"]) == {utc_midnight(START).date(), midnight.date()}
 
 
-def test_build_node_allocations_covers_jobs_of_studied_nodes(chain: RuleChain) -> None:
+def test_build_allocations_covers_jobs_of_studied_nodes(chain: RuleChain) -> None:
     pieces = chain.read("node_allocations")
     assert pieces.schema == node_allocations.ALLOCATION_SCHEMA
     assert chain.read("occupancy").schema == node_allocations.OCCUPANCY_SCHEMA

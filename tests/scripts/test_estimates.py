@@ -51,21 +51,16 @@ def chain(energy_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -> 
             params=made.source | window,
             wildcards={"cluster": "grele", "month": month, "series": LOAD_METRIC},
         )
-    made.run(
-        "integrate_gpu_power",
-        input={
-            "gpu_allocations": made.path("gpu_allocations"),
-            "devices": made.monthly_paths("devices", "grele"),
-        },
-        output=made.paths("gpu_power"),
-        params=window | {"node_pattern": made.planned.node_pattern},
-        wildcards={"cluster": "grele"},
-    )
-    for cluster, load in (("grele", made.monthly_paths("load", "grele")), ("gres", [])):
+    for cluster, load, gpu_power in (
+        ("grele", made.monthly_paths("load", "grele"), made.path("gpu_power")),
+        ("gres", [], []),
+    ):
         made.run(
-            "integrate_cpu_series",
-            input=made.paths("node_allocations", "hardware") | {"load": load, "package": []},
-            output={"cpu_series": made.path(f"cpu_series-{cluster}")},
+            "integrate_devices",
+            input=made.paths("node_allocations", "gpu_allocations", "hardware")
+            | {"devices": made.monthly_paths("devices", "grele") if gpu_power else []}
+            | {"load": load, "package": []},
+            output={"gpu_power": gpu_power, "cpu_series": made.path(f"cpu_series-{cluster}")},
             params=window | {"policy": "reserved", "node_pattern": made.planned.node_pattern},
             wildcards={"cluster": cluster},
         )
@@ -356,10 +351,5 @@ def test_build_levels_has_every_estimator(chain: RuleChain) -> None:
 
 def test_scripts_without_warnings_leave_logs_empty(chain: RuleChain) -> None:
     """Warnings of libraries would be in the log."""
-    quiet = (
-        "look_up_hardware",
-        "build_gpu_allocations",
-        "integrate_gpu_power",
-        "integrate_cpu_series",
-    )
-    assert [chain.logs[rule] for rule in (*quiet, "build_levels")] == [""] * 5
+    quiet = ("look_up_hardware", "build_allocations", "integrate_devices", "build_levels")
+    assert [chain.logs[rule] for rule in quiet] == [""] * 4

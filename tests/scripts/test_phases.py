@@ -22,7 +22,7 @@ from footprint.schemas.phases import (
 )
 from footprint.schemas.validation import PhaseEvaluation
 from tests.scripts.conftest import IDLE_POWER
-from tests.support.rule_chain import END, START, RuleChain
+from tests.support.rule_chain import RuleChain
 from tests.support.study_frames import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -209,7 +209,7 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
     ("name", "inputs", "params"),
     [
         ("plot_phases", ["ratio"], {}),
-        ("plot_energy_per_run", ["runs"], {"start": START, "end": END}),
+        ("plot_energy_per_run", ["runs"], {"weeks": 2 / 7}),
         ("tabulate_phases", ["ratio"], {}),
         ("tabulate_evaluation", ["evaluation"], {}),
     ],

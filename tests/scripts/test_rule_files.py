@@ -1,33 +1,70 @@
-"""Rules, their scripts and the captions of their outputs belong together."""
+"""Rules, their scripts, functions and captions belong together."""
 
+from __future__ import annotations
+
+import inspect
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from footprint.core.fingerprint import LIBRARY_FOLDER, Library
+from footprint.report import rendering
 from tests.support.rule_scripts import SCRIPTS
+from tests.support.workflow_rules import BASES, workflow_rules
 
 RULES = SCRIPTS.parent / "rules"
 CAPTIONS = SCRIPTS.parent / "report"
+TABLES = (pl.DataFrame, pl.LazyFrame)
+NAMES = sorted(
+    name
+    for path in RULES.glob("*.smk")
+    for name in re.findall(r"^(?:use rule \w+ as|rule) (\w+)", path.read_text(), re.M)
+    if name not in BASES
+)
+DRAWN = [name for name in NAMES if name.startswith(("plot_", "tabulate_"))]
+"""Rules of figures and readers' tables."""
 
 
-@pytest.mark.parametrize("stage", sorted(RULES.glob("*.smk")), ids=lambda path: path.stem)
-def test_every_rule_has_script_log_and_benchmark_of_its_name(stage: Path) -> None:
-    bodies = re.split(r"^rule (\w+):", stage.read_text(), flags=re.M)[1:]
-    named = dict(zip(bodies[::2], bodies[1::2], strict=True))
-    assert named
-    for name, body in named.items():
-        assert f'"../scripts/{name}.py"' in body
-        assert re.search(rf'"<logs>/{name}(/[^"]+)?\.log"', body)
-        assert re.search(rf'"<benchmarks>/{name}(/[^"]+)?\.jsonl"', body)
-        assert re.match(r'\s+"""[A-Z].*\."""\n', body)
+LIBRARY = Library()
+SHARED_MODULES = {
+    "plot_energy_per_run": {"tables/phases"},
+    "plot_node_week": {"figures/busiest_week"},
+    "plot_paper_runs": {"figures/paper_energy", "figures/phases"},
+    "plot_ratios": {"figures/methods"},
+    "tabulate_active_users": {"tables/energy"},
+    "tabulate_concentration": {"tables/energy"},
+    "tabulate_energy_over_time": {"tables/energy"},
+}
+"""Modules of other figures and tables from which a figure or table takes constants or helpers."""
+
+
+def called_function(name: str) -> list[str]:
+    """Dotted name of the function that a rule of a figure or table names."""
+    function = workflow_rules()[name].params.get("function")
+    return [f"footprint.report.{function}"] if function else []
+
+
+def test_snakemake_reads_every_rule_of_the_files() -> None:
+    assert len(NAMES) > 60
+    assert sorted(workflow_rules()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rule_has_script_log_and_benchmark_of_its_name(name: str) -> None:
+    rule = workflow_rules()[name]
+    base = {"plot": "draw", "tabulate": "tabulate"}.get(name.partition("_")[0], name)
+    assert rule.script == f"../scripts/{base}.py"
+    assert re.fullmatch(rf"logs/{name}(/.+)?\.log", str(*rule.log))
+    assert re.fullmatch(rf"benchmarks/{name}(/.+)?\.jsonl", str(rule.benchmark))
+    assert re.fullmatch(r"[A-Z].*\.", rule.docstring)
+    assert rule.conda_env == "../../envs/footprint.yaml"
 
 
 def test_every_script_belongs_to_a_rule() -> None:
-    rules = "".join(path.read_text() for path in RULES.glob("*.smk"))
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == set(
-        re.findall(r"^rule (\w+):", rules, re.M)
-    )
+    used = {Path(rule.script).name for rule in workflow_rules().values()}
+    assert {path.name for path in SCRIPTS.glob("*.py")} == used
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
@@ -39,20 +76,54 @@ def test_every_script_is_short_and_without_control_flow(script: Path) -> None:
     assert not re.search(r"^(def|class|for|while|try)\b", text, re.M)
 
 
-def test_every_rule_of_the_paper_has_script_log_and_benchmark() -> None:
-    rules = (RULES / "paper.smk").read_text()
-    names = re.findall(r"^rule (\w+):", rules, re.M)
-    assert len(names) == 11
-    for name in names:
-        assert f'"../scripts/{name}.py"' in rules
-        assert f'"<logs>/{name}.log"' in rules
-        assert f'"<benchmarks>/{name}.jsonl"' in rules
-        assert (SCRIPTS / f"{name}.py").is_file()
+@pytest.mark.parametrize("name", DRAWN)
+def test_inputs_and_params_of_a_figure_or_table_are_arguments_of_its_function(name: str) -> None:
+    rule = workflow_rules()[name]
+    function = rendering.find_function(rule.params.function)
+    parameters = inspect.signature(function, eval_str=True).parameters
+    tables = {key for key, each in parameters.items() if each.annotation in TABLES}
+    assert set(rule.input.keys()) == tables
+    settings = {key for key, _ in rule.params.items()} - {"function", "code"}
+    assert settings | {"provenance"} == (set(parameters) - tables) | {"provenance"}
 
 
-def test_every_caption_belongs_to_one_figure_or_table() -> None:
-    rules = "".join(path.read_text() for path in RULES.glob("*.smk"))
-    captions = re.findall(r'caption="\.\./report/(\w+\.rst)"', rules)
-    assert len(captions) == len(set(captions)) >= 13
-    written = {path.name for path in CAPTIONS.glob("*.rst")}
-    assert written == {*captions, "workflow.rst"}
+def test_every_figure_and_table_has_a_caption_of_its_own() -> None:
+    reports = {name: workflow_rules()[name].output[0].flags["report"] for name in DRAWN}
+    captions = [Path(each.caption.get_path_or_uri(secret_free=True)) for each in reports.values()]
+    assert len(set(captions)) == len(captions)
+    assert {path.resolve() for path in captions} | {CAPTIONS / "workflow.rst"} == set(
+        CAPTIONS.glob("*.rst")
+    )
+    for name, report in reports.items():
+        text = Path(report.caption.get_path_or_uri(secret_free=True)).read_text()
+        params = re.findall(r"snakemake\.params\.(\w+)", text)
+        assert set(params) <= set(workflow_rules()[name].params.keys())
+        kind = "figure" if name.startswith("plot_") else "table"
+        assert report.labels["shows"].endswith(f", {kind}")
+        assert re.fullmatch(r"[1-6] [A-Z][a-z]+", report.category)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rule_reruns_for_the_module_of_its_own_figure_or_table_alone(name: str) -> None:
+    script = SCRIPTS / Path(workflow_rules()[name].script).name
+    files = LIBRARY.files_behind(script, called_function(name))
+    paths = [
+        path.relative_to(LIBRARY_FOLDER / "report") for path in files if "report" in path.parts
+    ]
+    common = {"__init__", "style", "time_axis", "formats"}
+    found = {
+        path.with_suffix("").as_posix()
+        for path in paths
+        if path.parts[0] in ("figures", "tables") and path.stem not in common
+    }
+    own = {each.split(".report.")[1].rpartition(".")[0] for each in called_function(name)}
+    own = {each.replace(".", "/") for each in own}
+    assert bool(own) is (name in DRAWN)
+    assert own <= found <= own | SHARED_MODULES.get(name, set())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fingerprint_of_a_rule_covers_its_script_and_function(name: str) -> None:
+    rule = workflow_rules()[name]
+    script = SCRIPTS / Path(rule.script).name
+    assert rule.params.code == LIBRARY.fingerprint(script, called_function(name))

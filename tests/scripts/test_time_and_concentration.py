@@ -60,7 +60,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         [("paper", "enhancement-2025", "bmc")], ["level", "name", "method"], orient="row"
     )
     frames = {
-        "job_energy": jobs,
         "node_energy": study.node_energy,
         "runs": conform(Runs, runs),
         "labels": conform(JobLabels, labelled),
@@ -78,7 +77,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ("rule", "inputs", "params", "expected"),
     [
         ("plot_energy_over_time", ["node_energy"], DATES | {"site": "nancy"}, "each day's"),
-        ("plot_concentration", ["job_energy", "runs"], {}, "Half of the energy"),
+        ("plot_concentration", ["jobs", "runs"], {}, "Half of the energy"),
         (
             "plot_paper_runs",
             ["runs", "jobs", "ratio", "labels", "levels"],
@@ -113,7 +112,7 @@ def test_plot_script_writes_figure_with_expected_text(
     ("rule", "inputs", "params", "expected"),
     [
         ("tabulate_energy_over_time", ["node_energy"], DATES, "2025-03-16"),
-        ("tabulate_concentration", ["job_energy", "runs"], {}, "fewest with half of the energy"),
+        ("tabulate_concentration", ["jobs", "runs"], {}, "fewest with half of the energy"),
     ],
 )
 def test_tabulate_script_writes_table_with_expected_text(

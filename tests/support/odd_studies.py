@@ -36,6 +36,7 @@ from footprint.report.figures import (
 from footprint.report.figures import levels as levels_figure
 from footprint.report.figures import ratios as ratios_figure
 from footprint.report.figures import simulation_check as check_figure
+from footprint.report.figures.busiest_week import busiest_week
 from footprint.schemas.energy import JobNodeEnergy, NodeEnergy
 from footprint.schemas.estimates import EstimateRatios, Hardware
 from footprint.schemas.levels import Levels
@@ -300,7 +301,7 @@ def node_week_figure(study: StudyFrames) -> Figure:
     pieces = study.job_nodes.join(
         study.job_energy.select("job_id", "started_at", "stopped_at"), on="job_id"
     ).select("job_id", "node", "share", pl.col("started_at", "stopped_at").dt.cast_time_unit("us"))
-    week = node_week.busiest_week(study.node_energy, pieces.lazy())
+    week = busiest_week(study.node_energy, pieces.lazy())
     power, _ = study_frames.power_week()
     if week is None:
         return node_week.plot(power.clear(), pieces.clear(), None, max_gap_s=90, provenance="")

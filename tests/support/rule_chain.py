@@ -116,12 +116,12 @@ class RuleChain:
                     wildcards={"cluster": cluster, "month": month},
                 )
 
-    def build_node_allocations(self) -> None:
-        """Run `build_node_allocations` for both clusters."""
+    def build_allocations(self) -> None:
+        """Run `build_allocations` for both clusters."""
         self.run(
-            "build_node_allocations",
+            "build_allocations",
             input=self.paths("nodes", "jobs", "allocations"),
-            output=self.paths("node_allocations", "occupancy", "overlaps"),
+            output=self.paths("node_allocations", "occupancy", "overlaps", "gpu_allocations"),
             params=self.window | {"clusters": CLUSTERS, "policy": self.planned.integration["gate"]},
         )
 
@@ -185,25 +185,19 @@ class RuleChain:
     def run_to_energies(self) -> None:
         """Run the rules from the nodes to the energies of jobs."""
         self.download_records()
-        self.build_node_allocations()
+        self.build_allocations()
         for cluster in CLUSTERS:
             for month in MONTHS:
                 self.integrate_energy(cluster, month)
         self.combine_energy(CLUSTERS)
 
     def prepare_gpus(self) -> None:
-        """Run the rules of hardware, GPU allocations, and the power of the GPUs of grele."""
+        """Run the rules of hardware and of the power of the GPUs of grele."""
         self.run(
             "look_up_hardware",
             input=self.paths("nodes"),
             output=self.paths("hardware") | {"rejected": self.path("hardware_rejected")},
             params={"clusters": CLUSTERS, "hardware": self.planned.hardware},
-        )
-        self.run(
-            "build_gpu_allocations",
-            input=self.paths("nodes", "jobs", "allocations"),
-            output={"gpu_allocations": self.path("gpu_allocations")},
-            params=self.window | {"clusters": CLUSTERS},
         )
         for month in MONTHS:
             self.run(

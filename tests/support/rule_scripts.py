@@ -10,6 +10,8 @@ from typing import Any
 
 from snakemake.iocontainers import Namedlist
 
+from tests.support.workflow_rules import workflow_rules
+
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 
 
@@ -40,8 +42,8 @@ def run_script(
         rule: Name of the rule.
         logs: Folder of the log file.
         input: Input paths by name; a list of paths where the rule has several.
-        output: Output paths by name.
-        params: Parameters by name.
+        output: Output paths by name; an empty list where the rule leaves a file out.
+        params: Parameters by name, without the function of a figure or table.
         wildcards: Wildcards by name.
         config: Configuration of the study.
         threads: Threads of the rule.
@@ -49,17 +51,20 @@ def run_script(
     root = logging.getLogger()
     before = sys.stdout, sys.stderr, sys.excepthook, root.handlers[:], root.level
     log = logs / f"{rule}.log"
+    definition = workflow_rules()[rule]
+    function = {key: value for key, value in definition.params.items() if key == "function"}
     stand_in = SimpleNamespace(
         input=Namedlist(fromdict=dict(input or {})),
-        output=Namedlist(fromdict={name: str(path) for name, path in output.items()}),
-        params=SimpleNamespace(**params or {}),
+        output=Namedlist(fromdict={name: path and str(path) for name, path in output.items()}),
+        params=Namedlist(fromdict=function | dict(params or {})),
         wildcards=SimpleNamespace(**wildcards or {}),
         config=dict(config or {"download": {}}),
         threads=threads,
         log=[str(log)],
     )
     try:
-        runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": stand_in})
+        script = SCRIPTS / Path(definition.script).name
+        runpy.run_path(str(script), init_globals={"snakemake": stand_in})
     finally:
         stream = sys.stdout
         sys.stdout, sys.stderr, sys.excepthook, root.handlers[:], root.level = before

@@ -179,7 +179,7 @@ def test_job_on_undescribed_node_stops_download_jobs(
     )
 
 
-def test_overallocated_node_stops_build_node_allocations(
+def test_overallocated_node_stops_build_allocations(
     project: Project, tmp_path: Path, config: Config, exports: Path
 ) -> None:
     other = api_answers.g5k_job(12, resources_by_type=WHOLE_NODE)
@@ -189,7 +189,7 @@ def test_overallocated_node_stops_build_node_allocations(
         r"fix the jobs' times or cores, or set integration\.gate to binary"
     )
     ran = run_refused(project, tmp_path, config, message, "--cores", "1")
-    assert_stopped_at_rule(ran, "build_node_allocations", tmp_path)
+    assert_stopped_at_rule(ran, "build_allocations", tmp_path)
     assert "rule convert_power:" not in ran.output  # found before long work
     # the fix that the message names
     gates = "results/energy/node_allocations.parquet"

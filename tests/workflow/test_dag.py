@@ -16,7 +16,7 @@ RULES_OF_EVERY_STUDY = {
     "download_nodes": 1,
     "download_jobs": 1,
     "match_labels": 1,
-    "build_node_allocations": 1,
+    "build_allocations": 1,
     "combine_energy": 1,
     "look_up_hardware": 1,
     "estimate_energy": 1,
@@ -129,11 +129,11 @@ def test_plan_with_device_series_integrates_them_by_cluster(
     devices = ["prom_DCGM_FI_DEV_POWER_USAGE", "prom_node_load1"]
     config = small_study(project, download={"devices": devices}, integration={"gate": "binary"})
     planned = project.planned(configure(tmp_path, **config))
-    of_clusters = jobs_by_cluster(3, "integrate_gpu_power", "integrate_cpu_series")
+    of_clusters = jobs_by_cluster(3, "integrate_devices")
     of_months = jobs_by_month(
         6, "download_power", "integrate_energy", "download_devices", "download_series"
     )
-    of_the_site = RULES_OF_EVERY_STUDY | RULES_OF_SIMULATED_SITE | {"build_gpu_allocations": 1}
+    of_the_site = RULES_OF_EVERY_STUDY | RULES_OF_SIMULATED_SITE
     assert planned == of_the_site | of_clusters | of_months
 
 

@@ -68,9 +68,10 @@ class ExportedStudy:
             params=self.of_site | self.window | clusters | {"metric": METRIC},
         )
         self.run_script(
-            "build_node_allocations",
+            "build_allocations",
             input=self.paths("nodes", "jobs", "allocations"),
-            output=self.paths("node_allocations", "occupancy", "overlaps"),
+            output=self.paths("node_allocations", "occupancy", "overlaps")
+            | {"gpu_allocations": []},
             params=self.window | clusters | {"policy": "reserved"},
         )
         for cluster in self.planned.clusters:

@@ -467,7 +467,10 @@ RULES_AFTER_LEVELS = (
             | RULES_OF_HISTOGRAMS
             | RULES_AFTER_ENERGY,
         ),
-        ("workflow/scripts/plot_node_week.py", {"plot_node_week": 1}),
+        (
+            "workflow/scripts/check_simulation.py",
+            {"check_simulation": 1, "plot_simulation_check": 1, "tabulate_simulation_check": 1},
+        ),
     ],
     ids=lambda value: Path(value).stem if isinstance(value, str) else "",
 )

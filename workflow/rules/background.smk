@@ -30,27 +30,17 @@ rule read_models:
         "../scripts/read_models.py"
 
 
-rule plot_models:
+use rule draw as plot_models with:
     """Draw the training compute of notable AI models against their publication date."""
     input:
         models=rules.read_models.output.models,
     output:
-        svg=report(
-            "<results>/figures/models.svg",
-            caption="../report/models.rst",
-            category="1 Site",
-            labels={"shows": "training compute of notable models, figure"},
-        ),
-        pdf="<results>/figures/models.pdf",
-        png="<results>/figures/models.png",
-    log:
-        "<logs>/plot_models.log",
-    benchmark:
-        "<benchmarks>/plot_models.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
-    script:
-        "../scripts/plot_models.py"
+        **figure_files("models", category="1 Site", shows="training compute of notable models"),
+    pathvars:
+        rule="plot_models",
+    params:
+        function="figures.models.plot",
+        provenance=None,  # the figure names the source of the list
 
 
 rule count_users:
@@ -76,77 +66,38 @@ rule count_users:
         "../scripts/count_users.py"
 
 
-rule plot_active_users:
+use rule draw as plot_active_users with:
     """Draw the number of users in the 12 months before each point in time."""
     input:
         users=rules.count_users.output.users,
     output:
-        svg=report(
-            "<results>/figures/active_users.svg",
-            caption="../report/active_users.rst",
-            category="1 Site",
-            labels={"shows": "active users, figure"},
-        ),
-        pdf="<results>/figures/active_users.pdf",
-        png="<results>/figures/active_users.png",
-    log:
-        "<logs>/plot_active_users.log",
-    benchmark:
-        "<benchmarks>/plot_active_users.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("active_users", category="1 Site", shows="active users"),
+    pathvars:
+        rule="plot_active_users",
     params:
+        function="figures.active_users.plot",
         site=STUDY.site,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_active_users.py"
 
 
-rule tabulate_active_users:
+use rule tabulate as tabulate_active_users with:
     """Tabulate active users, and the covered part of each window of 12 months."""
     input:
         users=rules.count_users.output.users,
     output:
-        html=report(
-            "<results>/tables/active_users.html",
-            caption="../report/active_users_table.rst",
-            category="1 Site",
-            labels={"shows": "active users, table"},
-        ),
-        csv="<results>/tables/active_users.csv",
-        tex="<results>/tables/active_users.tex",
-    log:
-        "<logs>/tabulate_active_users.log",
-    benchmark:
-        "<benchmarks>/tabulate_active_users.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("active_users", category="1 Site", shows="active users"),
+    pathvars:
+        rule="tabulate_active_users",
     params:
+        function="tables.usage.active_users_table",
         site=STUDY.site,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_active_users.py"
 
 
-rule plot_site_map:
+use rule draw as plot_site_map with:
     """Draw the sites of Grid'5000 on a map, with the studied one marked."""
     output:
-        svg=report(
-            "<results>/figures/site_map.svg",
-            caption="../report/site_map.rst",
-            category="1 Site",
-            labels={"shows": "sites of Grid'5000, figure"},
-        ),
-        pdf="<results>/figures/site_map.pdf",
-        png="<results>/figures/site_map.png",
-    log:
-        "<logs>/plot_site_map.log",
-    benchmark:
-        "<benchmarks>/plot_site_map.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("site_map", category="1 Site", shows="sites of Grid'5000"),
+    pathvars:
+        rule="plot_site_map",
     params:
+        function="figures.site_map.plot",
         site=STUDY.site,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_site_map.py"

@@ -27,129 +27,68 @@ rule compare_estimates:
         "../scripts/compare_estimates.py"
 
 
-rule plot_methods:
+use rule draw as plot_methods with:
     """Draw energy at each level by the four methods of the study."""
     input:
         levels=rules.build_levels.output.levels,
     output:
-        svg=report(
-            "<results>/figures/methods.svg",
-            caption="../report/methods.rst",
-            category="3 Estimators",
-            labels={"shows": "four methods at each level, figure"},
-        ),
-        pdf="<results>/figures/methods.pdf",
-        png="<results>/figures/methods.png",
-    log:
-        "<logs>/plot_methods.log",
-    benchmark:
-        "<benchmarks>/plot_methods.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("methods", category="3 Estimators", shows="four methods at each level"),
+    pathvars:
+        rule="plot_methods",
     params:
+        function="figures.methods.plot",
         pue=STUDY.pue,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_methods.py"
 
 
-rule tabulate_methods:
+use rule tabulate as tabulate_methods with:
     """Tabulate energy at each level by every method, absolute and relative to the measurement."""
     input:
         levels=rules.build_levels.output.levels,
     output:
-        html=report(
-            "<results>/tables/methods.html",
-            caption="../report/methods_table.rst",
-            category="3 Estimators",
-            labels={"shows": "all methods at each level, table"},
-        ),
-        csv="<results>/tables/methods.csv",
-        tex="<results>/tables/methods.tex",
-    log:
-        "<logs>/tabulate_methods.log",
-    benchmark:
-        "<benchmarks>/tabulate_methods.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("methods", category="3 Estimators", shows="all methods at each level"),
+    pathvars:
+        rule="tabulate_methods",
     params:
+        function="tables.estimates.methods_table",
         pue=STUDY.pue,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_methods.py"
 
 
-rule plot_ratios:
+use rule draw as plot_ratios with:
     """Draw the ratios of the estimators by cluster, GPU and duration."""
     input:
         ratios=rules.compare_estimates.output.ratios,
     output:
-        svg=report(
-            "<results>/figures/ratios.svg",
-            caption="../report/ratios.rst",
-            category="3 Estimators",
-            labels={"shows": "estimators against the measurement, figure"},
+        **figure_files(
+            "ratios", category="3 Estimators", shows="estimators against the measurement"
         ),
-        pdf="<results>/figures/ratios.pdf",
-        png="<results>/figures/ratios.png",
-    log:
-        "<logs>/plot_ratios.log",
-    benchmark:
-        "<benchmarks>/plot_ratios.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="plot_ratios",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_ratios.py"
+        function="figures.ratios.plot",
 
 
-rule tabulate_ratios:
+use rule tabulate as tabulate_ratios with:
     """Tabulate the ratios of all estimators by cluster, GPU and duration."""
     input:
         ratios=rules.compare_estimates.output.ratios,
     output:
-        html=report(
-            "<results>/tables/ratios.html",
-            caption="../report/ratios_table.rst",
-            category="3 Estimators",
-            labels={"shows": "estimators against the measurement, table"},
-        ),
-        csv="<results>/tables/ratios.csv",
-        tex="<results>/tables/ratios.tex",
-    log:
-        "<logs>/tabulate_ratios.log",
-    benchmark:
-        "<benchmarks>/tabulate_ratios.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("ratios", category="3 Estimators", shows="estimators against the measurement"),
+    pathvars:
+        rule="tabulate_ratios",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_ratios.py"
+        function="tables.estimates.ratios_table",
 
 
-rule tabulate_estimators:
+use rule tabulate as tabulate_estimators with:
     """Tabulate the inputs of each estimator, and what it includes and leaves out."""
     input:
         ratios=rules.compare_estimates.output.ratios,
         estimates=rules.estimate_energy.output.estimates,
     output:
-        html=report(
-            "<results>/tables/estimators.html",
-            caption="../report/estimators_table.rst",
-            category="3 Estimators",
-            labels={"shows": "inputs and omissions of each estimator, table"},
+        **table_files(
+            "estimators", category="3 Estimators", shows="inputs and omissions of each estimator"
         ),
-        csv="<results>/tables/estimators.csv",
-        tex="<results>/tables/estimators.tex",
-    log:
-        "<logs>/tabulate_estimators.log",
-    benchmark:
-        "<benchmarks>/tabulate_estimators.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="tabulate_estimators",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_estimators.py"
+        function="tables.estimates.estimators_table",

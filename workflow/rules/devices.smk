@@ -2,7 +2,6 @@
 
     devices     resources/<site>/devices/<gpu_metric>/{cluster}/{month}.parquet    power of each GPU
     series      resources/<site>/series/{series}/{cluster}/{month}.parquet         other series
-    allocations results/energy/gpu_allocations.parquet                             by GPU
 
 The gate `two_part` uses the power of GPUs where the source provides it.
 """
@@ -86,25 +85,3 @@ rule download_series:
         end=STUDY.end,
     script:
         "../scripts/download_series.py"
-
-
-rule build_gpu_allocations:
-    """Build the allocations of GPUs: job, GPU, share and interval."""
-    input:
-        nodes=rules.download_nodes.output.nodes,
-        jobs=rules.download_jobs.output.jobs,
-        allocations=rules.download_jobs.output.allocations,
-    output:
-        gpu_allocations="<results>/energy/gpu_allocations.parquet",
-    log:
-        "<logs>/build_gpu_allocations.log",
-    benchmark:
-        "<benchmarks>/build_gpu_allocations.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
-    params:
-        clusters=STUDY.clusters,
-        start=STUDY.start,
-        end=STUDY.end,
-    script:
-        "../scripts/build_gpu_allocations.py"

@@ -2,15 +2,16 @@
 
 REQUIRED INPUTS: nodes, jobs, allocations, states and power of the download stage
 OUTPUTS:
-    allocations results/energy/{node_allocations,occupancy,overlaps}.parquet
-                allocations of nodes, share of each node that is held, jobs that held the same cores
+    allocations results/energy/{node_allocations,occupancy,overlaps,gpu_allocations}.parquet
+                allocations of nodes, share of each node that is held, jobs that held the same
+                cores, and allocations of GPUs where the source has their power
     months      results/energy/months/{cluster}/{month}.*       sums of one cluster and month
     energy      results/energy/{jobs,job_nodes,nodes,quality,rejected}.parquet
 """
 
 
-rule build_node_allocations:
-    """Build the allocations of nodes: job, node, share and interval."""
+rule build_allocations:
+    """Build the allocations of nodes, and of GPUs with power of their own."""
     input:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
@@ -19,10 +20,13 @@ rule build_node_allocations:
         node_allocations="<results>/energy/node_allocations.parquet",
         occupancy="<results>/energy/occupancy.parquet",
         overlaps="<results>/energy/overlaps.parquet",
+        gpu_allocations=branch(
+            STUDY.has_gpu_power, then="<results>/energy/gpu_allocations.parquet", otherwise=[]
+        ),
     log:
-        "<logs>/build_node_allocations.log",
+        "<logs>/build_allocations.log",
     benchmark:
-        "<benchmarks>/build_node_allocations.jsonl"
+        "<benchmarks>/build_allocations.jsonl"
     priority: 1  # overallocated nodes are found before long work
     conda:
         "../../envs/footprint.yaml"
@@ -32,14 +36,14 @@ rule build_node_allocations:
         end=STUDY.end,
         policy=STUDY.integration["gate"],
     script:
-        "../scripts/build_node_allocations.py"
+        "../scripts/build_allocations.py"
 
 
 rule measure_node_power:
     """Measure idle and maximum power of each node of a cluster over the study."""
     input:
         nodes=rules.download_nodes.output.nodes,
-        occupancy=rules.build_node_allocations.output.occupancy,
+        occupancy=rules.build_allocations.output.occupancy,
         power=collect(rules.download_power.output.power, month=STUDY.months, allow_missing=True),
     output:
         node_power="<results>/energy/node_power/{cluster}.parquet",
@@ -64,8 +68,8 @@ rule integrate_energy:
     input:
         nodes=rules.download_nodes.output.nodes,
         states=rules.download_jobs.output.states,
-        node_allocations=rules.build_node_allocations.output.node_allocations,
-        occupancy=rules.build_node_allocations.output.occupancy,
+        node_allocations=rules.build_allocations.output.node_allocations,
+        occupancy=rules.build_allocations.output.occupancy,
         power=rules.download_power.output.power,
         node_power=branch(
             STUDY.integration["gate"] == "two_part",
@@ -74,7 +78,7 @@ rule integrate_energy:
         ),
         gpu_allocations=branch(
             STUDY.is_divided_by_gpu,
-            then=rules.build_gpu_allocations.output.gpu_allocations,
+            then=rules.build_allocations.output.gpu_allocations,
             otherwise=[],
         ),
         devices=branch(
@@ -110,7 +114,7 @@ rule combine_energy:
         nodes=rules.download_nodes.output.nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
-        overlaps=rules.build_node_allocations.output.overlaps,
+        overlaps=rules.build_allocations.output.overlaps,
         job_sums=collect(
             rules.integrate_energy.output.jobs, cluster=STUDY.clusters, month=STUDY.months
         ),

@@ -30,36 +30,19 @@ rule look_up_hardware:
         "../scripts/look_up_hardware.py"
 
 
-rule integrate_gpu_power:
-    """Integrate the power of the GPUs that jobs held on a cluster, by the GPUs' own readings."""
+rule integrate_devices:
+    """Integrate the power of GPUs, and load and power of processors, over a cluster's jobs."""
     input:
-        gpu_allocations=rules.build_gpu_allocations.output.gpu_allocations,
-        devices=collect(
-            rules.download_devices.output.devices, month=STUDY.months, allow_missing=True
-        ),
-    output:
-        gpu_power="<results>/estimates/gpu_power/{cluster}.parquet",
-    log:
-        "<logs>/integrate_gpu_power/{cluster}.log",
-    benchmark:
-        "<benchmarks>/integrate_gpu_power/{cluster}.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        start=STUDY.start,
-        end=STUDY.end,
-        node_pattern=STUDY.node_pattern,
-    script:
-        "../scripts/integrate_gpu_power.py"
-
-
-rule integrate_cpu_series:
-    """Average load and power of a cluster's processors over the jobs' allocations."""
-    input:
-        node_allocations=rules.build_node_allocations.output.node_allocations,
         hardware=rules.look_up_hardware.output.hardware,
+        node_allocations=rules.build_allocations.output.node_allocations,
+        gpu_allocations=rules.build_allocations.output.gpu_allocations,
+        devices=branch(
+            STUDY.has_gpu_power,
+            then=collect(
+                rules.download_devices.output.devices, month=STUDY.months, allow_missing=True
+            ),
+            otherwise=[],
+        ),
         load=collect(
             rules.download_series.output.series,
             series=STUDY.cpu_series["load"],
@@ -73,11 +56,20 @@ rule integrate_cpu_series:
             allow_missing=True,
         ),
     output:
-        cpu_series="<results>/estimates/cpu_series/{cluster}.parquet",
+        gpu_power=branch(
+            STUDY.has_gpu_power,
+            then="<results>/estimates/gpu_power/{cluster}.parquet",
+            otherwise=[],
+        ),
+        cpu_series=branch(
+            STUDY.has_cpu_series,
+            then="<results>/estimates/cpu_series/{cluster}.parquet",
+            otherwise=[],
+        ),
     log:
-        "<logs>/integrate_cpu_series/{cluster}.log",
+        "<logs>/integrate_devices/{cluster}.log",
     benchmark:
-        "<benchmarks>/integrate_cpu_series/{cluster}.jsonl"
+        "<benchmarks>/integrate_devices/{cluster}.jsonl"
     conda:
         "../../envs/footprint.yaml"
     resources:
@@ -88,7 +80,7 @@ rule integrate_cpu_series:
         end=STUDY.end,
         node_pattern=STUDY.node_pattern,
     script:
-        "../scripts/integrate_cpu_series.py"
+        "../scripts/integrate_devices.py"
 
 
 rule match_recorded:
@@ -126,12 +118,12 @@ rule estimate_energy:
         nodes=rules.download_nodes.output.nodes,
         gpu_power=branch(
             STUDY.has_gpu_power,
-            then=collect(rules.integrate_gpu_power.output.gpu_power, cluster=STUDY.clusters),
+            then=collect(rules.integrate_devices.output.gpu_power, cluster=STUDY.clusters),
             otherwise=[],
         ),
         cpu_series=branch(
             STUDY.has_cpu_series,
-            then=collect(rules.integrate_cpu_series.output.cpu_series, cluster=STUDY.clusters),
+            then=collect(rules.integrate_devices.output.cpu_series, cluster=STUDY.clusters),
             otherwise=[],
         ),
         recorded=branch(STUDY.has_records, then=rules.match_recorded.output.recorded, otherwise=[]),

@@ -29,26 +29,13 @@ rule reconcile_ledgers:
         "../scripts/reconcile_ledgers.py"
 
 
-rule tabulate_ledgers:
+use rule tabulate as tabulate_ledgers with:
     """Tabulate the reconciliation of tracked runs with jobs."""
     input:
         reconciliation=rules.reconcile_ledgers.output.reconciliation,
     output:
-        html=report(
-            "<results>/tables/ledger.html",
-            caption="../report/ledger_table.rst",
-            category="5 Quality",
-            labels={"shows": "tracked runs against OAR's jobs, table"},
-        ),
-        csv="<results>/tables/ledger.csv",
-        tex="<results>/tables/ledger.tex",
-    log:
-        "<logs>/tabulate_ledgers.log",
-    benchmark:
-        "<benchmarks>/tabulate_ledgers.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("ledger", category="5 Quality", shows="tracked runs against OAR's jobs"),
+    pathvars:
+        rule="tabulate_ledgers",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_ledgers.py"
+        function="tables.ledger.ledger_table",

@@ -10,12 +10,6 @@ The figure and the table of the simulation check exist only for the simulated si
 """
 
 
-report: "../report/workflow.rst"
-
-
-PROVENANCE = describe_study(STUDY.config)
-
-
 rule build_levels:
     """Sum energy at each level by each method: site, overhead, queue, project, user, paper."""
     input:
@@ -41,220 +35,116 @@ rule build_levels:
         "../scripts/build_levels.py"
 
 
-rule plot_energy_by_class:
+use rule draw as plot_energy_by_class with:
     """Draw energy and time of the nodes by cluster and class."""
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        svg=report(
-            "<results>/figures/energy_by_class.svg",
-            caption="../report/energy_by_class.rst",
-            category="1 Site",
-            labels={"shows": "energy by class and cluster, figure"},
-        ),
-        pdf="<results>/figures/energy_by_class.pdf",
-        png="<results>/figures/energy_by_class.png",
-    log:
-        "<logs>/plot_energy_by_class.log",
-    benchmark:
-        "<benchmarks>/plot_energy_by_class.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("energy_by_class", category="1 Site", shows="energy by class and cluster"),
+    pathvars:
+        rule="plot_energy_by_class",
     params:
+        function="figures.energy_by_class.plot",
         site=STUDY.site,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_energy_by_class.py"
 
 
-rule plot_energy_over_time:
+use rule draw as plot_energy_over_time with:
     """Draw energy and time of the nodes by class, for each day, week or month."""
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        svg=report(
-            "<results>/figures/energy_over_time.svg",
-            caption="../report/energy_over_time.rst",
-            category="1 Site",
-            labels={"shows": "energy by class over time, figure"},
-        ),
-        pdf="<results>/figures/energy_over_time.pdf",
-        png="<results>/figures/energy_over_time.png",
-    log:
-        "<logs>/plot_energy_over_time.log",
-    benchmark:
-        "<benchmarks>/plot_energy_over_time.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("energy_over_time", category="1 Site", shows="energy by class over time"),
+    pathvars:
+        rule="plot_energy_over_time",
     params:
+        function="figures.energy_over_time.plot",
         site=STUDY.site,
         start=STUDY.start,
         end=STUDY.end,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_energy_over_time.py"
 
 
-rule tabulate_energy_over_time:
+use rule tabulate as tabulate_energy_over_time with:
     """Tabulate energy by class for each day, week or month."""
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        html=report(
-            "<results>/tables/energy_over_time.html",
-            caption="../report/energy_over_time_table.rst",
-            category="1 Site",
-            labels={"shows": "energy by class over time, table"},
-        ),
-        csv="<results>/tables/energy_over_time.csv",
-        tex="<results>/tables/energy_over_time.tex",
-    log:
-        "<logs>/tabulate_energy_over_time.log",
-    benchmark:
-        "<benchmarks>/tabulate_energy_over_time.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("energy_over_time", category="1 Site", shows="energy by class over time"),
+    pathvars:
+        rule="tabulate_energy_over_time",
     params:
+        function="tables.usage.energy_over_time_table",
         start=STUDY.start,
         end=STUDY.end,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_energy_over_time.py"
 
 
-rule tabulate_energy_by_class:
+use rule tabulate as tabulate_energy_by_class with:
     """Tabulate energy by cluster and class."""
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        html=report(
-            "<results>/tables/energy_by_class.html",
-            caption="../report/energy_by_class_table.rst",
-            category="1 Site",
-            labels={"shows": "energy by class and cluster, table"},
-        ),
-        csv="<results>/tables/energy_by_class.csv",
-        tex="<results>/tables/energy_by_class.tex",
-    log:
-        "<logs>/tabulate_energy_by_class.log",
-    benchmark:
-        "<benchmarks>/tabulate_energy_by_class.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("energy_by_class", category="1 Site", shows="energy by class and cluster"),
+    pathvars:
+        rule="tabulate_energy_by_class",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_energy_by_class.py"
+        function="tables.energy.energy_by_class_table",
 
 
-rule plot_node_week:
+use rule draw as plot_node_week with:
     """Draw the busiest week of the busiest node, with the jobs that held it."""
     input:
         node_energy=rules.combine_energy.output.nodes,
-        node_allocations=rules.build_node_allocations.output.node_allocations,
+        node_allocations=rules.build_allocations.output.node_allocations,
         power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
     output:
-        svg=report(
-            "<results>/figures/node_week.svg",
-            caption="../report/node_week.rst",
-            category="1 Site",
-            labels={"shows": "a week of a node, figure"},
-        ),
-        pdf="<results>/figures/node_week.pdf",
-        png="<results>/figures/node_week.png",
-    log:
-        "<logs>/plot_node_week.log",
-    benchmark:
-        "<benchmarks>/plot_node_week.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("node_week", category="1 Site", shows="a week of a node"),
+    pathvars:
+        rule="plot_node_week",
     params:
+        function="figures.node_week.plot_busiest_week",
         max_gap_s=STUDY.integration["max_gap_s"],
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_node_week.py"
 
 
-rule plot_levels:
+use rule draw as plot_levels with:
     """Draw energy at each level, with its interval and coverage."""
     input:
         levels=rules.build_levels.output.levels,
     output:
-        svg=report(
-            "<results>/figures/levels.svg",
-            caption="../report/levels.rst",
-            category="2 Levels",
-            labels={"shows": "energy by level, figure"},
-        ),
-        pdf="<results>/figures/levels.pdf",
-        png="<results>/figures/levels.png",
-    log:
-        "<logs>/plot_levels.log",
-    benchmark:
-        "<benchmarks>/plot_levels.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("levels", category="2 Levels", shows="energy by level"),
+    pathvars:
+        rule="plot_levels",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_levels.py"
+        function="figures.levels.plot",
 
 
-rule tabulate_levels:
+use rule tabulate as tabulate_levels with:
     """Tabulate energy at each level."""
     input:
         levels=rules.build_levels.output.levels,
     output:
-        html=report(
-            "<results>/tables/levels.html",
-            caption="../report/levels_table.rst",
-            category="2 Levels",
-            labels={"shows": "energy by level, table"},
-        ),
-        csv="<results>/tables/levels.csv",
-        tex="<results>/tables/levels.tex",
-    log:
-        "<logs>/tabulate_levels.log",
-    benchmark:
-        "<benchmarks>/tabulate_levels.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("levels", category="2 Levels", shows="energy by level"),
+    pathvars:
+        rule="tabulate_levels",
     params:
+        function="tables.energy.levels_table",
         redistribution=STUDY.config["levels"]["redistribution"],
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_levels.py"
 
 
-rule tabulate_quality:
+use rule tabulate as tabulate_quality with:
     """Tabulate power readings and rejected rows."""
     input:
         quality=rules.combine_energy.output.quality,
         rejected=rules.combine_energy.output.rejected,
         nodes=rules.download_nodes.output.nodes,
     output:
-        html=report(
-            "<results>/tables/quality.html",
-            caption="../report/quality_table.rst",
-            category="5 Quality",
-            labels={"shows": "power readings, table"},
-        ),
-        csv="<results>/tables/quality.csv",
-        tex="<results>/tables/quality.tex",
-    log:
-        "<logs>/tabulate_quality.log",
-    benchmark:
-        "<benchmarks>/tabulate_quality.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("quality", category="5 Quality", shows="power readings"),
+    pathvars:
+        rule="tabulate_quality",
     params:
-        provenance=PROVENANCE,
+        function="tables.energy.quality_table",
         metric=STUDY.metric,
-    script:
-        "../scripts/tabulate_quality.py"
 
 
-rule plot_simulation_check:
+use rule draw as plot_simulation_check with:
     """Draw measured against true energy of each job of the simulated site."""
     input:
         jobs=rules.combine_energy.output.jobs,
@@ -262,48 +152,26 @@ rule plot_simulation_check:
         truth=rules.download_truth.output.truth,
         check=rules.check_simulation.output.check,
     output:
-        svg=report(
-            "<results>/figures/simulation_check.svg",
-            caption="../report/simulation_check.rst",
-            category="5 Quality",
-            labels={"shows": "measured against true energy, figure"},
+        **figure_files(
+            "simulation_check", category="5 Quality", shows="measured against true energy"
         ),
-        pdf="<results>/figures/simulation_check.pdf",
-        png="<results>/figures/simulation_check.png",
-    log:
-        "<logs>/plot_simulation_check.log",
-    benchmark:
-        "<benchmarks>/plot_simulation_check.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="plot_simulation_check",
     params:
+        function="figures.simulation_check.plot_comparison",
         site=STUDY.site,
         source=STUDY.source,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_simulation_check.py"
 
 
-rule tabulate_simulation_check:
+use rule tabulate as tabulate_simulation_check with:
     """Tabulate measured against true energy, by the step of the sensors."""
     input:
         check=rules.check_simulation.output.check,
     output:
-        html=report(
-            "<results>/tables/simulation_check.html",
-            caption="../report/simulation_check_table.rst",
-            category="5 Quality",
-            labels={"shows": "measured against true energy, table"},
+        **table_files(
+            "simulation_check", category="5 Quality", shows="measured against true energy"
         ),
-        csv="<results>/tables/simulation_check.csv",
-        tex="<results>/tables/simulation_check.tex",
-    log:
-        "<logs>/tabulate_simulation_check.log",
-    benchmark:
-        "<benchmarks>/tabulate_simulation_check.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="tabulate_simulation_check",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_simulation_check.py"
+        function="tables.energy.simulation_check_table",

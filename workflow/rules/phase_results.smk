@@ -57,84 +57,46 @@ rule evaluate_phases:
         "../scripts/evaluate_phases.py"
 
 
-rule plot_phases:
+use rule draw as plot_phases with:
     """Draw the shares of training, inference and development of each paper and project."""
     input:
         ratio=rules.compare_phases.output.ratio,
     output:
-        svg=report(
-            "<results>/figures/phases.svg",
-            caption="../report/phases.rst",
-            category="4 Phases",
-            labels={"shows": "phases of papers and projects, figure"},
-        ),
-        pdf="<results>/figures/phases.pdf",
-        png="<results>/figures/phases.png",
-    log:
-        "<logs>/plot_phases.log",
-    benchmark:
-        "<benchmarks>/plot_phases.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("phases", category="4 Phases", shows="phases of papers and projects"),
+    pathvars:
+        rule="plot_phases",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_phases.py"
+        function="figures.phases.plot",
 
 
-rule tabulate_phases:
+use rule tabulate as tabulate_phases with:
     """Tabulate the phases of each paper and project, with R, its range and its bounds."""
     input:
         ratio=rules.compare_phases.output.ratio,
     output:
-        html=report(
-            "<results>/tables/phases.html",
-            caption="../report/phases_table.rst",
-            category="4 Phases",
-            labels={"shows": "phases of papers and projects, table"},
-        ),
-        csv="<results>/tables/phases.csv",
-        tex="<results>/tables/phases.tex",
-    log:
-        "<logs>/tabulate_phases.log",
-    benchmark:
-        "<benchmarks>/tabulate_phases.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("phases", category="4 Phases", shows="phases of papers and projects"),
+    pathvars:
+        rule="tabulate_phases",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_phases.py"
+        function="tables.phases.phases_table",
 
 
-rule plot_energy_per_run:
+use rule draw as plot_energy_per_run with:
     """Draw energy per run against the frequency of runs: schematic and data."""
     input:
         runs=rules.classify_runs.output.runs,
     output:
-        svg=report(
-            "<results>/figures/energy_per_run.svg",
-            caption="../report/energy_per_run.rst",
-            category="4 Phases",
-            labels={"shows": "energy per run and runs per week, figure"},
+        **figure_files(
+            "energy_per_run", category="4 Phases", shows="energy per run and runs per week"
         ),
-        pdf="<results>/figures/energy_per_run.pdf",
-        png="<results>/figures/energy_per_run.png",
-    log:
-        "<logs>/plot_energy_per_run.log",
-    benchmark:
-        "<benchmarks>/plot_energy_per_run.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="plot_energy_per_run",
     params:
-        start=STUDY.start,
-        end=STUDY.end,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_energy_per_run.py"
+        function="figures.energy_per_run.plot",
+        weeks=STUDY.weeks,
 
 
-rule plot_paper_runs:
+use rule draw as plot_paper_runs with:
     """Draw the runs of each paper over time, by phase, with their cumulative energy."""
     input:
         runs=rules.classify_runs.output.runs,
@@ -143,101 +105,49 @@ rule plot_paper_runs:
         labels=rules.match_labels.output.labels,
         levels=rules.build_levels.output.levels,
     output:
-        svg=report(
-            "<results>/figures/paper_runs.svg",
-            caption="../report/paper_runs.rst",
-            category="4 Phases",
-            labels={"shows": "runs of papers over time, figure"},
-        ),
-        pdf="<results>/figures/paper_runs.pdf",
-        png="<results>/figures/paper_runs.png",
-    log:
-        "<logs>/plot_paper_runs.log",
-    benchmark:
-        "<benchmarks>/plot_paper_runs.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("paper_runs", category="4 Phases", shows="runs of papers over time"),
+    pathvars:
+        rule="plot_paper_runs",
     params:
+        function="figures.paper_runs.plot_runs_of_papers",
         start=STUDY.start,
         end=STUDY.end,
         papers=STUDY.config["levels"]["papers"],
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_paper_runs.py"
 
 
-rule plot_concentration:
+use rule draw as plot_concentration with:
     """Draw the share of energy against the share of jobs, and of runs."""
     input:
-        job_energy=rules.combine_energy.output.jobs,
+        jobs=rules.combine_energy.output.jobs,
         runs=rules.classify_runs.output.runs,
     output:
-        svg=report(
-            "<results>/figures/concentration.svg",
-            caption="../report/concentration.rst",
-            category="1 Site",
-            labels={"shows": "share of energy by share of jobs, figure"},
-        ),
-        pdf="<results>/figures/concentration.pdf",
-        png="<results>/figures/concentration.png",
-    log:
-        "<logs>/plot_concentration.log",
-    benchmark:
-        "<benchmarks>/plot_concentration.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **figure_files("concentration", category="1 Site", shows="share of energy by share of jobs"),
+    pathvars:
+        rule="plot_concentration",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/plot_concentration.py"
+        function="figures.concentration.plot",
 
 
-rule tabulate_concentration:
+use rule tabulate as tabulate_concentration with:
     """Tabulate the energy of the largest jobs and runs, and of jobs by duration."""
     input:
-        job_energy=rules.combine_energy.output.jobs,
+        jobs=rules.combine_energy.output.jobs,
         runs=rules.classify_runs.output.runs,
     output:
-        html=report(
-            "<results>/tables/concentration.html",
-            caption="../report/concentration_table.rst",
-            category="1 Site",
-            labels={"shows": "share of energy by share of jobs, table"},
-        ),
-        csv="<results>/tables/concentration.csv",
-        tex="<results>/tables/concentration.tex",
-    log:
-        "<logs>/tabulate_concentration.log",
-    benchmark:
-        "<benchmarks>/tabulate_concentration.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("concentration", category="1 Site", shows="share of energy by share of jobs"),
+    pathvars:
+        rule="tabulate_concentration",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_concentration.py"
+        function="tables.usage.concentration_table",
 
 
-rule tabulate_evaluation:
+use rule tabulate as tabulate_evaluation with:
     """Tabulate assigned against true kinds, by energy and by count."""
     input:
         evaluation=rules.evaluate_phases.output.evaluation,
     output:
-        html=report(
-            "<results>/tables/evaluation.html",
-            caption="../report/evaluation_table.rst",
-            category="4 Phases",
-            labels={"shows": "kinds found against true kinds, table"},
-        ),
-        csv="<results>/tables/evaluation.csv",
-        tex="<results>/tables/evaluation.tex",
-    log:
-        "<logs>/tabulate_evaluation.log",
-    benchmark:
-        "<benchmarks>/tabulate_evaluation.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("evaluation", category="4 Phases", shows="kinds found against true kinds"),
+    pathvars:
+        rule="tabulate_evaluation",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_evaluation.py"
+        function="tables.phases.evaluation_table",

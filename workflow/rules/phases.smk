@@ -36,13 +36,13 @@ rule merge_runs:
 rule measure_power_histograms:
     """Measure power histograms of the nodes and GPUs that jobs of a cluster held."""
     input:
-        node_allocations=rules.build_node_allocations.output.node_allocations,
+        node_allocations=rules.build_allocations.output.node_allocations,
         node_power=rules.measure_node_power.output.node_power,
         power=collect(rules.download_power.output.power, month=STUDY.months, allow_missing=True),
         hardware=rules.look_up_hardware.output.hardware,
         gpu_allocations=branch(
             STUDY.has_gpu_power,
-            then=rules.build_gpu_allocations.output.gpu_allocations,
+            then=rules.build_allocations.output.gpu_allocations,
             otherwise=[],
         ),
         devices=branch(

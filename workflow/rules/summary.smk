@@ -63,7 +63,7 @@ rule estimate_carbon:
 
 
 rule write_summary:
-    """Write the three conclusions with their limits, and the sentence for an appendix."""
+    """Write the three conclusions with their limits and in brief, and sentences for appendices."""
     input:
         levels=rules.build_levels.output.levels,
         node_energy=rules.combine_energy.output.nodes,
@@ -72,6 +72,7 @@ rule write_summary:
         rejected=rules.combine_energy.output.rejected,
     output:
         summary="<results>/summary.md",
+        opening="<results>/opening.html",  # start page of the report
     log:
         "<logs>/write_summary.log",
     benchmark:
@@ -90,84 +91,43 @@ rule write_summary:
         "../scripts/write_summary.py"
 
 
-rule tabulate_study:
-    """Tabulate the study as a whole, and write its conclusions in brief."""
+use rule tabulate as tabulate_study with:
+    """Tabulate the study as a whole."""
     input:
         levels=rules.build_levels.output.levels,
         node_energy=rules.combine_energy.output.nodes,
         ratio=rules.compare_phases.output.ratio,
     output:
-        html=report(
-            "<results>/tables/study_summary.html",
-            caption="../report/study_summary.rst",
-            category="1 Site",
-            labels={"shows": "the study in numbers, table"},
-        ),
-        csv="<results>/tables/study_summary.csv",
-        tex="<results>/tables/study_summary.tex",
-        opening="<results>/opening.html",  # start page of the report
-    log:
-        "<logs>/tabulate_study.log",
-    benchmark:
-        "<benchmarks>/tabulate_study.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("study_summary", category="1 Site", shows="the study in numbers"),
+    pathvars:
+        rule="tabulate_study",
     params:
-        site=STUDY.site,
-        simulated=STUDY.is_simulated,
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_study.py"
+        function="tables.study.study_summary_table",
 
 
-rule tabulate_hardware:
+use rule tabulate as tabulate_hardware with:
     """Tabulate the hardware of the nodes and the power that was measured of them."""
     input:
         hardware=rules.look_up_hardware.output.hardware,
         node_power=collect(rules.measure_node_power.output.node_power, cluster=STUDY.clusters),
     output:
-        html=report(
-            "<results>/tables/hardware.html",
-            caption="../report/hardware.rst",
-            category="1 Site",
-            labels={"shows": "hardware of the nodes, table"},
-        ),
-        csv="<results>/tables/hardware.csv",
-        tex="<results>/tables/hardware.tex",
-    log:
-        "<logs>/tabulate_hardware.log",
-    benchmark:
-        "<benchmarks>/tabulate_hardware.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("hardware", category="1 Site", shows="hardware of the nodes"),
+    pathvars:
+        rule="tabulate_hardware",
     params:
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_hardware.py"
+        function="tables.study.hardware_table",
 
 
-rule tabulate_carbon:
+use rule tabulate as tabulate_carbon with:
     """Tabulate the carbon of each level, with one column a factor."""
     input:
         carbon=rules.estimate_carbon.output.carbon,
     output:
-        html=report(
-            "<results>/tables/carbon.html",
-            caption="../report/carbon.rst",
-            category="2 Levels",
-            labels={"shows": "carbon by named factors, table"},
-        ),
-        csv="<results>/tables/carbon.csv",
-        tex="<results>/tables/carbon.tex",
-    log:
-        "<logs>/tabulate_carbon.log",
-    benchmark:
-        "<benchmarks>/tabulate_carbon.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+        **table_files("carbon", category="2 Levels", shows="carbon by named factors"),
+    pathvars:
+        rule="tabulate_carbon",
     params:
+        function="tables.study.carbon_table",
         pue=STUDY.pue,
-        carbon=STUDY.config["carbon"],
-        provenance=PROVENANCE,
-    script:
-        "../scripts/tabulate_carbon.py"
+        factors=STUDY.config["carbon"]["factors"],
+        embodied=STUDY.config["carbon"]["embodied"],

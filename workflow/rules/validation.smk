@@ -50,51 +50,31 @@ rule compare_recordings:
         "../scripts/compare_recordings.py"
 
 
-rule plot_validation:
+use rule draw as plot_validation with:
     """Draw every method against the wattmeter, run by run."""
     input:
         runs=rules.compare_recordings.output.runs,
     output:
-        svg=report(
-            "<results>/figures/validation.svg",
-            caption="../report/validation.rst",
-            category="6 Validation",
-            labels={"shows": "all methods against a wattmetre, figure"},
+        **figure_files(
+            "validation", category="6 Validation", shows="all methods against a wattmetre"
         ),
-        pdf="<results>/figures/validation.pdf",
-        png="<results>/figures/validation.png",
-    log:
-        "<logs>/plot_validation.log",
-    benchmark:
-        "<benchmarks>/plot_validation.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="plot_validation",
     params:
+        function="figures.validation.plot",
         provenance=STUDY.recordings_provenance,
-    script:
-        "../scripts/plot_validation.py"
 
 
-rule tabulate_validation:
+use rule tabulate as tabulate_validation with:
     """Tabulate the ratio of each method to the wattmeter: median and spread."""
     input:
         runs=rules.compare_recordings.output.runs,
     output:
-        html=report(
-            "<results>/tables/validation.html",
-            caption="../report/validation_table.rst",
-            category="6 Validation",
-            labels={"shows": "all methods against a wattmetre, table"},
+        **table_files(
+            "validation", category="6 Validation", shows="all methods against a wattmetre"
         ),
-        csv="<results>/tables/validation.csv",
-        tex="<results>/tables/validation.tex",
-    log:
-        "<logs>/tabulate_validation.log",
-    benchmark:
-        "<benchmarks>/tabulate_validation.jsonl"
-    conda:
-        "../../envs/footprint.yaml"
+    pathvars:
+        rule="tabulate_validation",
     params:
+        function="tables.validation.validation_table",
         provenance=STUDY.recordings_provenance,
-    script:
-        "../scripts/tabulate_validation.py"

@@ -1,8 +1,9 @@
-"""Write the study's conclusions with their limits, and the sentence for an appendix."""
+"""Write the study's conclusions, with their limits and in brief for the report."""
 
 from datetime import timedelta
 from pathlib import Path
 
+import mistune
 import polars as pl
 
 from footprint.core import calendar, logs
@@ -10,21 +11,25 @@ from footprint.report import summary
 
 logs.log_to_file(snakemake.log[0])
 
-start, end = calendar.study_window(snakemake.params.start, snakemake.params.end)
+params, inputs = snakemake.params, snakemake.input
+start, end = calendar.study_window(params.start, params.end)
 findings = summary.StudyFindings(
-    site=snakemake.params.site,
-    simulated=snakemake.params.simulated,
-    levels=pl.read_parquet(snakemake.input.levels),
-    node_energy=pl.read_parquet(snakemake.input.node_energy),
-    ratio=pl.read_parquet(snakemake.input.ratio),
+    site=params.site,
+    simulated=params.simulated,
+    levels=pl.read_parquet(inputs.levels),
+    node_energy=pl.read_parquet(inputs.node_energy),
+    ratio=pl.read_parquet(inputs.ratio),
 )
 text = summary.summary_markdown(
     findings,
-    pl.read_parquet(snakemake.input.carbon),
-    pl.read_parquet(snakemake.input.rejected),
+    pl.read_parquet(inputs.carbon),
+    pl.read_parquet(inputs.rejected),
     days=(end - start) / timedelta(days=1),
-    pue=snakemake.params.pue,
-    factors=snakemake.params.factors,
-    provenance=snakemake.params.provenance,
+    pue=params.pue,
+    factors=params.factors,
+    provenance=params.provenance,
 )
 Path(snakemake.output.summary).write_text(text, encoding="utf-8")
+# users choose the names of projects and papers: HTML in them is escaped
+page = mistune.create_markdown(escape=True)(summary.opening_markdown(findings))
+Path(snakemake.output.opening).write_text(str(page), encoding="utf-8")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from footprint.report import wording
 from footprint.report.figures import energy_by_class, levels, node_week, simulation_check, style
+from footprint.report.figures.busiest_week import Week, busiest_week
 from tests.support import study_frames
 from tests.support.figure_checks import (
     assert_legible,
@@ -24,7 +25,7 @@ from tests.support.figure_checks import (
 from tests.support.study_frames import PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
-WEEK = node_week.Week("graffiti-3", START, START + timedelta(days=7), 172.4, 126.0)
+WEEK = Week("graffiti-3", START, START + timedelta(days=7), 172.4, 126.0)
 
 
 def compared() -> pl.DataFrame:
@@ -274,24 +275,30 @@ def test_busiest_prefers_gpu_nodes_then_jobs_then_energy() -> None:
     frame = node_energy_frame(rows)
     week, last = timedelta(days=7), START + timedelta(days=10)
     no_allocations = allocations().lazy()
-    assert node_week.busiest_week(frame, no_allocations) == ("gros-1", START + week, last, 9.0, 9.0)
-    assert node_week.busiest_week(frame, no_allocations, node="gros-2") == (
+    assert busiest_week(frame, no_allocations) == (
+        "gros-1",
+        START + week,
+        last,
+        9.0,
+        9.0,
+    )
+    assert busiest_week(frame, no_allocations, node="gros-2") == (
         "gros-2",
         START,
         START + week,
         12.0,
         8.0,
     )
-    assert node_week.busiest_week(frame, no_allocations, node="gros-4") is None
-    assert node_week.busiest_week(node_energy_frame([]), no_allocations) is None
+    assert busiest_week(frame, no_allocations, node="gros-4") is None
+    assert busiest_week(node_energy_frame([]), no_allocations) is None
     # Two jobs held gros-1 for an hour of the first week, one of them until the second.
     held = allocations(
         (1, 0, 2, 1.0), (2, 3, 200, 1.0), (3, 4, 4.5, 1.0), (4, 400, 500, 1.0)
     ).lazy()
-    assert node_week.busiest_week(frame, held) == ("gros-1", START, START + week, 5.0, 5.0)
+    assert busiest_week(frame, held) == ("gros-1", START, START + week, 5.0, 5.0)
     # A GPU node comes first.
     more = node_energy_frame([*rows, ("graffiti-1", DAY, "job", 0.5, 24.0)])
-    assert node_week.busiest_week(more, held) == ("graffiti-1", START, START + week, 0.5, 0.5)
+    assert busiest_week(more, held) == ("graffiti-1", START, START + week, 0.5, 0.5)
 
 
 def places(frame: pl.DataFrame) -> list[tuple]:

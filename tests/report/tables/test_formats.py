@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -22,6 +23,10 @@ from tests.support import study_frames
 from tests.support.study_frames import PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
+NODES: dict[str, Any] = {
+    "nodes": pl.DataFrame(schema={"node": pl.String, "power_metrics": pl.List(pl.String)}),
+    "metric": "bmc_node_power_watt",
+}
 REJECTED = conform(
     RejectedRows,
     pl.DataFrame(
@@ -55,7 +60,7 @@ def made(study: study_frames.StudyFrames) -> dict[str, ReaderTable]:
     made = [
         energy.levels_table(rows, redistribution="resource_hours"),
         energy.energy_by_class_table(study.node_energy),
-        energy.quality_table(study.quality, REJECTED),
+        energy.quality_table(study.quality, REJECTED, **NODES),
         energy.simulation_check_table(study.check),
     ]
     return {table.name: table for table in made}
@@ -350,7 +355,7 @@ def test_quality_table_has_sums_by_cluster_and_rejected_rows_in_the_note(
 
 def test_quality_table_accepts_cluster_names_with_dashes(study: study_frames.StudyFrames) -> None:
     renamed = study.quality.with_columns(pl.col("node").str.replace("gros-", "gros-x-"))
-    table = energy.quality_table(renamed, REJECTED)
+    table = energy.quality_table(renamed, REJECTED, **NODES)
     assert table.rows["cluster"].to_list() == ["graffiti", "gros-x", "all clusters"]
 
 
@@ -363,7 +368,7 @@ def test_simulation_check_table_is_sorted_by_sensor_step(made: dict[str, ReaderT
 def test_tables_without_rows_are_written(study: study_frames.StudyFrames, tmp_path: Path) -> None:
     empty = [
         energy.energy_by_class_table(study.node_energy.clear()),
-        energy.quality_table(study.quality.clear(), REJECTED.clear()),
+        energy.quality_table(study.quality.clear(), REJECTED.clear(), **NODES),
         energy.simulation_check_table(study.check.clear()),
     ]
     for table in empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ class Study:
     def end(self) -> str:
         """Day after the last day of the study (ISO, UTC)."""
         return str(self.config["study"]["end"])
+
+    @property
+    def weeks(self) -> float:
+        """Length of the study in weeks."""
+        first, end = calendar.study_window(self.start, self.end)
+        return (end - first) / timedelta(days=7)
 
     @property
     def metric(self) -> str:

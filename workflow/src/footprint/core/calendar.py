@@ -23,8 +23,12 @@ def study_window(start: str, end: str) -> Window:
         start: First day, as `2025-03-03`.
         end: Day after the last day.
     """
-    first, last = (datetime.combine(date.fromisoformat(day), time.min, UTC) for day in (start, end))
-    return Window(first, last)
+    return Window(first_moment(start), first_moment(end))
+
+
+def first_moment(day: str) -> datetime:
+    """Return the first moment of a UTC day, as `2025-03-03`."""
+    return datetime.combine(date.fromisoformat(day), time.min, UTC)
 
 
 def months_between(start: datetime, end: datetime) -> list[str]:

@@ -9,6 +9,7 @@ text of a finished run.
 - `notable_models`: training compute of notable AI models, built in or downloaded
 - `real_names`: logins in place of pseudonyms, in a private folder
 - `rejected_rows`: rejected rows as lines of text
+- `rendering`: call of the function of a figure or table, by its name
 - `sites`: sites of Grid'5000 with coordinates
 - `summary`: the conclusions of a study in words
 - `tables`: one module for each group of readers' tables, and their formats

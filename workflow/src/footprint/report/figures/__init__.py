@@ -4,6 +4,7 @@ A module takes tables of `footprint.schemas` (kWh, h, W) and draws one figure: `
 returns its title, `plot` the figure. Only this package imports matplotlib.
 
 - `active_users`: people with a job in the last 12 months, over time
+- `busiest_week`: choice of the week of `node_week`
 - `concentration`: Lorenz curves, and jobs by duration
 - `energy_by_class`: energy and time of each cluster by class
 - `energy_over_time`: energy and time of the site by class, over time

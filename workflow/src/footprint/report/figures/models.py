@@ -23,6 +23,7 @@ from footprint.report.notable_models import (
     LARGE_SCALE_START,
     Trend,
     fit_trend,
+    list_provenance,
 )
 
 DOMAIN_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -97,12 +98,11 @@ def figure_title(before: Trend | None, since: Trend | None) -> str:
 
 
 @style.with_style
-def plot(models: pl.DataFrame, *, provenance: str) -> Figure:
+def plot(models: pl.DataFrame) -> Figure:
     """A mark for each model on a logarithmic axis, some with their names.
 
     Args:
-        models: `schemas.NotableModels`.
-        provenance: The foot line.
+        models: `schemas.NotableModels`; the foot line names the source of the list.
     """
     known = models.filter(pl.col("training_flop").is_not_null()).sort("published_on", "model")
     before, since = (
@@ -113,7 +113,7 @@ def plot(models: pl.DataFrame, *, provenance: str) -> Figure:
         width_mm=style.TEXT_MM,
         height_mm=112,
         title=figure_title(before, since),
-        provenance=provenance,
+        provenance=list_provenance(models),
     )
     if known.is_empty():
         style.draw_empty_panel(

@@ -16,6 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from footprint.core.vocabulary import NameSelection
+from footprint.phases import roles
 from footprint.report import wording
 from footprint.report.figures import style, time_axis
 from footprint.report.figures.paper_energy import (
@@ -24,6 +26,7 @@ from footprint.report.figures.paper_energy import (
     figure_title,
     omission_note,
     papers_by_energy,
+    runs_of_papers,
     thin_course,
 )
 from footprint.report.figures.phases import PHASE_NAMES
@@ -52,6 +55,43 @@ EDGE_COLOURS = {
 """Colours of the edges of marks, darker than a light face."""
 
 
+def plot_runs_of_papers(
+    runs: pl.LazyFrame,
+    labels: pl.LazyFrame,
+    jobs: pl.LazyFrame,
+    ratio: pl.LazyFrame,
+    levels: pl.LazyFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    papers: NameSelection,
+    provenance: str,
+) -> Figure:
+    """The runs of the papers in the levels, drawn by `plot`.
+
+    Args:
+        runs: `schemas.Runs`.
+        labels: `schemas.JobLabels`.
+        jobs: `schemas.Jobs`.
+        ratio: `schemas.PhaseRatio` of the same papers.
+        levels: `schemas.Levels`.
+        start: First moment of the study.
+        end: First moment after the study.
+        papers: `levels.papers` of the configuration.
+        provenance: The foot line.
+    """
+    of_papers = runs_of_papers(
+        runs,
+        roles.labels_of_runs(labels),
+        jobs=jobs,
+        ratio=ratio,
+        levels=levels,
+        end=end,
+        papers_wanted=papers,
+    )
+    return plot(of_papers, start=start, end=end, provenance=provenance)
+
+
 @style.with_style
 def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str) -> Figure:
     """Two panels for each paper: its runs at their energy, and its cumulative energy.
@@ -60,7 +100,7 @@ def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str)
     measurement are hatched at the foot. The energy rises where a run ends.
 
     Args:
-        runs: Result of `of_papers`.
+        runs: Result of `runs_of_papers`.
         start: First moment of the study.
         end: First moment after the study.
         provenance: The foot line.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.report import wording
 from footprint.report.figures import style
+from footprint.validation import against_truth
 
 SMALLEST_ERROR_FRAC = 1e-5
 """A logarithmic axis has no 0: smaller errors are drawn here."""
@@ -39,6 +41,32 @@ def figure_title(check: pl.DataFrame) -> str:
         "measured jobs; the median error of those over 10 minutes is "
         f"{wording.format_percent(row['median_error_frac'])}"
     )
+
+
+def plot_comparison(
+    check: pl.DataFrame,
+    jobs: pl.LazyFrame,
+    job_nodes: pl.LazyFrame,
+    truth: pl.LazyFrame,
+    *,
+    site: str,
+    source: Mapping[str, Any],
+    provenance: str,
+) -> Figure:
+    """The comparison of measured with true energies, drawn by `plot`.
+
+    Args:
+        check: `schemas.SimulationCheck`.
+        jobs: `schemas.JobEnergy`.
+        job_nodes: `schemas.JobNodeEnergy`.
+        truth: `schemas.Truth`.
+        site: Name of the site.
+        source: Settings of the simulated site.
+        provenance: The foot line.
+    """
+    steps_w = against_truth.sensor_steps_w(dict(source), site=site)
+    compared = against_truth.compare_with_truth(jobs, job_nodes, truth, steps_w)
+    return plot(check, compared.collect(), provenance=provenance)
 
 
 @style.with_style

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from footprint.core.latex import THIN_SPACE
@@ -13,6 +11,8 @@ from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.schemas.energy import NODE_CLASSES
+from footprint.sources.kwollect.collected_metrics import uncollected_nodes
 
 CLASS_DEFINITIONS = (
     "Each node's energy is split into classes. Job: the shares that jobs held. Stranded: the free "
@@ -140,14 +140,16 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
 
 
 def quality_table(
-    quality: pl.DataFrame, rejected: pl.DataFrame, *, uncollected: Sequence[str] = ()
+    quality: pl.DataFrame, rejected: pl.DataFrame, nodes: pl.DataFrame, *, metric: str
 ) -> ReaderTable:
     """Power readings of each cluster, the rejected ones by reason, and other rejected rows.
 
     Args:
         quality: `schemas.Quality`.
         rejected: `schemas.RejectedRows`; the note counts them by stage and reason.
-        uncollected: Nodes whose power is recorded only for jobs that request it; named in the note.
+        nodes: `schemas.Nodes`; the note names those whose power is recorded only for jobs that
+            request it.
+        metric: Kwollect metric that is integrated.
     """
     counts = ["n_read", "n_kept", "n_duplicate", "n_nan", "n_not_positive", "n_spike"]
     counts += ["n_drop_out", "n_merged", "n_incomplete", "n_stuck", "n_summary", "n_gaps"]
@@ -192,7 +194,7 @@ def quality_table(
             " Merged: added to the reading of another part of the node. Incomplete: another part "
             "of the node has no reading at that time."
         )
-    if uncollected:
+    if uncollected := uncollected_nodes(nodes, metric):
         note += (
             f" By default, no power is collected for {', '.join(uncollected)}: without readings, "
             "their power is unknown, not 0 W."

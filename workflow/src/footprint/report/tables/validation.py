@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.validation.against_wattmeter import summarise_methods
 
 KIND_HEADINGS = {
     "meter": "Meters",
@@ -14,12 +15,13 @@ KIND_HEADINGS = {
 APPLICATION_PREFIX = "ratio_p50_"
 
 
-def validation_table(summary: pl.DataFrame) -> ReaderTable:
+def validation_table(runs: pl.DataFrame) -> ReaderTable:
     """Median and spread of each method's ratio to the wattmeter, and medians by application.
 
     Args:
-        summary: Result of `against_wattmeter.summarise_methods`.
+        runs: `schemas.ValidationRuns`.
     """
+    summary = summarise_methods(runs)
     heading = pl.col("kind").cast(pl.String).replace_strict(KIND_HEADINGS, return_dtype=pl.String)
     applications = [name for name in summary.columns if name.startswith(APPLICATION_PREFIX)]
     ratios = {"ratio_p50": "Median", "ratio_p05": "5 %", "ratio_p95": "95 %"}

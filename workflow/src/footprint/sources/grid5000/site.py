@@ -20,7 +20,8 @@ from footprint.sources import series, state_notes
 from footprint.sources.grid5000 import jobs, samples
 from footprint.sources.grid5000.descriptions import Descriptions
 from footprint.sources.grid5000.service import Request
-from footprint.sources.kwollect import answers, metrics
+from footprint.sources.kwollect import metrics
+from footprint.sources.kwollect.collected_metrics import uncollected_nodes
 from footprint.sources.node_names import cluster_of
 from footprint.sources.oar import job_tables
 from footprint.sources.protocol import JobRecords
@@ -173,7 +174,7 @@ class Grid5000Site:
             InputError: See `samples.download_samples`.
         """
         of_cluster = self._nodes.filter(pl.col("cluster") == cluster)
-        if without := answers.uncollected_nodes(of_cluster, metric):
+        if without := uncollected_nodes(of_cluster, metric):
             log.info("%s is not collected by default of %s", metric, ", ".join(without))
         query = self.power_query(metric)
         for frame in self._download_samples(query, cluster, start, end):

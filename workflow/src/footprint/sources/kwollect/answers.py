@@ -36,7 +36,6 @@ from footprint.sources.kwollect.file_faults import (
     first_fault_of_json,
     first_fault_of_lines,
 )
-from footprint.sources.kwollect.metrics import FORMER_NAMES
 
 _TEXT_COLUMNS: dict[str, Any] = dict.fromkeys(RECORD_FIELDS, pl.String)
 
@@ -97,20 +96,6 @@ def read_file(
         raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
     except _UNUSABLE:
         raise _first_fault(path, explain) from None
-
-
-def uncollected_nodes(nodes: pl.DataFrame, metric: str) -> list[str]:
-    """Nodes for which Kwollect does not collect a metric by default, sorted.
-
-    Args:
-        nodes: `schemas.Nodes`. Nodes whose `power_metrics` are null are left out.
-        metric: The metric, by its current name.
-    """
-    names = {metric, FORMER_NAMES.get(metric, metric)}
-    is_collected = pl.col("power_metrics").list.set_intersection(sorted(names)).list.len() > 0
-    without = nodes.filter(pl.col("power_metrics").is_not_null() & ~is_collected)
-    found: list[str] = without["node"].unique().sort().to_list()
-    return found
 
 
 def parse_answer(content: bytes) -> pl.DataFrame:

@@ -1,0 +1,37 @@
+"""Files of a figure or readers' table, with their place in the report of Snakemake."""
+
+
+def figure_files(name, category, shows):
+    """Return the files of a figure; the report contains the SVG, with its caption.
+
+    Args:
+        name: Name of the files, and of the caption in `workflow/report`.
+        category: Section of the report.
+        shows: What the figure shows, for the report's list.
+    """
+    path = f"<results>/figures/{name}"
+    shown = report(
+        f"{path}.svg",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"shows": f"{shows}, figure"},
+    )
+    return {"svg": shown, "pdf": f"{path}.pdf", "png": f"{path}.png"}
+
+
+def table_files(name, category, shows):
+    """Return the files of a readers' table; the report contains the HTML, with its caption.
+
+    Args:
+        name: Name of the files; the caption in `workflow/report` is `<name>_table.rst`.
+        category: Section of the report.
+        shows: What the table shows, for the report's list.
+    """
+    path = f"<results>/tables/{name}"
+    shown = report(
+        f"{path}.html",
+        caption=f"../report/{name}_table.rst",
+        category=category,
+        labels={"shows": f"{shows}, table"},
+    )
+    return {"html": shown, "csv": f"{path}.csv", "tex": f"{path}.tex"}
