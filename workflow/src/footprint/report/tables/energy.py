@@ -11,7 +11,6 @@ from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.schemas.energy import NODE_CLASSES
 from footprint.sources.kwollect.collected_metrics import uncollected_nodes
 
 CLASS_DEFINITIONS = (
