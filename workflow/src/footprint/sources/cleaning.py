@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from footprint.core.gaps import is_gap
 from footprint.core.sums import exact_sum
 from footprint.schemas.energy import SensorSpells
 from footprint.schemas.writing import conform
@@ -199,7 +200,7 @@ def daily_quality(
     """
     inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
     day = pl.col("timestamp").dt.date().alias("day")
-    since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
+    since_last_us = pl.col("timestamp").diff().dt.total_microseconds()
     from_summary = "from_summary" if "from_summary" in judged.columns else pl.lit(False)
     read = (
         judged.filter(inside)
@@ -212,7 +213,7 @@ def daily_quality(
         )
     )
     kept = (
-        samples.with_columns(gap=since_last_s > max_gap_s)
+        samples.with_columns(gap=is_gap(since_last_us, max_gap_s))
         .filter(inside)
         .group_by(day)
         .agg(
