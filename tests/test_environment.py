@@ -141,7 +141,6 @@ def modules_of(name: str) -> set[str]:
 
 MODULES_OF_EXTRAS = {"nvidia-ml-py": "pynvml"}
 NOT_IMPORTED_BY_LIBRARY = {
-    "seaborn": "figures of distributions will use it",
     "snakemake": "runs the Snakefile, which imports it",
 }
 NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION = {

@@ -31,7 +31,6 @@ from measuring import Cost
 
 from footprint.energy import attribution
 from footprint.energy.sample_intervals import IntegrationMethod
-from footprint.schemas.raw import States
 from footprint.sources import monthly_files
 
 PEERS = (peers.duckdb_asof, peers.polars_join_asof, peers.pandas_by_job)
@@ -58,9 +57,9 @@ def time_integration(parts: list[MonthlySamples], written: Path) -> float:
             part.nodes,
             monthly_files.sample_reader(part.power),
             gate,
-            allocations=pl.read_parquet(part.held),
-            occupancy=pl.read_parquet(part.occupancy),
-            states=pl.DataFrame(States.create_empty()),
+            attribution.NodeRecords(
+                pl.read_parquet(part.held), occupancy=pl.read_parquet(part.occupancy)
+            ),
             start=START,
             end=END,
         )

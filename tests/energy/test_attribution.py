@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from footprint.allocation import node_allocations
 from footprint.core.errors import InputError
 from footprint.energy import attribution, job_energy
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.conservation import ConservationError
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.sources.calibration import Calibration
@@ -233,9 +233,7 @@ class TestHandComputed:
                 ["c-1"],
                 lambda _: STEADY,
                 IntegrationSettings("reserved", IntegrationMethod("trapezoid", 30, 20)),
-                allocations=held,
-                occupancy=node_allocations.occupancy(held.lazy()).collect().clear(),
-                states=unavailable(),
+                NodeRecords(held, node_allocations.occupancy(held.lazy()).collect().clear()),
                 start=START,
                 end=START + timedelta(days=1),
             )
@@ -274,9 +272,7 @@ def test_calibration_that_clips_one_node_of_many_is_refused() -> None:
             IntegrationSettings(
                 "reserved", IntegrationMethod("trapezoid", 30, 20), True, Calibration(1.0, -100.0)
             ),
-            allocations=allocated(),
-            occupancy=node_allocations.occupancy(allocated().lazy()).collect(),
-            states=unavailable(),
+            NodeRecords(allocated()),
             start=START,
             end=START + timedelta(days=1),
         )

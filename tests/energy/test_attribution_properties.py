@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from footprint.allocation import node_allocations
-from footprint.energy import attribution, segments
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy import attribution, kernel
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.kernel import PROBE_EVERY
-from footprint.energy.sample_intervals import IntegrationMethod, WorkArrays
+from footprint.energy.sample_intervals import IntegrationMethod
 from tests.support.integrations import (
     DAY_S,
     EVERY_5_S,
@@ -77,9 +77,9 @@ def brute_force_j(frame: pl.DataFrame, start: float, stop: float, *, max_gap_s: 
 
 
 def test_integrate_of_many_nodes_equals_each_node_alone() -> None:
-    """More nodes than a batch has, with samples and without, and jobs on some."""
+    """Nodes with samples and without, and jobs on some."""
     rng = np.random.default_rng(3)
-    names = [f"c-{i}" for i in range(2 * segments.NODES_PER_BATCH + 3)]
+    names = [f"c-{i}" for i in range(43)]
     read = {
         name: samples(EVERY_5_S, rng.uniform(50, 500, len(EVERY_5_S))).head(900 * (i % 3))
         for i, name in enumerate(names)
@@ -96,9 +96,7 @@ def test_integrate_of_many_nodes_equals_each_node_alone() -> None:
             some,
             read.__getitem__,
             integration,
-            allocations=held,
-            occupancy=node_allocations.occupancy(held.lazy()).collect(),
-            states=unavailable(),
+            NodeRecords(held),
             start=START,
             end=START + timedelta(days=1),
         )
@@ -169,7 +167,7 @@ class TestAlways:
         kept |= {"idle_power_w": idle_w, "days": (0, 2)}
         jobs, classes = integrate(frame, held, **kept)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(attribution, WorkArrays.__name__, lambda: WorkArrays(PROBE_EVERY))
+            patch.setattr(kernel, "BLOCK_ROWS", PROBE_EVERY)
             jobs_in_blocks, classes_in_blocks = integrate(frame, held, **kept)
         # the first interval of each block counts as a step, also where it is noise
         drop = ["variance_j2"]

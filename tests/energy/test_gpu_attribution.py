@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from footprint.allocation import gpu_allocations, node_allocations
 from footprint.core.errors import InputError
 from footprint.energy import attribution, gpu_attribution
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.gpu_attribution import GpuActivity
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
-from footprint.schemas.raw import Allocations, DevicePower, Jobs, Nodes, States
+from footprint.schemas.raw import Allocations, DevicePower, Jobs, Nodes
 from footprint.sources import device_download, monthly_files
 from footprint.sources.exports.site import ExportedSite
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
@@ -125,11 +125,7 @@ def integrate(
         ["c-1"],
         lambda _: power,
         IntegrationSettings("two_part", IntegrationMethod(method, 30, 20, 5.0), jobs_complete),
-        allocations=allocations,
-        occupancy=node_allocations.occupancy(allocations.lazy()).collect(),
-        states=pl.DataFrame(States.create_empty()),
-        idle_power_w={"c-1": IDLE_W},
-        gpus=activity,
+        NodeRecords(allocations, idle_power_w={"c-1": IDLE_W}, gpus=activity),
         start=START + timedelta(days=days[0]),
         end=START + timedelta(days=days[1]),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from footprint.allocation import node_allocations
 from footprint.energy import segments
-from footprint.energy.kernel import cumulative_energy
+from footprint.energy.kernel import NodeSamples, cumulative_integrals
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.segments import IntegrationWindow
 from footprint.schemas.raw import States
@@ -154,15 +154,14 @@ def test_between_cuts_gives_shares_states_and_energy_of_each_segment() -> None:
             "power_w": [100.0] * len(every_5_s),
         }
     )
-    cumulative = cumulative_energy(frame, method=IntegrationMethod("trapezoid", 30, 20, 5.0))
+    method = IntegrationMethod("trapezoid", 30, 20, 5.0)
     held = allocated((1, 10, 30), (2, 20, 40))
     own = segments.clip_to_window(segments.with_bounds_in_microseconds(held, WINDOW), WINDOW)
     own = own.with_columns(from_us=pl.when(pl.col("job_id") == 2).then(us(25)).otherwise("from_us"))
     away = segments.unavailable_intervals(states(("c-1", 50, 60, "dead")), WINDOW)
     cuts = segments.cuts_of_node(own, away, WINDOW)
-    at_cuts = segments.integrals_at_cuts(
-        ["c-1", "c-2"], [cumulative.bracket(cuts)] * 2, cumulative.method
-    )
+    integrals = cumulative_integrals(NodeSamples.from_frame(frame, method), cuts, method)
+    at_cuts = segments.integrals_at_cuts(["c-1", "c-2"], [cuts] * 2, [integrals.of_node] * 2)
     found = segments.segments_between_cuts(
         at_cuts, own, node_allocations.occupancy(held.lazy()).collect(), away
     )

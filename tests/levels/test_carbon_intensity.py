@@ -240,7 +240,10 @@ def test_mean_intensity_averages_the_known_part(
     )
 
 
-def test_mean_intensity_unknown_end_is_null() -> None:
-    open_end = interval(0, 1).with_columns(stopped_at=pl.lit(None, pl.Datetime("us", "UTC")))
-    found = carbon_intensity.mean_intensity(open_end, series((0, 20), (1, 40)))
+@pytest.mark.parametrize("bound", ["started_at", "stopped_at"])
+def test_mean_intensity_unknown_bound_is_null(bound: str) -> None:
+    unknown = pl.lit(None, pl.Datetime("us", "UTC")).alias(bound)
+    found = carbon_intensity.mean_intensity(
+        interval(0, 1).with_columns(unknown), series((0, 20), (1, 40))
+    )
     assert found.select("g_per_kwh", "known_frac").rows() == [(None, None)]

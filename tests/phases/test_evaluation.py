@@ -150,9 +150,9 @@ def site_tables() -> dict[str, pl.LazyFrame]:
             list(samples),
             samples.__getitem__,
             gate,
-            allocations=allocations,
-            occupancy=occupancy,
-            states=conform(States, site.states(start=start, end=end)),
+            attribution.NodeRecords(
+                allocations, occupancy, conform(States, site.states(start=start, end=end))
+            ),
             start=start,
             end=end,
         )

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint.core.fingerprint import LIBRARY_FOLDER, Library
+from footprint.core.fingerprint import Library
 from footprint.report import rendering
+from footprint.sources import registry
 from tests.support.rule_scripts import SCRIPTS
 from tests.support.workflow_rules import BASES, workflow_rules
 
@@ -27,15 +28,12 @@ DRAWN = [name for name in NAMES if name.startswith(("plot_", "tabulate_"))]
 """Rules of figures and readers' tables."""
 
 
-LIBRARY = Library()
+LIBRARY = Library(loaded_by_name={registry.__name__: [registry.site_module({"kind": "simulated"})]})
 SHARED_MODULES = {
-    "plot_energy_per_run": {"tables/phases"},
-    "plot_node_week": {"figures/busiest_week"},
-    "plot_paper_runs": {"figures/paper_energy", "figures/phases"},
-    "plot_ratios": {"figures/methods"},
-    "tabulate_active_users": {"tables/energy"},
-    "tabulate_concentration": {"tables/energy"},
-    "tabulate_energy_over_time": {"tables/energy"},
+    "plot_node_week": {"figures.busiest_week"},
+    "plot_paper_runs": {"figures.paper_energy", "figures.phases"},
+    "plot_ratios": {"figures.methods"},
+    "tabulate_energy_over_time": {"tables.energy"},
 }
 """Modules of other figures and tables from which a figure or table takes constants or helpers."""
 
@@ -44,6 +42,16 @@ def called_function(name: str) -> list[str]:
     """Dotted name of the function that a rule of a figure or table names."""
     function = workflow_rules()[name].params.get("function")
     return [f"footprint.report.{function}"] if function else []
+
+
+def script_of(name: str) -> Path:
+    """Script of a rule."""
+    return SCRIPTS / Path(workflow_rules()[name].script).name
+
+
+def definitions_behind(name: str) -> set[tuple[str, str]]:
+    """Module and name of each definition of the library that a rule uses."""
+    return LIBRARY.definitions_behind(script_of(name), called_function(name))
 
 
 def test_snakemake_reads_every_rule_of_the_files() -> None:
@@ -104,26 +112,20 @@ def test_every_figure_and_table_has_a_caption_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rule_reruns_for_the_module_of_its_own_figure_or_table_alone(name: str) -> None:
-    script = SCRIPTS / Path(workflow_rules()[name].script).name
-    files = LIBRARY.files_behind(script, called_function(name))
-    paths = [
-        path.relative_to(LIBRARY_FOLDER / "report") for path in files if "report" in path.parts
-    ]
-    common = {"__init__", "style", "time_axis", "formats"}
+def test_rule_uses_the_module_of_its_own_figure_or_table_alone(name: str) -> None:
+    modules = {module for module, each in definitions_behind(name) if each}
     found = {
-        path.with_suffix("").as_posix()
-        for path in paths
-        if path.parts[0] in ("figures", "tables") and path.stem not in common
+        module.removeprefix("footprint.report.")
+        for module in modules
+        if module.startswith(("footprint.report.figures.", "footprint.report.tables."))
+        and module.rpartition(".")[2] not in {"style", "time_axis", "formats"}
     }
     own = {each.split(".report.")[1].rpartition(".")[0] for each in called_function(name)}
-    own = {each.replace(".", "/") for each in own}
     assert bool(own) is (name in DRAWN)
     assert own <= found <= own | SHARED_MODULES.get(name, set())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_fingerprint_of_a_rule_covers_its_script_and_function(name: str) -> None:
+def test_fingerprint_of_a_rule_covers_its_script_function_and_source(name: str) -> None:
     rule = workflow_rules()[name]
-    script = SCRIPTS / Path(rule.script).name
-    assert rule.params.code == LIBRARY.fingerprint(script, called_function(name))
+    assert rule.params.code == LIBRARY.fingerprint(script_of(name), called_function(name))

@@ -117,3 +117,33 @@ def test_write_gives_the_same_bytes_for_the_same_samples(tmp_path: Path) -> None
             [samples("gros-1", [0, 5]), samples("gros-2", [1])], tmp_path / name
         )
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def gpu_readings(node: str, gpu: int, seconds: list[float]) -> pl.DataFrame:
+    gpu_column = pl.lit(gpu, pl.UInt8).alias("gpu")
+    return samples(node, seconds).select("node", gpu_column, "timestamp", "power_w")
+
+
+def test_gpu_reader_returns_the_gpus_of_a_node_or_one_gpu_across_months(tmp_path: Path) -> None:
+    months = [
+        [gpu_readings("gres-1", 0, [0, 15]), gpu_readings("gres-1", 2, [3])],
+        [
+            gpu_readings("gres-1", 0, [15, 30]),
+            gpu_readings("gres-1", 1, [40]),
+            gpu_readings("gres-10", 0, [7]),
+        ],
+    ]
+    paths = [tmp_path / f"{month}.parquet" for month in range(2)]
+    for path, frames in zip(paths, months, strict=True):
+        monthly_files.write_monthly_file(frames, path, schema=monthly_files.DEVICE_POWER_SCHEMA)
+    read = monthly_files.gpu_power_reader(*paths)
+
+    def rows(name: str) -> list[tuple[int, float]]:
+        found = read(name)
+        assert found.schema == {"gpu": pl.UInt8, **found.select("timestamp", "power_w").schema}
+        return [(gpu, (time - START).total_seconds()) for gpu, time, _ in found.iter_rows()]
+
+    assert rows("gres-1") == [(0, 0), (0, 15), (0, 30), (1, 40), (2, 3)]
+    assert rows("gres-1/0") == [(0, 0), (0, 15), (0, 30)]
+    assert rows("gres-10") == rows("gres-10/0") == [(0, 7)]
+    assert rows("gres-2") == rows("gres-1/3") == []

@@ -11,7 +11,7 @@ import polars as pl
 
 from footprint.allocation import node_allocations
 from footprint.energy import attribution
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import stretches_of_another_period, usual_period_s
 from footprint.schemas.raw import States
@@ -86,8 +86,6 @@ def integrate(
     """Jobs and classes of node c-1 from its samples and allocations, for days after START."""
     if gate == "binary":
         held = held.with_columns(share=pl.lit(1.0))
-    occupancy = node_allocations.occupancy(held.lazy()).collect()
-    none = unavailable() if states is None else states
     integration = IntegrationSettings(
         gate, IntegrationMethod(method, max_gap_s, 20, NOMINAL_S), jobs_complete, calibration
     )
@@ -95,10 +93,11 @@ def integrate(
         ["c-1"],
         lambda _: frame,
         integration,
-        allocations=held,
-        occupancy=occupancy,
-        states=none,
-        idle_power_w=None if idle_power_w is None else {"c-1": idle_power_w},
+        NodeRecords(
+            held,
+            states=states,
+            idle_power_w=None if idle_power_w is None else {"c-1": idle_power_w},
+        ),
         start=START + timedelta(days=days[0]),
         end=START + timedelta(days=days[1]),
     )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import matplotlib
 
 ROOT = Path(__file__).parents[2]
+SCRIPT_RECORDER = Path(__file__).with_name("script_recorder")
 COPIED_PATHS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "docs/labels")
 
 
@@ -56,14 +57,26 @@ class Project:
             "MPLCONFIGDIR": matplotlib.get_configdir(),  # finding all fonts takes seconds
         }
 
-    def run(self, directory: Path, *options: str, status: int | None = 0) -> CompletedRun:
+    def run(
+        self,
+        directory: Path,
+        *options: str,
+        status: int | None = 0,
+        records: Path | None = None,
+    ) -> CompletedRun:
         """Run Snakemake in a directory whose `study.yaml` configures the study.
 
         Args:
             directory: Where resources and results go.
             options: Options and targets.
             status: Exit status to expect; None: any.
+            records: Folder to be made, for records of the scripts (`script_recorder`).
         """
+        environment = self.environment()
+        if records is not None:
+            records.mkdir()
+            environment["RECORDED_SCRIPTS"] = str(records)
+            environment["PYTHONPATH"] += f"{os.pathsep}{SCRIPT_RECORDER}"
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(self.folder / "Snakefile")),
             *("--directory", str(directory), "--configfile", str(directory / "study.yaml")),
@@ -72,7 +85,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=directory,
-            env=self.environment(),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

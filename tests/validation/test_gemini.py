@@ -14,10 +14,9 @@ import pytest
 
 from footprint.allocation import node_allocations
 from footprint.energy import attribution
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S
-from footprint.schemas.raw import States
 from footprint.sources import monthly_files, power_download
 from footprint.sources.protocol import JobRecords
 from footprint.sources.registry import open_site
@@ -83,9 +82,7 @@ def window_energies(
         IntegrationSettings(
             "reserved", IntegrationMethod(method, 30, 20, NOMINAL_PERIOD_S[metric])
         ),
-        allocations=pieces,
-        occupancy=node_allocations.occupancy(pieces.lazy()).collect(),
-        states=pl.DataFrame(States.create_empty()),
+        NodeRecords(pieces),
         start=START,
         end=END,
     )

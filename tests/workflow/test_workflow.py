@@ -2,12 +2,10 @@
 
 import gzip
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,13 +16,11 @@ from polars.testing import assert_frame_equal
 from footprint.schemas import catalogue
 from tests.support import logins
 from tests.support.export_folders import write_exports
-from tests.support.project import CompletedRun, Project, configure, job_counts, small_study
+from tests.support.project import Project, configure, job_counts, small_study
+from tests.support.small_study import END, METRIC, MONTHS, SEAM, START, Study
 
 pytestmark = pytest.mark.workflow
 
-START, SEAM, END = (datetime(2025, *day, tzinfo=UTC) for day in ((3, 31), (4, 1), (4, 2)))
-METRIC = "bmc_node_power_watt"
-MONTHS = ("2025-03", "2025-04")
 FINE, COARSE, UNMEASURED = "graffiti", "gruss", "gres"
 ENERGY = ("jobs", "job_nodes", "nodes", "quality", "rejected")
 FIGURES = ("energy_by_class", "levels", "methods", "node_week", "ratios", "simulation_check")
@@ -35,46 +31,6 @@ TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
 TABLES += ("carbon", "hardware", "study_summary")
 TABLES += ("active_users", "concentration", "energy_over_time")
 PHASES = ("features", "evaluation", "jobs", "ratio", "runs")
-
-
-class Study:
-    """Directory in which the workflow ran."""
-
-    def __init__(self, folder: Path, ran: CompletedRun) -> None:
-        self.folder = folder
-        self.ran = ran
-
-    def read(self, path: str) -> pl.DataFrame:
-        return pl.read_parquet(self.folder / path)
-
-    def energy(self, name: str) -> pl.DataFrame:
-        return self.read(f"results/energy/{name}.parquet")
-
-    def resource(self, name: str) -> pl.DataFrame:
-        return self.read(f"resources/nancy/{name}.parquet")
-
-    def samples(self, node: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Samples of a node: seconds since START, and watts, without repeated margins of months."""
-        cluster = node.rpartition("-")[0]
-        found = pl.concat(
-            self.resource(f"power/{METRIC}/{cluster}/{month}").filter(pl.col("node") == node)
-            for month in MONTHS
-        )
-        found = found.unique("timestamp").sort("timestamp")
-        since = (found["timestamp"] - START).dt.total_microseconds() / 1e6
-        return since.to_numpy(), found["power_w"].to_numpy()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("workflow"))
-
-
-@pytest.fixture(scope="module")
-def done(project: Project) -> Study:
-    """Study with all its results, computed with four cores."""
-    folder = configure(project.folder.parent / "four", **small_study(project))
-    return Study(folder, project.run(folder, "--cores", "4"))
 
 
 def file_digests(folder: Path) -> dict[str, str]:
@@ -382,115 +338,3 @@ def count_readings_outside(saved: Path) -> int:
     n = sum(not "2025-03-31T02:00" <= time < "2025-04-02T02:00" for time in times)
     csv = pl.read_csv(saved / "power/gruss.csv")["timestamp"].str.head(10)
     return n + int((~csv.is_in(["2025-03-31", "2025-04-01"])).sum())
-
-
-# Edits: these tests change the project and restore it
-
-
-RULES_AFTER_RATIO = dict.fromkeys(
-    ("compare_phases", "plot_phases", "tabulate_phases", "tabulate_study", "write_summary"), 1
-)
-RULES_AFTER_RUNS = RULES_AFTER_RATIO | dict.fromkeys(
-    (
-        "classify_runs",
-        "plot_energy_per_run",
-        "plot_paper_runs",
-        "plot_concentration",
-        "tabulate_concentration",
-    ),
-    1,
-)
-RULES_AFTER_FEATURES = {
-    "extract_features": 1,
-    "evaluate_phases": 1,
-    "tabulate_evaluation": 1,
-} | RULES_AFTER_RUNS
-RULES_OF_HISTOGRAMS = {"measure_power_histograms": 3}
-RULES_OF_CARBON = {"estimate_carbon": 1, "tabulate_carbon": 1, "write_summary": 1}
-RULES_AFTER_ENERGY = (
-    RULES_AFTER_FEATURES
-    | RULES_OF_CARBON
-    | {
-        "plot_energy_over_time": 1,
-        "combine_energy": 1,
-        "check_simulation": 1,
-        "estimate_energy": 1,
-        "compare_estimates": 1,
-        "build_levels": 1,
-        "plot_energy_by_class": 1,
-        "plot_levels": 1,
-        "plot_methods": 1,
-        "plot_node_week": 1,
-        "plot_ratios": 1,
-        "plot_simulation_check": 1,
-        "tabulate_energy_by_class": 1,
-        "tabulate_energy_over_time": 1,
-        "tabulate_estimators": 1,
-        "tabulate_levels": 1,
-        "tabulate_methods": 1,
-        "tabulate_quality": 1,
-        "tabulate_ratios": 1,
-        "tabulate_simulation_check": 1,
-    }
-)
-RULES_AFTER_LEVELS = (
-    RULES_AFTER_RATIO
-    | RULES_OF_CARBON
-    | {"plot_paper_runs": 1}
-    | dict.fromkeys(
-        ("build_levels", "plot_levels", "plot_methods", "tabulate_levels", "tabulate_methods"), 1
-    )
-)
-
-
-@pytest.mark.parametrize(
-    ("edited", "rerun"),
-    [
-        ("workflow/src/footprint/report/figures/levels.py", {"plot_levels": 1}),
-        ("workflow/src/footprint/report/terminal.py", {}),
-        (
-            "workflow/src/footprint/labels/matching.py",
-            {"match_labels": 1} | RULES_AFTER_LEVELS | RULES_AFTER_RUNS,
-        ),
-        (
-            "workflow/src/footprint/energy/quantisation.py",
-            {"integrate_energy": 6} | RULES_OF_HISTOGRAMS | RULES_AFTER_ENERGY,
-        ),
-        (
-            "workflow/src/footprint/sources/cleaning.py",
-            {
-                "download_power": 6,
-                "measure_node_power": 3,
-                "integrate_energy": 6,
-                "tabulate_hardware": 1,
-            }
-            | RULES_OF_HISTOGRAMS
-            | RULES_AFTER_ENERGY,
-        ),
-        (
-            "workflow/scripts/check_simulation.py",
-            {"check_simulation": 1, "plot_simulation_check": 1, "tabulate_simulation_check": 1},
-        ),
-    ],
-    ids=lambda value: Path(value).stem if isinstance(value, str) else "",
-)
-def test_edited_code_reruns_dependent_rules(
-    project: Project, done: Study, edited: str, rerun: dict[str, int]
-) -> None:
-    path = project.folder / edited
-    before, times = path.read_text(), path.stat()
-    path.write_text(f"{before}\n# edited\n")
-    try:
-        assert project.planned(done.folder) == rerun
-    finally:
-        path.write_text(before)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def test_changed_setting_reruns_dependent_rules(project: Project, done: Study) -> None:
-    config: dict[str, Any] = small_study(project, levels={"redistribution": "energy"})
-    configure(done.folder, **config)
-    try:
-        assert project.planned(done.folder) == RULES_AFTER_LEVELS
-    finally:
-        configure(done.folder, **small_study(project))

@@ -17,18 +17,20 @@ jobs, classes = attribution.attribute_energy(
     attribution.IntegrationSettings.from_config(
         params.integration, cluster=cluster, jobs_complete=params.jobs_complete
     ),
-    allocations=pl.read_parquet(snakemake.input.node_allocations),
-    occupancy=pl.read_parquet(snakemake.input.occupancy),
-    states=pl.read_parquet(snakemake.input.states),
+    attribution.NodeRecords(
+        allocations=pl.read_parquet(snakemake.input.node_allocations),
+        occupancy=pl.read_parquet(snakemake.input.occupancy),
+        states=pl.read_parquet(snakemake.input.states),
+        idle_power_w=idle_power.read_idle_power(snakemake.input.get("node_power")),
+        gpus=GpuActivity.from_files(
+            snakemake.input.get("devices", []),
+            gpu_allocations=snakemake.input.get("gpu_allocations"),
+            nodes=snakemake.input.nodes,
+            cluster=cluster,
+        ),
+    ),
     start=start,
     end=end,
-    idle_power_w=idle_power.read_idle_power(snakemake.input.get("node_power")),
-    gpus=GpuActivity.from_files(
-        snakemake.input.get("devices", []),
-        gpu_allocations=snakemake.input.get("gpu_allocations"),
-        nodes=snakemake.input.nodes,
-        cluster=cluster,
-    ),
 )
 jobs.write_parquet(snakemake.output.jobs)
 classes.write_parquet(snakemake.output.classes)

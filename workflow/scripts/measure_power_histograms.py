@@ -15,10 +15,11 @@ logs.log_to_file(snakemake.log[0])
 cluster, integration = snakemake.wildcards.cluster, snakemake.params.integration
 node_power = pl.read_parquet(snakemake.input.node_power)
 gpu_allocations = snakemake.input.get("gpu_allocations")
+devices = snakemake.input.get("devices", [])
 table = power_histograms.measure_power_histograms(
     node_power["node"].to_list(),
     monthly_files.sample_reader(*snakemake.input.power),
-    power_histograms.gpu_reader(list(snakemake.input.get("devices", []))),
+    monthly_files.gpu_power_reader(*devices) if devices else None,
     allocations=device_use.allocations_on_cluster(
         pl.read_parquet(snakemake.input.node_allocations), cluster
     ),

@@ -16,7 +16,6 @@ from footprint.core.errors import InputError
 from footprint.energy import attribution, job_energy
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
 from footprint.schemas.energy import JobNodeEnergy
-from footprint.schemas.raw import States
 from footprint.schemas.writing import conform
 
 
@@ -103,9 +102,9 @@ def integrate(
     held = frames.read_allocations(allocations, gate=gate)
     nodes = held["node"].unique().sort().to_list()
     samples = frames.read_samples(power, nodes)
-    occupancy = node_allocations.occupancy(held.lazy()).collect()
     settings = attribution.IntegrationSettings(gate, IntegrationMethod(method, max_gap_s, 0.0))
     idle_w = _check_idle_power(idle_power_w, nodes) if gate == "two_part" else None
+    records = attribution.NodeRecords(held, idle_power_w=idle_w)
     margin = timedelta(seconds=max_gap_s)
 
     def sums_of_month(start: datetime, end: datetime) -> pl.DataFrame:
@@ -114,12 +113,9 @@ def integrate(
             nodes,
             lambda node: samples[node].filter(near),
             settings,
-            allocations=held,
-            occupancy=occupancy,
-            states=States.create_empty(),
+            records,
             start=start,
             end=end,
-            idle_power_w=idle_w,
         )
         return jobs
 

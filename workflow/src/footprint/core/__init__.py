@@ -12,6 +12,7 @@ No table is read or written. Modules without a third-party package can be import
 The others use NumPy, Polars, PyYAML or jsonschema, or serve the workflow alone:
 
 - `arrays`: types of NumPy arrays.
+- `gaps`: what time between samples is a gap.
 - `sums`: sums of floats that do not depend on the order of rows or on threads.
 - `step_functions`: sums of overlapping intervals as step functions of time.
 - `json_schema`: defaults and error messages from a JSON schema.

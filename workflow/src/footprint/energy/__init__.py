@@ -5,8 +5,8 @@ energy of each job, of each job on a node, and of each node by UTC day and class
 coverage, an estimate for time without measurement, and a 95 % interval. Energies of a month are in
 joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 
-- `kernel`: cumulative energy of a node at any moment, from its samples.
-- `sample_intervals`: terms that the intervals between samples add to it.
+- `kernel`: cumulative integrals of a node's power at any moments, from its samples.
+- `sample_intervals`: methods of integration, and moments and sums in a series of samples.
 - `sensor_period`: period and step of a sensor.
 - `segments`: the time of nodes between neighbouring cuts.
 - `attribution`: energy of jobs under a gate, for a cluster and month.

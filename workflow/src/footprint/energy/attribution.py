@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from footprint.core.arrays import Floats
+from footprint.allocation import node_allocations
+from footprint.core.arrays import Floats, Integers
 from footprint.core.errors import InputError
 from footprint.core.sums import sum_by_group
 from footprint.energy import gpu_attribution, quantisation, segments
 from footprint.energy.conservation import check_conservation
-from footprint.energy.kernel import cumulative_energy
+from footprint.energy.kernel import CumulativeIntegrals, NodeSamples, cumulative_integrals
 from footprint.energy.node_energy import classify_energy
-from footprint.energy.sample_intervals import IntegrationMethod, WorkArrays
+from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S, usual_period_s
 from footprint.sources.calibration import Calibration
 
@@ -96,34 +97,58 @@ class IntegrationSettings:
         return cls(integration["gate"], method, jobs_complete, line)
 
 
+@dataclass(frozen=True)
+class NodeRecords:
+    """Records of nodes beside their power.
+
+    Attributes:
+        allocations: `node_allocations.ALLOCATION_SCHEMA`, which may reach beyond the window.
+        occupancy: `node_allocations.OCCUPANCY_SCHEMA` of the whole study; None: that of
+            `allocations`.
+        states: `schemas.States`; None: the nodes were always available.
+        idle_power_w: Idle power by node, for the gate `two_part`.
+        gpus: Power of the nodes' GPUs, used by the gate `two_part` alone.
+    """
+
+    allocations: pl.DataFrame
+    occupancy: pl.DataFrame | None = None
+    states: pl.DataFrame | None = None
+    idle_power_w: Mapping[str, float] | None = None
+    gpus: gpu_attribution.GpuActivity | None = None
+
+    def shares(self) -> pl.DataFrame:
+        """Share held of each node from each change on (`node_allocations.OCCUPANCY_SCHEMA`)."""
+        if self.occupancy is not None:
+            return self.occupancy
+        return node_allocations.occupancy(self.allocations.lazy()).collect()
+
+
 class NodeIntegrals(NamedTuple):
     """Integrals of one node at its cuts.
 
     Attributes:
-        bracket: Result of `CumulativeEnergy.bracket` for the cuts.
+        cuts_us: Cuts in microseconds.
+        integrals: Integrals of the node, and of its GPUs, at the cuts.
         allocations: Allocations on the node, clipped to the window.
         sensor: Node, period (s) and step (W) of its sensor.
-        gpus: Integrals of its GPUs; None: their power is not used.
+        gpus: GPUs of the node; None: their power is not used.
     """
 
-    bracket: dict[str, Any]
+    cuts_us: Integers
+    integrals: CumulativeIntegrals
     allocations: pl.DataFrame
     sensor: tuple[str, float, float]
-    gpus: gpu_attribution.NodeGpuIntegrals | None
+    gpus: gpu_attribution.NodeGpus | None
 
 
 def attribute_energy(
     nodes: Sequence[str],
     read: Callable[[str], pl.DataFrame],
     settings: IntegrationSettings,
+    records: NodeRecords,
     *,
-    allocations: pl.DataFrame,
-    occupancy: pl.DataFrame,
-    states: pl.DataFrame,
     start: datetime,
     end: datetime,
-    idle_power_w: Mapping[str, float] | None = None,
-    gpus: gpu_attribution.GpuActivity | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
 
@@ -133,13 +158,9 @@ def attribute_energy(
         nodes: Names of the nodes.
         read: Returns the samples of a node: `timestamp`, `power_w`, strictly ascending in time.
         settings: Gate, method and calibration.
-        allocations: `node_allocations.ALLOCATION_SCHEMA`, which may reach beyond [start, end).
-        occupancy: `node_allocations.OCCUPANCY_SCHEMA` of the whole study.
-        states: `schemas.States`.
+        records: Allocations and states of the nodes.
         start: Start of the window, a UTC midnight.
         end: End of the window, excluded, a UTC midnight.
-        idle_power_w: Idle power by node, for the gate `two_part`.
-        gpus: Power of the nodes' GPUs, used by the gate `two_part` alone.
 
     Returns:
         Jobs (`job_id`, `node`, `JOB_SUM_COLUMNS`) and classes (`node`, `day`, `class`, `energy_j`,
@@ -152,60 +173,44 @@ def attribute_energy(
             class `job`.
     """
     window = segments.IntegrationWindow.of(start, end)
-    here = allocations.filter(pl.col("node").is_in(nodes))
-    is_snapped = settings.method.name == "inner_trapezoid"
+    here = records.allocations.filter(pl.col("node").is_in(nodes))
+    method, is_snapped = settings.method, settings.method.name == "inner_trapezoid"
     held = segments.with_bounds_in_microseconds(here, window)
     held = held if is_snapped else segments.clip_to_window(held, window)
     held_by_node = dict(segments.rows_by_node(held))
-    away = segments.unavailable_intervals(states, window).filter(pl.col("node").is_in(nodes))
+    away = segments.unavailable_intervals(records.states, window).filter(
+        pl.col("node").is_in(nodes)
+    )
     away_by_node = dict(segments.rows_by_node(away))
     never, nowhere = held.clear(), away.clear()
-    measure_gpus = gpus.measure if gpus and settings.gate == "two_part" else None
-    memory = WorkArrays()
+    activity = records.gpus if settings.gate == "two_part" else None
 
     def measure(node: str) -> NodeIntegrals:
-        samples = read(node)
-        if settings.calibration is not None:
-            readings_w = samples["power_w"].to_numpy()
-            _check_clipped(node, readings_w, settings.calibration, settings.method, start)
-        cumulative = cumulative_energy(
-            samples,
-            method=settings.method,
-            idle_power_w=_idle_power_w(node, idle_power_w) if len(samples) else None,
-            calibration=settings.calibration,
-            memory=memory,
-        )
-        if (
-            settings.method.name == "sum_of_samples"
-            and len(samples)
-            and usual_period_s(cumulative.times_us) is None
-        ):
-            LOG.warning(
-                "%s in %s: distances of %d samples show no period; each counts for %g s",
-                *(node, f"{start:%Y-%m}", len(samples), cumulative.period_s),
-            )
+        samples = _node_samples(node, read(node), settings, records.idle_power_w, start)
         own = held_by_node.get(node, never)
         if is_snapped:
             own = segments.clip_to_window(
-                segments.snap_to_samples(own, pl.Series(cumulative.times_us)), window
+                segments.snap_to_samples(own, pl.Series(samples.times_us)), window
             )
         cuts_us = segments.cuts_of_node(own, away_by_node.get(node, nowhere), window)
-        bracket = cumulative.bracket(cuts_us)
-        of_gpus = measure_gpus(node, cuts_us, cumulative, window) if measure_gpus else None
-        sensor = (node, cumulative.period_s, cumulative.step_w)
-        return NodeIntegrals(bracket, own, sensor, of_gpus)
+        gpus = activity.of_node(node, samples, method, window) if activity else None
+        integrals = cumulative_integrals(samples, cuts_us, method, gpus.parts if gpus else None)
+        sensor = (node, samples.period_s, samples.step_w)
+        return NodeIntegrals(cuts_us, integrals, own, sensor, gpus)
 
     measured = [measure(node) for node in nodes]
     at_cuts = segments.integrals_at_cuts(
-        nodes, [each.bracket for each in measured], settings.method
+        nodes,
+        [each.cuts_us for each in measured],
+        [each.integrals.of_node for each in measured],
     )
     own = pl.concat([each.allocations for each in measured]) if is_snapped else held
     sensors = pl.DataFrame(
         [each.sensor for each in measured], schema=["node", "period_s", "step_w"], orient="row"
     )
-    shares = occupancy.filter(pl.col("node").is_in(nodes))
+    shares = records.shares().filter(pl.col("node").is_in(nodes))
     cut = segments.segments_between_cuts(at_cuts, own if is_snapped else None, shares, away)
-    of_gpus = [each.gpus for each in measured if each.gpus is not None]
+    of_gpus = [(each.gpus, each.cuts_us, each.integrals) for each in measured if each.gpus]
     gpu_energy = (
         gpu_attribution.attribute_gpu_energy(of_gpus, cut, sensors, is_snapped=is_snapped)
         if of_gpus
@@ -216,6 +221,31 @@ def attribute_energy(
     classes = classify_energy(weighted, gate=settings.gate, jobs_complete=settings.jobs_complete)
     check_conservation(jobs, classes, at_cuts, gate=settings.gate)
     return jobs, classes
+
+
+def _node_samples(
+    node: str,
+    frame: pl.DataFrame,
+    settings: IntegrationSettings,
+    idle_power_w: Mapping[str, float] | None,
+    start: datetime,
+) -> NodeSamples:
+    """Samples of a node for the kernel; warns where `sum_of_samples` finds no period in them."""
+    method = settings.method
+    if settings.calibration is not None:
+        _check_clipped(node, frame["power_w"].to_numpy(), settings.calibration, method, start)
+    samples = NodeSamples.from_frame(
+        frame,
+        method,
+        idle_power_w=_idle_power_w(node, idle_power_w) if len(frame) else None,
+        calibration=settings.calibration,
+    )
+    if method.name == "sum_of_samples" and len(frame) and usual_period_s(samples.times_us) is None:
+        LOG.warning(
+            "%s in %s: distances of %d samples show no period; each counts for %g s",
+            *(node, f"{start:%Y-%m}", len(frame), samples.period_s),
+        )
+    return samples
 
 
 def _check_clipped(

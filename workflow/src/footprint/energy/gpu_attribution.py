@@ -20,7 +20,9 @@ from footprint.allocation.gpu_allocations import node_of_gpu
 from footprint.core.arrays import Floats, Integers
 from footprint.core.sums import sum_or_zero
 from footprint.energy import segments
-from footprint.energy.kernel import CumulativeEnergy
+from footprint.energy.kernel import KERNEL_COLUMNS, CumulativeIntegrals, NodeSamples
+from footprint.energy.sample_intervals import IntegrationMethod
+from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import MAX_READING_AGE_S
 
 IDLE_QUANTILE = 0.05
@@ -39,10 +41,6 @@ GPU_SEGMENT_COLUMNS = ("gpu_energy_j", "gpu_variance_j2", "active_j", "counted_j
 
 GPU_INTEGRAL_COLUMNS = ("active_j", "active_s")
 """Cumulative integrals of a GPU: its part of the node's energy above idle, and covered time."""
-
-GPU_INTEGRALS_SCHEMA = pl.Schema(
-    {"node": pl.String(), "cut_us": pl.Int64()} | dict.fromkeys(GPU_INTEGRAL_COLUMNS, pl.Float64())
-)
 
 
 @dataclass(frozen=True)
@@ -86,68 +84,56 @@ class GpuActivity:
             .agg("gpus")
         )
 
-        def read(node: str) -> pl.DataFrame:
-            own = pl.scan_parquet(list(devices)).filter(pl.col("node") == node)
-            readings = own.select("gpu", "timestamp", "power_w").collect()
-            # a monthly file begins with the end of the month before
-            return readings.unique(["gpu", "timestamp"]).sort("gpu", "timestamp")
-
         of_cluster = node_of_gpu().str.starts_with(f"{cluster}-")
         allocations = pl.scan_parquet(gpu_allocations).filter(of_cluster)
-        return cls(allocations.collect(), read, dict(described.collect().iter_rows()))
+        return cls(
+            allocations.collect(),
+            monthly_files.gpu_power_reader(*devices),
+            dict(described.collect().iter_rows()),
+        )
 
-    def measure(
+    def of_node(
         self,
         node: str,
-        cuts_us: Integers,
-        cumulative: CumulativeEnergy,
+        samples: NodeSamples,
+        method: IntegrationMethod,
         window: segments.IntegrationWindow,
-    ) -> NodeGpuIntegrals:
-        """Integrals and allocations of the GPUs of one node; no integrals without readings.
+    ) -> NodeGpus | None:
+        """Activity and allocations of the GPUs of one node; None without readings.
 
         Args:
             node: The node.
-            cuts_us: Cuts of the node, which include the bounds of all its GPUs' allocations.
-            cumulative: Samples of the node.
+            samples: Samples of the node.
+            method: How samples are integrated.
             window: Window that is integrated.
         """
         readings = self.read(node)
+        if readings.is_empty():
+            return None
         own = segments.with_bounds_in_microseconds(
             self.allocations.filter(node_of_gpu() == node), window
         )
-        if cumulative.method.name == "inner_trapezoid":
-            own = segments.snap_to_samples(own, pl.Series(cumulative.times_us))
-        own = segments.clip_to_window(own, window)
-        if readings.is_empty():
-            return NodeGpuIntegrals(pl.DataFrame(schema=GPU_INTEGRALS_SCHEMA), own.clear())
-        required = self.reservable.get(node, [])
-        parts = activity_parts_of_gpus(cumulative.times_us, readings, required=required)
-        at_cuts = pl.concat(
-            pl.DataFrame(
-                {"node": f"{node}/{gpu}", "cut_us": cuts_us}
-                | dict(
-                    zip(
-                        GPU_INTEGRAL_COLUMNS,
-                        integrals_above_idle(cumulative, part, cuts_us),
-                        strict=True,
-                    )
-                ),
-                schema=GPU_INTEGRALS_SCHEMA,
-            )
-            for gpu, part in parts.items()
+        if method.name == "inner_trapezoid":
+            own = segments.snap_to_samples(own, pl.Series(samples.times_us))
+        parts = activity_parts_of_gpus(
+            samples.times_us, readings, required=self.reservable.get(node, [])
         )
-        return NodeGpuIntegrals(at_cuts, own)
+        names = [f"{node}/{gpu}" for gpu in parts]
+        return NodeGpus(names, np.stack([*parts.values()]), segments.clip_to_window(own, window))
 
 
-class NodeGpuIntegrals(NamedTuple):
-    """Integrals of the GPUs of one node.
+class NodeGpus(NamedTuple):
+    """GPUs of one node.
 
     Attributes:
-        at_cuts: Integrals at the node's cuts (`GPU_INTEGRALS_SCHEMA`), with GPUs as `node`.
+        names: Names of the GPUs, as `gres-1/0`.
+        parts: Part of each in the power above idle, a column for each sample of the node: the
+            weights of `kernel.cumulative_integrals`.
         allocations: Allocations on the GPUs, clipped to the window.
     """
 
-    at_cuts: pl.DataFrame
+    names: list[str]
+    parts: Floats
     allocations: pl.DataFrame
 
 
@@ -228,49 +214,8 @@ def activity_parts_of_gpus(
     }
 
 
-def integrals_above_idle(
-    cumulative: CumulativeEnergy, part: Floats, moments_us: Integers
-) -> tuple[Floats, Floats]:
-    """Cumulative integrals of a part of a node's power above idle (`GPU_INTEGRAL_COLUMNS`).
-
-    Args:
-        cumulative: Samples of the node.
-        part: Part that counts, from each sample to the next.
-        moments_us: Moments in microseconds since 1970.
-
-    Returns:
-        Energy (J) of the part, and covered time (s).
-    """
-    times_us, method = cumulative.times_us, cumulative.method
-    if not len(times_us):
-        return np.zeros(len(moments_us)), np.zeros(len(moments_us))
-    limit_w = np.inf if cumulative.idle_power_w is None else cumulative.idle_power_w
-    above_w = cumulative.power_w - np.minimum(cumulative.power_w, limit_w)
-    length_us = np.append(np.diff(times_us), 0).astype(np.float64)
-    length_us[length_us > method.max_gap_s * 1e6] = 0.0
-    end_w = above_w if method.name == "left_hold" else np.append(above_w[1:], 0.0)
-    row = np.searchsorted(times_us, moments_us, side="right") - 1
-    last = np.maximum(row, 0)
-    since_us = np.where(length_us[last] > 0, moments_us - times_us[last], 0.0) * (row >= 0)
-    reached = np.divide(since_us, length_us[last], out=np.zeros(len(row)), where=since_us > 0)
-    covered_us = _sums_before(length_us, last) + since_us
-    if method.name == "sum_of_samples":
-        count = np.searchsorted(times_us, moments_us, side="left")
-        sums_w = _sums_before(cumulative.weighted_by_period(above_w * part), count)
-        return sums_w * cumulative.period_s, covered_us * 1e-6
-    mean_w = above_w[last] + (end_w - above_w)[last] * reached * 0.5
-    passed = _sums_before((above_w + end_w) * 0.5 * length_us * part, last)
-    return (passed + mean_w * since_us * part[last]) * 1e-6, covered_us * 1e-6
-
-
-def _sums_before(values: Floats, count: Integers) -> Floats:
-    """Sum of the first `count` values, for each count."""
-    sums: Floats = np.concatenate([[0.0], np.cumsum(values)])[count]
-    return sums
-
-
 def attribute_gpu_energy(
-    measured: Sequence[NodeGpuIntegrals],
+    measured: Sequence[tuple[NodeGpus, Integers, CumulativeIntegrals]],
     cut: pl.DataFrame,
     sensors: pl.DataFrame,
     *,
@@ -279,18 +224,29 @@ def attribute_gpu_energy(
     """Energy of GPUs by job and by segment.
 
     Args:
-        measured: Result of `GpuActivity.measure` for each node.
+        measured: GPUs of each node, its cuts, which include the bounds of all allocations on its
+            GPUs, and the integrals at the cuts with the weights `parts`.
         cut: Segments of the nodes: result of `segments.segments_between_cuts`.
         sensors: `node`, `period_s`.
         is_snapped: Whether bounds were moved to samples.
     """
-    at_cuts = pl.concat([each.at_cuts for each in measured])
-    allocations = pl.concat([each.allocations for each in measured])
+    covered_s = KERNEL_COLUMNS.index("covered_s")
+    at_cuts = segments.integrals_at_cuts(
+        [name for gpus, _, _ in measured for name in gpus.names],
+        [cuts_us for gpus, cuts_us, _ in measured for _ in gpus.names],
+        [
+            np.stack([active_j, integrals.of_node[covered_s]])
+            for _, _, integrals in measured
+            for active_j in integrals.above_idle_j
+        ],
+        quantities=GPU_INTEGRAL_COLUMNS,
+    )
+    allocations = pl.concat([gpus.allocations for gpus, _, _ in measured])
     of_segments = segments.segments_between_cuts(
         at_cuts,
         allocations if is_snapped else None,
         node_allocations.occupancy(allocations.lazy()).collect(),
-        pl.DataFrame(schema={"node": pl.String(), "from_us": pl.Int64(), "to_us": pl.Int64()}),
+        pl.DataFrame(schema=segments.UNAVAILABLE_SCHEMA),
         quantities=GPU_INTEGRAL_COLUMNS,
     ).with_columns(gpu="node", node=node_of_gpu())
     above_j = pl.col("energy_j") - pl.col("idle_energy_j")

@@ -6,25 +6,24 @@ Between two cuts all shares are constant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from footprint.allocation.shares import without_residue
-from footprint.core.arrays import Integers, sorted_distinct
+from footprint.core.arrays import Floats, Integers, sorted_distinct
 from footprint.core.sums import sum_or_zero
 from footprint.core.vocabulary import UNAVAILABLE_STATES
-from footprint.energy.kernel import KERNEL_COLUMNS, integrals_at
-from footprint.energy.sample_intervals import IntegrationMethod
-
-NODES_PER_BATCH = 20
-"""Nodes of a batch: few enough for arrays to stay in the cache, and many enough to be worth it."""
+from footprint.energy.kernel import KERNEL_COLUMNS
 
 BOUND_COLUMNS = ("held_from_us", "held_to_us", "from_us", "to_us")
 """Bounds of an allocation: as held, and as its energy counts (snapped for `inner_trapezoid`)."""
+
+
+UNAVAILABLE_SCHEMA = pl.Schema({"node": pl.String(), "from_us": pl.Int64(), "to_us": pl.Int64()})
 
 
 class IntegrationWindow(NamedTuple):
@@ -112,13 +111,15 @@ def cuts_of_node(
     return sorted_distinct(np.concatenate(moments).clip(*window))
 
 
-def unavailable_intervals(states: pl.DataFrame, window: IntegrationWindow) -> pl.DataFrame:
+def unavailable_intervals(states: pl.DataFrame | None, window: IntegrationWindow) -> pl.DataFrame:
     """Intervals (`node`, `from_us`, `to_us`) of the window in which nodes were unavailable.
 
     Args:
-        states: `schemas.States`.
+        states: `schemas.States`; None: nodes were always available.
         window: The window.
     """
+    if states is None:
+        return pl.DataFrame(schema=UNAVAILABLE_SCHEMA)
     bounds = {
         "from_us": pl.col("started_at").cast(pl.Int64),
         "to_us": pl.col("stopped_at").cast(pl.Int64).fill_null(window.end_us),
@@ -143,32 +144,29 @@ def rows_by_node(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def integrals_at_cuts(
-    names: Sequence[str], brackets: Sequence[Mapping[str, Any]], method: IntegrationMethod
+    names: Sequence[str],
+    cuts_us: Sequence[Integers],
+    integrals: Sequence[Floats],
+    *,
+    quantities: Sequence[str] = KERNEL_COLUMNS,
 ) -> pl.DataFrame:
-    """Cumulative integrals at the cuts of each node: `node`, `cut_us`, `KERNEL_COLUMNS`.
+    """Frame of cumulative integrals at the cuts of nodes: `node`, `cut_us`, `quantities`.
 
     Args:
-        names: Nodes.
-        brackets: Result of `CumulativeEnergy.bracket` for the cuts of each node.
-        method: How samples are integrated.
+        names: Nodes, or GPUs.
+        cuts_us: Cuts of each, ascending.
+        integrals: Integrals of each: a row for each of `quantities`, a column for each cut.
+        quantities: Names of the integrals.
 
     Returns:
         Rows node after node, ascending in time.
     """
-    batches = (slice(low, low + NODES_PER_BATCH) for low in range(0, len(names), NODES_PER_BATCH))
-    return pl.concat(_batch_at_cuts(names[batch], brackets[batch], method) for batch in batches)
-
-
-def _batch_at_cuts(
-    names: Sequence[str], brackets: Sequence[Mapping[str, Any]], method: IntegrationMethod
-) -> pl.DataFrame:
-    together = {name: np.concatenate([each[name] for each in brackets]) for name in brackets[0]}
-    node = np.repeat(np.arange(len(names)), [len(each["moment_us"]) for each in brackets])
+    node = np.repeat(np.arange(len(names)), [len(each) for each in cuts_us])
     return pl.DataFrame(
         {
             "node": pl.Series(names, dtype=pl.String).gather(node),
-            "cut_us": together["moment_us"],
-            **integrals_at(together, method),
+            "cut_us": np.concatenate(cuts_us),
+            **dict(zip(quantities, np.concatenate(integrals, axis=1), strict=True)),
         }
     )
 

@@ -13,17 +13,16 @@ from functools import partial
 
 import polars as pl
 
-from footprint.allocation import node_allocations
 from footprint.allocation.gpu_allocations import node_of_gpu
 from footprint.core.sums import sum_consecutive, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J
 from footprint.energy import attribution
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.schemas.estimates import CpuSeries, GpuPower
-from footprint.schemas.raw import DeviceSeries, States
+from footprint.schemas.raw import DeviceSeries
 from footprint.schemas.writing import conform
-from footprint.sources import node_names
+from footprint.sources import monthly_files, node_names
 from footprint.sources.node_names import GRID5000_PATTERN
 
 SERIES_PERIOD_S = 15.0
@@ -45,18 +44,14 @@ def integrate_gpu_power(
         start: Start of the study.
         end: End of the study, excluded.
     """
-
-    def read_power(gpu: str) -> pl.DataFrame:
-        node, _, index = gpu.rpartition("/")
-        own = (pl.col("node") == node) & (pl.col("gpu") == int(index))
-        found = pl.scan_parquet(list(devices)).filter(own).select("timestamp", "power_w").collect()
-        # a monthly file begins with the end of the month before
-        return found.unique("timestamp").sort("timestamp")
-
     held = allocations.filter(pl.col("share") > 0)
     method = IntegrationMethod("trapezoid", MAX_GAP_S, 0.0, SERIES_PERIOD_S)
     sums = _sum_while_held(
-        held, read_power, IntegrationSettings("reserved", method), start=start, end=end
+        held,
+        monthly_files.gpu_power_reader(*devices),
+        IntegrationSettings("reserved", method),
+        start=start,
+        end=end,
     )
     by_node = (
         sums.with_columns(node=node_of_gpu())
@@ -220,9 +215,7 @@ def _sum_while_held(
         nodes,
         read_series,
         gate,
-        allocations=held,
-        occupancy=node_allocations.occupancy(held.lazy()).collect(),
-        states=pl.DataFrame(States.create_empty()),
+        NodeRecords(held),
         start=start,
         end=end,
     )

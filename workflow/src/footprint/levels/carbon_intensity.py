@@ -20,7 +20,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from footprint.core.arrays import Integers
 from footprint.core.errors import InputError
+from footprint.energy.sample_intervals import held_integrals
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 
@@ -33,6 +35,7 @@ Files have 96 times on every day: the hour that occurs twice in October is in th
 LAST_HOLD_H = 0.5
 """Time in hours that the last value of a file holds: its half hour."""
 
+US_PER_H = 3_600_000_000
 PARIS_ZONE = "Europe/Paris"
 DAY_FORMATS = {
     "%Y-%m-%d": r"^\d{4}-\d\d?-\d\d?$",
@@ -246,31 +249,23 @@ def mean_intensity(intervals: pl.DataFrame, intensity: pl.DataFrame) -> pl.DataF
         return intervals.with_columns(
             g_per_kwh=pl.lit(None, pl.Float64), known_frac=pl.when(has_time).then(pl.lit(0.0))
         )
-    times_s = _epoch_s(intensity["timestamp"])
-    steps_s = np.append(np.diff(times_s), LAST_HOLD_H * 3600)
-    held_s = np.minimum(steps_s, MAX_HOLD_H * 3600)
-    values = intensity["g_per_kwh"].to_numpy()
-    knots_s = np.column_stack([times_s, times_s + held_s]).ravel()
-
-    def integral_at_knots(terms: np.ndarray) -> np.ndarray:
-        """Integral at each knot: it grows while a value holds, and is constant elsewhere."""
-        ends = np.cumsum(terms)
-        return np.column_stack([ends - terms, ends]).ravel()
-
-    known_s, grams = integral_at_knots(held_s), integral_at_knots(held_s * values)
-    start_s, stop_s = _epoch_s(intervals["started_at"]), _epoch_s(intervals["stopped_at"])
-    whole_s = stop_s - start_s
-    inside_s = np.interp(stop_s, knots_s, known_s) - np.interp(start_s, knots_s, known_s)
-    inside = np.interp(stop_s, knots_s, grams) - np.interp(start_s, knots_s, grams)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(inside_s > 0, inside / inside_s, np.nan)
-        part = np.where(whole_s > 0, inside_s / whole_s, np.nan)
+    times_us = _epoch_us(intensity["timestamp"])
+    steps_us = np.append(np.diff(times_us), round(LAST_HOLD_H * US_PER_H))
+    held_us = np.minimum(steps_us, round(MAX_HOLD_H * US_PER_H))
+    values = np.stack([np.ones(len(times_us)), intensity["g_per_kwh"].to_numpy()])
+    begun, ended = (
+        held_integrals(values, times_us, held_us, _epoch_us(intervals[bound]))
+        for bound in ("started_at", "stopped_at")
+    )
+    known, weighted = (pl.lit(pl.Series(each)) for each in ended - begun)
+    whole_us = (pl.col("stopped_at") - pl.col("started_at")).dt.total_microseconds()
     return intervals.with_columns(
-        pl.Series("g_per_kwh", mean, pl.Float64).fill_nan(None),
-        pl.Series("known_frac", part, pl.Float64).fill_nan(None).clip(0.0, 1.0),
+        g_per_kwh=pl.when(whole_us.is_not_null() & (known > 0)).then(weighted / known),
+        known_frac=pl.when(whole_us > 0).then((known / whole_us).clip(0.0, 1.0)),
     )
 
 
-def _epoch_s(times: pl.Series) -> np.ndarray:
-    """Seconds since 1970; NaN where the time is unknown."""
-    return (times.dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
+def _epoch_us(times: pl.Series) -> Integers:
+    """Microseconds since 1970; 0 where the time is unknown."""
+    found: Integers = times.dt.epoch("us").fill_null(0).to_numpy()
+    return found

@@ -15,7 +15,9 @@ import numpy as np
 import polars as pl
 
 from footprint.allocation.gpu_allocations import node_of_gpu
-from footprint.core.arrays import Floats, Integers
+from footprint.core import gaps
+from footprint.core.arrays import Floats, Integers, sorted_distinct
+from footprint.energy.sample_intervals import covered_since, last_samples
 from footprint.estimators.device_use import MAX_GAP_S as MAX_GPU_GAP_S
 from footprint.phases.power_ranges import (
     PowerRange,
@@ -155,13 +157,14 @@ def gpu_histograms(
     each_gpu = [
         job_histograms(
             node,
-            readings.filter(pl.col("gpu") == gpu),
-            power_range,
+            own,
+            ranges[gpu],
             allocations.filter(pl.col("node") == f"{node}/{gpu}"),
             max_gap_s=MAX_GPU_GAP_S,
             by_share=True,
         )
-        for gpu, power_range in ranges.items()
+        for (gpu,), own in readings.partition_by("gpu", as_dict=True).items()
+        if gpu in ranges
     ]
     rows = pl.concat([pl.DataFrame(schema=HISTOGRAM_SCHEMA), *each_gpu]).sort(
         "job_id", maintain_order=True
@@ -194,15 +197,13 @@ def job_histograms(
     held = allocations.filter(pl.col("share") > 0).sort("job_id", "started_at")
     if held.is_empty() or samples.is_empty():
         return pl.DataFrame(schema=HISTOGRAM_SCHEMA)
-    times_us = samples["timestamp"].cast(pl.Int64).to_numpy()
-    length_us = np.append(np.diff(times_us), 0)
-    length_us[length_us > max_gap_s * 1e6] = 0
+    times_us = samples["timestamp"].to_numpy().view(np.int64)
     range_w = power_range.max_w - power_range.idle_w
     level = (samples["power_w"].to_numpy() - power_range.idle_w) / range_w
     seconds = interval_histograms(
         times_us,
-        np.clip(np.floor(level * N_POWER_BINS), 0, N_POWER_BINS - 1).astype(np.int64),
-        length_us,
+        np.clip(level * N_POWER_BINS, 0, N_POWER_BINS - 1).astype(np.int64),
+        np.append(gaps.covered_us(np.diff(times_us), max_gap_s), 0),
         starts_us=held["started_at"].cast(pl.Int64).to_numpy(),
         stops_us=held["stopped_at"].cast(pl.Int64).to_numpy(),
     )
@@ -231,63 +232,43 @@ def _sum_by_job(node: str, jobs: Integers, seconds: Floats) -> pl.DataFrame:
 def interval_histograms(
     times_us: Integers,
     bins: Integers,
-    length_us: Integers,
+    covered_us: Integers,
     *,
     starts_us: Integers,
     stops_us: Integers,
 ) -> Floats:
     """Seconds in each bin inside each interval [start, stop), to the microsecond.
 
-    Samples are counted once between neighbouring cuts, the moments at which an interval begins or
-    ends. The histogram of an interval is then a difference of two cumulative sums, whatever its
-    length. Sums are in whole microseconds, so that differences are exact.
+    As in `energy.kernel`, an interval is the difference of two cumulative integrals, at cuts. The
+    integral of a bin is the sum of the covered time of its samples. One count by bin replaces the
+    forty series of weights, mostly 0, that the kernel would need. Sums are in whole microseconds,
+    so that differences are exact.
 
     Args:
-        times_us: Times of the samples, ascending.
+        times_us: Times of the samples, ascending, one at least.
         bins: Bin of each sample.
-        length_us: Time for which each sample counts, at most until the next.
+        covered_us: Covered time from each sample to the next.
         starts_us: Start of each interval.
         stops_us: End of each interval.
 
     Returns:
         One row an interval, `N_POWER_BINS` columns.
     """
-    cuts_us = np.unique(np.concatenate([starts_us, stops_us]))
-    first_after = np.searchsorted(times_us, cuts_us, side="left")
-    n_between = np.diff(first_after, prepend=0, append=len(times_us))
+    cuts_us = sorted_distinct(np.concatenate([starts_us, stops_us]))
+    row = last_samples(times_us, cuts_us)
+    n_between = np.diff(row, prepend=0, append=len(times_us))
     between = np.repeat(np.arange(len(cuts_us) + 1), n_between)
     # Sums of whole microseconds are exact in doubles up to 2^53, which is 285 years.
     counted = np.bincount(
         between * N_POWER_BINS + bins,
-        weights=length_us,
+        weights=covered_us,
         minlength=(len(cuts_us) + 1) * N_POWER_BINS,
     )
-    cumulative_us = np.cumsum(counted.reshape(-1, N_POWER_BINS), axis=0)
-    # The last sample before a cut may count beyond it; that time is subtracted.
-    last = first_after - 1
-    row = np.flatnonzero(last >= 0)
-    beyond_us = times_us[last[row]] + length_us[last[row]] - cuts_us[row]
-    cumulative_us[row, bins[last[row]]] -= np.maximum(beyond_us, 0)
+    cumulative_us = np.cumsum(counted.reshape(-1, N_POWER_BINS), axis=0)[:-1]
+    elapsed_us = covered_since(times_us[row], covered_us[row], cuts_us)
+    cumulative_us[np.arange(len(cuts_us)), bins[row]] += elapsed_us
     start, stop = (np.searchsorted(cuts_us, moments) for moments in (starts_us, stops_us))
     return np.asarray((cumulative_us[stop] - cumulative_us[start]) * 1e-6, dtype=np.float64)
-
-
-def gpu_reader(devices: Sequence[str]) -> Callable[[str], pl.DataFrame] | None:
-    """Function that reads a node's GPUs from monthly files; None where there are no files.
-
-    Args:
-        devices: Monthly files of a cluster (`schemas.DevicePower`), of every month of the study.
-    """
-    if not devices:
-        return None
-
-    def read(node: str) -> pl.DataFrame:
-        of_node = pl.scan_parquet(list(devices)).filter(pl.col("node") == node)
-        readings = of_node.select("gpu", "timestamp", "power_w").collect()
-        # Each monthly file begins with the end of the month before.
-        return readings.unique(["gpu", "timestamp"]).sort("gpu", "timestamp")
-
-    return read
 
 
 def time_frac_below(histogram: str, level: float) -> pl.Expr:

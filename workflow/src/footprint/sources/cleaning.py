@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from footprint.core.gaps import is_gap
 from footprint.core.sums import exact_sum
 from footprint.schemas.energy import SensorSpells
 from footprint.schemas.writing import conform
@@ -117,11 +118,11 @@ def clean_readings(
             *(_spell(each, STUCK_KIND) for each in stuck),
         ]
     )
-    since_last_s = pl.col("timestamp").diff().dt.total_microseconds() / 1e6
+    since_last_us = pl.col("timestamp").diff().dt.total_microseconds()
     counts = _daily_quality(
         judged.filter(inside),
         samples.filter(inside),
-        n_gaps=samples.filter(since_last_s > max_gap_s).filter(inside),
+        n_gaps=samples.filter(is_gap(since_last_us, max_gap_s)).filter(inside),
         n_stuck=pl.concat([samples.clear(), *stuck]),
     )
     return CleanedNode(samples, counts, spells)

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from footprint.schemas.raw import Power
+from footprint.schemas.raw import DevicePower, Power
 
 POWER_SCHEMA = pa.schema(
     [
@@ -90,50 +90,78 @@ def sample_reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
     Only the footers of the files are read at first, and later the row groups of the node.
 
     Args:
-        paths: Monthly files of one cluster. Their margins may overlap.
+        paths: Monthly files of one cluster (`schemas.Power`). Their margins may overlap.
 
     Returns:
         A function from the name of a node to its samples, `timestamp` (UTC) and `power_w` (W),
         strictly ascending in time; empty when the node has no sample.
     """
-    files = [pq.ParquetFile(path) for path in paths]
-    groups = [_group_by_node(file.metadata) for file in files]
-    empty = pl.DataFrame(Power.create_empty()).drop("node")
-
-    def read_node(node: str) -> pl.DataFrame:
-        months = [
-            _read_row_group(file, of[node])
-            for file, of in zip(files, groups, strict=True)
-            if node in of
-        ]
-        return _join_months(months) if months else empty
-
-    return read_node
+    series = _open_series(paths, n_keys=1)
+    return lambda node: _join_months(series.get((node,), []))
 
 
-def _read_row_group(file: pq.ParquetFile, group: int) -> pl.DataFrame:
-    """Samples of one node. Polars would read the footer again and take twice as long."""
+def gpu_power_reader(*paths: str | Path) -> Callable[[str], pl.DataFrame]:
+    """Open monthly files of GPUs, and return a function that reads those of one node, or one GPU.
+
+    Only the footers of the files are read at first, and later the row groups of the GPUs.
+
+    Args:
+        paths: Monthly files of one cluster (`schemas.DevicePower`). Their margins may overlap.
+
+    Returns:
+        A function from the name of a node, or of a GPU as in `gres-1/0`, to `gpu`, `timestamp`
+        (UTC) and `power_w` (W), strictly ascending in time for each GPU; empty without readings.
+    """
+    series = _open_series(paths, n_keys=2)
+    empty = pl.DataFrame(DevicePower.create_empty()).drop("node")
+
+    def read(name: str) -> pl.DataFrame:
+        node, _, only = name.partition("/")
+        own = [key for key in sorted(series) if key[0] == node and only in ("", str(key[1]))]
+        return pl.concat(
+            [empty]
+            + [
+                _join_months(series[key]).select(pl.lit(key[1], pl.UInt8).alias("gpu"), pl.all())
+                for key in own
+            ]
+        )
+
+    return read
+
+
+_Month = tuple[pq.ParquetFile, int]
+"""Monthly file, and the number of a row group in it."""
+
+
+def _open_series(paths: Iterable[str | Path], n_keys: int) -> dict[tuple[Any, ...], list[_Month]]:
+    """Row groups of each series by the first `n_keys` columns, which are constant in a group."""
+    series: dict[tuple[Any, ...], list[_Month]] = {}
+    for path in paths:
+        file = pq.ParquetFile(path)
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            of = tuple(group.column(place).statistics.min for place in range(n_keys))
+            series.setdefault(of, []).append((file, number))
+    return series
+
+
+def _join_months(groups: Iterable[_Month]) -> pl.DataFrame:
+    """Samples of successive months; each month starts after the end of the month before.
+
+    Polars would read the footer again for each row group, and take twice as long.
+    """
     columns = ["timestamp", "power_w"]
-    return pl.DataFrame(file.read_row_group(group, columns=columns, use_threads=False))
-
-
-def _join_months(months: list[pl.DataFrame]) -> pl.DataFrame:
-    """Samples of successive months; each month starts after the end of the month before."""
-    months = sorted(months, key=lambda month: month["timestamp"][0])
-    parts = months[:1]
+    months = [
+        pl.DataFrame(file.read_row_group(number, columns=columns, use_threads=False))
+        for file, number in groups
+    ]
+    months.sort(key=lambda month: month["timestamp"][0])
+    parts = months[:1] or [pl.DataFrame(Power.create_empty()).select(columns)]
     for month in months[1:]:
         end = parts[-1]["timestamp"][-1]
         later = month[month["timestamp"].search_sorted(end, side="right") :]
         parts += [later] if len(later) else []
     return pl.concat(parts)
-
-
-def _group_by_node(footer: pq.FileMetaData) -> dict[str, int]:
-    """Number of the row group of each node."""
-    return {
-        footer.row_group(group).column(0).statistics.min: group
-        for group in range(footer.num_row_groups)
-    }
 
 
 def cluster_nodes(path: str | Path, cluster: str) -> list[str]:

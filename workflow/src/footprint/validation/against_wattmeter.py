@@ -17,7 +17,7 @@ from footprint.core.errors import InputError
 from footprint.core.sums import standard_deviation
 from footprint.core.units import H_PER_S, KWH_PER_J
 from footprint.energy import attribution
-from footprint.energy.attribution import IntegrationSettings
+from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.job_energy import WELL_COVERED_FRAC
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S
@@ -25,7 +25,6 @@ from footprint.estimators import registry
 from footprint.estimators.inputs import JOB_NODE_COLUMNS, EstimatorInputs
 from footprint.hardware import catalogue
 from footprint.schemas.estimates import Recorded
-from footprint.schemas.raw import States
 from footprint.schemas.validation import ValidationRuns
 from footprint.schemas.writing import conform
 from footprint.validation.recordings import BMC_METRIC, NODE, WATTMETER_METRIC, Recordings
@@ -139,9 +138,7 @@ def _metered_energies(runs: pl.DataFrame, samples: pl.DataFrame, *, metric: str)
         IntegrationSettings(
             "binary", IntegrationMethod("trapezoid", MAX_GAP_S, 0.0, NOMINAL_PERIOD_S[metric])
         ),
-        allocations=allocations,
-        occupancy=node_allocations.occupancy(allocations.lazy()).collect(),
-        states=pl.DataFrame(States.create_empty()),
+        NodeRecords(allocations),
         start=days[0],
         end=days[1] + timedelta(days=1),
     )

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from footprint.core.gaps import is_gap
 from footprint.core.step_functions import sums_over_time
 from footprint.core.sums import exact_sum, sum_or_zero
 from footprint.report import wording
@@ -126,7 +127,9 @@ def sample_gaps(power: pl.DataFrame, week: Week, *, max_gap_s: float) -> pl.Data
             pl.col("timestamp").shift(1).alias("started_at"),
             pl.col("timestamp").alias("stopped_at"),
         )
-        .filter((pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds() > max_gap_s)
+        .filter(
+            is_gap((pl.col("stopped_at") - pl.col("started_at")).dt.total_microseconds(), max_gap_s)
+        )
     )
 
 

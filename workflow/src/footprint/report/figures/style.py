@@ -243,7 +243,7 @@ def fix_layout(drawn: Figure) -> None:
     FigureCanvasAgg(drawn)
     with mpl.rc_context(RC_PARAMS):
         # a layout starts from the last one: the second pass has the size of every text
-        for _ in range(2):
+        for _ in range(2 if drawn.axes else 0):
             engine.execute(drawn)
         # with an engine, the layout would be computed again for each file, in a drawing of its own
         drawn.set_layout_engine(None)
