@@ -11,33 +11,29 @@ from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
-window = calendar.study_window(snakemake.params.start, snakemake.params.end)
+params, inputs, output = snakemake.params, snakemake.input, snakemake.output
+window = calendar.study_window(params.start, params.end)
 records = StudyRecords(
     window=window,
-    jobs=pl.scan_parquet(snakemake.input.jobs),
-    allocations=pl.scan_parquet(snakemake.input.allocations),
-    overlaps=pl.read_parquet(snakemake.input.overlaps),
+    jobs=pl.scan_parquet(inputs.jobs),
+    allocations=pl.scan_parquet(inputs.allocations),
+    overlaps=pl.read_parquet(inputs.overlaps),
 )
-nodes = pl.scan_parquet(snakemake.input.nodes)
 results = study_energy.build_study_energy(
     records,
-    nodes.filter(pl.col("cluster").is_in(snakemake.params.clusters)),
-    job_sums=pl.scan_parquet(snakemake.input.job_sums),
-    classes=pl.scan_parquet(snakemake.input.classes),
-    method=snakemake.params.method,
-    key=pseudonyms.load_key(snakemake.params.privacy["key"], simulated=snakemake.params.simulated),
+    pl.scan_parquet(inputs.nodes).filter(pl.col("cluster").is_in(params.clusters)),
+    job_sums=pl.scan_parquet(inputs.job_sums),
+    classes=pl.scan_parquet(inputs.classes),
+    method=params.method,
+    key=pseudonyms.load_key(params.privacy["key"], simulated=params.simulated),
 )
-flags = sensor_flags.flags_from_files(snakemake.input, end=window.end)
-jobs = sensor_flags.with_sensor_flags(results.jobs, flags)
+flags = sensor_flags.flags_from_files(inputs, end=window.end)
 rejected = rejected_power.rejected_power_from_files(
-    snakemake.input, clusters=snakemake.params.clusters, metric=snakemake.params.metric
+    inputs, clusters=params.clusters, metric=params.metric
 )
-write_table(JobEnergy, jobs, snakemake.output.jobs)
-write_table(JobNodeEnergy, results.job_nodes, snakemake.output.job_nodes)
-write_table(NodeEnergy, results.nodes, snakemake.output.nodes)
-write_table(Quality, pl.scan_parquet(snakemake.input.quality), snakemake.output.quality)
-write_table(
-    RejectedRows,
-    pl.concat([pl.scan_parquet(snakemake.input.rejected), results.rejected, rejected.lazy()]),
-    snakemake.output.rejected,
-)
+rejected_rows = [pl.scan_parquet(inputs.rejected), results.rejected, rejected.lazy()]
+write_table(JobEnergy, sensor_flags.with_sensor_flags(results.jobs, flags), output.jobs)
+write_table(JobNodeEnergy, results.job_nodes, output.job_nodes)
+write_table(NodeEnergy, results.nodes, output.nodes)
+write_table(Quality, pl.scan_parquet(inputs.quality), output.quality)
+write_table(RejectedRows, pl.concat(rejected_rows), output.rejected)

@@ -16,28 +16,25 @@ from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
-params = snakemake.params
-logins = real_names.logins_of_pseudonyms(
-    pl.scan_parquet(snakemake.input.jobs),
-    key=pseudonyms.load_key(params.privacy["key"], simulated=params.simulated),
-    reveal=params.reveal,
-)
+params, inputs, wanted = snakemake.params, snakemake.input, snakemake.params.levels
+key = pseudonyms.load_key(params.privacy["key"], simulated=params.simulated)
+jobs = pl.scan_parquet(inputs.jobs)
+logins = real_names.logins_of_pseudonyms(jobs, key=key, reveal=params.reveal)
 real_names.mark_private(Path(snakemake.output.logins).parent)
 write_table(Logins, logins, snakemake.output.logins)
-runs = real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.runs), logins)
+runs = real_names.replace_pseudonyms(pl.scan_parquet(inputs.runs), logins)
 write_table(Runs, runs, snakemake.output.runs)
+energies = EnergyTables(
+    real_names.replace_pseudonyms(pl.scan_parquet(inputs.job_energy), logins),
+    pl.scan_parquet(inputs.job_nodes),
+    pl.scan_parquet(inputs.node_energy),
+)
 rows = levels.energy_by_level(
-    EnergyTables(
-        real_names.replace_pseudonyms(pl.scan_parquet(snakemake.input.job_energy), logins),
-        pl.scan_parquet(snakemake.input.job_nodes),
-        pl.scan_parquet(snakemake.input.node_energy),
-    ),
-    pl.scan_parquet(snakemake.input.papers),
-    pl.scan_parquet(snakemake.input.estimates),
+    energies,
+    pl.scan_parquet(inputs.papers),
+    pl.scan_parquet(inputs.estimates),
     site=params.site,
-    selection=LevelSelection(
-        projects=params.levels["projects"], papers=params.levels["papers"], minimum_group=1
-    ),
-    redistribution=params.levels["redistribution"],
+    selection=LevelSelection(wanted["projects"], papers=wanted["papers"], minimum_group=1),
+    redistribution=wanted["redistribution"],
 )
 write_table(Levels, rows, snakemake.output.levels)
