@@ -21,7 +21,6 @@ from footprint.report.figures import (
     paper_energy,
     paper_runs,
     style,
-    time_axis,
 )
 from footprint.schemas.energy import JobEnergy
 from footprint.schemas.phases import Runs
@@ -167,26 +166,6 @@ def test_figure_of_equal_data_gives_equal_files(tmp_path: Path, form: str) -> No
         one, two = ((tmp_path / f"{copy}.{form}").read_bytes() for copy in ("one", "two"))
         assert one == two
         assert len(one) > 4000
-
-
-class TestTimeAxis:
-    def test_ticks_of_two_days_are_hours(self) -> None:
-        found = time_axis.tick_labels(START, end(2), width_mm=60)
-        assert list(found.values()) == [
-            *("00:00\n3 Mar 2025", "12:00", "00:00\n4 Mar 2025", "12:00", "00:00\n5 Mar 2025"),
-        ]
-
-    def test_ticks_of_weeks_are_mondays_and_the_first_has_the_year(self) -> None:
-        found = time_axis.tick_labels(START + timedelta(days=1), end(28), width_mm=80)
-        assert list(found.values()) == ["10 Mar\n2025", "17 Mar", "24 Mar", "31 Mar"]
-
-    def test_ticks_of_a_year_are_months_with_each_new_year(self) -> None:
-        found = time_axis.tick_labels(START, end(365), width_mm=50)
-        assert list(found.values()) == ["Apr\n2025", "Jul", "Oct", "Jan\n2026"]
-
-    def test_ticks_of_ten_years_are_years(self) -> None:
-        found = time_axis.tick_labels(START, end(3652), width_mm=60)
-        assert list(found.values()) == ["2026", "2028", "2030", "2032", "2034"]
 
 
 class TestPaperRuns:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import matplotlib as mpl
+import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import NODE_CLASSES
 from footprint.report.figures import style
+from tests.support.figure_checks import rectangles
 
 
 def test_class_colours_of_neighbours_differ_in_grey() -> None:
@@ -23,6 +28,42 @@ def test_class_colours_of_neighbours_differ_in_grey() -> None:
     shades = [grey(colour) for colour in style.CLASS_COLOURS.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
     assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(NODE_CLASSES)
+
+
+def test_rectangles_have_their_bounds_and_one_artist() -> None:
+    axes = Figure().add_subplot()
+    style.draw_rectangles(axes, [0.0, 2.0], [1.0, 0.0], [1.5, 5.0], [3.0, 4.0], color="#0b4f8a")
+    bounds = [box.extents.tolist() for box in rectangles(axes, hatched=False)]
+    assert bounds == [[0.0, 1.0, 1.5, 3.0], [2.0, 0.0, 5.0, 4.0]]
+    outline = axes.collections[0].get_paths()[0].vertices.tolist()
+    assert outline == [[0.0, 1.0], [1.5, 1.0], [1.5, 3.0], [0.0, 3.0], [0.0, 1.0]]
+    assert len(axes.collections) == 1
+    assert to_hex(axes.collections[0].get_facecolor()[0]) == "#0b4f8a"
+    style.draw_rectangles(axes, [], [], [], [], **style.UNKNOWN_LOOK)
+    assert rectangles(axes, hatched=True) == []
+
+
+def test_fonts_in_pdf_have_no_layout_tables(tmp_path: Path) -> None:
+    drawn = style.new_figure(width_mm=88, height_mm=50, title="Title", provenance="office")
+    drawn.add_subplot()
+    style.save_figure(drawn, [tmp_path / "title.pdf"])
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", (tmp_path / "title.pdf").read_bytes(), re.S)
+    contents = [zlib.decompress(each) for each in streams if each.startswith(b"x")]
+    fonts = [each for each in contents if b"glyf" in each[:400]]
+    assert len(fonts) >= 2  # plain and bold
+    assert all(b"hmtx" in font and b"GSUB" not in font and b"GPOS" not in font for font in fonts)
+
+
+def test_save_draws_the_figure_once_for_each_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = style.new_figure(width_mm=88, height_mm=50, title="Power", provenance="nobody")
+    drawn.add_subplot().plot([0, 1], [2, 3])
+    calls: list[object] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda *args: (calls.append(args), draw(*args)))
+    style.save_figure(drawn, [tmp_path / f"power.{form}" for form in style.FILE_METADATA])
+    assert len(calls) == len(style.FILE_METADATA)
 
 
 def save_figure(path: str) -> None:

@@ -1,7 +1,7 @@
 """Figures of the results, as PDF, SVG and PNG.
 
 A module takes tables of `footprint.schemas` (kWh, h, W) and draws one figure: `figure_title`
-returns its title, `plot` the figure. Only this package imports matplotlib.
+returns its title, `plot` the figure. Only this package imports matplotlib and seaborn.
 
 - `active_users`: people with a job in the last 12 months, over time
 - `busiest_week`: choice of the week of `node_week`

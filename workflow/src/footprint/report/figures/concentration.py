@@ -20,7 +20,6 @@ MOST_POINTS = 400
 """Most points of a curve; a million jobs would make a file of a hundred megabytes."""
 
 CURVE_COLOURS = {"jobs": style.INK, "runs": style.COLOUR_SEQUENCE[1]}
-CURVE_DASHES = {"jobs": "", "runs": (4, 1.5)}
 BAR_COLOURS = {"jobs": style.COLOUR_SEQUENCE[4], "energy": style.INK}
 
 Row = dict[str, Any]
@@ -100,30 +99,24 @@ def thin_curve(curve: pl.DataFrame) -> pl.DataFrame:
 def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
     axes.plot([0, 100], [0, 100], color=style.FAINT, zorder=1)
     axes.text(30, 32, "all the same", color=style.GREY, fontsize=7, rotation=45, ha="center")
-    curves = {name: concentration.lorenz_curve(kwh) for name, kwh in energies_kwh.items()}
-    points = pl.concat(
-        thin_curve(curve).select(pl.all() * 100, of=pl.lit(name)) for name, curve in curves.items()
-    )
-    seaborn.lineplot(
-        points.to_dict(as_series=False),
-        x="item_frac",
-        y="energy_frac",
-        hue="of",
-        style="of",
-        palette=CURVE_COLOURS,
-        dashes=CURVE_DASHES,
-        estimator=None,
-        sort=False,
-        linewidth=1.4,
-        legend=False,
-        ax=axes,
-    )
-    known = [name for name, curve in curves.items() if len(curve)]
-    for place, name in enumerate(known):
-        kwh = energies_kwh[name]
+    lines = []
+    for name, kwh in energies_kwh.items():
+        curve = thin_curve(concentration.lorenz_curve(kwh))
+        if curve.is_empty():
+            continue
+        axes.plot(
+            100 * curve["item_frac"],
+            100 * curve["energy_frac"],
+            color=CURVE_COLOURS[name],
+            lw=1.4,
+            ls="-" if name == "jobs" else (0, (4, 1.5)),
+        )
         index = wording.format_number(concentration.gini_index(kwh) or 0.0, digits=2)
-        text = f"{wording.format_count(kwh.count())} {name}: Gini {index}"
-        axes.text(4, 94 - 8 * place, text, color=CURVE_COLOURS[name], va="center", fontsize=8)
+        lines.append(
+            (f"{wording.format_count(kwh.count())} {name}: Gini {index}", CURVE_COLOURS[name])
+        )
+    for place, (text, colour) in enumerate(lines):
+        axes.text(4, 94 - 8 * place, text, color=colour, va="center", fontsize=8)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_aspect("equal")

@@ -111,9 +111,8 @@ def _sorted_names(rows: pl.DataFrame, group: str) -> list[str]:
 
 
 def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) -> None:
-    known = rows.drop_nulls("ratio_p50")
     # the median, half and range of the five quantiles are those of the jobs
-    quantiles = known.unpivot(
+    quantiles = rows.unpivot(
         [f"ratio_{name}" for name in RATIO_QUANTILES],
         index=["name", "method_name"],
         value_name="ratio",
@@ -135,7 +134,7 @@ def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) ->
             ax=axes,
             **look,
         )
-    counts = dict(known.group_by("name").agg(pl.col("n_jobs").max()).iter_rows())
+    counts = dict(rows.group_by("name").agg(pl.col("n_jobs").max()).iter_rows())
     labels = [f"{_short_name(name)}\n{wording.format_count(counts[name])} jobs" for name in names]
     axes.set_yticks(range(len(names)), labels, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
