@@ -154,6 +154,33 @@ def test_changed_simulator_reruns_no_download_of_another_source(
 # Packages
 
 
+RULES_OF_PACKAGES = {
+    "matplotlib": {rule for rule in workflow_rules() if rule.startswith("plot_")},
+    "great_tables": {rule for rule in workflow_rules() if rule.startswith("tabulate_")},
+    "seaborn": {"plot_concentration", "plot_energy_per_run", "plot_ratios"},
+    "pandas": {"plot_concentration", "plot_energy_per_run", "plot_ratios"},  # of seaborn
+    "mistune": {"write_summary"},
+    "httpx": {"read_models"},
+    "dataframely": {
+        *(rule for rule in workflow_rules() if not rule.startswith(("plot_", "tabulate_"))),
+    }
+    - {"build_allocations", "write_summary"},
+}
+"""Rules whose scripts load a heavy package. The rules of packages that are not here are none."""
+
+HEAVY_PACKAGES = (
+    *RULES_OF_PACKAGES,
+    *("IPython", "adbc_driver_postgresql", "ipywidgets", "jsonschema", "pydantic", "scipy"),
+    *("sqlalchemy", "starlette", "typer", "uvicorn"),
+)
+
+
+@pytest.mark.parametrize("package", HEAVY_PACKAGES)
+def test_scripts_load_no_heavy_package_that_they_do_not_need(done: Study, package: str) -> None:
+    loading = {rule for rule, record in done.records.items() if package in record.packages}
+    assert loading == RULES_OF_PACKAGES.get(package, set()) & done.records.keys()
+
+
 # Runs of Snakemake
 
 

@@ -42,6 +42,7 @@ def write_record(folder: Path) -> None:
     definitions = {
         (module_name(code.co_filename), code.co_qualname.partition(".")[0])
         for code in executed.values()
+        if not code.co_qualname.startswith("<")  # a lambda is part of the constant that has it
     }
     record = {
         "rule": snakemake.rule,

@@ -22,7 +22,6 @@ from footprint.core.sums import sum_or_zero
 from footprint.energy import segments
 from footprint.energy.kernel import KERNEL_COLUMNS, CumulativeIntegrals, NodeSamples
 from footprint.energy.sample_intervals import IntegrationMethod
-from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import MAX_READING_AGE_S
 
 IDLE_QUANTILE = 0.05
@@ -72,6 +71,8 @@ class GpuActivity:
         """
         if not devices:
             return None
+        from footprint.sources import monthly_files  # loads pyarrow, which few users need
+
         described = (
             pl.scan_parquet(nodes)
             .filter(pl.col("cluster") == cluster)

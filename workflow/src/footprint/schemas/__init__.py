@@ -19,13 +19,7 @@ are UTC days, the unit is part of a column's name, and null means unknown, never
 A module is imported by itself: a script that writes the energy of jobs loads no other schema.
 """
 
-import sys
+from footprint.core.light_imports import hide_packages
 
-# Snakemake brings SQLAlchemy and pydantic, and dataframely loads both where it finds them: 0.5 s of
-# each script, for conversions that nothing here uses. A module that is None cannot be imported.
-_absent = dict.fromkeys({"sqlalchemy", "pydantic", "pydantic_core"} - sys.modules.keys())
-sys.modules.update(_absent)  # type: ignore[arg-type]
-import dataframely as _dataframely  # noqa: E402, F401
-
-for _name in _absent:
-    del sys.modules[_name]
+with hide_packages("sqlalchemy", "pydantic", "pydantic_core"):
+    import dataframely as _dataframely  # noqa: F401

@@ -6,6 +6,7 @@ returns its title, `plot` the figure. Only this package imports matplotlib and s
 - `active_users`: people with a job in the last 12 months, over time
 - `busiest_week`: choice of the week of `node_week`
 - `concentration`: Lorenz curves, and jobs by duration
+- `distributions`: seaborn, for the figures of distributions
 - `energy_by_class`: energy and time of each cluster by class
 - `energy_over_time`: energy and time of the site by class, over time
 - `energy_per_run`: energy of a run against the frequency of such runs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
@@ -15,6 +14,7 @@ from footprint.energy.job_count import has_held_node
 from footprint.levels import concentration
 from footprint.report import wording
 from footprint.report.figures import style
+from footprint.report.figures.distributions import seaborn
 
 MOST_POINTS = 400
 """Most points of a curve; a million jobs would make a file of a hundred megabytes."""

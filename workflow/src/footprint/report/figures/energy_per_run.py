@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import polars as pl
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
@@ -19,6 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from footprint.core.vocabulary import KINDS
 from footprint.report import wording
 from footprint.report.figures import style
+from footprint.report.figures.distributions import seaborn
 
 FEWEST_RUNS = 5
 """Fewest measured runs of a kind for its quartiles to be meaningful."""

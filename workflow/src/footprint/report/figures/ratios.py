@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,6 +14,7 @@ from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_
 from footprint.hardware import catalogue
 from footprint.report import wording
 from footprint.report.figures import style
+from footprint.report.figures.distributions import seaborn
 from footprint.report.figures.methods import METHOD_COLOURS
 
 MODEL_NAMES = [name for name in FOUR_METHODS if name != "bmc"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from footprint.core.latex import THIN_SPACE, escape_latex
+from footprint.core.light_imports import hide_packages
 
 UNKNOWN_CELL = "–"
 """Cell of an unknown value."""
@@ -162,7 +163,8 @@ def table_html(table: ReaderTable, *, provenance: str) -> str:
             [style.text(weight="bold"), style.borders(sides="top", color="#1a1a1a", weight="1px")],
             loc.body(rows=totals),
         )
-    return drawn.as_raw_html(make_page=True)
+    with hide_packages("IPython"):  # great_tables would load it to learn that this is no notebook
+        return drawn.as_raw_html(make_page=True)
 
 
 def table_latex(table: ReaderTable, *, provenance: str) -> str:
