@@ -1,5 +1,6 @@
 """Scripts of rules, run in this process with a stand-in for `snakemake`."""
 
+import gc
 import logging
 import runpy
 import sys
@@ -69,5 +70,6 @@ def run_script(
         stream = sys.stdout
         sys.stdout, sys.stderr, sys.excepthook, root.handlers[:], root.level = before
         logging.captureWarnings(False)
+        gc.unfreeze()
         stream.close()
     return log.read_text(encoding="utf-8")
