@@ -26,7 +26,9 @@ import numpy as np
 import polars as pl
 from measuring import best_cost
 
+from footprint.core.calendar import Window
 from footprint.sources import indexed_readings, power_download
+from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.grid5000 import samples
 from footprint.sources.grid5000.chunks import Chunk
 from footprint.sources.grid5000.service import Service
@@ -149,9 +151,8 @@ def clean_month(kept: Kept, n_days: int, folder: Path) -> None:
         folder / "power.parquet",
         metric=METRIC,
         cluster="grele",
-        start=start,
-        end=end,
-        max_gap_s=0,
+        window=Window(start, end),
+        settings=CleaningSettings(0),
     )
 
 

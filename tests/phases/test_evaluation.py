@@ -8,6 +8,7 @@ import pytest
 from footprint.allocation import node_allocations
 from footprint.config import settings, study
 from footprint.core import calendar, pseudonyms
+from footprint.core.calendar import Window
 from footprint.energy import attribution, idle_power, study_energy
 from footprint.energy.study_records import StudyRecords
 from footprint.hardware import catalogue
@@ -127,9 +128,10 @@ def site_tables() -> dict[str, pl.LazyFrame]:
         ):
             node = raw["node"][0]
             cleaned = cleaning.clean_readings(
-                *(raw,),
-                **{"max_plausible_power_w": spikes[node], "max_gap_s": gap_s},
-                **{"start": start, "end": end},
+                raw,
+                max_plausible_power_w=spikes[node],
+                window=Window(start, end),
+                settings=cleaning.CleaningSettings(gap_s),
             )
             samples[node] = cleaned.samples.select("timestamp", "power_w")
         inside = pl.col("timestamp").is_between(start, end, closed="left")

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from footprint.core.calendar import Window
 from footprint.schemas.energy import Quality
 from footprint.schemas.writing import conform
 from footprint.sources.calibration import Calibration
-from footprint.sources.cleaning import clean_readings
+from footprint.sources.cleaning import CleaningSettings, clean_readings
 from footprint.sources.held_time import HeldTime
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -38,7 +39,10 @@ def cleaned_without_jobs(
     readings: list[tuple[float, float | None]],
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     kept, counts, _ = clean_readings(
-        raw_readings(readings), max_plausible_power_w=5000, max_gap_s=30, start=START, end=END
+        raw_readings(readings),
+        max_plausible_power_w=5000,
+        window=Window(START, END),
+        settings=CleaningSettings(30),
     )
     conform(Quality, counts)
     return kept, counts.row(0, named=True) if len(counts) else {}
@@ -65,7 +69,8 @@ def test_clean_counts_each_defect_under_its_own_reason() -> None:
 
 def test_clean_counts_readings_expanded_from_means() -> None:
     readings = [(float(second), 100.0) for second in range(0, 20, 5)]
-    limits = {"max_plausible_power_w": 5000, "max_gap_s": 30, "start": START, "end": END}
+    limits: dict[str, Any] = {"max_plausible_power_w": 5000, "window": Window(START, END)}
+    limits["settings"] = CleaningSettings(30)
     _, plain, _ = clean_readings(raw_readings(readings), **limits)
     _, means, _ = clean_readings(
         raw_readings(readings).with_columns(from_summary=pl.lit(True)), **limits
@@ -143,10 +148,10 @@ def cleaned_with_jobs(
 ) -> tuple[dict[float, float], dict[str, Any], list[tuple[Any, ...]]]:
     kept, counts, spells = clean_readings(
         raw_readings(readings),
-        **{"max_plausible_power_w": 5000, "max_gap_s": 30, "start": START, "end": END},
-        off_threshold_w=20,
+        max_plausible_power_w=5000,
+        window=Window(START, END),
+        settings=CleaningSettings(30, 20, calibration),
         held=held,
-        calibration=calibration,
     )
     conform(Quality, counts)
     power = {
@@ -236,7 +241,8 @@ def test_clean_does_not_flag_a_constant_reading_as_stuck() -> None:
 def test_clean_keeps_the_reason_of_readings_rejected_before() -> None:
     reasons = pl.Series(["n_merged", None, "n_incomplete", "n_duplicate"], dtype=pl.String)
     frame = raw_readings([(0, 50.0), (0, 100.0), (5, 7.0), (5, 8.0)]).with_columns(reason=reasons)
-    limits = {"max_plausible_power_w": 5000, "max_gap_s": 30, "start": START, "end": END}
+    limits: dict[str, Any] = {"max_plausible_power_w": 5000, "window": Window(START, END)}
+    limits["settings"] = CleaningSettings(30)
     kept, counts, _ = clean_readings(frame, **limits)
     conform(Quality, counts)
     assert kept["power_w"].to_list() == [100]

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from footprint.core.calendar import Window
 from footprint.core.errors import InputError
 from footprint.schemas.energy import Quality
 from footprint.schemas.writing import conform
 from footprint.sources import monthly_files, power_download
+from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.held_time import HeldTime
 from tests.support import api_answers
 
@@ -66,9 +68,8 @@ def download(
         path,
         metric="bmc_node_power_watt",
         cluster="c",
-        start=start,
-        end=end,
-        max_gap_s=30,
+        window=Window(start, end),
+        settings=CleaningSettings(30),
     )
     rows: pl.DataFrame = conform(Quality, counts)
     return rows
@@ -165,8 +166,9 @@ class SiteWithParts(RecordedSite):
 
 
 def test_download_refuses_parts_of_a_node_or_sums_them(tmp_path: Path) -> None:
-    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c", "max_gap_s": 30}
-    arguments |= {"start": APRIL, "end": APRIL + timedelta(days=1)}
+    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c"}
+    arguments["window"] = Window(APRIL, APRIL + timedelta(days=1))
+    arguments["settings"] = CleaningSettings(30)
     site: Any = SiteWithParts(c_1={0: 100, 5: 110, 10: 0})
     with pytest.raises(InputError, match=r"c-1 has 2 series, .* set integration\.sum_over: psu"):
         power_download.download_power(site, nodes("c-1"), tmp_path / "p", **arguments)
@@ -179,8 +181,9 @@ def test_download_refuses_parts_of_a_node_or_sums_them(tmp_path: Path) -> None:
 
 
 def test_download_sums_parts_before_it_expands_means(tmp_path: Path) -> None:
-    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c", "max_gap_s": 30}
-    arguments |= {"start": APRIL, "end": APRIL + timedelta(days=1)}
+    arguments: dict[str, Any] = {"metric": "bmc_psu_power_watt", "cluster": "c"}
+    arguments["window"] = Window(APRIL, APRIL + timedelta(days=1))
+    arguments["settings"] = CleaningSettings(30)
     site: Any = SiteWithParts(c_1={0: 100, 300: 110})
     counts, _ = power_download.download_power(
         site, nodes("c-1"), tmp_path / "p", **arguments, sum_over="psu"
@@ -198,8 +201,11 @@ def test_download_leaves_gaps_for_drop_outs_and_lists_them(tmp_path: Path) -> No
         site,
         nodes("c-1", "c-2"),
         tmp_path / "p",
-        **{"metric": "m", "cluster": "c", "max_gap_s": 10, "off_threshold_w": 20},
-        **{"start": APRIL, "end": APRIL + timedelta(days=1), "held": {"c-1": held}},
+        metric="m",
+        cluster="c",
+        window=Window(APRIL, APRIL + timedelta(days=1)),
+        settings=CleaningSettings(10, 20),
+        held={"c-1": held},
     )
     assert written_power(tmp_path / "p", "c-1") == {0: 100, 15: 100}
     assert written_power(tmp_path / "p", "c-2") == {0: 9}

@@ -13,6 +13,7 @@ import pytest
 
 from footprint.allocation import held_intervals
 from footprint.core.arrays import Floats, Integers
+from footprint.core.calendar import Window
 from footprint.sources import cleaning, stuck_spells
 from footprint.sources.held_time import HeldTime
 from footprint.sources.kwollect import answers
@@ -203,10 +204,8 @@ class CleanedSite:
             cleaning.clean_readings(
                 frame,
                 max_plausible_power_w=self.limits[node],
-                max_gap_s=30,
-                start=low,
-                end=high,
-                off_threshold_w=20,
+                window=Window(low, high),
+                settings=cleaning.CleaningSettings(30, 20),
                 held=held,
             )
             for frame, low, high in frames

@@ -13,11 +13,13 @@ import polars as pl
 import pytest
 
 from footprint.allocation import node_allocations
+from footprint.core.calendar import Window
 from footprint.energy import attribution
 from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S
 from footprint.sources import monthly_files, power_download
+from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.protocol import JobRecords
 from footprint.sources.registry import open_site
 
@@ -42,9 +44,8 @@ def recordings(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
             folder / f"{metric}.parquet",
             metric=metric,
             cluster="gemini",
-            start=START,
-            end=END,
-            max_gap_s=30,
+            window=Window(START, END),
+            settings=CleaningSettings(30),
         )
         assert (account["n_kept"] == account["n_read"]).all()
     return folder

@@ -10,30 +10,28 @@ from footprint.schemas.energy import Quality, SensorSpells
 from footprint.schemas.writing import write_table
 from footprint.sources import power_download
 from footprint.sources.calibration import Calibration
+from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.registry import open_site
 
 logs.log_to_file(snakemake.log[0])
 
 params, converted = snakemake.params, snakemake.input.get("converted")
-start, end = calendar.month_in_study(snakemake.wildcards.month, params.start, params.end)
 site = open_site(
     params.source,
     site=params.site,
     download=snakemake.config["download"],
     converted=Path(converted).parent if converted else None,
 )
+line = Calibration(**params.calibration) if params.calibration else None
 accounts = power_download.download_power(
     site,
     pl.read_parquet(snakemake.input.nodes),
     snakemake.output.power,
     metric=params.metric,
     cluster=snakemake.wildcards.cluster,
-    start=start,
-    end=end,
-    max_gap_s=params.max_gap_s,
-    off_threshold_w=params.off_threshold_w,
+    window=calendar.month_in_study(snakemake.wildcards.month, params.start, params.end),
+    settings=CleaningSettings(params.max_gap_s, params.off_threshold_w, line),
     sum_over=params.sum_over,
-    calibration=Calibration(**params.calibration) if params.calibration else None,
     held=read_held_time(snakemake.input, end=calendar.study_window(params.start, params.end)[1]),
 )
 write_table(Quality, accounts.quality, snakemake.output.quality)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from footprint.core.calendar import Window
 from footprint.core.gaps import is_gap
 from footprint.core.sums import exact_sum
 from footprint.schemas.energy import SensorSpells
@@ -37,6 +38,22 @@ _SPELL_GAP_S = 900.0
 """Drop-outs farther apart than this are in two spells."""
 
 
+@dataclass(frozen=True)
+class CleaningSettings:
+    """Settings of the cleaning of a cluster's readings.
+
+    Attributes:
+        max_gap_s: Longest time between samples that is not a gap, in seconds.
+        off_threshold_w: Lowest power of a node that a job holds, in W; less for a node with a low
+            peak.
+        calibration: Line from readings to power. Limits apply to power, and samples stay readings.
+    """
+
+    max_gap_s: float
+    off_threshold_w: float = 0.0
+    calibration: Calibration | None = None
+
+
 class CleanedNode(NamedTuple):
     """Samples of a node, counts of its readings, and failures of its sensor.
 
@@ -55,12 +72,9 @@ def clean_readings(
     raw: pl.DataFrame,
     *,
     max_plausible_power_w: float,
-    max_gap_s: float,
-    start: datetime,
-    end: datetime,
-    off_threshold_w: float = 0.0,
+    window: Window,
+    settings: CleaningSettings,
     held: HeldTime | None = None,
-    calibration: Calibration | None = None,
 ) -> CleanedNode:
     """Reject readings of one node, and count its readings by day.
 
@@ -71,19 +85,15 @@ def clean_readings(
 
     Args:
         raw: `node`, `timestamp`, `power_w` (W) of one node, in any order, with a margin of
-            `max_gap_s` on both sides of the window. Optional are `from_summary`, true where a
-            reading was expanded from a mean (`kwollect.means`), and `reason`, the count of a
-            reading that is rejected already (`series.merge_series`).
+            `settings.max_gap_s` on both sides of the window. Optional are `from_summary`, true
+            where a reading was expanded from a mean (`kwollect.means`), and `reason`, the count of
+            a reading that is rejected already (`series.merge_series`).
         max_plausible_power_w: Power above it is a spike, in W.
-        max_gap_s: Longest time between samples that is not a gap, in seconds.
-        start: Start of the window.
-        end: End of the window, excluded.
-        off_threshold_w: Lowest power of a node that a job holds, in W; less for a node with a low
-            peak.
+        window: Window in which readings are counted.
+        settings: Gaps, lowest power and calibration.
         held: Intervals in which jobs held the node; None: never.
-        calibration: Line from readings to power. Limits apply to power, and samples stay readings.
     """
-    line = calibration or Calibration()
+    line = settings.calibration or Calibration()
     held = held or HeldTime()
     ordered = raw.sort("timestamp", "power_w", nulls_last=True)
     power = pl.col("power_w")
@@ -97,7 +107,7 @@ def clean_readings(
         .then(pl.lit("n_not_positive"))
         .when(line.slope * power + line.offset > max_plausible_power_w)
         .then(pl.lit("n_spike"))
-        .when(_is_drop_out(ordered, off_threshold_w, max_plausible_power_w, held, line))
+        .when(_is_drop_out(ordered, settings.off_threshold_w, max_plausible_power_w, held, line))
         .then(pl.lit("n_drop_out"))
     )
     valid = judged.filter(pl.col("reason").is_null()).select("node", "timestamp", "power_w")
@@ -105,12 +115,12 @@ def clean_readings(
     rows = stuck_spells.find_stuck_spells(
         samples["timestamp"].to_numpy().view(np.int64),
         samples["power_w"].to_numpy()
-        if calibration is None
+        if settings.calibration is None
         else line.to_power(samples["power_w"].to_numpy()),
         held=held,
-        off_threshold_w=off_threshold_w,
+        off_threshold_w=settings.off_threshold_w,
     )
-    inside = pl.col("timestamp").is_between(pl.lit(start), pl.lit(end), closed="left")
+    inside = pl.col("timestamp").is_between(pl.lit(window.start), pl.lit(window.end), closed="left")
     stuck = [samples[low : high + 1].filter(inside) for low, high in rows]
     spells = pl.concat(
         [
@@ -122,7 +132,7 @@ def clean_readings(
     counts = _daily_quality(
         judged.filter(inside),
         samples.filter(inside),
-        n_gaps=samples.filter(is_gap(since_last_us, max_gap_s)).filter(inside),
+        n_gaps=samples.filter(is_gap(since_last_us, settings.max_gap_s)).filter(inside),
         n_stuck=pl.concat([samples.clear(), *stuck]),
     )
     return CleanedNode(samples, counts, spells)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from footprint.core.calendar import Window
 from footprint.schemas.energy import Quality, SensorSpells
 from footprint.sources import monthly_files, series
-from footprint.sources.calibration import Calibration
-from footprint.sources.cleaning import clean_readings
+from footprint.sources.cleaning import CleaningSettings, clean_readings
 from footprint.sources.held_time import HeldTime
 from footprint.sources.kwollect import means
 from footprint.sources.protocol import Site
@@ -37,15 +37,12 @@ def download_power(
     *,
     metric: str,
     cluster: str,
-    start: datetime,
-    end: datetime,
-    max_gap_s: float,
-    off_threshold_w: float = 0.0,
+    window: Window,
+    settings: CleaningSettings,
     sum_over: str | None = None,
     held: Mapping[str, HeldTime] | None = None,
-    calibration: Calibration | None = None,
 ) -> DownloadQuality:
-    """Write the monthly file of a cluster: samples in [start, end) with a margin of `max_gap_s`.
+    """Write the monthly file of a cluster: samples in a window with a margin of `max_gap_s`.
 
     Args:
         site: Source of the readings.
@@ -53,24 +50,20 @@ def download_power(
         path: The monthly file to write (`schemas.Power`).
         metric: Kwollect metric.
         cluster: Cluster.
-        start: Start of the month, or of the study inside it.
-        end: End of the month or study, excluded.
-        max_gap_s: Longest time between samples that is not a gap, in seconds.
-        off_threshold_w: Lowest power of a node that a job holds, in W; less for a node with a low
-            peak (`cleaning`).
+        window: The month, or the part of the study inside it.
+        settings: Gaps, lowest power and calibration of the cluster.
         sum_over: Label that distinguishes the parts of a node, whose power is summed.
         held: Intervals in which jobs held each node; a node without an entry was never held.
-        calibration: Line from readings to power, of the cluster.
 
     Returns:
-        `schemas.Quality` and `schemas.SensorSpells` of the readings inside [start, end).
+        `schemas.Quality` and `schemas.SensorSpells` of the readings inside the window.
 
     Raises:
         InputError: A node has several series of the metric (`series.merge_series`).
     """
     # from the description valid at the end; from the first one where all begin later
     limit = pl.col("max_plausible_power_w")
-    at_end = limit.filter(pl.col("valid_from") <= end).last()
+    at_end = limit.filter(pl.col("valid_from") <= window.end).last()
     limits = dict(
         nodes.filter(pl.col("cluster") == cluster)
         .sort("node", "valid_from")
@@ -78,27 +71,23 @@ def download_power(
         .agg(pl.coalesce(at_end, limit.first()))
         .iter_rows()
     )
-    margin = timedelta(seconds=max_gap_s)
+    margin = timedelta(seconds=settings.max_gap_s)
+    start, end = window.start - margin, window.end + margin
     quality = [pl.DataFrame(Quality.create_empty())]
     spells = [pl.DataFrame(SensorSpells.create_empty())]
 
     def samples() -> Iterator[pl.DataFrame]:
-        for raw in site.power(
-            metric=metric, cluster=cluster, start=start - margin, end=end + margin
-        ):
+        for raw in site.power(metric=metric, cluster=cluster, start=start, end=end):
             if raw.is_empty():
                 continue
             node = raw["node"][0]
             readings = series.merge_series(raw, metric=metric, sum_over=sum_over)
             cleaned = clean_readings(
-                _expand_means(readings, start=start - margin, end=end + margin),
+                _expand_means(readings, start=start, end=end),
                 max_plausible_power_w=limits[node],
-                max_gap_s=max_gap_s,
-                start=start,
-                end=end,
-                off_threshold_w=off_threshold_w,
+                window=window,
+                settings=settings,
                 held=(held or {}).get(node),
-                calibration=calibration,
             )
             quality.append(cleaned.quality)
             spells.append(cleaned.spells)
