@@ -295,7 +295,7 @@ def test_integrate_equals_the_sums_of_the_pipeline_for_each_gate_and_method(
     chain: RuleChain, tmp_path: Path, gate: str, method: str
 ) -> None:
     again = chain.continue_in(tmp_path / "study", gate=gate, method=method)
-    again.build_node_allocations()
+    again.build_allocations()
     idle_w = {f"grele-{number}": 150.0 for number in (1, 2)} | {"gres-1": 100.0}
     pl.DataFrame({"node": list(idle_w), "idle_power_w": list(idle_w.values())}).write_parquet(
         again.path("idle")
