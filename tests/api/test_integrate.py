@@ -177,7 +177,12 @@ BEFORE = TEN - HOUR
     [
         (samples(), held(), {"gate": "half"}, r"gate: 'half' is unknown; use binary, reserved, "),
         (samples(), held(), {"method": "sum"}, r"method: 'sum' is unknown; use trapezoid, "),
-        (samples(), held(), {"max_gap_s": 0}, r"max_gap_s: is 0; set seconds above 0"),
+        (
+            samples(),
+            held(),
+            {"max_gap_s": 0},
+            r"max_gap_s: is 0; set seconds between 0 and 1000000000",
+        ),
         (
             samples(),
             held(),
@@ -322,3 +327,31 @@ def test_integrate_equals_the_sums_of_the_pipeline_for_each_gate_and_method(
         abs_tol=1e-15,
         check_exact=False,
     )
+
+
+@pytest.mark.parametrize("method", ["trapezoid", "inner_trapezoid", "left_hold", "sum_of_samples"])
+def test_integrate_of_a_job_in_rows_that_touch_equals_the_job_in_one_row(method: str) -> None:
+    start, middle = TEN + timedelta(seconds=3), TEN + timedelta(minutes=30, seconds=2)
+    stop = TEN + timedelta(minutes=59, seconds=57)
+    whole = held({"started_at": start, "stopped_at": stop})
+    parts = held(
+        {"started_at": start, "stopped_at": middle}, {"started_at": middle, "stopped_at": stop}
+    )
+    assert_frame_equal(
+        footprint.integrate(samples(), parts, method=method),
+        footprint.integrate(samples(), whole, method=method),
+        rel_tol=1e-9,
+        check_exact=False,
+    )
+
+
+@pytest.mark.parametrize("idle", [100.0, {NODE: "5"}])
+def test_integrate_refuses_idle_power_that_is_no_power_by_node(idle: Any) -> None:
+    with pytest.raises(footprint.InputError, match="idle_power_w"):
+        footprint.integrate(samples(), held(), gate="two_part", idle_power_w=idle)
+
+
+@pytest.mark.parametrize("gap", ["30", HOUR, 1e12])
+def test_integrate_refuses_a_gap_that_is_no_number_of_seconds(gap: Any) -> None:
+    with pytest.raises(footprint.InputError, match="max_gap_s"):
+        footprint.integrate(samples(), held(), max_gap_s=gap)

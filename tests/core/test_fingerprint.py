@@ -99,6 +99,37 @@ def test_modules_that_a_script_or_module_loads_by_name_count_whole(project: Path
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import json\n", "import simplejson as json\n"),
+        ("from operator import or_\n", "from operator import and_ as or_\n"),
+        ("from lib.site.codes import A as x, B as y", "from lib.site.codes import B as x, A as y"),
+    ],
+)
+def test_fingerprint_changes_with_what_imported_names_stand_for(
+    project: Path, old: str, new: str
+) -> None:
+    body = "\ndef read():\n    return json.loads(or_(x, y))\n"
+    imports = "import json\nfrom operator import or_\nfrom lib.site.codes import A as x, B as y"
+    script = written(project, "from lib import tables\ntables.read()")
+    (project / "lib/tables.py").write_text(imports + body)
+    before = Library(project / "lib").fingerprint(script)
+    assert old in imports
+    (project / "lib/tables.py").write_text(imports.replace(old, new) + body)
+    assert Library(project / "lib").fingerprint(script) != before
+
+
+@pytest.mark.parametrize(
+    "block", ["with open('x'):\n    from lib import tables", "if 1:\n    from lib import tables",
+              "if TYPE_CHECKING:\n    pass\nelse:\n    from lib import tables"],
+)  # fmt: skip
+def test_definitions_behind_follows_imports_in_blocks(project: Path, block: str) -> None:
+    (project / "lib/effect.py").write_text(f"{block}\ndef total(): return tables.read()\n")
+    script = "from lib import effect\neffect.total()"
+    assert definitions(project, script) == {"lib.effect.total", "lib.tables.read"}
+
+
+@pytest.mark.parametrize(
     ("file", "old", "new", "changes"),
     [
         ("lib/energy.py", "LIMIT = 1", "LIMIT = 2", True),

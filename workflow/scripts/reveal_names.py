@@ -34,7 +34,7 @@ rows = levels.energy_by_level(
     pl.scan_parquet(inputs.papers),
     pl.scan_parquet(inputs.estimates),
     site=params.site,
-    selection=LevelSelection(wanted["projects"], papers=wanted["papers"], minimum_group=1),
+    selection=LevelSelection(projects=wanted["projects"], papers=wanted["papers"], minimum_group=1),
     redistribution=wanted["redistribution"],
 )
 write_table(Levels, rows, snakemake.output.levels)

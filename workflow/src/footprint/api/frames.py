@@ -65,6 +65,10 @@ def read_allocations(frame: pl.DataFrame | pl.LazyFrame, *, gate: str) -> pl.Dat
     rows = rows.filter(stop > start).sort("node", "job_id", "started_at", "stopped_at")
     again = start < stop.shift().over("node", "job_id")
     _refuse(rows.filter(again), name, "overlaps with another of the same job", "merge the two")
+    # where a job goes on in another row, it has no bound whose edge may be missed
+    follows = (start == stop.shift().over("node", "job_id")).fill_null(False)
+    precedes = (stop == start.shift(-1).over("node", "job_id")).fill_null(False)
+    rows = rows.with_columns(opens=pl.col("opens") & ~follows, closes=pl.col("closes") & ~precedes)
     if gate != "binary":
         try:
             check_shares(rows)

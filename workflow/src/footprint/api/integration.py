@@ -18,6 +18,9 @@ from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMe
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
 
+MOST_GAP_S = 1e9
+"""Highest `max_gap_s`, about 30 years."""
+
 
 class IntegratedEnergy(dy.Schema):
     """Energy of a job on one of its nodes; columns as in `job_nodes` of a study."""
@@ -54,9 +57,10 @@ def integrate(
     is estimated from the job's own power, else from that of the node's cluster, which is the name
     of the node before its last hyphen.
 
-    Rows may be in any order. Times in other zones are converted to UTC, repeated rows are used
-    once, and rows without power (null or NaN) count as no reading. Allocations of no duration get
-    no row.
+    Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
+    once, and samples without power (null or NaN) count as no reading. A node's samples must be of
+    one series: two meters with times of their own would be taken as one. Allocations of no duration
+    get no row. Readings of single GPUs, which the pipeline uses under `two_part`, are not used.
 
     Args:
         power: Samples: `node`, `timestamp` (with a time zone), `power_w` (W). Samples of nodes
@@ -97,8 +101,10 @@ def integrate(
     """
     _check_choice("gate", gate, node_allocations.GATES)
     _check_choice("method", method, INTEGRATION_METHODS)
-    if not 0 < max_gap_s < math.inf:
-        raise InputError(f"is {max_gap_s}", where="max_gap_s", do="set seconds above 0")
+    if not isinstance(max_gap_s, int | float) or not 0 < max_gap_s < MOST_GAP_S:
+        raise InputError(
+            f"is {max_gap_s}", where="max_gap_s", do=f"set seconds between 0 and {MOST_GAP_S:.0f}"
+        )
     held = frames.read_allocations(allocations, gate=gate)
     nodes = held["node"].unique().sort().to_list()
     samples = frames.read_samples(power, nodes)
@@ -153,10 +159,10 @@ def _check_idle_power(
     given: Mapping[str, float] | None, nodes: Collection[str]
 ) -> Mapping[str, float]:
     """Idle power of every node; refused where one is missing or no power."""
-    known = given or {}
+    known = given if isinstance(given, Mapping) else {}
     for node in nodes:
         power_w = known.get(node)
-        if power_w is None or not 0 <= power_w < math.inf:
+        if not isinstance(power_w, int | float) or not 0 <= power_w < math.inf:
             raise InputError(
                 f"is {power_w} for {node}, and the gate two_part needs it",
                 where="idle_power_w",

@@ -102,13 +102,16 @@ def read_definitions(text: str, *, package: str) -> Definitions:
             found.by_name.setdefault(name, []).append(statement)
         if not names:
             found.effects.append(statement)
+            for bound, targets in statement.uses.imports.items():  # in a `with`, `if` or `try`
+                found.imports.setdefault(bound, set()).update(targets)
     return found
 
 
 def _does_not_run(node: ast.stmt) -> bool:
     """Whether a statement is a docstring, or for type checkers alone."""
     if isinstance(node, ast.If):
-        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        is_for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return is_for_types and not node.orelse
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

@@ -56,9 +56,16 @@ class Library:
         for module, name in sorted(self.definitions_behind(script, modules)):
             for each in self._statements(module, name):
                 digest.update(f"{module}\0{each.text}\0".encode())
+                digest.update(self._meaning_of_names(module, each).encode())
                 for path in self._quoted_files(module, each):
                     digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
+
+    def _meaning_of_names(self, module: str, statement: Statement) -> str:
+        """What the names of a statement stand for that its module imports, of any library."""
+        imports = self._definitions(module).imports
+        used = {name.partition(".")[0] for name in statement.uses.names} & imports.keys()
+        return "".join(f"{name}={sorted(imports[name])}\0" for name in sorted(used))
 
     def definitions_behind(self, script: Path, modules: Iterable[str] = ()) -> set[tuple[str, str]]:
         """Return module and name of each definition that a script uses.

@@ -157,6 +157,8 @@ class Answers:
         try:
             with pa.input_stream(self._object_path(name), compression="zstd") as stream:
                 content: bytes = stream.read()
+        except PermissionError:
+            raise
         except OSError:  # missing or damaged
             return None
         return content if hashlib.sha256(content).hexdigest() == name else None
