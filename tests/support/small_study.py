@@ -29,7 +29,7 @@ class ScriptRecord(NamedTuple):
 class Study:
     """Directory in which the workflow ran."""
 
-    def __init__(self, folder: Path, ran: CompletedRun, records: Path) -> None:
+    def __init__(self, folder: Path, ran: CompletedRun, records: Path | None = None) -> None:
         self.folder = folder
         self.ran = ran
         self._records = records
@@ -38,7 +38,7 @@ class Study:
     def records(self) -> dict[str, ScriptRecord]:
         """Packages that the scripts of each rule loaded, and definitions that they executed."""
         found: dict[str, ScriptRecord] = {}
-        for path in self._records.iterdir():
+        for path in self._records.iterdir() if self._records else ():
             record = json.loads(path.read_text())
             packages, definitions = found.setdefault(record["rule"], ScriptRecord(set(), set()))
             packages.update(record["packages"])
