@@ -119,10 +119,7 @@ def clip_allocations(held: pl.LazyFrame, *, start: datetime, end: datetime) -> p
         end: End of the study, excluded.
     """
     low, high = (pl.lit(bound).cast(pl.Datetime("us", "UTC")) for bound in (start, end))
-    continues = pl.all_horizontal(
-        pl.col(name) == pl.col(before).shift(1)
-        for name, before in [("job_id", "job_id"), ("node", "node"), ("started_at", "stopped_at")]
-    ).fill_null(False)
+    continues = continues_previous_row()
     return (
         held.sort("job_id", "node", "started_at")
         .with_columns(opens=~continues, closes=~continues.shift(-1, fill_value=False))
@@ -135,6 +132,18 @@ def clip_allocations(held: pl.LazyFrame, *, start: datetime, end: datetime) -> p
         )
         .sort("node", "started_at", "job_id", "stopped_at", "share")
     )
+
+
+def continues_previous_row() -> pl.Expr:
+    """Whether a row starts when the row before ends, for the same job and node.
+
+    Rows are sorted by job, node and start, or by node, job and start. A job has no start or end of
+    its own between two such rows.
+    """
+    return pl.all_horizontal(
+        pl.col(name) == pl.col(before).shift(1)
+        for name, before in [("job_id", "job_id"), ("node", "node"), ("started_at", "stopped_at")]
+    ).fill_null(False)
 
 
 class NodeAllocations(NamedTuple):

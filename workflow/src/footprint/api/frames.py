@@ -7,7 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from footprint.allocation.node_allocations import ALLOCATION_SCHEMA, check_shares
+from footprint.allocation.node_allocations import (
+    ALLOCATION_SCHEMA,
+    check_shares,
+    continues_previous_row,
+)
 from footprint.allocation.shares import SHARE_TOLERANCE
 from footprint.core.errors import InputError
 
@@ -65,10 +69,11 @@ def read_allocations(frame: pl.DataFrame | pl.LazyFrame, *, gate: str) -> pl.Dat
     rows = rows.filter(stop > start).sort("node", "job_id", "started_at", "stopped_at")
     again = start < stop.shift().over("node", "job_id")
     _refuse(rows.filter(again), name, "overlaps with another of the same job", "merge the two")
-    # where a job goes on in another row, it has no bound whose edge may be missed
-    follows = (start == stop.shift().over("node", "job_id")).fill_null(False)
-    precedes = (stop == start.shift(-1).over("node", "job_id")).fill_null(False)
-    rows = rows.with_columns(opens=pl.col("opens") & ~follows, closes=pl.col("closes") & ~precedes)
+    continues = continues_previous_row()
+    rows = rows.with_columns(
+        opens=pl.col("opens") & ~continues,
+        closes=pl.col("closes") & ~continues.shift(-1, fill_value=False),
+    )
     if gate != "binary":
         try:
             check_shares(rows)
