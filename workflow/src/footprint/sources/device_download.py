@@ -8,13 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
-from footprint.core.errors import InputError
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC, MAX_READING_AGE_S
 from footprint.sources.protocol import Site
-from footprint.sources.series import gpu_index
+from footprint.sources.series import gpus_of_readings
 
 MAX_PLAUSIBLE_GPU_POWER_W = 5_000.0
 """Highest power of a GPU, in W; an exporter without a value reports 2147483632."""
@@ -113,13 +112,8 @@ def with_gpu_index(raw: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: A reading has no label `gpu`.
     """
-    of_text = raw.select("labels").unique().with_columns(gpu=gpu_index(pl.col("labels")))
-    gpu = pl.col("labels").replace_strict(of_text["labels"], of_text["gpu"], return_dtype=pl.UInt8)
-    found = raw.select("node", gpu.alias("gpu"), "timestamp", power_w="value")
-    for row in found.filter(pl.col("gpu").is_null()).head(1).iter_rows(named=True):
-        what = f"the reading of {row['node']} at {row['timestamp']} has no label `gpu`"
-        raise InputError(what, where=GPU_POWER_METRIC, do="remove this series")
-    return found
+    gpus = gpus_of_readings(raw, device="node", where=GPU_POWER_METRIC, do="remove this series")
+    return raw.select("node", gpus.alias("gpu"), "timestamp", power_w="value")
 
 
 def mark_rejected_readings(raw: pl.DataFrame) -> pl.DataFrame:

@@ -52,6 +52,29 @@ def gpu_index(labels: pl.Expr) -> pl.Expr:
     return labels.str.json_path_match("$.gpu").cast(pl.UInt8, strict=False)
 
 
+def gpus_of_readings(readings: pl.DataFrame, *, device: str, where: str, do: str) -> pl.Series:
+    """Index of the GPU of each reading, by its labels; each text of labels is parsed once.
+
+    Args:
+        readings: `labels`, `timestamp` and the column named by `device`.
+        device: Column with the node or device, for the message.
+        where: File or metric, for the message.
+        do: Advice, for the message.
+
+    Raises:
+        InputError: A reading has no label `gpu`.
+    """
+    of_text = readings.select("labels").unique().with_columns(gpu=gpu_index(pl.col("labels")))
+    gpus = readings["labels"].replace_strict(
+        of_text["labels"], of_text["gpu"], return_dtype=pl.UInt8
+    )
+    unlabelled = readings.filter(gpus.is_null())
+    for row in unlabelled.head(1).iter_rows(named=True):
+        what = f"the reading of {row[device]} at {row['timestamp']} has no label `gpu`"
+        raise InputError(what, where=where, do=do)
+    return gpus
+
+
 def drop_equal_labels(readings: pl.DataFrame) -> pl.DataFrame:
     """Readings of a node, without the column `labels` where all labels are equal.
 

@@ -93,7 +93,9 @@ def convert_power(
             target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
             kept = frame.filter(is_wanted)
             if is_of_gpus:
-                _check_gpu_labels(kept, path)
+                series.gpus_of_readings(
+                    kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
+                )
             kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
             index.append(_write_described(kept, described, target))
         series_counts += counts
@@ -196,14 +198,6 @@ def _check_described(count: pl.DataFrame, path: Path, nodes: frozenset[str], pat
         if "." not in device and cluster_of(device, pattern) in clusters:
             what = f"has readings of node {device}, which is not described"
             raise InputError(what, where=str(path), do=SAVE_NODE)
-
-
-def _check_gpu_labels(readings: pl.DataFrame, path: Path) -> None:
-    """Refuse a reading of a GPU without the index of the GPU, the label `gpu`."""
-    unlabelled = readings.filter(series.gpu_index(pl.col("labels")).is_null())
-    for row in unlabelled.head(1).iter_rows(named=True):
-        what = f"the reading of {row['device']} at {row['timestamp']} has no label `gpu`"
-        raise InputError(what, where=str(path), do=SAVE_ANSWER_ADVICE)
 
 
 def _count_rejected(
