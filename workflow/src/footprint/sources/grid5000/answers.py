@@ -157,10 +157,12 @@ class Answers:
         try:
             with pa.input_stream(self._object_path(name), compression="zstd") as stream:
                 content: bytes = stream.read()
-        except PermissionError:
-            raise
-        except OSError:  # missing or damaged
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            return None  # damaged: pyarrow sets no `errno` then
         return content if hashlib.sha256(content).hexdigest() == name else None
 
     def _write_record(self, request: str, fields: dict[str, Any]) -> None:
