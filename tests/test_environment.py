@@ -155,7 +155,7 @@ NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION = {
 
 
 def unused_packages(declared: Iterable[str], folders: Iterable[str]) -> list[str]:
-    """Declared packages of which no module is imported in the folders."""
+    """Declared packages whose modules are not imported in the folders."""
     imported = set[str]().union(*map(imported_modules, folders))
     names = {Requirement(each).name for each in declared} - {"footprint"}
     return sorted(name for name in names if modules_of(name).isdisjoint(imported))

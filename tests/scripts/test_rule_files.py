@@ -9,11 +9,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from footprint.core.fingerprint import Library
 from footprint.report import rendering
-from footprint.sources import registry
 from tests.support.rule_scripts import SCRIPTS
-from tests.support.workflow_rules import BASES, workflow_rules
+from tests.support.workflow_rules import (
+    BASES,
+    LIBRARY,
+    called_function,
+    code_of,
+    definitions_behind,
+    workflow_rules,
+)
 
 RULES = SCRIPTS.parent / "rules"
 CAPTIONS = SCRIPTS.parent / "report"
@@ -28,7 +33,6 @@ DRAWN = [name for name in NAMES if name.startswith(("plot_", "tabulate_"))]
 """Rules of figures and readers' tables."""
 
 
-LIBRARY = Library(loaded_by_name={registry.__name__: [registry.site_module({"kind": "simulated"})]})
 SHARED_MODULES = {
     "plot_node_week": {"figures.busiest_week"},
     "plot_paper_runs": {"figures.paper_energy", "figures.phases"},
@@ -36,22 +40,6 @@ SHARED_MODULES = {
     "tabulate_energy_over_time": {"tables.energy"},
 }
 """Modules of other figures and tables from which a figure or table takes constants or helpers."""
-
-
-def called_function(name: str) -> list[str]:
-    """Dotted name of the function that a rule of a figure or table names."""
-    function = workflow_rules()[name].params.get("function")
-    return [f"footprint.report.{function}"] if function else []
-
-
-def script_of(name: str) -> Path:
-    """Script of a rule."""
-    return SCRIPTS / Path(workflow_rules()[name].script).name
-
-
-def definitions_behind(name: str) -> set[tuple[str, str]]:
-    """Module and name of each definition of the library that a rule uses."""
-    return LIBRARY.definitions_behind(script_of(name), called_function(name))
 
 
 def test_snakemake_reads_every_rule_of_the_files() -> None:
@@ -128,4 +116,4 @@ def test_rule_uses_the_module_of_its_own_figure_or_table_alone(name: str) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_fingerprint_of_a_rule_covers_its_script_function_and_source(name: str) -> None:
     rule = workflow_rules()[name]
-    assert rule.params.code == LIBRARY.fingerprint(script_of(name), called_function(name))
+    assert rule.params.code == LIBRARY.fingerprint(*code_of(name))

@@ -19,27 +19,10 @@ import pytest
 from footprint.core.fingerprint import LIBRARY_FOLDER, Library
 from footprint.sources import registry
 from tests.support.project import Project, configure, small_study
-from tests.support.rule_scripts import SCRIPTS
 from tests.support.small_study import Study
-from tests.support.workflow_rules import workflow_rules
+from tests.support.workflow_rules import code_of, definitions_behind, workflow_rules
 
 pytestmark = pytest.mark.workflow
-
-LIBRARY = Library(loaded_by_name={registry.__name__: [registry.site_module({"kind": "simulated"})]})
-
-
-def definitions_behind(rule: str, library: Library = LIBRARY) -> set[tuple[str, str]]:
-    """Module and name of each definition that a rule's fingerprint covers."""
-    return library.definitions_behind(*_code_of(rule))
-
-
-def _code_of(rule: str) -> tuple[Path, list[str]]:
-    """Script of a rule, and the function that it calls by its name."""
-    found = workflow_rules()[rule]
-    function = found.params.get("function")
-    called = [f"footprint.report.{function}"] if function else []
-    return SCRIPTS / Path(found.script).name, called
-
 
 # Code
 
@@ -101,7 +84,7 @@ def rerun_rules(library: Path, *, source: str = "simulated") -> set[str]:
     return {
         rule
         for rule in workflow_rules()
-        if after.fingerprint(*_code_of(rule)) != before.fingerprint(*_code_of(rule))
+        if after.fingerprint(*code_of(rule)) != before.fingerprint(*code_of(rule))
     }
 
 
