@@ -224,7 +224,7 @@ def _block_terms(
     power (`limit_w`), a node in standby or weights, the rows for them are left out.
 
     Args:
-        work: A row for each term and two more, of which the last is 0 and stays so.
+        work: A row for each term and two more; the last is 0 and stays so.
         times_us: Times of the samples at both ends of the intervals.
         power_w: Power at these samples.
         weights: Weights of the intervals.

@@ -5,7 +5,7 @@ them. It gives frames of `metric`, `device`, `timestamp` (UTC, microseconds) and
 the metric). It rejects no record: an answer with an unusable record is an error.
 
 - `answers`: frames from a file or from one answer of the API.
-- `collected_metrics`: nodes of which a metric is not collected by default.
+- `collected_metrics`: nodes without a metric among those collected by default.
 - `fields`: names of fields, times, and the layout of CSV.
 - `ndjson`: JSON of any layout as one record per line.
 - `file_faults`: error message for the first unusable record of a file.
