@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,18 @@ def edited_library(tmp_path: Path) -> Path:
     return Path(shutil.copytree(LIBRARY_FOLDER, tmp_path / "footprint"))
 
 
+@cache
+def fingerprints_by_rule(source: str, library: Path = LIBRARY_FOLDER) -> dict[str, str]:
+    """Fingerprint of each rule in a study of a kind of source."""
+    loaded = {registry.__name__: [registry.site_module({"kind": source})]}
+    read = Library(library, loaded_by_name=loaded)
+    return {rule: read.fingerprint(*code_of(rule)) for rule in workflow_rules()}
+
+
 def rerun_rules(library: Path, *, source: str = "simulated") -> set[str]:
     """Rules that an edited copy of the library reruns, in a study of a kind of source."""
-    loaded = {registry.__name__: [registry.site_module({"kind": source})]}
-    before, after = Library(loaded_by_name=loaded), Library(library, loaded_by_name=loaded)
-    return {
-        rule
-        for rule in workflow_rules()
-        if after.fingerprint(*code_of(rule)) != before.fingerprint(*code_of(rule))
-    }
+    before, after = fingerprints_by_rule(source), fingerprints_by_rule(source, library)
+    return {rule for rule in before if after[rule] != before[rule]}
 
 
 def with_other_comments(text: str) -> str:
