@@ -14,7 +14,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 FOLDER = os.environ.get("RECORDED_SCRIPTS")
-LIBRARY = f"{os.sep}footprint{os.sep}"
+LIBRARY = os.path.join(os.sep, "workflow", "src", "footprint", "")
+"""End of the path of the library's folder; a checkout's own folder may be called footprint too."""
 
 executed: dict[int, CodeType] = {}
 
@@ -54,9 +55,8 @@ def write_record(folder: Path) -> None:
 
 def module_name(path: str) -> str:
     """Dotted name of a module of the library, from its path."""
-    parts = Path(path).with_suffix("").parts
-    parts = parts[len(parts) - 1 - parts[::-1].index("footprint") :]
-    return ".".join(part for part in parts if part != "__init__")
+    parts = Path(path.rpartition(LIBRARY)[2]).with_suffix("").parts
+    return ".".join(part for part in ("footprint", *parts) if part != "__init__")
 
 
 if FOLDER:
