@@ -14,7 +14,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 FOLDER = os.environ.get("RECORDED_SCRIPTS")
-LIBRARY = os.path.join(os.sep, "workflow", "src", "footprint", "")
+LIBRARY = f"{os.sep}workflow{os.sep}src{os.sep}footprint{os.sep}"
 """End of the path of the library's folder; a checkout's own folder may be called footprint too."""
 
 executed: dict[int, CodeType] = {}
