@@ -171,7 +171,8 @@ def _allowed_values(shape: Mapping[str, Any]) -> str:
     if "enum" in shape:
         return ", ".join(f"`{each}`" for each in shape["enum"])
     if "anyOf" in shape:
-        return " or ".join(_allowed_values(each) for each in shape["anyOf"])
+        allowed = (_allowed_values(each) for each in shape["anyOf"] if each.get("type") != "null")
+        return " or ".join(allowed)
     types = [shape["type"]] if isinstance(shape["type"], str) else shape["type"]
     return " or ".join(_type_in_words(name, shape) for name in types if name != "null")
 

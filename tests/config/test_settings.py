@@ -15,7 +15,7 @@ import yaml
 
 from footprint.config import settings
 from footprint.core.errors import InputError
-from footprint.sources.simulated.site import DEFAULT_SEED
+from footprint.sources.simulated.random_numbers import DEFAULT_SEED
 from footprint.sources.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
 from tests.support.configurations import (
     STUDY,
@@ -48,6 +48,9 @@ def test_smallest_configuration_is_completed_with_all_defaults() -> None:
             "nodes": None,
             "jobs": 3600,
             "mix": {},
+            "meter": {"low": 0.95, "high": 1.15, "correlation": 0.5},
+            "without_meters": None,
+            "without_series": None,
         },
         "download": {
             "chunks": {"hours": 24, "nodes": 20},

@@ -15,11 +15,11 @@ STEPS = {"fine": 1.0, "coarse": 36.0, "none": 0.0}
 def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
     """Comparison of jobs with ids from 1: by default an hour on a `fine` node without error.
 
-    `true` has the true energy on each node, `clusters` the cluster of each node.
+    `metered` has the energy of a perfect meter on each node, `clusters` the cluster of each node.
     """
     usual = {
         "clusters": ["fine"],
-        "true": [2.0],
+        "metered": [2.0],
         "energy_kwh": 2.0,
         "low": 1.9,
         "high": 2.1,
@@ -44,7 +44,12 @@ def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
         [{"job_id": job["job_id"], "cluster": each} for job in filled for each in job["clusters"]]
     )
     truth = pl.LazyFrame(
-        [{"job_id": job["job_id"], "true_kwh": each} for job in filled for each in job["true"]]
+        [
+            {"job_id": job["job_id"], "metered_kwh": each}
+            for job in filled
+            for each in job["metered"]
+        ],
+        schema={"job_id": pl.Int64, "metered_kwh": pl.Float64},
     )
     return against_truth.compare_with_truth(energies, nodes, truth, STEPS).collect()
 
@@ -61,8 +66,8 @@ def test_comparison_gives_error_and_interval_width() -> None:
 
 
 def test_comparison_sums_truth_over_nodes_of_a_job() -> None:
-    job = compare_jobs({"clusters": ["fine", "coarse"], "true": [0.5, 1.5]}).row(0, named=True)
-    assert job["true_kwh"] == 2
+    job = compare_jobs({"clusters": ["fine", "coarse"], "metered": [0.5, 1.5]}).row(0, named=True)
+    assert job["metered_kwh"] == 2
     assert job["error_frac"] == 0
     assert job["step_w"] == 36  # step of its coarsest sensor
 
@@ -84,7 +89,14 @@ def test_comparison_excludes_short_and_uncovered_jobs(
 
 
 @pytest.mark.parametrize(
-    "job", [{"energy_kwh": None}, {"duration_s": 0.0}, {"true": [0.0]}, {"true": []}]
+    "job",
+    [
+        {"energy_kwh": None},
+        {"duration_s": 0.0},
+        {"metered": [0.0]},
+        {"metered": [None]},
+        {"metered": []},
+    ],
 )
 def test_comparison_omits_jobs_without_measurement_or_truth(job: dict[str, Any]) -> None:
     assert compare_jobs(job, {})["job_id"].to_list() == [2]

@@ -235,16 +235,16 @@ def test_energy_of_job_equals_share_of_node_integral(done: Study) -> None:
     assert crossing >= 3  # jobs over the end of the month are integrated in two parts
 
 
-def test_measured_energy_equals_truth_with_fine_sensors(done: Study) -> None:
-    truth = done.resource("truth").group_by("job_id").agg(pl.col("true_kwh").sum())
+def test_measured_energy_equals_perfect_meter_with_fine_sensors(done: Study) -> None:
+    truth = done.resource("truth").group_by("job_id").agg(pl.col("metered_kwh").sum())
     jobs = done.energy("jobs").join(truth, on="job_id").filter(pl.col("energy_kwh") > 0)
     of_fine = pl.col("clusters") == [FINE]
     whole = (pl.col("duration_s") > 600) & (pl.col("coverage_frac") > 1 - 1e-9)
     long = jobs.filter(of_fine & whole)
     assert len(long) > 30
-    assert (long["energy_kwh"] / long["true_kwh"] - 1).abs().max() < 0.005
+    assert (long["energy_kwh"] / long["metered_kwh"] - 1).abs().max() < 0.005
     inside = jobs.select(
-        pl.col("true_kwh").is_between("energy_low_kwh", "energy_high_kwh").mean()
+        pl.col("metered_kwh").is_between("energy_low_kwh", "energy_high_kwh").mean()
     ).item()
     assert len(jobs) > 80
     assert 0.93 <= inside < 1

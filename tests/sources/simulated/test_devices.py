@@ -132,19 +132,23 @@ def test_device_values_differ_with_another_seed(site: SimulatedSite) -> None:
 @pytest.mark.parametrize("cluster", ["graffiti", "gres", "gruss", "grat"])
 def test_gpu_power_lies_between_idle_and_limit(site: SimulatedSite, cluster: str) -> None:
     busiest = []
+    factor = site.hidden_hardware()[cluster].series_factor
     for _, number, own in gpu_powers(site, cluster):
-        gpu, power_w = CLUSTER_HARDWARE[cluster].gpus[number], own["value"].to_numpy()
+        gpu, power_w = CLUSTER_HARDWARE[cluster].gpus[number], own["value"].to_numpy() / factor
+        # values are rounded to 1 mW
         assert gpu.idle_w - IDLE_VARIATION_W <= power_w.min() < gpu.idle_w + 5
-        assert power_w.max() <= gpu.limit_w
+        assert power_w.max() <= gpu.limit_w + 0.001
         busiest.append(power_w.max() / gpu.limit_w)
     assert max(busiest) > 0.4
 
 
 def test_gpus_without_allocation_are_idle(site: SimulatedSite) -> None:
     n_idle = n_busy = 0
+    factor = site.hidden_hardware()["graffiti"].series_factor
     for node, number, own in gpu_powers(site, "graffiti"):
         busy = is_within(own["timestamp"], allocation_times(site, node, number))
-        power_w, idle_w = own["value"].to_numpy(), CLUSTER_HARDWARE["graffiti"].gpus[number].idle_w
+        power_w = own["value"].to_numpy() / factor
+        idle_w = CLUSTER_HARDWARE["graffiti"].gpus[number].idle_w
         assert np.abs(power_w[~busy] - idle_w).max(initial=0) < IDLE_VARIATION_W
         n_idle += (~busy).sum()
         n_busy += (power_w[busy] > idle_w + 20).sum()
@@ -154,16 +158,17 @@ def test_gpus_without_allocation_are_idle(site: SimulatedSite) -> None:
 
 @pytest.mark.parametrize("cluster", ["graffiti", "gruss", "grat"])
 def test_gpu_powers_agree_with_power_of_the_node(site: SimulatedSite, cluster: str) -> None:
-    facts = CLUSTER_HARDWARE[cluster]
-    processors_w = 0.75 * facts.n_cpus * facts.tdp_w
+    facts, hidden = CLUSTER_HARDWARE[cluster], site.hidden_hardware()[cluster]
+    processors_w = hidden.processor_range_frac * facts.n_cpus * facts.tdp_w
     for node, frame in device_series(site, GPU_POWER_METRIC, cluster).items():
         complete = frame.filter((pl.col("value") != NO_VALUE).all().over("timestamp"))
         summed = complete.group_by("timestamp", maintain_order=True).agg(pl.col("value").sum())
-        gpus_w = summed["value"].to_numpy() - sum(gpu.idle_w for gpu in facts.gpus)
+        gpus_w = summed["value"].to_numpy() / hidden.series_factor
+        gpus_w -= sum(gpu.idle_w for gpu in facts.gpus)
         idle_w = idle_power_w(site, node)
         above_w = node_power_w(site, node, summed["timestamp"]) - idle_w
-        # without 6 % of losses, the rest is the power of processors
-        others_w = above_w / 1.06 - gpus_w
+        # without losses, the rest is the power of processors
+        others_w = above_w / hidden.loss_factor - gpus_w
         # noise of several jobs adds in quadrature in the node, and linearly over GPUs
         tolerance_w = 0.03 * idle_w + 0.05 * gpus_w
         assert (others_w > -tolerance_w).all()
@@ -305,6 +310,16 @@ def test_devices_without_series_give_no_frames(site: SimulatedSite) -> None:
     assert device_series(site, "prom_node_memory_MemFree_bytes", "graffiti") == {}
     before = START - timedelta(days=30)
     assert device_series(site, LOAD_METRIC, "graffiti", before, before + timedelta(days=1)) == {}
+
+
+def test_clusters_without_series_have_meters_alone(site: SimulatedSite) -> None:
+    other = SimulatedSite.from_config({**SMALL, "without_series": ["gruss"]}, site="nancy")
+    for metric in SIMULATED_SERIES:
+        assert device_series(other, metric, "gruss") == {}
+    assert other.power_of("gruss-1", start=START, end=END) is not None
+    mine, others = (device_series(each, LOAD_METRIC, "grappe") for each in (site, other))
+    assert set(mine) == set(others)
+    assert_frame_equal(mine["grappe-1"], others["grappe-1"], check_exact=True)
 
 
 def test_devices_of_unknown_cluster_or_node_raise(site: SimulatedSite) -> None:

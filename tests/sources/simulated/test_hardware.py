@@ -27,9 +27,7 @@ from footprint.sources.simulated.submission_times import (
 
 
 def test_default_site_has_one_cluster_without_sensors() -> None:
-    with_bmc = [
-        name for name in cluster_names({}) if CLUSTER_HARDWARE[name].sensor_step_w is not None
-    ]
+    with_bmc = [name for name in cluster_names({}) if CLUSTER_HARDWARE[name].has_meter]
     assert sum(node_count({}, name) for name in with_bmc) >= 44
     assert [name for name in cluster_names({}) if name not in with_bmc] == ["gres"]
     assert 2 <= node_count({}, "gres") <= 3

@@ -21,6 +21,7 @@ from footprint.sources.kwollect.metrics import SIMULATED_METRIC
 from footprint.sources.simulated import SimulatedSite
 from footprint.sources.simulated.job_power import AddedPower
 from footprint.sources.simulated.power_function import PowerFunction
+from footprint.sources.simulated.sensors import FAULT_KINDS
 
 START, END = datetime(2025, 3, 28, tzinfo=UTC), datetime(2025, 4, 4, tzinfo=UTC)
 SMALL: dict[str, Any] = {
@@ -174,7 +175,7 @@ def test_true_energies_of_jobs_and_idle_time_add_up_to_the_node(site: SimulatedS
 
 
 def test_true_energy_of_single_job_equals_share_of_node(site: SimulatedSite) -> None:
-    truth = {(job, node): kwh for job, node, kwh in site.truth().collect().iter_rows()}
+    truth = {(job, node): kwh for job, node, kwh, _ in site.truth().collect().iter_rows()}
     jobs = site.jobs(start=START, end=END).jobs.collect()
     plain = jobs.filter(
         pl.col("types").list.len() == 0,
@@ -320,7 +321,7 @@ def test_faults_in_readings_match_the_counts(site: SimulatedSite, cluster: str) 
 def test_faults_of_every_kind_occur(site: SimulatedSite) -> None:
     faults = site.faults(start=START, end=END).collect()
     total = dict(faults.group_by("kind").agg(pl.col("n_readings").sum()).iter_rows())
-    assert set(total) == {"missed", "duplicate", "nan", "null", "not_positive", "spike", "stuck"}
+    assert set(total) == set(FAULT_KINDS)
     assert min(total.values()) > 0
 
 
@@ -336,22 +337,50 @@ def test_stuck_sensor_repeats_one_reading(site: SimulatedSite) -> None:
         assert n > 1800
 
 
+def test_drop_out_reports_a_few_watts_under_jobs(site: SimulatedSite) -> None:
+    faults = site.faults(start=START, end=END).filter(kind="drop_out").collect()
+    ((node, _, n),) = faults.filter(pl.col("n_readings") > 0).iter_rows()
+    jobs = site.jobs(start=START, end=END)
+    held = jobs.allocations.filter(node=node).join(jobs.jobs, on="job_id").collect()
+    frame = cluster_readings(site, node.split("-")[0])[node]
+    low = frame.unique(["timestamp", "power_w"]).filter(pl.col("power_w").is_between(2, 15))
+    during = pl.any_horizontal(
+        pl.col("timestamp").is_between(job["started_at"], job["stopped_at"])
+        for job in held.drop_nulls("started_at")
+        .with_columns(pl.col("stopped_at").fill_null(END))
+        .to_dicts()
+    )
+    dropped = low.filter(during)
+    # other faults replace a few of the readings
+    assert 0.98 * n < dropped.height <= n
+    spell_s = (dropped["timestamp"].max() - dropped["timestamp"].min()).total_seconds()  # type: ignore[operator,union-attr]
+    assert 1800 < spell_s < 5.01 * n
+    power_w = site.power_function(node).power_w(
+        (dropped.sort("timestamp")["timestamp"] - (START - timedelta(days=9)))
+        .dt.total_microseconds()
+        .to_numpy()
+        / 1e6
+    )
+    assert power_w.min() > 50
+
+
 def test_sleeping_node_draws_up_to_20_w_and_runs_no_job(site: SimulatedSite) -> None:
-    frame = cluster_readings(site, "grappe")["grappe-1"]
+    frame = cluster_readings(site, "grappe")["grappe-2"]
     asleep = frame.filter(pl.col("power_w").is_between(1, 20))
     assert 0 < asleep.height < frame.height
     jobs = site.jobs(start=START, end=END)
-    held = jobs.allocations.filter(node="grappe-1").join(jobs.jobs, on="job_id").collect()
+    held = jobs.allocations.filter(node="grappe-2").join(jobs.jobs, on="job_id").collect()
     for job in held.drop_nulls("started_at").to_dicts():
         during = asleep.filter(pl.col("timestamp").is_between(job["started_at"], job["stopped_at"]))
         assert during.is_empty()
 
 
-def test_readings_integrate_to_the_true_energy(site: SimulatedSite) -> None:
+def test_readings_integrate_to_the_true_energy_over_the_gain(site: SimulatedSite) -> None:
     # rounding is a large part of the few watts of a node that is off, and a stuck sensor is wrong
     # by any amount
-    stuck = site.faults(start=START, end=END).filter(pl.col("kind") == "stuck")
-    broken = stuck.filter(pl.col("n_readings") > 0).collect()["node"].to_list()
+    gain = site.meter_gains()["graffiti"]
+    spells = site.faults(start=START, end=END).filter(pl.col("kind").is_in(["stuck", "drop_out"]))
+    broken = spells.filter(pl.col("n_readings") > 0).collect()["node"].to_list()
     off = site.states(start=START, end=END).collect()["node"].to_list()
     sound = {
         node: frame
@@ -367,12 +396,12 @@ def test_readings_integrate_to_the_true_energy(site: SimulatedSite) -> None:
         )
         seconds = good["timestamp"].diff().dt.total_microseconds().to_numpy()[1:] / 1e6
         watts = good["power_w"].to_numpy()
-        true_j = np.diff(site.true_cumulative_j(node, good["timestamp"]))
+        metered_j = np.diff(site.true_cumulative_j(node, good["timestamp"])) / gain
         near = seconds < 30
         measured_j = (0.5 * (watts[1:] + watts[:-1]) * seconds)[near].sum()
-        assert measured_j == pytest.approx(true_j[near].sum(), rel=1e-3)
+        assert measured_j == pytest.approx(metered_j[near].sum(), rel=1e-3)
         # and yet single readings are not means over their period
-        assert np.abs(watts[1:] * seconds / true_j - 1)[near].max() > 0.05
+        assert np.abs(watts[1:] * seconds / metered_j - 1)[near].max() > 0.05
 
 
 def test_default_site_yields_forty_million_readings() -> None:

@@ -71,6 +71,9 @@ _SOURCES_OF_KEY = {
     "source.nodes": _SERVED,
     "source.jobs": _SERVED,
     "source.mix": _SERVED,
+    "source.meter": _SERVED,
+    "source.without_meters": _SERVED,
+    "source.without_series": _SERVED,
     "download.devices": ("simulated", "grid5000"),
 }
 """Kinds of source on which a key has an effect; keys that are not listed apply to all of them."""

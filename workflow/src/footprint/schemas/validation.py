@@ -18,6 +18,13 @@ class Truth(dy.Schema):
         metadata={"unit": "kWh"},
         description="Integral of the node's true power x the allocated share",
     )
+    metered_kwh = dy.Float64(
+        nullable=True,
+        min=0,
+        metadata={"unit": "kWh"},
+        description="Energy that a perfect meter of the node's gain would have read: `true_kwh` / "
+        "gain; null: the node's power is not read",
+    )
 
 
 class SimulationCheck(dy.Schema):

@@ -7,6 +7,8 @@ and the true kind of each job. Every rule of the pipeline builds the same site a
 Modules:
     catalogue: Hardware of the clusters.
     hardware: Nodes of the site, their cores and GPUs.
+    hidden_hardware: Properties of hardware that no description publishes.
+    meters: Gains of meters, clusters without meters or without series.
     people: Teams, people and papers.
     submission_times: Times at which people submit work.
     job_requests: Requests of jobs, and the load of their programs.
@@ -21,6 +23,7 @@ Modules:
     job_power: Power that jobs add to nodes and GPUs.
     power_function: Power of a node as a function of time, and its integral.
     clock: Times at which a collector reads a node.
+    sensor_spells: Spells of stuck sensors and drop-outs.
     sensors: Readings of the BMCs, with their faults.
     exporters: Readings of the nodes' exporters: power of GPUs, load.
     electricity: Power, sensors, exporters and true energies of all nodes.

@@ -32,7 +32,8 @@ class ClusterHardware:
         gpu_sockets: Socket of each GPU; the GPUs of a socket share its cores evenly.
         gpu_cores: Cores of each GPU, where the platform lists them.
         idle_w: Idle power of a node, its GPUs included.
-        sensor_step_w: Resolution of the BMC in watts; None: no BMC power is collected.
+        sensor_step_w: Resolution of the BMC in watts.
+        has_meter: Whether the BMC's power is collected by default.
         slow_sensor: Whether the BMC answers slowly, so that more readings are missed.
         sleeps: Whether idle nodes are switched off.
         n_nodes: Number of nodes of the default site.
@@ -48,7 +49,8 @@ class ClusterHardware:
     gpu_sockets: tuple[int, ...] = ()
     gpu_cores: tuple[tuple[int, ...], ...] = ()
     alternating: bool = False
-    sensor_step_w: float | None = 1.0
+    sensor_step_w: float = 1.0
+    has_meter: bool = True
     slow_sensor: bool = False
     sleeps: bool = False
     queues: tuple[str, ...] = PRODUCTION_QUEUES
@@ -130,7 +132,7 @@ CLUSTER_HARDWARE: dict[str, ClusterHardware] = {
         n_nodes=3,
         gpus=(L40S,) * 2,
         gpu_sockets=(1, 0),
-        sensor_step_w=None,
+        has_meter=False,
     ),
     "grouille": ClusterHardware(
         cpu_model="AMD EPYC 7452",

@@ -12,16 +12,16 @@ from footprint.sources.kwollect.metrics import SIMULATED_SERIES
 from footprint.sources.simulated import job_power
 from footprint.sources.simulated.exporters import Exporter, exported_values
 from footprint.sources.simulated.hardware import Node
+from footprint.sources.simulated.hidden_hardware import HiddenHardware, draw_hidden_hardware
 from footprint.sources.simulated.job_power import AddedPower, JobWork
+from footprint.sources.simulated.meters import DEFAULT_GAINS, MeterGains
 from footprint.sources.simulated.oar_records import suspension_interval_s
 from footprint.sources.simulated.outages import Outage
 from footprint.sources.simulated.power_function import PowerFunction, idle_noise_w
 from footprint.sources.simulated.random_numbers import random_generator
 from footprint.sources.simulated.schedule import Job
+from footprint.sources.simulated.sensor_spells import Intervals, SensorSpells, draw_spells
 from footprint.sources.simulated.sensors import BmcSensor
-from footprint.sources.simulated.submission_times import HOUR_S
-
-Intervals = list[tuple[float, float]]
 
 # Power of a node that is switched off, its noise, and power above idle of a node that boots.
 _OFF_W = (8.0, 13.0)
@@ -47,8 +47,9 @@ class Electricity:
         *,
         study_s: tuple[int, int],
         end_s: int,
+        meter: MeterGains = DEFAULT_GAINS,
     ) -> None:
-        """Sort jobs and outages by node.
+        """Sort jobs and outages by node, and draw the gains and hidden hardware of clusters.
 
         Args:
             seed: Seed.
@@ -57,7 +58,11 @@ class Electricity:
             outages: All outages.
             study_s: Start and end of the study, in seconds since the simulation's origin.
             end_s: End of the simulation; jobs without an end last until then.
+            meter: Distribution of the gains of meters.
         """
+        clusters = sorted({node.cluster for node in nodes})
+        self._gains = {name: meter.gain(seed, name) for name in clusters}
+        self._hidden = {name: draw_hidden_hardware(seed, name) for name in clusters}
         self._seed, self._nodes, self._study_s, self._end_s = seed, nodes, study_s, end_s
         self._jobs: dict[str, list[tuple[Job, int]]] = {node.name: [] for node in nodes}
         self._outages: dict[str, list[Outage]] = {node.name: [] for node in nodes}
@@ -72,10 +77,19 @@ class Electricity:
             self._build_exporter
         )
 
+    def gain(self, node: Node) -> float | None:
+        """Gain of a node's meter: true power over reading; None if its BMC is not read."""
+        return self._gains[node.cluster] if node.has_meter else None
+
+    def hidden_hardware(self, node: Node) -> HiddenHardware:
+        """Hidden hardware of a node's cluster."""
+        return self._hidden[node.cluster]
+
     def power_function(self, node: Node) -> PowerFunction:
         """Power of a node as a function of time, with its integral."""
         added = self._power_without_jobs(node)
-        added += [job_power.power_added_to_node(work, node) for work in self._work_of(node)]
+        hidden = self._hidden[node.cluster]
+        added += [job_power.power_added_to_node(work, node, hidden) for work in self._work_of(node)]
         return PowerFunction(
             self._seed, node.name, added, idle_w=self._idle_w(node), end_s=float(self._end_s)
         )
@@ -87,25 +101,28 @@ class Electricity:
 
     def exporter(self, node: Node, metric: str) -> Exporter | None:
         """Exporter of a series of a node; None if there is none. Safe to call from any thread."""
-        if metric not in SIMULATED_SERIES:
+        if metric not in SIMULATED_SERIES or not node.has_series:
             return None
         with self._lock:
             return self._exporters(node, metric)
 
     def _build_sensor(self, node: Node) -> BmcSensor | None:
-        if node.facts.sensor_step_w is None:
+        if node.sensor_step_w is None:
             return None
         return BmcSensor(
             self._seed,
             node,
             self.power_function(node),
-            step_w=node.facts.sensor_step_w,
-            stuck_s=self._stuck_intervals_s.get(node.name, []),
+            step_w=node.sensor_step_w,
+            gain=self._gains[node.cluster],
+            spells=self._spells[node.name],
             end_s=float(self._end_s),
         )
 
     def _build_exporter(self, node: Node, metric: str) -> Exporter | None:
-        source = exported_values(metric, node, self._work_of(node), seed=self._seed)
+        source = exported_values(
+            metric, node, self._work_of(node), self._hidden[node.cluster], seed=self._seed
+        )
         if source is None:
             return None
         # Kwollect scrapes exporters during jobs, except jobs that deploy their own system
@@ -123,8 +140,13 @@ class Electricity:
             end_s=float(self._end_s),
         )
 
-    def true_energies(self, node: Node) -> list[tuple[int, str, float]]:
-        """True energy of the jobs of a node within the study: rows of job id, node, kWh."""
+    def true_energies(self, node: Node) -> list[tuple[int, str, float, float | None]]:
+        """True energy of the jobs of a node within the study.
+
+        Returns:
+            Rows of job id, node, kWh drawn, and kWh that a perfect meter of the node's gain would
+            have read: the energy drawn over the gain; None if the BMC is not read.
+        """
         parts: list[tuple[int, float, float, float]] = []
         for job, mask in self._jobs[node.name]:
             share = node.share(mask)
@@ -142,7 +164,12 @@ class Electricity:
                 own_kwh = part[3] * float(high_j - low_j) / _J_PER_KWH
                 energy_kwh[part[0]] = energy_kwh.get(part[0], 0.0) + own_kwh
         # the rest of a container without its inner jobs may be negative by a rounding error
-        return [(job_id, node.name, max(0.0, kwh)) for job_id, kwh in sorted(energy_kwh.items())]
+        true_kwh = {job_id: max(0.0, kwh) for job_id, kwh in sorted(energy_kwh.items())}
+        gain = self.gain(node)
+        return [
+            (job_id, node.name, kwh, None if gain is None else kwh / gain)
+            for job_id, kwh in true_kwh.items()
+        ]
 
     def _stop_s(self, job: Job) -> int:
         return self._end_s if job.stopped_s is None else job.stopped_s
@@ -157,9 +184,8 @@ class Electricity:
 
     def _idle_w(self, node: Node) -> float:
         """Idle power of a node: its cluster's, within 4 %."""
-        return node.facts.idle_w * (
-            0.96 + 0.08 * random_generator(self._seed, "idle", node.name).random()
-        )
+        own = 0.96 + 0.08 * random_generator(self._seed, "idle", node.name).random()
+        return node.facts.idle_w * self._hidden[node.cluster].idle_factor * own
 
     def _work_of(self, node: Node) -> list[JobWork]:
         """Work of each job on a node, one item for each interval in which the job ran."""
@@ -185,7 +211,7 @@ class Electricity:
         low, high = _OFF_W
         off_w = low + (high - low) * random_generator(self._seed, "off", node.name).random()
         # on a coarse sensor, a node that is off must not read 0 W
-        off_w = max(off_w, 0.6 * (node.facts.sensor_step_w or 1.0))
+        off_w = max(off_w, 0.75 * node.facts.sensor_step_w)
         fast_w, slow_w = idle_noise_w(idle_w)
         added = []
         for start_s, stop_s in self._off_intervals(node):
@@ -227,30 +253,26 @@ class Electricity:
             reached_s = max(reached_s, stop_s)
         return [*gaps, (float(reached_s), float(self._end_s))]
 
-    @cached_property
-    def _stuck_intervals_s(self) -> dict[str, Intervals]:
-        """Intervals of hours in which a sensor is stuck, by node.
+    def _held_intervals(self, node: Node) -> Intervals:
+        """Intervals in which a node has jobs."""
+        held: Intervals = []
+        for start_s, stop_s in sorted(
+            (float(job.started_s or 0), float(self._stop_s(job)))
+            for job, _ in self._jobs[node.name]
+        ):
+            if held and start_s <= held[-1][1]:
+                held[-1] = (held[-1][0], max(held[-1][1], stop_s))
+            else:
+                held.append((start_s, stop_s))
+        return held
 
-        One is on an idle node with a fine sensor. One is on a node with a coarse sensor, whether
-        or not jobs run.
-        """
-        rng = random_generator(self._seed, "stuck")
-        first_s, last_s = self._study_s
-        intervals: dict[str, Intervals] = {}
-        coarse = [node for node in self._nodes if (node.facts.sensor_step_w or 0) > 1]
-        if coarse:
-            start_s = first_s + (last_s - first_s) * 0.8 * rng.random()
-            length_s = HOUR_S * (2.5 + 3.0 * rng.random())
-            name = coarse[int(rng.integers(len(coarse)))].name
-            intervals[name] = [(start_s, min(start_s + length_s, float(last_s)))]
-        fine = [n for n in self._nodes if n.facts.sensor_step_w == 1 and not n.facts.sleeps]
-        gaps = [
-            (start_s, min(stop_s, start_s + 9 * HOUR_S), node.name)
-            for node in fine
-            for start_s, stop_s in self._unused_intervals(node)
-            if start_s >= first_s and stop_s <= last_s and stop_s - start_s > 4 * HOUR_S
-        ]
-        if gaps:
-            start_s, stop_s, name = gaps[int(rng.integers(len(gaps)))]
-            intervals[name] = [(start_s + 600.0, stop_s - 600.0)]
-        return intervals
+    @cached_property
+    def _spells(self) -> dict[str, SensorSpells]:
+        """Spells of hours of each sensor, by node."""
+        return draw_spells(
+            self._nodes,
+            random_generator(self._seed, "stuck"),
+            unused_intervals=self._unused_intervals,
+            held_intervals=self._held_intervals,
+            study_s=self._study_s,
+        )

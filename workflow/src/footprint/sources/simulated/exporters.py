@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC, LOAD_METRIC
 from footprint.sources.simulated.clock import US_PER_S, ReadingClock
 from footprint.sources.simulated.hardware import Node
+from footprint.sources.simulated.hidden_hardware import HiddenHardware
 from footprint.sources.simulated.job_power import JobWork, power_added_to_gpu
 from footprint.sources.simulated.power_function import NodeNoise, SummedPower
 from footprint.sources.simulated.random_numbers import random_generator
@@ -59,13 +60,19 @@ class ExportedValues(Protocol):
 
 
 class GpuPower:
-    """Power of each GPU of a node as DCGM reports it, in watts."""
+    """Power of each GPU of a node as DCGM reports it, in watts.
+
+    It differs from the power that the GPU draws by a factor of the cluster's
+    (`hidden_hardware.HiddenHardware.series_factor`).
+    """
 
     no_value = _DCGM_NO_VALUE
 
-    def __init__(self, seed: int, node: Node, work: Sequence[JobWork]) -> None:
+    def __init__(
+        self, seed: int, node: Node, work: Sequence[JobWork], hidden: HiddenHardware
+    ) -> None:
         """Sum the work of the node's jobs by GPU."""
-        self._seed, self._node = seed, node.name
+        self._seed, self._node, self._factor = seed, node.name, hidden.series_factor
         self.labels = [f'{{"gpu":"{gpu}"}}' for gpu in range(len(node.gpus))]
         self._idle_w = np.array([gpu.idle_w for gpu in node.gpus])
         self._limit_w = np.array([gpu.limit_w for gpu in node.gpus])
@@ -86,7 +93,8 @@ class GpuPower:
         fast, slow = noise.fast(times_s), noise.slow(times_s)
         load_w = np.column_stack([stack.power_w(times_s, fast, slow) for stack in self._stacks])
         own_w = (uniform - 0.5) * 12**0.5 * (_OWN_NOISE_W + _OWN_NOISE_FRAC * load_w)
-        return np.asarray(np.minimum(self._idle_w + load_w + own_w, self._limit_w).round(3))
+        drawn_w = np.minimum(self._idle_w + load_w + own_w, self._limit_w)
+        return np.asarray((self._factor * drawn_w).round(3))
 
 
 class LoadAverage:
@@ -121,11 +129,11 @@ class LoadAverage:
 
 
 def exported_values(
-    metric: str, node: Node, work: Sequence[JobWork], *, seed: int
+    metric: str, node: Node, work: Sequence[JobWork], hidden: HiddenHardware, *, seed: int
 ) -> ExportedValues | None:
     """Values of a series of a node; None if the node has no such series."""
     if metric == GPU_POWER_METRIC and node.gpus:
-        return GpuPower(seed, node, work)
+        return GpuPower(seed, node, work, hidden)
     return LoadAverage(work) if metric == LOAD_METRIC else None
 
 

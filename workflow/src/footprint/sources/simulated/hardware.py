@@ -13,6 +13,7 @@ import polars as pl
 from footprint.core.errors import InputError
 from footprint.hardware.topology import max_plausible_power_w
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC
+from footprint.sources.simulated import meters
 from footprint.sources.simulated.catalogue import (
     BYTES_PER_GIB,
     CLUSTER_HARDWARE,
@@ -21,6 +22,7 @@ from footprint.sources.simulated.catalogue import (
     ClusterHardware,
     GpuHardware,
 )
+from footprint.sources.simulated.random_numbers import DEFAULT_SEED
 
 _UTC = pl.Datetime("us", "UTC")
 _NODES_SCHEMA = pl.Schema(
@@ -52,13 +54,20 @@ _NODES_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class Node:
-    """A node. A set of its cores is a bit mask, in which bit i is the core with `cpuset` i."""
+    """A node. A set of its cores is a bit mask, in which bit i is the core with `cpuset` i.
+
+    Attributes:
+        has_meter: Whether its BMC is read.
+        has_series: Whether its exporters are read.
+    """
 
     name: str
     cluster: str
     facts: ClusterHardware
     gpus: tuple[GpuHardware, ...]
     gpu_masks: tuple[int, ...]
+    has_meter: bool = True
+    has_series: bool = True
 
     @cached_property
     def n_cores(self) -> int:
@@ -84,6 +93,11 @@ class Node:
             return mask.bit_count() / self.n_cores
         parts = [(mask & cores).bit_count() / cores.bit_count() for cores in self.gpu_masks]
         return sum(parts) / len(parts)
+
+    @property
+    def sensor_step_w(self) -> float | None:
+        """Resolution of the BMC in watts; None: it is not read."""
+        return self.facts.sensor_step_w if self.has_meter else None
 
     @property
     def max_plausible_power_w(self) -> float:
@@ -132,8 +146,14 @@ def node_counts(source: Mapping[str, Any]) -> dict[str, int]:
 
 
 def cluster_names(source: Mapping[str, Any]) -> list[str]:
-    """Names of the clusters of the simulated site, sorted."""
-    return list(node_counts(source))
+    """Names of the clusters of the simulated site, sorted.
+
+    Raises:
+        InputError: A key of the nodes or the meters has a wrong value.
+    """
+    names = list(node_counts(source))
+    meters.check_meters(source, names)
+    return names
 
 
 def node_count(source: Mapping[str, Any], cluster: str) -> int:
@@ -176,16 +196,36 @@ def _gpu_cores(facts: ClusterHardware) -> list[list[int]]:
     return gpu_cores
 
 
-def build_nodes(source: Mapping[str, Any]) -> list[Node]:
-    """Nodes of the site, sorted by name."""
+def build_nodes(source: Mapping[str, Any], *, seed: int = DEFAULT_SEED) -> list[Node]:
+    """Nodes of the site, sorted by name.
+
+    Args:
+        source: Configuration (`node_counts`, `meters.clusters_without_meters`,
+            `meters.clusters_without_series`).
+        seed: Seed of the clusters without meters or series, where they are drawn.
+
+    Raises:
+        InputError: A key has a wrong value.
+    """
     nodes = []
-    for cluster, count in node_counts(source).items():
+    counts = node_counts(source)
+    without_meters = meters.clusters_without_meters(source, counts, seed=seed)
+    without_series = meters.clusters_without_series(source, counts, seed=seed)
+    for cluster, count in counts.items():
         facts = CLUSTER_HARDWARE[cluster]
         masks = tuple(sum(1 << core for core in cores) for cores in _gpu_cores(facts))
         names = (f"{cluster}-{number}" for number in range(1, count + len(MISSING_NODES) + 1))
         existing = [name for name in names if name not in MISSING_NODES][:count]
         nodes += [
-            Node(name, cluster, facts, NODE_GPU_EXCEPTIONS.get(name, facts.gpus), masks)
+            Node(
+                name,
+                cluster,
+                facts,
+                NODE_GPU_EXCEPTIONS.get(name, facts.gpus),
+                masks,
+                has_meter=cluster not in without_meters,
+                has_series=cluster not in without_series,
+            )
             for name in existing
         ]
     return sorted(nodes, key=lambda node: node.name)
@@ -219,7 +259,7 @@ def describe_nodes(nodes: list[Node], *, site: str) -> pl.LazyFrame:
                 "gpu_power_limits_w": [gpu.limit_w for gpu in node.gpus],
                 "gpu_memory_bytes": [gpu.memory_bytes for gpu in node.gpus],
                 "queues": list(node.facts.queues),
-                "power_metrics": [] if node.facts.sensor_step_w is None else [SIMULATED_METRIC],
+                "power_metrics": [SIMULATED_METRIC] if node.has_meter else [],
                 "max_plausible_power_w": node.max_plausible_power_w,
             }
         )

@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 
 from footprint.sources.simulated.catalogue import GpuHardware
 from footprint.sources.simulated.hardware import Node
+from footprint.sources.simulated.hidden_hardware import HiddenHardware
 from footprint.sources.simulated.job_requests import ProgramLoad
 
 Floats = NDArray[np.float64]
-# Fraction of the TDP between idle and busy; the idle part belongs to the node's idle power.
-_PROCESSOR_RANGE_FRAC = 0.75
-# Fans and conversion losses, which grow with the load.
-_OVERHEAD_FACTOR = 1.06
 _FAST_NOISE_FRAC = 0.012
 _MIN_PROGRAM_S = 2.0
 _RISE_S = 24.0
@@ -209,12 +206,16 @@ def draw_job_course(
     )
 
 
-def power_added_to_node(work: JobWork, node: Node) -> AddedPower:
-    """Power that a job adds to a node."""
+def power_added_to_node(work: JobWork, node: Node, hidden: HiddenHardware) -> AddedPower:
+    """Power that a job adds to a node.
+
+    Power of busy processors above idle is a fraction of the TDP, since the rest belongs to the
+    node's idle power. Losses grow with the load.
+    """
     gpus_w = sum(_power_range_w(node.gpus[gpu]) for gpu in work.gpus)
     cores_w = node.facts.n_cpus * node.facts.tdp_w * work.n_cores / node.n_cores
-    power_w = _OVERHEAD_FACTOR * (
-        work.course.gpu * gpus_w + work.course.cpu * cores_w * _PROCESSOR_RANGE_FRAC
+    power_w = hidden.loss_factor * (
+        work.course.gpu * gpus_w + work.course.cpu * cores_w * hidden.processor_range_frac
     )
     return _with_noise(work, power_w)
 

@@ -6,6 +6,8 @@ from zlib import crc32
 
 import numpy as np
 
+DEFAULT_SEED = 2025
+
 
 def random_generator(seed: int, *words: str | int) -> np.random.Generator:
     """Random generator of a seed and words."""

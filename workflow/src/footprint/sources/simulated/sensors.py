@@ -1,9 +1,9 @@
-"""Readings of the BMCs: every 5 s, rounded to the sensor's step, with faults.
+"""Readings of the BMCs: every 5 s, true power over the meter's gain, rounded, with faults.
 
 Real collectors read each node at its own phase, slightly less often than every 5 s, and miss
 readings, so that gaps are multiples of the period. Readings are repeated, NaN, null, zero,
-implausible, or constant for hours. The faults of a sensor are drawn once for the whole simulation,
-so that they do not depend on the window requested.
+implausible, constant for hours, or of a few watts for hours. The faults of a sensor are drawn once
+for the whole simulation, so that they do not depend on the window requested.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from footprint.sources.simulated.clock import US_PER_S, ReadingClock
 from footprint.sources.simulated.hardware import Node
 from footprint.sources.simulated.power_function import PowerFunction
 from footprint.sources.simulated.random_numbers import random_generator
+from footprint.sources.simulated.sensor_spells import SensorSpells
 from footprint.sources.simulated.submission_times import DAY_S, HOUR_S
 
 _PERIOD_S = 5
-FAULT_KINDS = ("missed", "duplicate", "nan", "null", "not_positive", "spike", "stuck")
+FAULT_KINDS = ("missed", "duplicate", "nan", "null", "not_positive", "spike", "stuck", "drop_out")
 # Probabilities are per reading; bursts and outages are per day.
 _MISSED_PROBABILITY = 4e-4
 _BURSTS_PER_DAY = 1.0
@@ -33,6 +34,12 @@ _FAULT_PROBABILITIES = {"nan": 1e-4, "null": 3e-5, "not_positive": 4e-5, "spike"
 _SPIKE_VALUES_W = (65535.0, 32767.0, 99999.0)
 # A slow BMC misses more readings by this factor.
 _SLOW_SENSOR_FACTOR = 6.0
+# Length of an outage of the collector: median, lowest and highest (h), sigma of the logarithm.
+_COLLECTOR_HOURS = (0.8, 0.15, 10.0)
+_COLLECTOR_SPREAD_LOG = 1.2
+# Readings of a sensor that has dropped out, and their deviation from the spell's level.
+_DROP_OUT_W = (2.0, 15.0)
+_DROP_OUT_VARIATION_W = 1.0
 _MAX_DELAY_ROWS = 20
 
 
@@ -54,7 +61,8 @@ class BmcSensor:
         signal: PowerFunction,
         *,
         step_w: float,
-        stuck_s: Sequence[tuple[float, float]],
+        gain: float,
+        spells: SensorSpells,
         end_s: float,
     ) -> None:
         """Draw the sensor's clock and its faults.
@@ -64,13 +72,15 @@ class BmcSensor:
             node: Node.
             signal: Power of the node.
             step_w: Resolution of the readings.
-            stuck_s: Intervals in which one reading is repeated, in seconds since the origin.
+            gain: True power over reading, without resolution and faults.
+            spells: Intervals in which one reading is repeated, or a few watts are reported.
             end_s: End of the simulation.
         """
         rng = random_generator(seed, "sensor", node.name)
-        self._node, self._signal, self._step_w = node, signal, step_w
+        self._node, self._signal, self._step_w, self._gain = node, signal, step_w, gain
         self._clock = ReadingClock(rng, period_s=_PERIOD_S, end_s=end_s)
-        self._stuck = [self._clock.between(*interval_s) for interval_s in stuck_s]
+        self._stuck = [self._clock.between(*interval_s) for interval_s in spells.stuck]
+        self._drop_outs = self._draw_drop_outs(seed, spells.drop_outs)
         self._copies = self._draw_copies(seed, rng, end_s=end_s)
         self._faulty = self._draw_faulty(rng)
         late = _draw_indices(rng, self._clock.n_readings, _LATE_PROBABILITY)
@@ -90,14 +100,37 @@ class BmcSensor:
             copies[start : start + int(rng.geometric(0.08))] = 0
         for start in rng.integers(0, n, rng.poisson(_OUTAGES_PER_DAY * days)):
             copies[start : start + int(rng.integers(720, 6000))] = 0
-        # the collector of all nodes stops for some time about every four weeks
+        # the collector of all nodes stops about every four weeks, now and then for hours
         common = random_generator(seed, "collector")
         for _ in range(max(1, round(days / 28))):
             start_s = common.random() * end_s
-            stop_s = start_s + HOUR_S * (0.2 + 0.6 * common.random())
+            median, low, high = _COLLECTOR_HOURS
+            hours = median * float(np.exp(_COLLECTOR_SPREAD_LOG * common.standard_normal()))
+            stop_s = start_s + HOUR_S * min(max(hours, low), high)
             first, last = self._clock.between(start_s, stop_s)
             copies[first:last] = 0
         return copies
+
+    def _draw_drop_outs(
+        self, seed: int, intervals_s: Sequence[tuple[float, float]]
+    ) -> list[tuple[int, NDArray[np.float64]]]:
+        """Draw the readings of the intervals in which a few watts are reported.
+
+        Returns:
+            Number of the first reading of each interval, and its readings.
+        """
+        rng = random_generator(seed, "drop-outs", self._node.name)
+        low_w, high_w = _DROP_OUT_W
+        step_w = self._step_w
+        drop_outs = []
+        for interval_s in intervals_s:
+            first, last = self._clock.between(*interval_s)
+            level_w = rng.uniform(low_w, high_w)
+            values_w = level_w + _DROP_OUT_VARIATION_W * rng.uniform(-1, 1, last - first)
+            rounded_w = np.rint(values_w / step_w) * step_w
+            highest_w = high_w // step_w * step_w
+            drop_outs.append((first, np.clip(rounded_w, max(low_w, step_w), highest_w)))
+        return drop_outs
 
     def _draw_faulty(self, rng: np.random.Generator) -> FaultyReadings:
         n = self._clock.n_readings
@@ -118,7 +151,7 @@ class BmcSensor:
     def _exact_readings_w(self, times_us: NDArray[np.int64]) -> NDArray[np.float64]:
         """Readings of a sensor without faults."""
         power_w = self._signal.power_w(times_us / US_PER_S)
-        return np.asarray(np.rint(power_w / self._step_w) * self._step_w)
+        return np.asarray(np.rint(power_w / self._gain / self._step_w) * self._step_w)
 
     def frame(self, *, start_s: float, end_s: float, origin_us: int) -> pl.DataFrame:
         """Readings reported in [start_s, end_s): `node`, `timestamp`, `power_w`.
@@ -137,6 +170,10 @@ class BmcSensor:
                 values_w[low - first : high - first] = self._exact_readings_w(
                     self._clock.times_us(start, start + 1)
                 )[0]
+        for start, dropped_w in self._drop_outs:
+            low, high = max(start, first), min(start + len(dropped_w), last)
+            if low < high:
+                values_w[low - first : high - first] = dropped_w[low - start : high - start]
         inside = _index_slice(self._faulty.number, first, last)
         rows_at = self._faulty.number[inside] - first
         values_w[rows_at] = self._faulty.value_w[inside]
@@ -181,11 +218,14 @@ class BmcSensor:
             name: int(np.count_nonzero(kinds == code))
             for code, name in enumerate(_FAULT_PROBABILITIES)
         }
-        stuck = [
-            self._copies[max(start, first) : max(first, min(stop, last))]
-            for start, stop in self._stuck
-        ]
-        return counted | {"stuck": sum(int(np.sum(spell)) for spell in stuck)}
+        drop_outs = [(start, start + len(values_w)) for start, values_w in self._drop_outs]
+        for kind, spells in (("stuck", self._stuck), ("drop_out", drop_outs)):
+            inside = [
+                self._copies[max(start, first) : max(first, min(stop, last))]
+                for start, stop in spells
+            ]
+            counted[kind] = sum(int(np.sum(spell)) for spell in inside)
+        return counted
 
 
 def _draw_indices(rng: np.random.Generator, n: int, rate: float) -> NDArray[np.int64]:

@@ -15,17 +15,25 @@ from footprint.sources.protocol import JobRecords
 from footprint.sources.simulated import hardware, oar_records, outages, workload
 from footprint.sources.simulated.electricity import Electricity
 from footprint.sources.simulated.hardware import Node
+from footprint.sources.simulated.hidden_hardware import HiddenHardware
+from footprint.sources.simulated.meters import MeterGains
 from footprint.sources.simulated.power_function import Floats, PowerFunction
-from footprint.sources.simulated.random_numbers import random_generator
+from footprint.sources.simulated.random_numbers import DEFAULT_SEED, random_generator
 from footprint.sources.simulated.schedule import Job, Scheduler
 from footprint.sources.simulated.submission_times import DAY_S, HOUR_S
 
-DEFAULT_SEED = 2025
 # Jobs are running when the study starts, and the records are read some hours after it ends.
 WARM_UP_DAYS = 9
 _READ_OUT_S = 12 * HOUR_S
 
-_TRUTH_SCHEMA = pl.Schema({"job_id": pl.Int64(), "node": pl.String(), "true_kwh": pl.Float64()})
+_TRUTH_SCHEMA = pl.Schema(
+    {
+        "job_id": pl.Int64(),
+        "node": pl.String(),
+        "true_kwh": pl.Float64(),
+        "metered_kwh": pl.Float64(),
+    }
+)
 _REJECTED_SCHEMA = pl.Schema(
     {
         "stage": pl.String(),
@@ -57,7 +65,7 @@ class SimulatedSite:
         self._origin = start - timedelta(days=WARM_UP_DAYS)
         self._study_s = (WARM_UP_DAYS * DAY_S, round((end - self._origin).total_seconds()))
         self._end_s = self._study_s[1] + _READ_OUT_S
-        self._nodes = hardware.build_nodes(source)
+        self._nodes = hardware.build_nodes(source, seed=seed)
         self._outages = outages.draw_outages(
             self._nodes,
             random_generator(seed, "outages"),
@@ -85,6 +93,7 @@ class SimulatedSite:
             self._outages,
             study_s=self._study_s,
             end_s=self._end_s,
+            meter=MeterGains.from_source(source),
         )
 
     @classmethod
@@ -93,7 +102,9 @@ class SimulatedSite:
 
         Args:
             source: `start` and `end` of the study (ISO days, end excluded); optionally `seed`,
-                `nodes` ({cluster: count}), `jobs` (number aimed at), `mix` ({activity: weight}).
+                `nodes` ({cluster: count}), `jobs` (number aimed at), `mix` ({activity: weight}),
+                `meter` ({low, high, correlation}; `meters.MeterGains`), `without_meters` and
+                `without_series` (clusters, or `seed`).
             site: Name of the site in the tables.
 
         Raises:
@@ -212,14 +223,23 @@ class SimulatedSite:
 
     def sensor_steps_w(self) -> dict[str, float]:
         """Step of the sensors of each cluster, in watts; 0 if their BMCs are not read."""
-        return {node.cluster: node.facts.sensor_step_w or 0.0 for node in self._nodes}
+        return {node.cluster: node.sensor_step_w or 0.0 for node in self._nodes}
+
+    def meter_gains(self) -> dict[str, float]:
+        """Gain (true power over reading) of the meters of each cluster whose BMCs are read."""
+        gains = {node.cluster: self._electricity.gain(node) for node in self._nodes}
+        return {cluster: gain for cluster, gain in gains.items() if gain is not None}
+
+    def hidden_hardware(self) -> dict[str, HiddenHardware]:
+        """Properties of the hardware of each cluster that no description publishes."""
+        return {node.cluster: self._electricity.hidden_hardware(node) for node in self._nodes}
 
     def faults(self, *, start: datetime, end: datetime) -> pl.LazyFrame:
         """Number of faulty readings in [start, end), by node and kind of fault.
 
         Returns:
-            `node`, `kind` (`missed`, `duplicate`, `nan`, `null`, `not_positive`, `spike`, `stuck`),
-            `n_readings`; `duplicate` counts second copies, `stuck` all readings of stuck intervals.
+            `node`, `kind` (`sensors.FAULT_KINDS`), `n_readings`; `duplicate` counts second copies,
+            `stuck` all readings of stuck intervals, `drop_out` those of a few watts under jobs.
         """
         window_s = {
             "start_s": self._seconds_since_origin(start),
@@ -237,7 +257,8 @@ class SimulatedSite:
         """True energy of each job on each of its nodes within the study (`schemas.Truth`).
 
         It is the integral of the node's power over the time of the allocation, without suspensions,
-        times the share. The energy of inner jobs is subtracted from their container.
+        times the share. The energy of inner jobs is subtracted from their container. The metered
+        energy is what a perfect meter of the node's gain would have read.
         """
         rows = [row for node in self._nodes for row in self._electricity.true_energies(node)]
         return pl.LazyFrame(rows, schema=_TRUTH_SCHEMA, orient="row").sort("job_id", "node")
