@@ -209,6 +209,35 @@ def test_sensors_read_true_power_over_the_gain(
         assert gap_w.abs().max() <= 0.5 * step_w * (1 + 1 / gain) + 1e-9  # type: ignore[operator]
 
 
+def test_sensor_spells_match_the_counts_and_do_not_overlap(site: SimulatedSite) -> None:
+    spells = site.sensor_spells().collect()
+    assert set(spells["kind"]) == {"stuck", "drop_out"}
+    hours = (pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds() / 3600
+    expected = spells.group_by("node", "kind").agg(n_expected=hours.sum() * 3600 / 5.0007)
+    counts = site.faults(start=START, end=END).collect()
+    both = expected.join(counts, on=["node", "kind"])
+    assert both.height == expected.height
+    # missed readings are not counted
+    assert (both["n_readings"] / both["n_expected"]).is_between(0.9, 1.001).all()
+    in_order = spells.sort("node", "started_at")
+    gap = pl.col("started_at") - pl.col("stopped_at").shift().over("node")
+    assert (in_order.select(gap.dt.total_seconds().drop_nulls()).to_series() > 0).all()
+
+
+def test_spells_on_many_sites_are_under_jobs_and_rare() -> None:
+    n_spells = {"stuck": 0, "drop_out": 0}
+    node_days = 0.0
+    for seed in range(40):
+        site = SimulatedSite.from_config({**SMALL, "seed": seed})
+        for kind, n in site.sensor_spells().collect().group_by("kind").len().iter_rows():
+            n_spells[kind] += n
+        node_days += 7 * 9
+    # 0.5 a site and one in 800 node-days; two more are stuck at most
+    expected = 0.5 * 40 + node_days / 800
+    assert 0.5 * expected < n_spells["drop_out"] <= 1.4 * expected
+    assert 40 < n_spells["stuck"] < 2 * 40 + 1.4 * expected
+
+
 def test_site_with_drawn_clusters_is_deterministic() -> None:
     source = {**SMALL, "seed": 3, "without_meters": "seed", "without_series": "seed"}
     first, second = (SimulatedSite.from_config(source) for _ in range(2))

@@ -115,7 +115,7 @@ class Electricity:
             self.power_function(node),
             step_w=node.sensor_step_w,
             gain=self._gains[node.cluster],
-            spells=self._spells[node.name],
+            spells=self.spells[node.name],
             end_s=float(self._end_s),
         )
 
@@ -267,8 +267,8 @@ class Electricity:
         return held
 
     @cached_property
-    def _spells(self) -> dict[str, SensorSpells]:
-        """Spells of hours of each sensor, by node."""
+    def spells(self) -> dict[str, SensorSpells]:
+        """Spells of hours of each sensor that is read, by node."""
         return draw_spells(
             self._nodes,
             random_generator(self._seed, "stuck"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from footprint.sources.simulated.hardware import Node
 from footprint.sources.simulated.submission_times import DAY_S, HOUR_S
 
 Intervals = list[tuple[float, float]]
+_HeldInterval = tuple[float, float, Node]
 
 # Spells that are expected on a site, and in addition per node-day of the study.
 _SPELLS_PER_SITE = 0.5
-_SPELLS_PER_NODE_DAY = 1 / 400
+_SPELLS_PER_NODE_DAY = 1 / 800
 # Median, lowest and highest length, and standard deviation of its logarithm.
 _STUCK_HOURS, _DROP_OUT_HOURS = (3.0, 1.0, 12.0), (2.5, 0.5, 8.0)
 _LENGTH_SPREAD_LOG = 0.6
@@ -48,7 +49,8 @@ def draw_spells(
     """Draw the spells of the sensors of a study, by node.
 
     One sensor is stuck on an idle node with a fine sensor. One is stuck on a node with a coarse
-    sensor, whether or not jobs run. More are stuck, and others drop out, on random nodes.
+    sensor, whether or not jobs run. More get stuck, and others drop out, under random jobs;
+    drop-outs end with the jobs.
 
     Args:
         nodes: Nodes of the site.
@@ -76,36 +78,41 @@ def draw_spells(
     if gaps:
         start_s, stop_s, name = gaps[int(rng.integers(len(gaps)))]
         spells[name].stuck.append((start_s + _MARGIN_S, stop_s - _MARGIN_S))
-    n_expected = _SPELLS_PER_SITE + _SPELLS_PER_NODE_DAY * len(metered) * (last_s - first_s) / DAY_S
-    whole = [(first_s, last_s, node.name) for node in metered]
-    for start_s, stop_s, name in _draw_spells_within(whole, rng, n_expected, _STUCK_HOURS):
-        if spells[name].is_free(start_s, stop_s):
-            spells[name].stuck.append((start_s, stop_s))
     held = [
-        (max(start_s, first_s), min(stop_s, last_s), node.name)
+        (max(start_s, first_s), min(stop_s, last_s), node)
         for node in metered
-        if (node.sensor_step_w or 0) <= _MAX_DROP_OUT_STEP_W
         for start_s, stop_s in held_intervals(node)
         if min(stop_s, last_s) - max(start_s, first_s) > HOUR_S
     ]
-    for start_s, stop_s, name in _draw_spells_within(held, rng, n_expected, _DROP_OUT_HOURS):
-        if spells[name].is_free(start_s, stop_s):
-            spells[name].drop_outs.append((start_s, stop_s))
+    fine = [place for place in held if place[2].facts.sensor_step_w <= _MAX_DROP_OUT_STEP_W]
+    n_expected = _SPELLS_PER_SITE + _SPELLS_PER_NODE_DAY * len(metered) * (last_s - first_s) / DAY_S
+    for start_s, length_s, place in _draw_within(held, rng, n_expected, _STUCK_HOURS):
+        _add(spells[place[2].name], "stuck", start_s, min(start_s + length_s, last_s))
+    for start_s, length_s, place in _draw_within(fine, rng, n_expected, _DROP_OUT_HOURS):
+        _add(spells[place[2].name], "drop_outs", start_s, min(start_s + length_s, place[1]))
     return spells
 
 
-def _draw_spells_within(
-    places: Sequence[tuple[float, float, str]],
+def _draw_within(
+    places: Sequence[_HeldInterval],
     rng: np.random.Generator,
     n_expected: float,
     hours: tuple[float, float, float],
-) -> list[tuple[float, float, str]]:
-    """Draw spells within intervals of nodes: start, end and node of each."""
+) -> list[tuple[float, float, _HeldInterval]]:
+    """Draw spells that start in an interval with jobs: start, length and interval of each."""
     median, low, high = hours
-    spells = []
+    drawn = []
     for _ in range(int(rng.poisson(n_expected)) if places else 0):
-        first_s, last_s, name = places[int(rng.integers(len(places)))]
-        start_s = first_s + 0.9 * (last_s - first_s) * rng.random()
+        place = places[int(rng.integers(len(places)))]
+        start_s = place[0] + 0.9 * (place[1] - place[0]) * rng.random()
         length = median * float(np.exp(_LENGTH_SPREAD_LOG * rng.standard_normal()))
-        spells.append((start_s, min(start_s + HOUR_S * min(max(length, low), high), last_s), name))
-    return spells
+        drawn.append((start_s, HOUR_S * min(max(length, low), high), place))
+    return drawn
+
+
+def _add(
+    spells: SensorSpells, kind: Literal["stuck", "drop_outs"], start_s: float, stop_s: float
+) -> None:
+    """Add a spell, unless it is near another of the sensor."""
+    if spells.is_free(start_s, stop_s):
+        getattr(spells, kind).append((start_s, stop_s))

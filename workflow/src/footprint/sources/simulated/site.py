@@ -44,6 +44,14 @@ _REJECTED_SCHEMA = pl.Schema(
     }
 )
 _FAULTS_SCHEMA = pl.Schema({"node": pl.String(), "kind": pl.String(), "n_readings": pl.Int64()})
+_SPELLS_SCHEMA = pl.Schema(
+    {
+        "node": pl.String(),
+        "kind": pl.String(),
+        "started_at": pl.Datetime("us", "UTC"),
+        "stopped_at": pl.Datetime("us", "UTC"),
+    }
+)
 
 
 class _RelativeWindow(TypedDict):
@@ -252,6 +260,25 @@ class SimulatedSite:
             for kind, n in sorted(sensor.faults(**window_s).items())
         ]
         return pl.LazyFrame(rows, schema=_FAULTS_SCHEMA, orient="row")
+
+    def sensor_spells(self) -> pl.LazyFrame:
+        """Spells of hours in which a sensor is stuck or drops out.
+
+        Returns:
+            `node`, `kind` (`stuck`, `drop_out`), `started_at`, `stopped_at`.
+        """
+        rows = [
+            (
+                node,
+                kind,
+                self._origin + timedelta(seconds=first_s),
+                self._origin + timedelta(seconds=last_s),
+            )
+            for node, spells in sorted(self._electricity.spells.items())
+            for kind, intervals in (("stuck", spells.stuck), ("drop_out", spells.drop_outs))
+            for first_s, last_s in sorted(intervals)
+        ]
+        return pl.LazyFrame(rows, schema=_SPELLS_SCHEMA, orient="row")
 
     def truth(self) -> pl.LazyFrame:
         """True energy of each job on each of its nodes within the study (`schemas.Truth`).
