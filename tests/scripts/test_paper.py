@@ -68,7 +68,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "power_early": early,
         "power_late": late,
         "truth": study.job_nodes.select(
-            "job_id", "node", true_kwh=pl.col("energy_kwh").fill_null(1.0) * 1.001
+            "job_id", "node", true_kwh=pl.col("measured_kwh").fill_null(1.0) * 1.001
         ),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in frames}

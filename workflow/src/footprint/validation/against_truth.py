@@ -23,7 +23,7 @@ def compare_with_truth(
         steps_w: Step of the sensors of each cluster, in watts.
 
     Returns:
-        `job_id`, `step_w` (the coarsest of its sensors), `energy_kwh`, `true_kwh`, `error_frac`,
+        `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `true_kwh`, `error_frac`,
         `inside` (the true energy lies in the interval), `width_frac` (width of the interval over
         the true energy), `compared` (long and fully covered).
     """
@@ -31,7 +31,7 @@ def compare_with_truth(
         step_w=pl.col("cluster").replace_strict(steps_w, return_dtype=pl.Float64).max()
     )
     true = truth.group_by("job_id").agg(sum_or_zero(pl.col("true_kwh")))
-    energy, true_kwh = pl.col("energy_kwh"), pl.col("true_kwh")
+    energy, true_kwh = pl.col("measured_kwh"), pl.col("true_kwh")
     return (
         jobs.filter((pl.col("duration_s") > 0) & energy.is_not_null())
         .join(true, on="job_id")
@@ -40,11 +40,11 @@ def compare_with_truth(
         .select(
             "job_id",
             "step_w",
-            "energy_kwh",
+            "measured_kwh",
             "true_kwh",
             error_frac=energy / true_kwh - 1,
-            inside=true_kwh.is_between("energy_low_kwh", "energy_high_kwh"),
-            width_frac=(pl.col("energy_high_kwh") - pl.col("energy_low_kwh")) / true_kwh,
+            inside=true_kwh.is_between("total_low_kwh", "total_high_kwh"),
+            width_frac=(pl.col("total_high_kwh") - pl.col("total_low_kwh")) / true_kwh,
             compared=(pl.col("duration_s") > MIN_COMPARED_DURATION_S)
             & (pl.col("coverage_frac") >= FULLY_COVERED_FRAC),
         )
