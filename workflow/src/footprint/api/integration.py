@@ -52,8 +52,8 @@ def integrate(
     """Energy of each job on each of its nodes, from samples of power and allocations.
 
     The numbers are those of the pipeline for the same samples and allocations (docs/method.md,
-    sections 2 to 6). The energy of time without samples is in `estimated_kwh`, never in `measured_kwh`,
-    and lowers `coverage_frac`: a job that lasts longer than the samples has a coverage below 1. It
+    sections 2 to 6). The energy of time without samples is in `estimated_kwh`, never in
+    `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a coverage below 1. It
     is estimated from the job's own power, else from that of the node's cluster, which is the name
     of the node before its last hyphen.
 
