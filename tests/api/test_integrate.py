@@ -37,7 +37,7 @@ def held(*jobs: dict[str, Any]) -> pl.DataFrame:
 
 
 def kwh(frame: pl.DataFrame) -> dict[int, float]:
-    return dict(frame.select("job_id", "energy_kwh").rows())
+    return dict(frame.select("job_id", "measured_kwh").rows())
 
 
 # Energies, computed by hand: 400 W for an hour are 0.4 kWh
@@ -74,7 +74,7 @@ def test_integrate_without_shares_gives_jobs_the_whole_node() -> None:
 def test_integrate_of_a_job_beyond_the_samples_lowers_the_coverage(before: timedelta) -> None:
     job = held({"started_at": TEN - before, "stopped_at": TEN + 2 * HOUR - before})
     row = footprint.integrate(samples(), job).row(0, named=True)
-    assert row["energy_kwh"] == row["imputed_kwh"] == pytest.approx(0.2)
+    assert row["measured_kwh"] == row["estimated_kwh"] == pytest.approx(0.2)
     assert row["coverage_frac"] == pytest.approx(0.5)
     assert row["duration_s"] == 7200
 
@@ -82,7 +82,7 @@ def test_integrate_of_a_job_beyond_the_samples_lowers_the_coverage(before: timed
 def test_integrate_over_a_gap_counts_no_energy_in_it() -> None:
     times = pl.col("timestamp").is_between(TEN + HOUR / 4, TEN + HOUR / 2, closed="none")
     row = footprint.integrate(samples().filter(~times), held()).row(0, named=True)
-    assert row["energy_kwh"] == pytest.approx(0.15)
+    assert row["measured_kwh"] == pytest.approx(0.15)
     assert row["coverage_frac"] == pytest.approx(0.75)
     whole = footprint.integrate(samples().filter(~times), held(), max_gap_s=900)
     assert kwh(whole) == pytest.approx({7: 0.2})
@@ -93,16 +93,16 @@ def test_integrate_leaves_a_job_without_samples_unknown() -> None:
     energy = footprint.integrate(samples(), jobs)
     assert kwh(energy) == {7: pytest.approx(0.2), 8: None}
     assert energy["coverage_frac"].to_list() == [1, 0]
-    assert energy["imputed_kwh"].to_list() == [0, None]
+    assert energy["estimated_kwh"].to_list() == [0, None]
 
 
 def test_integrate_estimates_a_job_without_samples_by_its_cluster() -> None:
     jobs = held({}, {"job_id": 8, "node": "graffiti-2", "share": 0.25})
     energy = footprint.integrate(samples(), jobs)
     assert kwh(energy) == {7: pytest.approx(0.2), 8: None}
-    assert energy["imputed_kwh"].to_list() == [0, pytest.approx(0.1)]
+    assert energy["estimated_kwh"].to_list() == [0, pytest.approx(0.1)]
     apart = footprint.integrate(samples(node="a"), jobs.with_columns(node=pl.Series(["a", "b"])))
-    assert apart["imputed_kwh"].to_list() == [0, None]
+    assert apart["estimated_kwh"].to_list() == [0, None]
 
 
 def test_integrate_over_ends_of_months_and_years_adds_up() -> None:
@@ -110,7 +110,7 @@ def test_integrate_over_ends_of_months_and_years_adds_up() -> None:
     power = samples(start=new_year - 2 * HOUR, hours=4)
     job = held({"started_at": new_year - HOUR, "stopped_at": new_year + HOUR})
     [row] = footprint.integrate(power, job).rows(named=True)
-    assert row["energy_kwh"] == pytest.approx(0.4)
+    assert row["measured_kwh"] == pytest.approx(0.4)
     assert row["duration_s"] == row["covered_s"] == pytest.approx(7200)
 
 
@@ -288,7 +288,7 @@ def test_integrate_equals_the_energies_of_the_pipeline(chain: RuleChain) -> None
     expected = chain.read("energy-job_nodes")
     energy = footprint.integrate(chain.power(), chain.read("node_allocations"))
     assert len(energy) > 20
-    assert energy["energy_kwh"].min() < 0.01 < 1 < energy["energy_kwh"].max()
+    assert energy["measured_kwh"].min() < 0.01 < 1 < energy["measured_kwh"].max()
     assert_frame_equal(
         energy, expected.select(energy.columns), rel_tol=1e-12, abs_tol=1e-15, check_exact=False
     )
@@ -321,8 +321,8 @@ def test_integrate_equals_the_sums_of_the_pipeline_for_each_gate_and_method(
     both = energy.join(expected, on=["job_id", "node"], how="full").sort("job_id", "node")
     assert both["node"].null_count() == both["node_right"].null_count() == 0
     assert_frame_equal(
-        both.select(pl.col("energy_kwh").fill_null(0.0)),
-        both.select(energy_kwh="kwh"),
+        both.select(pl.col("measured_kwh").fill_null(0.0)),
+        both.select(measured_kwh="kwh"),
         rel_tol=1e-12,
         abs_tol=1e-15,
         check_exact=False,

@@ -74,15 +74,15 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
     gpus = rng.choice([0, 1, 2, 4], n_jobs)
     held = pl.DataFrame(
         {"job_id": job_id, "duration_s": hours * 3600, "gpu_hours": hours * gpus, "gpus": gpus}
-    ).with_columns(energy_kwh=pl.col("duration_s") * 1e-4, node=pl.lit("grele-1"))
+    ).with_columns(measured_kwh=pl.col("duration_s") * 1e-4, node=pl.lit("grele-1"))
     shape = rng.random((64, N_POWER_BINS))
     level_s = shape[rng.integers(0, 64, n_jobs)] * hours[:, None] * 180
     levels = pl.Series(level_s, dtype=pl.Array(pl.Float64, N_POWER_BINS)).arr.to_list()
     files = {
         "jobs": jobs,
-        "job_energy": held.select("job_id", "duration_s", "gpu_hours", "energy_kwh"),
+        "job_energy": held.select("job_id", "duration_s", "gpu_hours", "measured_kwh"),
         "job_nodes": held.select(
-            *("job_id", "node", "duration_s", "gpu_hours", "energy_kwh"),
+            *("job_id", "node", "duration_s", "gpu_hours", "measured_kwh"),
             covered_s="duration_s",
             share=pl.max_horizontal("gpus", 1) / 4,
         ),

@@ -110,7 +110,7 @@ def write_inputs(folder: Path, n_jobs: int) -> dict[str, str]:
             "node",
             "gpu_hours",
             covered_gpu_hours="gpu_hours",
-            energy_kwh=pl.col("gpu_hours") * 0.2,
+            measured_kwh=pl.col("gpu_hours") * 0.2,
         ),
         "cpu_series": rows.select(
             "job_id",

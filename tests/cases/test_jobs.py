@@ -110,6 +110,6 @@ def test_case_overlap_of_seconds_is_trimmed_and_counted(
     }
     assert flags_by_job(case) == {1: ["overlap_trimmed"], 2: ["partly_measured"]}
     nodes = case.table("energy/nodes")
-    held = nodes.filter(nodes["class"] == "job")["energy_kwh"].to_list()
+    held = nodes.filter(nodes["class"] == "job")["measured_kwh"].to_list()
     assert held == [pytest.approx(3660 * second_kwh, rel=1e-9)]
     assert list(rejected_counts(case).values()) == [1]

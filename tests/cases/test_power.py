@@ -74,7 +74,7 @@ def test_case_kilowatts_are_rejected_with_reason(
     case = Case(shared_cases / "cluster-13-kilowatts", tmp_path)
     case.run(project, "results/energy/jobs.parquet", "results/summary.md")
     (job,) = case.table("energy/jobs").rows(named=True)
-    assert job["energy_kwh"] is None
+    assert job["measured_kwh"] is None
     assert {"unmeasured", "sensor_drop_out"} <= set(job["flags"])
     [row] = case.table("energy/rejected").rows()
     assert row[:2] == ("power", "grele")

@@ -20,7 +20,7 @@ class Energies(dy.Schema):
     """Energies."""
 
     job_id = dy.Int64(description="Job")
-    energy_kwh = dy.Float64(nullable=True, metadata={"unit": "kWh"}, description="Energy")
+    measured_kwh = dy.Float64(nullable=True, metadata={"unit": "kWh"}, description="Energy")
 
 
 def compute(power_w: float, *, unit: str = "kWh") -> dy.DataFrame[Energies]:
@@ -53,7 +53,7 @@ def test_api_page_describes_a_function_by_its_docstring() -> None:
         "| `power_w` | Power, over two lines. |\n| `unit` | Unit ([method.md](method.md)). |\n\n"
         "Returns: One row.\n\n```pycon\n>>> 1 + 1\n2\n```\n\n" + dictionary.column_table(Energies)
     )
-    assert "| `energy_kwh` | Float64 | kWh | null | Energy |" in page
+    assert "| `measured_kwh` | Float64 | kWh | null | Energy |" in page
 
 
 def test_api_page_has_every_name_argument_and_property() -> None:

@@ -508,7 +508,7 @@ def test_exports_examples_of_records_are_matched_with_their_job(examples: Export
         runs, found.jobs, found.allocations, examples.nodes()
     )
     assert matched.rejected.is_empty()
-    assert matched.jobs.select("job_id", "energy_kwh").rows() == [(2041586, 0.2732)]
+    assert matched.jobs.select("job_id", "measured_kwh").rows() == [(2041586, 0.2732)]
 
 
 def reasons_in(module: Path) -> Iterator[str]:

@@ -88,7 +88,7 @@ PROBES = {
         # R itself is null here: trainings reach beyond the two days of the study
         "*((table['development_kwh'] / table['training_kwh']).item() for table in (before, after)),"
         " after['training_kwh'].item() - before['training_kwh'].item(),"
-        " runs.row(by_predicate=pl.col('run_id') == reported, named=True)['energy_kwh']"
+        " runs.row(by_predicate=pl.col('run_id') == reported, named=True)['measured_kwh']"
     )
 }
 
@@ -101,7 +101,7 @@ def test_questions_without_a_change_repeat_the_published_tables(study: Path) -> 
     assert_frame_equal(results.compare_estimates(results.jobs), published)
     runs = results.unlabelled_runs()
     assert 0 < len(runs) <= len(results.runs)
-    assert runs["energy_kwh"].drop_nulls().is_sorted(descending=True)
+    assert runs["measured_kwh"].drop_nulls().is_sorted(descending=True)
     assert len(results.levels) > len(results.ratio) > 0
 
 

@@ -517,7 +517,7 @@ def test_study_with_readings_of_gpus_splits_by_them_under_two_part(tmp_path: Pat
     study = configure(tmp_path / "two_part", **config, integration={"gate": "two_part"})
     project.run(study, "--cores", "2", f"{results}/jobs.parquet")
     jobs_found = pl.read_parquet(study / results / "job_nodes.parquet")
-    assert by_job(jobs_found, "energy_kwh") == pytest.approx({1: 0.050 + 0.300, 2: 0.050})
+    assert by_job(jobs_found, "measured_kwh") == pytest.approx({1: 0.050 + 0.300, 2: 0.050})
     aside = pl.read_parquet(study / results / "rejected.parquet")
     assert aside.select("stage", "source", "reason", "n_rows").rows() == [
         ("devices", "gruss from 2025-03-03", "repeated", 1)

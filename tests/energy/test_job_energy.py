@@ -105,18 +105,18 @@ class TestJobNodes:
             {"job_id": 1, "node": "a-1"},
             {"job_id": 1, "node": "a-1", "energy_j": 2 * KWH},
         ).row(0, named=True)
-        assert row["energy_kwh"] == pytest.approx(3)
+        assert row["measured_kwh"] == pytest.approx(3)
         assert row["duration_s"] == 7200
         assert row["gpu_hours"] == pytest.approx(8)
         assert row["core_hours"] == pytest.approx(32)
         assert row["coverage_frac"] == 1
-        assert row["imputed_kwh"] == 0
+        assert row["estimated_kwh"] == 0
 
     def test_estimate_uses_the_mean_of_the_job_on_the_node(self) -> None:
         half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.4 * KWH}
         row = per_node({"job_id": 1, "node": "a-1"} | half).row(0, named=True)
-        assert row["energy_kwh"] == pytest.approx(0.4)
-        assert row["imputed_kwh"] == pytest.approx(0.4)
+        assert row["measured_kwh"] == pytest.approx(0.4)
+        assert row["estimated_kwh"] == pytest.approx(0.4)
         assert row["coverage_frac"] == pytest.approx(0.5)
 
     def test_estimate_without_own_mean_uses_the_job_then_the_cluster(self) -> None:
@@ -126,12 +126,14 @@ class TestJobNodes:
             {"job_id": 2, "node": "a-2", "unmeasured": True, "share_s": 1800.0},
             {"job_id": 3, "node": "b-1", "unmeasured": True},
         )
-        imputed = dict(rows.select(pl.format("{} {}", "job_id", "node"), "imputed_kwh").iter_rows())
+        imputed = dict(
+            rows.select(pl.format("{} {}", "job_id", "node"), "estimated_kwh").iter_rows()
+        )
         # job 1 draws 2 kW on a-1, and so does cluster a; the power of cluster b is unknown
         assert imputed["1 a-2"] == pytest.approx(2)
         assert imputed["2 a-2"] == pytest.approx(1)
         assert imputed["3 b-1"] is None
-        assert rows["energy_kwh"].null_count() == 3
+        assert rows["measured_kwh"].null_count() == 3
 
     def test_interval_combines_its_four_parts(self) -> None:
         row = per_node(
@@ -145,8 +147,8 @@ class TestJobNodes:
             }
         ).row(0, named=True)
         assert row["sampling_kwh"] == pytest.approx(0.03)
-        assert row["energy_high_kwh"] == pytest.approx(1.13)
-        assert row["energy_low_kwh"] == pytest.approx(0.87)
+        assert row["total_high_kwh"] == pytest.approx(1.13)
+        assert row["total_low_kwh"] == pytest.approx(0.87)
 
     def test_gap_half_width_is_the_deviation_of_the_power(self) -> None:
         half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.5 * KWH}
@@ -173,12 +175,12 @@ class TestJobNodes:
         row = per_node(
             {"job_id": 1, "node": "a-1", "share_s": 0.0, "share_covered_s": 0.0, "energy_j": 0.0}
         ).row(0, named=True)
-        assert row["energy_kwh"] == row["imputed_kwh"] == row["energy_high_kwh"] == 0
+        assert row["measured_kwh"] == row["estimated_kwh"] == row["total_high_kwh"] == 0
         assert row["coverage_frac"] == 1
 
     def test_energy_of_0_w_is_measured(self) -> None:
         row = per_node({"job_id": 1, "node": "a-1", "energy_j": 0.0}).row(0, named=True)
-        assert row["energy_kwh"] == 0
+        assert row["measured_kwh"] == 0
         assert row["coverage_frac"] == 1
 
     def test_job_without_sample_for_the_method_is_unmeasured(self) -> None:
@@ -188,10 +190,10 @@ class TestJobNodes:
             method="inner_trapezoid",
         )
         row = rows.row(0, named=True)
-        assert row["energy_kwh"] is None
+        assert row["measured_kwh"] is None
         assert row["coverage_frac"] == 0
-        assert row["imputed_kwh"] == pytest.approx(1)
-        assert row["energy_high_kwh"] >= row["imputed_kwh"]
+        assert row["estimated_kwh"] == pytest.approx(1)
+        assert row["total_high_kwh"] >= row["estimated_kwh"]
 
 
 class TestJobs:
@@ -208,8 +210,8 @@ class TestJobs:
             },
         )
         row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
-        assert row["energy_kwh"] == pytest.approx(1.2)
-        assert row["imputed_kwh"] == pytest.approx(0.2)
+        assert row["measured_kwh"] == pytest.approx(1.2)
+        assert row["estimated_kwh"] == pytest.approx(0.2)
         assert row["coverage_frac"] == pytest.approx((3600 + 450) / (3600 + 900))
         assert row["n_nodes"] == 2
         assert row["clusters"] == ["a"]
@@ -247,7 +249,7 @@ class TestJobs:
             {"job_id": 1, "node": "a-1"}, {"job_id": 1, "node": "b-1", "unmeasured": True}
         )
         row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "b-1")))[1]
-        assert row["energy_kwh"] == pytest.approx(1)
+        assert row["measured_kwh"] == pytest.approx(1)
         assert row["mean_power_w"] is None
 
     def test_mean_power_of_a_node_without_share_is_zero_measured_or_not(self) -> None:
@@ -287,14 +289,14 @@ class TestJobs:
     def test_job_that_never_started_has_energy_zero(self) -> None:
         jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})
         row = whole(per_node({"job_id": 2, "node": "a-1"}), jobs, allocations())[1]
-        assert row["energy_kwh"] == row["energy_high_kwh"] == row["imputed_kwh"] == 0
+        assert row["measured_kwh"] == row["total_high_kwh"] == row["estimated_kwh"] == 0
         assert row["coverage_frac"] is None
         assert row["flags"] == ["never_started"]
 
     def test_job_without_known_node_has_unknown_energy(self) -> None:
         jobs = records({"job_id": 1})
         row = whole(per_node({"job_id": 2, "node": "a-1"}), jobs, allocations())[1]
-        assert row["energy_kwh"] is None
+        assert row["measured_kwh"] is None
         assert row["flags"] == ["nodes_unknown"]
 
     def test_running_job_with_a_walltime_has_one_flag(self) -> None:
@@ -305,9 +307,9 @@ class TestJobs:
     def test_job_without_any_measurement_has_null_energy(self) -> None:
         nodes = per_node({"job_id": 1, "node": "b-1", "unmeasured": True})
         row = whole(nodes, records({"job_id": 1}), allocations((1, "b-1")))[1]
-        assert row["energy_kwh"] is None
-        assert row["imputed_kwh"] is None
-        assert row["energy_low_kwh"] is None
+        assert row["measured_kwh"] is None
+        assert row["estimated_kwh"] is None
+        assert row["total_low_kwh"] is None
         assert row["coverage_frac"] == 0
         assert "unmeasured" in row["flags"]
 
@@ -348,7 +350,7 @@ class TestJobs:
         jobs, held = records({"job_id": 1}, {"job_id": 2}), allocations((1, "a-1"), (2, "a-1"))
         study = StudyRecords(window=WINDOW, jobs=jobs, allocations=held, overlaps=trimmed(2))
         row = job_energy.job_energies(nodes.lazy(), study).collect().row(1, named=True)
-        assert (row["energy_kwh"], row["flags"]) == (0.0, ["overlap_trimmed"])
+        assert (row["measured_kwh"], row["flags"]) == (0.0, ["overlap_trimmed"])
 
     def test_jobs_of_study_leaves_out_jobs_on_other_clusters_and_counts_them(self) -> None:
         jobs = records({"job_id": 1}, {"job_id": 2}, {"job_id": 3, "started_at": None})
@@ -383,7 +385,7 @@ class TestConservation:
     def test_node_classes_energy_of_no_data_is_null(self) -> None:
         found = node_energy.node_class_energies(classes(("a-1", "no_data", 0.0, TWO_DAYS_S)), NODES)
         frame = conform(NodeEnergy, found)
-        assert frame["energy_kwh"].to_list() == [None]
+        assert frame["measured_kwh"].to_list() == [None]
 
     def test_check_accepts_equal_sums_and_refuses_a_lost_share(self) -> None:
         of_node = node_energy.node_class_energies(

@@ -126,7 +126,9 @@ class TestComparedJobs:
         assert of(rows)["n_jobs"] == (2 if is_compared else 1)
 
     def test_ratios_compare_the_measured_time_only(self) -> None:
-        held = job_node_row(1, "gros-1", 2.0, duration_s=2000.0, covered_s=1950.0, imputed_kwh=0.5)
+        held = job_node_row(
+            1, "gros-1", 2.0, duration_s=2000.0, covered_s=1950.0, estimated_kwh=0.5
+        )
         row = of(ratios([held], [estimate_row(1, TOOL, 4.0, covered_kwh=3.9)]))
         assert (row["measured_kwh"], row["estimated_kwh"]) == (2.0, 3.9)
         assert row["total_ratio"] == pytest.approx(3.9 / 2.0, rel=1e-12)
@@ -274,7 +276,7 @@ def owner(job_id: int, user: str, project: str) -> dict[str, Any]:
 OWNERS = [owner(1, "u-1", "large"), owner(2, "u-2", "large"), owner(3, "u-3", "small")]
 HELD = [
     job_node_row(1, "gros-1", 1.0),
-    job_node_row(2, "gros-1", 2.0, covered_s=1800.0, imputed_kwh=2.0),
+    job_node_row(2, "gros-1", 2.0, covered_s=1800.0, estimated_kwh=2.0),
     job_node_row(3, "gros-1", None),
 ]
 OTHER = "recorded@1"
@@ -289,13 +291,13 @@ def test_levels_split_an_estimate_into_measured_time_and_rest() -> None:
     ]
     rows = at_levels(HELD, OWNERS, estimated)
     site = rows["site", "nancy", TOOL]
-    assert (site["energy_kwh"], site["imputed_kwh"]) == (3.0 + 4.0 + 0.0, 0.0 + 4.0 + 16.0)
+    assert (site["measured_kwh"], site["estimated_kwh"]) == (3.0 + 4.0 + 0.0, 0.0 + 4.0 + 16.0)
     assert (site["n_jobs"], site["n_users"]) == (3, 3)
-    others = ("energy_low_kwh", "energy_high_kwh", "coverage_frac", "gpu_hours", "overhead_kwh")
+    others = ("total_low_kwh", "total_high_kwh", "coverage_frac", "gpu_hours", "overhead_kwh")
     assert [site[name] for name in others] == [None] * 5
-    assert rows["site", "nancy", "bmc"]["energy_kwh"] == 3.0
+    assert rows["site", "nancy", "bmc"]["measured_kwh"] == 3.0
     paper = rows["paper", "demo", TOOL]
-    assert (paper["energy_kwh"], paper["imputed_kwh"]) == (3.0, 0.0)
+    assert (paper["measured_kwh"], paper["estimated_kwh"]) == (3.0, 0.0)
 
 
 def test_levels_estimate_is_null_where_one_job_has_none() -> None:
@@ -306,12 +308,12 @@ def test_levels_estimate_is_null_where_one_job_has_none() -> None:
         estimate_row(1, OTHER, 5.0),  # the only job with a record
     ]
     rows = at_levels(HELD, OWNERS, estimated)
-    known = {key[:2]: row["energy_kwh"] for key, row in rows.items() if key[2] == TOOL}
+    known = {key[:2]: row["measured_kwh"] for key, row in rows.items() if key[2] == TOOL}
     assert known["user", "u-1"] == 3.0
     assert known["site", "nancy"] is known["user", "(others)"] is None
-    assert rows["site", "nancy", TOOL]["imputed_kwh"] is None
-    assert rows["site", "nancy", OTHER]["energy_kwh"] is None
-    assert rows["user", "u-1", OTHER]["energy_kwh"] == 5.0
+    assert rows["site", "nancy", TOOL]["estimated_kwh"] is None
+    assert rows["site", "nancy", OTHER]["measured_kwh"] is None
+    assert rows["user", "u-1", OTHER]["measured_kwh"] == 5.0
     assert rows["user", "u-1", OTHER]["n_jobs"] == 1
 
 
@@ -339,13 +341,13 @@ def test_levels_rows_of_an_estimator_sum_to_the_site() -> None:
     study = study_frames.invented_study(n_jobs=150)
     found = levels_of_study(study)
     whole = {label for label in study_frames.ESTIMATOR_POWERS if "table" not in label}
-    sums = ("n_jobs", "energy_kwh", "imputed_kwh")
+    sums = ("n_jobs", "measured_kwh", "estimated_kwh")
     for label in whole:
         own = found.filter(pl.col("method") == label)
         (site,) = own.filter(pl.col("level") == "site").rows(named=True)
         estimated = study.estimates.filter(pl.col("estimator") == label)
-        assert site["energy_kwh"] == pytest.approx(estimated["covered_kwh"].sum(), rel=1e-9)
-        both = site["energy_kwh"] + site["imputed_kwh"]
+        assert site["measured_kwh"] == pytest.approx(estimated["covered_kwh"].sum(), rel=1e-9)
+        both = site["measured_kwh"] + site["estimated_kwh"]
         assert both == pytest.approx(estimated["energy_kwh"].sum(), rel=1e-9)
         for level in ("queue", "project", "user"):
             parts = own.filter(pl.col("level") == level).select(pl.col(sums).sum()).row(0)
@@ -360,7 +362,7 @@ def test_relative_pue_multiplies_every_energy_and_no_ratio() -> None:
     rows = pl.DataFrame(list(at_levels(HELD, OWNERS, estimated).values()), infer_schema_length=None)
     plain, scaled = (comparison.relative_to_measurement(rows, pue=pue) for pue in (1.0, 1.5))
     assert plain.select(rows.columns).equals(rows)
-    energies = ["energy_kwh", "energy_low_kwh", "energy_high_kwh", "imputed_kwh", "overhead_kwh"]
+    energies = ["measured_kwh", "total_low_kwh", "total_high_kwh", "estimated_kwh", "overhead_kwh"]
     assert scaled.select(energies).equals(plain.select(pl.col(energies) * 1.5))
     assert scaled.drop(energies).equals(plain.drop(energies))
     site = plain.filter(pl.col("level") == "site")

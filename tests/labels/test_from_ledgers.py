@@ -216,7 +216,7 @@ def energies(*rows: tuple[int, str, float]) -> pl.LazyFrame:
     return frame_of_schema(
         JobEnergy,
         *(
-            {"job_id": job, "user": user, "energy_kwh": kwh, "duration_s": 60.0, "gpu_hours": 1.0}
+            {"job_id": job, "user": user, "measured_kwh": kwh, "duration_s": 60.0, "gpu_hours": 1.0}
             for job, user, kwh in rows
         ),
     )
@@ -250,7 +250,7 @@ def test_reconcile_counts_runs_lines_and_jobs() -> None:
         ("jobs", reconciliation.MISSED_JOBS): 1,
         ("jobs", reconciliation.JOBS_OF_OTHERS): 2,
     }
-    assert rows["jobs", reconciliation.MISSED_JOBS]["energy_kwh"] == 3.0
+    assert rows["jobs", reconciliation.MISSED_JOBS]["measured_kwh"] == 3.0
     assert rows["jobs", reconciliation.JOBS_OF_OTHERS]["gpu_hours"] == 2.0
 
 
@@ -262,7 +262,7 @@ def test_reconcile_small_group_hides_all_groups_unless_it_asked(
     minimum_group: int, users: list[str], is_shown: bool
 ) -> None:
     jobs = reconciled(PEOPLE, minimum_group=minimum_group, users=users).filter(side="jobs")
-    assert (jobs["energy_kwh"].null_count() == 0) == is_shown
+    assert (jobs["measured_kwh"].null_count() == 0) == is_shown
     assert (jobs["n_rows"].null_count() == 0) == is_shown
 
 

@@ -71,11 +71,11 @@ def test_carbon_factor_multiplies_energy_and_interval_alike(energies: carbon.Car
         0, named=True
     )
     row = found.filter(pl.col("level") == "site", pl.col("factor") == "RTE").row(0, named=True)
-    kwh = site["energy_kwh"] + site["imputed_kwh"]
-    assert row["energy_kwh"] == pytest.approx(kwh)
+    kwh = site["measured_kwh"] + site["estimated_kwh"]
+    assert row["measured_kwh"] == pytest.approx(kwh)
     assert row["carbon_kg"] == pytest.approx(kwh * 1.5 * 20 / 1000)
-    assert row["carbon_low_kg"] == pytest.approx(site["energy_low_kwh"] * 1.5 * 20 / 1000)
-    assert row["carbon_high_kg"] == pytest.approx(site["energy_high_kwh"] * 1.5 * 20 / 1000)
+    assert row["carbon_low_kg"] == pytest.approx(site["total_low_kwh"] * 1.5 * 20 / 1000)
+    assert row["carbon_high_kg"] == pytest.approx(site["total_high_kwh"] * 1.5 * 20 / 1000)
     assert set(found["convention"].cast(pl.String)) == {"direct", "life_cycle"}
     measured = energies.levels.filter(pl.col("method") == "bmc", pl.col("name") != "no_data")
     assert len(found) == 2 * len(measured)
@@ -83,7 +83,7 @@ def test_carbon_factor_multiplies_energy_and_interval_alike(energies: carbon.Car
 
 def test_carbon_of_unmeasured_energy_is_null(energies: carbon.CarbonInputs) -> None:
     unknown = energies.levels.with_columns(
-        pl.when(pl.col("level") != "paper").then("energy_kwh").alias("energy_kwh")
+        pl.when(pl.col("level") != "paper").then("measured_kwh").alias("measured_kwh")
     )
     changed = carbon.CarbonInputs(**(vars(energies) | {"levels": unknown}))
     found = estimate(changed, RTE).filter(pl.col("level") == "paper")
@@ -112,15 +112,15 @@ def one_job(hours: float) -> carbon.CarbonInputs:
     node_energy = study_frames.node_energy_frame(
         [("graffiti-1", day, "job", 10.0, hours), ("graffiti-1", day, "idle", 2.0, 24 - hours)]
     )
-    levels = {"method": "bmc", "n_jobs": 1, "imputed_kwh": 0.0}
-    levels |= {"energy_low_kwh": None, "energy_high_kwh": None}
+    levels = {"method": "bmc", "n_jobs": 1, "estimated_kwh": 0.0}
+    levels |= {"total_low_kwh": None, "total_high_kwh": None}
     rows = [
-        levels | {"level": "site", "name": "nancy", "energy_kwh": 10.0},
-        levels | {"level": "project", "name": "(others)", "energy_kwh": 10.0},
-        levels | {"level": "overhead", "name": "idle", "energy_kwh": 2.0, "imputed_kwh": None},
-        levels | {"level": "overhead", "name": "no_data", "energy_kwh": None},
+        levels | {"level": "site", "name": "nancy", "measured_kwh": 10.0},
+        levels | {"level": "project", "name": "(others)", "measured_kwh": 10.0},
+        levels | {"level": "overhead", "name": "idle", "measured_kwh": 2.0, "estimated_kwh": None},
+        levels | {"level": "overhead", "name": "no_data", "measured_kwh": None},
     ]
-    ends = {"energy_low_kwh": pl.Float64, "energy_high_kwh": pl.Float64}
+    ends = {"total_low_kwh": pl.Float64, "total_high_kwh": pl.Float64}
     job_energy = study_frames.job_energy_frame(nodes, owners)
     return carbon.CarbonInputs(
         levels=pl.DataFrame(rows, infer_schema_length=None).cast(ends),  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ def test_carbon_embodied_carbon_is_proportional_to_node_hours() -> None:
     assert kg(found, "site", "embodied") == pytest.approx(2000 * 6 / life_h)
     assert kg(found, "overhead", "embodied") == pytest.approx(2000 * 18 / life_h)
     made = found.filter(pl.col("factor") == "embodied")
-    assert made["energy_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
+    assert made["measured_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
 
 
 def test_carbon_without_factors_or_energies_gives_an_empty_table(

@@ -74,7 +74,7 @@ def test_levels_sum_the_rows_of_their_jobs() -> None:
                 share=0.5,
                 duration_s=7200.0,
                 covered_s=3600.0,
-                imputed_kwh=2.0,
+                estimated_kwh=2.0,
                 gpu_hours=4.0,
             ),
             job_node_row(1, "gros-1", 1.0, share=1.0, duration_s=7200.0, core_hours=36.0),
@@ -85,20 +85,20 @@ def test_levels_sum_the_rows_of_their_jobs() -> None:
     )
     site = row(rows, "site", "nancy")
     assert (site["n_jobs"], site["n_users"], site["method"]) == (2, 2, "bmc")
-    assert (site["energy_kwh"], site["imputed_kwh"]) == (4.0, 2.0)
+    assert (site["measured_kwh"], site["estimated_kwh"]) == (4.0, 2.0)
     # measured 0.5 x 1 h + 1 x 2 h, held 0.5 x 2 h + 1 x 2 h + 1 x 0.5 h
     assert site["coverage_frac"] == pytest.approx(2.5 / 3.5)
-    assert site["unmeasured_node_h"] == 0.5
+    assert site["unknown_node_h"] == 0.5
     assert site["gpu_node_frac"] == 0.75
     assert (site["gpu_hours"], site["core_hours"]) == (4.0, 16.0 + 36.0 + 9.0)
     assert site["overhead_kwh"] is None
     unmeasured = row(rows, "project", "(no project)")
-    assert unmeasured["energy_kwh"] is None
-    assert unmeasured["energy_low_kwh"] is None
+    assert unmeasured["measured_kwh"] is None
+    assert unmeasured["total_low_kwh"] is None
     assert unmeasured["gpu_node_frac"] is None
-    assert (unmeasured["coverage_frac"], unmeasured["unmeasured_node_h"]) == (0.0, 0.5)
+    assert (unmeasured["coverage_frac"], unmeasured["unknown_node_h"]) == (0.0, 0.5)
     paper = row(rows, "paper", "demo")
-    assert paper["energy_kwh"] == 4.0
+    assert paper["measured_kwh"] == 4.0
     assert paper["n_jobs"] == 1
 
 
@@ -113,32 +113,32 @@ def test_levels_interval_adds_calibrations_of_two_clusters_in_quadrature() -> No
     )
     site = row(rows, "site", "nancy")
     # gros (1 + 2) kWh, graffiti 4 kWh: sqrt(3^2 + 4^2)
-    assert site["energy_high_kwh"] == pytest.approx(75.0, rel=1e-12)
-    assert site["energy_low_kwh"] == pytest.approx(65.0, rel=1e-12)
+    assert site["total_high_kwh"] == pytest.approx(75.0, rel=1e-12)
+    assert site["total_low_kwh"] == pytest.approx(65.0, rel=1e-12)
     project = row(rows, "project", "speech")
-    assert project["energy_high_kwh"] == pytest.approx(60.0 + math.sqrt(20), rel=1e-12)
+    assert project["total_high_kwh"] == pytest.approx(60.0 + math.sqrt(20), rel=1e-12)
 
 
 def test_levels_interval_adds_calibrations_of_one_cluster_linearly() -> None:
     rows = built(
         [
-            job_node_row(1, "gros-1", 10.0, calibration_kwh=1.0, quantisation_kwh=3.0),
+            job_node_row(1, "gros-1", 10.0, calibration_kwh=1.0, resolution_kwh=3.0),
             job_node_row(
-                2, "gros-1", 20.0, calibration_kwh=2.0, quantisation_kwh=4.0, imputed_kwh=5.0
+                2, "gros-1", 20.0, calibration_kwh=2.0, resolution_kwh=4.0, estimated_kwh=5.0
             ),
         ],
         [owner(1, "u-amy"), owner(2, "u-bob")],
     )
     site = row(rows, "site", "nancy")
     half = math.sqrt((1 + 2) ** 2 + 3**2 + 4**2)
-    assert site["energy_low_kwh"] == pytest.approx(35 - half)
-    assert site["energy_high_kwh"] == pytest.approx(35 + half)
+    assert site["total_low_kwh"] == pytest.approx(35 - half)
+    assert site["total_high_kwh"] == pytest.approx(35 + half)
 
 
 def test_levels_interval_is_not_below_0() -> None:
     rows = built([job_node_row(1, "gros-1", 1.0, sampling_kwh=2.0)], [owner(1, "u-amy")])
     site = row(rows, "site", "nancy")
-    assert (site["energy_low_kwh"], site["energy_high_kwh"]) == (0.0, 3.0)
+    assert (site["total_low_kwh"], site["total_high_kwh"]) == (0.0, 3.0)
 
 
 def test_levels_do_not_count_jobs_that_held_nothing() -> None:
@@ -164,9 +164,9 @@ def test_levels_overhead_has_a_row_for_each_class() -> None:
     rows = built([job_node_row(1, "gros-1", 1.0)], [owner(1, "u-amy")], node_energy=node_energy)
     assert names(rows, "overhead") == ["idle", "no_data", "unavailable"]
     idle, no_data = row(rows, "overhead", "idle"), row(rows, "overhead", "no_data")
-    assert (idle["energy_kwh"], idle["gpu_node_frac"], idle["n_jobs"]) == (4.0, 0.75, 0)
-    assert idle["unmeasured_node_h"] is None
-    assert (no_data["energy_kwh"], no_data["unmeasured_node_h"]) == (None, 9.0)
+    assert (idle["measured_kwh"], idle["gpu_node_frac"], idle["n_jobs"]) == (4.0, 0.75, 0)
+    assert idle["unknown_node_h"] is None
+    assert (no_data["measured_kwh"], no_data["unknown_node_h"]) == (None, 9.0)
 
 
 OVERHEAD = node_energy_frame(
@@ -238,7 +238,7 @@ def test_levels_merge_small_groups() -> None:
     rows = built(*crowd({"big": 6, "one": 1, "two": 2}), minimum_group=3)
     assert names(rows, "project") == ["big", vocabulary.SMALL_GROUPS]
     others = row(rows, "project", vocabulary.SMALL_GROUPS)
-    assert (others["n_users"], others["energy_kwh"]) == (3, 3.0)
+    assert (others["n_users"], others["measured_kwh"]) == (3, 3.0)
 
 
 def test_levels_single_small_group_is_merged_with_the_next_smallest() -> None:
@@ -259,7 +259,7 @@ def test_levels_show_groups_whose_people_all_asked() -> None:
 def test_levels_show_only_people_who_asked() -> None:
     rows = built(*crowd({"big": 6}), minimum_group=3, users={"u-big1"})
     assert names(rows, "user") == [vocabulary.OTHERS, "u-big1"]
-    assert row(rows, "user", vocabulary.OTHERS)["energy_kwh"] == 5.0
+    assert row(rows, "user", vocabulary.OTHERS)["measured_kwh"] == 5.0
 
 
 def test_levels_all_users_have_a_row_and_small_projects_stay_hidden() -> None:
@@ -271,14 +271,14 @@ def test_levels_all_users_have_a_row_and_small_projects_stay_hidden() -> None:
 def test_levels_merge_projects_that_are_not_wanted() -> None:
     rows = built(*crowd({"big": 6, "mid": 4, "two": 2}), projects=["mid"])
     assert names(rows, "project") == [vocabulary.OTHERS, "mid"]
-    assert row(rows, "project", vocabulary.OTHERS)["energy_kwh"] == 8.0
+    assert row(rows, "project", vocabulary.OTHERS)["measured_kwh"] == 8.0
 
 
 def test_levels_wanted_name_without_jobs_has_an_empty_row(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         rows = built(*crowd({"big": 3}), projects=["big", "gone"], wanted_papers=["unwritten"])
     gone = row(rows, "project", "gone")
-    assert (gone["n_jobs"], gone["energy_kwh"]) == (0, None)
+    assert (gone["n_jobs"], gone["measured_kwh"]) == (0, None)
     assert names(rows, "paper") == ["unwritten"]
     assert "no job of the study belongs to project gone" in caplog.text
 
@@ -318,7 +318,7 @@ def test_levels_study_without_jobs_has_site_and_overhead() -> None:
     rows = conform(Levels, rows)
     assert names(rows, "overhead") == ["idle", "standby", "stranded", "unattributed"]
     site = row(rows, "site", "nancy")
-    assert (site["n_jobs"], site["energy_kwh"]) == (0, None)
+    assert (site["n_jobs"], site["measured_kwh"]) == (0, None)
 
 
 amounts = st.floats(min_value=0, max_value=100, allow_subnormal=False)
@@ -371,7 +371,7 @@ def test_levels_conserve_energy_and_hide_small_groups(
     assert site["overhead_kwh"] == pytest.approx(10.0, rel=1e-9)
     for level in ("project", "queue", "user"):
         of_level = rows.filter(pl.col("level") == level)
-        for column in ("n_jobs", "energy_kwh", "unmeasured_node_h", "overhead_kwh", "gpu_hours"):
+        for column in ("n_jobs", "measured_kwh", "unknown_node_h", "overhead_kwh", "gpu_hours"):
             assert of_level[column].sum() == pytest.approx(site[column] or 0.0, rel=1e-9, abs=1e-9)
     members = {
         name or vocabulary.NO_PROJECT: {o["user"] for o in owners if o["project"] == name}

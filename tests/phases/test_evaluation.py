@@ -43,7 +43,7 @@ def evaluation_table() -> pl.DataFrame:
             {
                 "job_id": [1, 2, 3, 4, 5, 6, 7],
                 "n_nodes": [1, 1, 1, 0, 1, 2, 0],
-                "energy_kwh": [6.0, 2.0, 0.5, 9.0, None, 1.5, 0.0],
+                "measured_kwh": [6.0, 2.0, 0.5, 9.0, None, 1.5, 0.0],
             }
         ),
     )
@@ -77,7 +77,7 @@ def test_recall_by_kind_without_energy_is_null() -> None:
         ("inference_run", 0.0, 0.0),
         ("training_run", 1.0, 1.0),
     ]
-    no_energy = evaluation_table().with_columns(energy_kwh=pl.lit(0.0))
+    no_energy = evaluation_table().with_columns(measured_kwh=pl.lit(0.0))
     assert evaluation.accuracy_by_method(no_energy)["energy_frac"].to_list() == [None, None]
 
 

@@ -48,7 +48,7 @@ def features_of_runs(*jobs: dict, merge: bool = False, **more: Any) -> pl.DataFr
         "job_id",
         duration_s=held_s.cast(pl.Float64),
         gpu_hours=held_s / HOUR,
-        energy_kwh=held_s * 0.1 / HOUR,
+        measured_kwh=held_s * 0.1 / HOUR,
     )
     nodes = amounts.with_columns(node=pl.lit("n-1"), share=0.5, covered_s="duration_s")
     options: dict[str, Any] = {
@@ -114,7 +114,7 @@ def test_chain_has_ending_of_last_job_and_summed_run_time() -> None:
     )
     assert features["ran_s"] == 3 * HOUR
     assert features["duration_s"] == 3 * HOUR
-    assert features["energy_kwh"] == pytest.approx(0.3)  # 100 W x 3 h
+    assert features["measured_kwh"] == pytest.approx(0.3)  # 100 W x 3 h
     assert features["gpus"] == pytest.approx(1.0)
     assert features["node_share"] == 0.5
 

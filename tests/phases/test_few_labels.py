@@ -32,20 +32,20 @@ def site() -> SimulatedSite:
 @pytest.fixture(scope="module")
 def energy(site: SimulatedSite) -> pl.DataFrame:
     """Exact energy of each job on each of its nodes."""
-    return site.truth().rename({"true_kwh": "energy_kwh"}).collect()
+    return site.truth().rename({"true_kwh": "measured_kwh"}).collect()
 
 
 @pytest.fixture(scope="module")
 def truth(site: SimulatedSite, energy: pl.DataFrame) -> pl.DataFrame:
     """True kind, role and phase and exact energy of the runs of papers of the simulated site."""
-    job_energy = energy.lazy().group_by("job_id").agg(pl.col("energy_kwh").sum())
+    job_energy = energy.lazy().group_by("job_id").agg(pl.col("measured_kwh").sum())
     jobs = site.true_kinds().filter(pl.col("paper").is_not_null(), pl.col("kind").is_not_null())
     return (
         jobs.join(job_energy, on="job_id", how="left")
         .group_by(run_id=pl.coalesce("chain_id", "job_id"))
         .agg(
             pl.col("paper", "kind", "role", "phase").first(),
-            pl.col("energy_kwh").sum(),
+            pl.col("measured_kwh").sum(),
             pl.lit("q").alias("project"),
             pl.lit(0.0).alias("gpu_hours"),
         )
@@ -81,7 +81,7 @@ def by_rules(site: SimulatedSite, energy: pl.DataFrame, truth: pl.DataFrame) -> 
             merged_by=chained.otherwise(pl.lit("chain")),
         ),
         job_energy=job_nodes.group_by("job_id").agg(
-            pl.col("duration_s").max(), pl.col("gpu_hours", "energy_kwh").sum()
+            pl.col("duration_s").max(), pl.col("gpu_hours", "measured_kwh").sum()
         ),
         job_nodes=job_nodes,
         power_histograms=PowerHistograms.create_empty().lazy(),
@@ -117,7 +117,7 @@ def wrong_energy_frac(truth: pl.DataFrame, runs: pl.DataFrame, labelled: pl.Data
     wrong = truth.join(assigned, on="run_id").filter(
         pl.col("found").cast(pl.String) != pl.col("phase")
     )
-    return float(wrong["energy_kwh"].sum() / truth["energy_kwh"].sum())
+    return float(wrong["measured_kwh"].sum() / truth["measured_kwh"].sum())
 
 
 def assert_twenty_labels_correct_large_papers(truth: pl.DataFrame, found: pl.DataFrame) -> None:
@@ -125,7 +125,7 @@ def assert_twenty_labels_correct_large_papers(truth: pl.DataFrame, found: pl.Dat
     assert len(large) >= 2
     for own in large:
         runs = found.join(own, on="run_id", how="semi")
-        first = own.sort("energy_kwh", "run_id", descending=[True, False]).head(N_LABELLED)
+        first = own.sort("measured_kwh", "run_id", descending=[True, False]).head(N_LABELLED)
         labels = first.select("run_id", "kind", "role", "phase")
         after = wrong_energy_frac(own, runs, labels)
         assert after < 0.05 < wrong_energy_frac(own, runs, labels.clear())

@@ -30,7 +30,7 @@ RUN_SCHEMA = {
     "project": pl.String(),
     "paper": pl.String(),
     "kind": pl.Enum(KINDS),
-    "energy_kwh": pl.Float64(),
+    "measured_kwh": pl.Float64(),
     "idle_kwh": pl.Float64(),
     "gpu_hours": pl.Float64(),
 }
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 def run(run_id: int, kind: str | None, kwh: float | None, **more: Any) -> Row:
     usual = {"project": "q", "paper": "p", "idle_kwh": None, "gpu_hours": 1.0}
-    return {"run_id": run_id, "kind": kind, "energy_kwh": kwh} | usual | more
+    return {"run_id": run_id, "kind": kind, "measured_kwh": kwh} | usual | more
 
 
 def levels_frame(
@@ -76,7 +76,7 @@ def ratio_table(rows: list[Row], labels: list[Row] | None = None, **options: Any
 
 def time_frame(rows: list[Row], **measured_s: float) -> pl.LazyFrame:
     """An hour of each run, measured where its energy is known or for the seconds of `run_{id}`."""
-    known = [(row["run_id"], 0.0 if row["energy_kwh"] is None else 3600.0) for row in rows]
+    known = [(row["run_id"], 0.0 if row["measured_kwh"] is None else 3600.0) for row in rows]
     return pl.LazyFrame(
         [(run_id, 3600.0, measured_s.get(f"run_{run_id}", seconds)) for run_id, seconds in known],
         {"run_id": pl.Int64(), "held_s": pl.Float64(), "measured_s": pl.Float64()},
@@ -113,7 +113,7 @@ class TestSums:
         energies = {"training": 10.0, "inference": 1.0, "development": 50.0, "unknown": 20.0}
         for phase, kwh in energies.items():
             assert row[f"{phase}_kwh"] == kwh
-        assert row["energy_kwh"] == 81.0
+        assert row["measured_kwh"] == 81.0
         assert row["ratio"] == 5.0
         assert row["ratio_all_unknown"] == 7.0  # (50 + 20) / 10
         assert (row["n_runs"], row["n_labelled"], row["role_basis"]) == (9, 3, "label")
@@ -293,7 +293,7 @@ def test_ratios_of_any_runs_conserve_energy_and_range_contains_ratio(
     assert len(table) == (2 if any(kind for kind, _ in drawn) else 0)
     for row in conform(PhaseRatio, table).iter_rows(named=True):
         parts = [row[f"{phase}_kwh"] or 0.0 for phase in PHASES]
-        assert sum(parts) == pytest.approx(row["energy_kwh"] or 0.0, rel=1e-12)
+        assert sum(parts) == pytest.approx(row["measured_kwh"] or 0.0, rel=1e-12)
         assert (row["ratio"] is None) == (row["ratio_reason"] is not None)
         if row["ratio"] is None:
             assert (row["ratio_low"], row["ratio_high"]) == (None, None)

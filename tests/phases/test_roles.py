@@ -19,7 +19,7 @@ RUN_SCHEMA = {
     "project": pl.String(),
     "paper": pl.String(),
     "kind": pl.Enum(KINDS),
-    "energy_kwh": pl.Float64(),
+    "measured_kwh": pl.Float64(),
     "gpu_hours": pl.Float64(),
 }
 LABEL_SCHEMA = {
@@ -34,7 +34,7 @@ LABEL_SCHEMA = {
 def run(run_id: int, kind: str | None, kwh: float | None = 1.0, **more: Any) -> dict[str, Any]:
     """A run of the paper `p` in the project `q`, with the given changes."""
     usual = {"project": "q", "paper": "p", "gpu_hours": 1.0}
-    return {"run_id": run_id, "kind": kind, "energy_kwh": kwh} | usual | more
+    return {"run_id": run_id, "kind": kind, "measured_kwh": kwh} | usual | more
 
 
 def runs_frame(*rows: dict[str, Any]) -> pl.LazyFrame:

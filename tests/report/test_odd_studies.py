@@ -118,10 +118,12 @@ def test_usage_tables_of_an_odd_study_mark_the_unknown(odd: Made) -> None:
     assert course.note.startswith("No node of the study has power readings") is (study in dark)
     days = course.rows.filter(~pl.col("is_total"))
     assert len(days) == STUDY_DAYS
-    unknown = days["energy_kwh"].null_count()
+    unknown = days["measured_kwh"].null_count()
     # from April on, and all of it where nothing was measured
     assert unknown == {"a_month_without_power": 13}.get(study, STUDY_DAYS if study in dark else 0)
-    assert days.filter(pl.col("energy_kwh").is_null())["measured_frac"].to_list() == [0.0] * unknown
+    assert (
+        days.filter(pl.col("measured_kwh").is_null())["measured_frac"].to_list() == [0.0] * unknown
+    )
 
 
 def test_terminal_text_of_an_odd_study_has_the_site(odd: Made, tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_months_without_power_are_time_without_data() -> None:
     )
     site = (pl.col("level") == "site") & (pl.col("method") == "bmc")
     assert before.filter(site)["n_jobs"].item() == after.filter(site)["n_jobs"].item()
-    assert after.filter(site)["energy_kwh"].item() < before.filter(site)["energy_kwh"].item()
+    assert after.filter(site)["measured_kwh"].item() < before.filter(site)["measured_kwh"].item()
     assert made.study.quality.filter(pl.col("day") >= APRIL_START.date()).is_empty()
 
 

@@ -106,7 +106,7 @@ def runs_of(job_energy: pl.DataFrame) -> pl.DataFrame:
         "project",
         "duration_s",
         "gpu_hours",
-        "energy_kwh",
+        "measured_kwh",
         run_id="job_id",
         job_ids=pl.concat_list("job_id"),
         **{name: pl.lit(value) for name, value in constant.items()},

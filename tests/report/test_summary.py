@@ -22,18 +22,18 @@ FACTORS: list[dict[str, Any]] = [
 ]
 
 
-def level(level: str, name: str, energy_kwh: float | None, **columns: Any) -> dict[str, Any]:
+def level(level: str, name: str, measured_kwh: float | None, **columns: Any) -> dict[str, Any]:
     row = {
         "level": level,
         "name": name,
         "method": "bmc",
         "n_jobs": 1200,
         "n_users": 5,
-        "energy_kwh": energy_kwh,
-        "energy_low_kwh": None if energy_kwh is None else energy_kwh * 1.01,
-        "energy_high_kwh": None if energy_kwh is None else energy_kwh * 1.03,
-        "coverage_frac": None if energy_kwh is None else 0.9,
-        "unmeasured_node_h": 12.4,
+        "measured_kwh": measured_kwh,
+        "total_low_kwh": None if measured_kwh is None else measured_kwh * 1.01,
+        "total_high_kwh": None if measured_kwh is None else measured_kwh * 1.03,
+        "coverage_frac": None if measured_kwh is None else 0.9,
+        "unknown_node_h": 12.4,
         "gpu_node_frac": 0.5,
     }
     return row | columns
@@ -62,7 +62,7 @@ def ratio(scope: str, name: str, **columns: Any) -> dict[str, Any]:
         "n_runs": 40,
         "n_labelled": 30,
         "role_basis": "label",
-        "energy_kwh": 200.0,
+        "measured_kwh": 200.0,
         "training_kwh": 10.0,
         "inference_kwh": 1.0,
         "development_kwh": 189.0,
@@ -84,7 +84,7 @@ CARBON = [
         "name": {"site": "nancy", "paper": "singing"}[name],
         "factor": factor["name"],
         "convention": factor["convention"],
-        "energy_kwh": kwh,
+        "measured_kwh": kwh,
         "g_per_kwh": factor["g_per_kwh"],
         "carbon_kg": kwh * factor["g_per_kwh"] / 1000,
         "energy_frac": 1.0,
@@ -312,7 +312,7 @@ def test_carbon_bounds_are_over_factors_of_one_convention() -> None:
     }
     rows = [
         {"level": "site", "name": "nancy", "factor": name, "convention": convention}
-        | {"energy_kwh": 1.0, "carbon_kg": kg, "energy_frac": 1.0}
+        | {"total_kwh": 1.0, "carbon_kg": kg, "energy_frac": 1.0}
         for name, (convention, kg) in emissions.items()
     ]
     other = {"level": "paper", "factor": "other", "carbon_kg": 99.0}

@@ -16,7 +16,7 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
 
 
 LEVELS = [
-    {"level": level, "name": name, "method": "bmc", "energy_kwh": kwh, "coverage_frac": coverage}
+    {"level": level, "name": name, "method": "bmc", "measured_kwh": kwh, "coverage_frac": coverage}
     for level, name, kwh, coverage in [
         ("overhead", "idle", 12.34, None),
         ("paper", "a-paper-with-a-name-that-goes-on-and-on", 0.04, 1.0),
@@ -26,7 +26,7 @@ LEVELS = [
         ("user", "u-00000000", None, None),
     ]
 ]
-LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "energy_kwh": 9.0}]
+LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "measured_kwh": 9.0}]
 CHECK = [
     {
         "sensors": "1 W",
@@ -143,7 +143,7 @@ def test_levels_omit_estimates(results: Path) -> None:
 
 
 def test_unknown_energy_is_called_unknown(tmp_path: Path) -> None:
-    row = {**LEVELS[4], "energy_kwh": None, "coverage_frac": None}
+    row = {**LEVELS[4], "measured_kwh": None, "coverage_frac": None}
     write(tmp_path, "levels.parquet", [row])
     assert terminal.results_text(tmp_path, checked=False).splitlines()[2].split() == [
         "site",

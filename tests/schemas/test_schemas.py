@@ -87,7 +87,7 @@ def test_node_energy_refuses_unknown_classes_and_negative_durations() -> None:
         "class": "job",
         "cluster": "c",
         "has_gpu": True,
-        "energy_kwh": 1.0,
+        "measured_kwh": 1.0,
         "duration_s": 86_400.0,
         "overcount_kwh": 0.0,
         "left_out_kwh": 0.0,

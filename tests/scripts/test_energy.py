@@ -118,7 +118,7 @@ def test_integrate_energy_without_sensor_gives_no_data(chain: RuleChain) -> None
 def test_combine_energy_sums_months_under_pseudonyms(chain: RuleChain) -> None:
     jobs = chain.read("energy-jobs")
     sums = pl.concat([chain.read(f"sums-grele-{month}") for month in MONTHS])
-    assert jobs["energy_kwh"].sum() == pytest.approx(sums["energy_j"].sum() / 3.6e6)
+    assert jobs["measured_kwh"].sum() == pytest.approx(sums["energy_j"].sum() / 3.6e6)
     logins = chain.read("jobs").select("job_id", login="user")
     names = pseudonyms.pseudonyms_of(set(logins["login"]), key=pseudonyms.PUBLIC_KEY)
     both = jobs.join(logins, on="job_id")

@@ -30,7 +30,7 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
     """Chain from the nodes of a simulated site to R of papers, labelled by ledgers alone."""
     made = features_chain.continue_in(tmp_path_factory.mktemp("ledgers"), idle_power=IDLE_POWER)
     jobs = made.read("jobs").join(
-        made.read("energy-jobs").select("job_id", "energy_kwh"), on="job_id", how="left"
+        made.read("energy-jobs").select("job_id", "measured_kwh"), on="job_id", how="left"
     )
     folder = made.folder / "ledger"
     tracked_campaign.write_ledgers(folder, jobs, made.read("allocations"), made.read("kinds"))
@@ -105,7 +105,7 @@ def test_scripts_of_ledgers_write_valid_tables(chain: RuleChain, name: str, sche
 def tracked(made: RuleChain) -> pl.DataFrame:
     """Jobs of papers, with true kind and phase and measured energy."""
     started = made.read("kinds").drop_nulls(["phase", "paper"])
-    return started.join(made.read("energy-jobs").select("job_id", "energy_kwh"), on="job_id")
+    return started.join(made.read("energy-jobs").select("job_id", "measured_kwh"), on="job_id")
 
 
 def test_tracked_campaign_classifies_every_run_by_label(chain: RuleChain) -> None:
@@ -121,7 +121,7 @@ def test_tracked_campaign_classifies_every_run_by_label(chain: RuleChain) -> Non
 
 
 def test_tracked_campaign_gives_true_ratio(chain: RuleChain) -> None:
-    phase, kwh = pl.col("phase"), pl.col("energy_kwh")
+    phase, kwh = pl.col("phase"), pl.col("measured_kwh")
     expected = (
         tracked(chain)
         .group_by("paper")

@@ -70,8 +70,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "truth": study.job_nodes.select(
             "job_id",
             "node",
-            true_kwh=pl.col("energy_kwh").fill_null(1.0) * 1.1,
-            metered_kwh=pl.col("energy_kwh") * 1.001,
+            true_kwh=pl.col("measured_kwh").fill_null(1.0) * 1.1,
+            metered_kwh=pl.col("measured_kwh") * 1.001,
         ),
     }
     paths = {name: str(folder / f"{name}.parquet") for name in frames}

@@ -62,10 +62,10 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
 
 def largest_project_jobs(made: RuleChain) -> pl.DataFrame:
     """Measured jobs of the project with the most energy, the largest first."""
-    jobs = made.read("energy-jobs").filter(pl.col("energy_kwh") > 0)
-    by_project = jobs.group_by("project").agg(pl.col("energy_kwh").sum())
-    largest = by_project.sort("energy_kwh", "project")["project"][-1]
-    return jobs.filter(pl.col("project") == largest).sort("energy_kwh", descending=True)
+    jobs = made.read("energy-jobs").filter(pl.col("measured_kwh") > 0)
+    by_project = jobs.group_by("project").agg(pl.col("measured_kwh").sum())
+    largest = by_project.sort("measured_kwh", "project")["project"][-1]
+    return jobs.filter(pl.col("project") == largest).sort("measured_kwh", descending=True)
 
 
 def write_labels(made: RuleChain) -> str:
@@ -145,9 +145,9 @@ def test_extract_features_writes_every_feature_of_every_run(chain: RuleChain) ->
 
 
 def test_classify_runs_conserves_energy_of_jobs(chain: RuleChain) -> None:
-    total = chain.read("energy-jobs")["energy_kwh"].sum()
-    assert chain.read("runs")["energy_kwh"].sum() == pytest.approx(total, rel=1e-12)
-    assert chain.read("phase_of_job")["energy_kwh"].sum() == pytest.approx(total, rel=1e-12)
+    total = chain.read("energy-jobs")["measured_kwh"].sum()
+    assert chain.read("runs")["measured_kwh"].sum() == pytest.approx(total, rel=1e-12)
+    assert chain.read("phase_of_job")["measured_kwh"].sum() == pytest.approx(total, rel=1e-12)
     jobs = chain.read("runs")["job_ids"].explode()
     assert sorted(jobs) == chain.read("jobs")["job_id"].to_list()
 
@@ -172,12 +172,12 @@ def test_classify_runs_with_label_overrides_rules(chain: RuleChain) -> None:
 def test_compare_phases_writes_ratio_of_paper(chain: RuleChain) -> None:
     own = largest_project_jobs(chain)
     row = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
-    best = own["energy_kwh"][0]
-    assert row["energy_kwh"] == pytest.approx(own["energy_kwh"].sum(), rel=1e-9)
+    best = own["measured_kwh"][0]
+    assert row["measured_kwh"] == pytest.approx(own["measured_kwh"].sum(), rel=1e-9)
     assert row["training_kwh"] == pytest.approx(best, rel=1e-9)
     assert row["inference_kwh"] is None
     sum_of_phases = row["training_kwh"] + row["development_kwh"] + row["unknown_kwh"]
-    assert sum_of_phases == pytest.approx(row["energy_kwh"], rel=1e-9)
+    assert sum_of_phases == pytest.approx(row["measured_kwh"], rel=1e-9)
     assert row["ratio"] == pytest.approx(row["development_kwh"] / best, rel=1e-12)
     low, high = row["ratio_low"], row["ratio_high"]
     assert low <= row["ratio"] * (1 + 1e-12)  # sums in another order

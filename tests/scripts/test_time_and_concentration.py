@@ -38,7 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         stopped_at="stopped_at",
         duration_s="duration_s",
         gpu_hours="gpu_hours",
-        energy_kwh="energy_kwh",
+        measured_kwh="measured_kwh",
         idle_kwh=pl.lit(None, pl.Float64),
         kind=pl.lit("training_run"),
         role=pl.lit(None, pl.String),

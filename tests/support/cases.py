@@ -42,4 +42,4 @@ class Case:
     def energies_kwh(self) -> dict[int, float | None]:
         """Measured energy in kWh by job id; None where nothing was measured."""
         jobs = self.table("energy/jobs").sort("job_id")
-        return dict(jobs.select("job_id", "energy_kwh").iter_rows())
+        return dict(jobs.select("job_id", "measured_kwh").iter_rows())

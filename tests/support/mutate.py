@@ -50,7 +50,7 @@ class Mutation(NamedTuple):
         kind: `factor`, `extremum`, `dropped` or `swapped`.
         was: The text to replace.
         becomes: The text to put there.
-        columns: Published columns that become wrong: `jobs.energy_kwh`.
+        columns: Published columns that become wrong: `jobs.measured_kwh`.
         tests: Files of tests, one of which must fail.
     """
 

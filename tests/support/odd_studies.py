@@ -168,7 +168,7 @@ def no_jobs() -> OddStudy:
         idle.otherwise(pl.col("class").cast(pl.String)).alias("class")
     )
     sums = nodes.group_by("node", "day", "class", maintain_order=True).agg(
-        known_sum(pl.col("energy_kwh")), pl.col("duration_s").sum() / 3600
+        known_sum(pl.col("measured_kwh")), pl.col("duration_s").sum() / 3600
     )
     return with_frames(
         whole_study(),
@@ -233,10 +233,10 @@ def runs_and_labels(study: StudyFrames) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         .join(kinds, on="turn", maintain_order="left")
         .join(study.papers, on="job_id", how="left", maintain_order="left")
         .select(
-            *(pl.col("job_id").alias("run_id"), "paper", "project", "energy_kwh", "gpu_hours"),
+            *(pl.col("job_id").alias("run_id"), "paper", "project", "measured_kwh", "gpu_hours"),
             *("started_at", "stopped_at", "duration_s"),
             pl.col("kind").cast(pl.Enum(KINDS)),
-            (pl.col("energy_kwh") * 0.1).alias("idle_kwh"),
+            (pl.col("measured_kwh") * 0.1).alias("idle_kwh"),
             job_ids=pl.concat_list("job_id"),
         )
         .lazy()
@@ -277,7 +277,7 @@ def compute_results(odd: OddStudy) -> StudyResults:
         papers_wanted=odd.papers_wanted,
     )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))
-    truth = study.job_energy.select("job_id", metered_kwh=pl.col("energy_kwh") * error)
+    truth = study.job_energy.select("job_id", metered_kwh=pl.col("measured_kwh") * error)
     steps_w = {name: float(i + 1) for i, name in enumerate(study_frames.CLUSTERS)}
     compared = against_truth.compare_with_truth(jobs, job_nodes, truth.lazy(), steps_w)
     return StudyResults(

@@ -41,7 +41,7 @@ class StudyFrames:
         return EnergyTables(self.job_energy.lazy(), self.job_nodes.lazy(), self.node_energy.lazy())
 
 
-def job_node_row(job_id: int, node: str, energy_kwh: float | None, **columns: object) -> dict:
+def job_node_row(job_id: int, node: str, measured_kwh: float | None, **columns: object) -> dict:
     """Row of `schemas.JobNodeEnergy`; by default of a whole node for a measured hour."""
     row: dict[str, object] = {
         "job_id": job_id,
@@ -52,17 +52,17 @@ def job_node_row(job_id: int, node: str, energy_kwh: float | None, **columns: ob
         "duration_s": 3600.0,
         "gpu_hours": 4.0 if node.startswith("graffiti") else 0.0,
         "core_hours": 16.0,
-        "energy_kwh": energy_kwh,
-        "imputed_kwh": None if energy_kwh is None else 0.0,
+        "measured_kwh": measured_kwh,
+        "estimated_kwh": None if measured_kwh is None else 0.0,
     }
     row |= columns
-    measured = energy_kwh is not None
+    measured = measured_kwh is not None
     row["covered_s"] = row.get("covered_s", row["duration_s"] if measured else 0.0)
     row["coverage_frac"] = row["covered_s"] / row["duration_s"] if row["duration_s"] else None
-    for part in ("quantisation_kwh", "sampling_kwh", "gap_kwh", "calibration_kwh"):
+    for part in ("resolution_kwh", "sampling_kwh", "gap_kwh", "calibration_kwh"):
         row.setdefault(part, 0.0 if measured else None)
-    row.setdefault("energy_low_kwh", energy_kwh)
-    row.setdefault("energy_high_kwh", energy_kwh)
+    row.setdefault("total_low_kwh", measured_kwh)
+    row.setdefault("total_high_kwh", measured_kwh)
     return row
 
 
@@ -78,12 +78,12 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         pl.col("gpu_hours").sum(),
         pl.col("core_hours").sum(),
         pl.len().cast(pl.Int64).alias("n_nodes"),
-        pl.when(pl.col("energy_kwh").count() > 0).then(pl.col("energy_kwh").sum()),
-        pl.when(pl.col("imputed_kwh").count() > 0).then(pl.col("imputed_kwh").sum()),
+        pl.when(pl.col("measured_kwh").count() > 0).then(pl.col("measured_kwh").sum()),
+        pl.when(pl.col("estimated_kwh").count() > 0).then(pl.col("estimated_kwh").sum()),
         (pl.col("share") * pl.col("covered_s")).sum().alias("covered"),
         (pl.col("share") * pl.col("duration_s")).sum().alias("held"),
-        pl.when(pl.col("energy_low_kwh").count() > 0).then(pl.col("energy_low_kwh").sum()),
-        pl.when(pl.col("energy_high_kwh").count() > 0).then(pl.col("energy_high_kwh").sum()),
+        pl.when(pl.col("total_low_kwh").count() > 0).then(pl.col("total_low_kwh").sum()),
+        pl.when(pl.col("total_high_kwh").count() > 0).then(pl.col("total_high_kwh").sum()),
     )
     nothing = {
         "duration_s": 0.0,
@@ -122,14 +122,14 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
 
 def node_energy_frame(rows: list[tuple[str, date, str, float | None, float]]) -> pl.DataFrame:
     """`schemas.NodeEnergy` from rows of node, day, class, kWh, hours."""
-    columns = ("node", "day", "class", "energy_kwh", "duration_s")
+    columns = ("node", "day", "class", "measured_kwh", "duration_s")
     frame = pl.DataFrame(
         [dict(zip(columns, (*row[:4], row[4] * 3600), strict=True)) for row in rows],
         schema={
             "node": pl.String,
             "day": pl.Date,
             "class": pl.String,
-            "energy_kwh": pl.Float64,
+            "measured_kwh": pl.Float64,
             "duration_s": pl.Float64,
         },
     )
@@ -185,13 +185,13 @@ def invented_study(*, seed: int = 1, n_jobs: int = 400, days: int = 14) -> Study
                 kwh * coverage,
                 **held,
                 covered_s=duration_s * coverage,
-                imputed_kwh=missing,
-                quantisation_kwh=half,
+                estimated_kwh=missing,
+                resolution_kwh=half,
                 sampling_kwh=half / 3,
                 gap_kwh=missing / 2,
                 calibration_kwh=kwh * 0.02,
-                energy_low_kwh=kwh * 0.95 - missing / 2,
-                energy_high_kwh=kwh * 1.05 + missing / 2,
+                total_low_kwh=kwh * 0.95 - missing / 2,
+                total_high_kwh=kwh * 1.05 + missing / 2,
             )
         )
     job_nodes = job_nodes_frame(rows)

@@ -14,7 +14,7 @@ from tests.support.compare_results import table_differences
 def _write(folder: Path, name: str = "jobs.parquet", **changes: Any) -> Path:
     columns = {
         "job_id": [1, 2, 3],
-        "energy_kwh": [1.0, None, 3.0],
+        "measured_kwh": [1.0, None, 3.0],
         "flags": [["a"], [], None],
         "user": ["ash", "fir", None],
     }
@@ -27,10 +27,10 @@ def _write(folder: Path, name: str = "jobs.parquet", **changes: Any) -> Path:
     ("changes", "line"),
     [
         ({}, None),
-        ({"energy_kwh": [1.0 + 1e-13, None, 3.0]}, None),
-        ({"energy_kwh": [1.0 + 1e-11, None, 3.0]}, "column energy_kwh: 1 of 3 values differ"),
-        ({"energy_kwh": [1.0, 0.0, 3.0]}, "column energy_kwh: 1 of 3 values differ"),
-        ({"energy_kwh": [1.0, None, None]}, "column energy_kwh: 1 of 3 values differ"),
+        ({"measured_kwh": [1.0 + 1e-13, None, 3.0]}, None),
+        ({"measured_kwh": [1.0 + 1e-11, None, 3.0]}, "column measured_kwh: 1 of 3 values differ"),
+        ({"measured_kwh": [1.0, 0.0, 3.0]}, "column measured_kwh: 1 of 3 values differ"),
+        ({"measured_kwh": [1.0, None, None]}, "column measured_kwh: 1 of 3 values differ"),
         ({"job_id": [1, 2, 4]}, "column job_id: 1 of 3 values differ"),
         ({"flags": [["a"], ["b"], None]}, "column flags: 1 of 3 values differ"),
         ({"user": ["ash", "fir", "yew"]}, "column user: 1 of 3 values differ"),
@@ -48,7 +48,7 @@ def test_differences_with_one_changed_column_name_it(
 
 def test_differences_report_files_and_row_counts(tmp_path: Path) -> None:
     before = _write(_write(tmp_path / "a"), "energy/nodes.parquet")
-    after = _write(tmp_path / "b", job_id=[1], energy_kwh=[1.0], flags=[["a"]], user=["ash"])
+    after = _write(tmp_path / "b", job_id=[1], measured_kwh=[1.0], flags=[["a"]], user=["ash"])
     assert list(table_differences(before, after)) == [
         f"energy/nodes.parquet: only in {before}",
         "jobs.parquet: 3 rows before, 1 after",
@@ -58,9 +58,9 @@ def test_differences_report_files_and_row_counts(tmp_path: Path) -> None:
 def test_differences_with_renamed_tables_are_none(tmp_path: Path) -> None:
     before, after = _write(tmp_path / "a"), tmp_path / "b"
     after.mkdir()
-    table = pl.read_parquet(before / "jobs.parquet").rename({"energy_kwh": "measured_kwh"})
+    table = pl.read_parquet(before / "jobs.parquet").rename({"measured_kwh": "energy_kwh"})
     table.write_parquet(after / "job_energy.parquet")
-    names = {"jobs.parquet": "job_energy.parquet", "energy_kwh": "measured_kwh"}
+    names = {"jobs.parquet": "job_energy.parquet", "measured_kwh": "energy_kwh"}
     assert list(table_differences(before, after, names=names)) == []
     assert len(list(table_differences(before, after))) == 2
 

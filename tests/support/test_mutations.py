@@ -60,7 +60,7 @@ def invented_mutation(folder: Path, *, was: str, test: str) -> Mutation:
     (folder / "footprint/sums.py").write_text("def double(x): return 2 * x\n")
     path = folder / "test_sums.py"
     path.write_text(f"import sys; sys.path.insert(0, {str(folder / 'footprint')!r})\n{test}")
-    return Mutation("m", "sums.py", "factor", was, "3 *", ("jobs.energy_kwh",), (str(path),))
+    return Mutation("m", "sums.py", "factor", was, "3 *", ("jobs.measured_kwh",), (str(path),))
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,7 @@ def test_report_command_reads_ledger_and_study(tmp_path: Path) -> None:
     row = {
         "site": "nancy",
         "job_id": 7,
-        "energy_kwh": 2.5,
+        "measured_kwh": 2.5,
         "duration_s": 1800.0,
         "coverage_frac": 0.5,
         "started_at": datetime(2025, 3, 10, 8, tzinfo=UTC),
@@ -307,7 +307,7 @@ def test_report_command_reads_ledger_and_study(tmp_path: Path) -> None:
         row | {"job_id": 10, "flags": ["nodes_outside_study"]},
         row | {"job_id": 11, "flags": ["ends_after_window"], "stopped_at": None},
         row | {"job_id": 12, "flags": ["starts_before_window"], "stopped_at": None},
-        row | {"job_id": 13, "energy_kwh": None},
+        row | {"job_id": 13, "measured_kwh": None},
     ]
     pl.DataFrame(rows).write_parquet(energy)
     energies = report.read_job_energies(tmp_path / "study")

@@ -20,7 +20,7 @@ def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
     usual = {
         "clusters": ["fine"],
         "metered": [2.0],
-        "energy_kwh": 2.0,
+        "measured_kwh": 2.0,
         "low": 1.9,
         "high": 2.1,
         "duration_s": 3600.0,
@@ -31,14 +31,15 @@ def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
         [
             {
                 **{
-                    key: job[key] for key in ("job_id", "energy_kwh", "duration_s", "coverage_frac")
+                    key: job[key]
+                    for key in ("job_id", "measured_kwh", "duration_s", "coverage_frac")
                 },
-                "energy_low_kwh": job["low"],
-                "energy_high_kwh": job["high"],
+                "total_low_kwh": job["low"],
+                "total_high_kwh": job["high"],
             }
             for job in filled
         ],
-        schema_overrides={"energy_kwh": pl.Float64},
+        schema_overrides={"measured_kwh": pl.Float64},
     )
     nodes = pl.LazyFrame(
         [{"job_id": job["job_id"], "cluster": each} for job in filled for each in job["clusters"]]
@@ -56,7 +57,7 @@ def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
 
 def test_comparison_gives_error_and_interval_width() -> None:
     over, under = compare_jobs(
-        {"energy_kwh": 2.02}, {"energy_kwh": 1.5, "low": 1.4, "high": 1.6}
+        {"measured_kwh": 2.02}, {"measured_kwh": 1.5, "low": 1.4, "high": 1.6}
     ).rows(named=True)
     assert over["error_frac"] == pytest.approx(0.01)
     assert over["width_frac"] == pytest.approx(0.1)
@@ -91,7 +92,7 @@ def test_comparison_excludes_short_and_uncovered_jobs(
 @pytest.mark.parametrize(
     "job",
     [
-        {"energy_kwh": None},
+        {"measured_kwh": None},
         {"duration_s": 0.0},
         {"metered": [0.0]},
         {"metered": [None]},
@@ -104,10 +105,10 @@ def test_comparison_omits_jobs_without_measurement_or_truth(job: dict[str, Any])
 
 def test_summary_gives_errors_by_sensor_step_and_over_all() -> None:
     jobs = compare_jobs(
-        {"energy_kwh": 2.02},
-        {"energy_kwh": 1.96},
-        {"energy_kwh": 3.0, "duration_s": 60.0, "low": 2.9, "high": 3.3},  # too short to compare
-        {"clusters": ["coarse"], "energy_kwh": 2.2, "low": 2.1, "high": 2.5},
+        {"measured_kwh": 2.02},
+        {"measured_kwh": 1.96},
+        {"measured_kwh": 3.0, "duration_s": 60.0, "low": 2.9, "high": 3.3},  # too short to compare
+        {"clusters": ["coarse"], "measured_kwh": 2.2, "low": 2.1, "high": 2.5},
     )
     table = conform(SimulationCheck, against_truth.summarise_errors(jobs.lazy()))
     assert table["sensors"].to_list() == ["1 W", "36 W", "all"]
@@ -124,7 +125,7 @@ def test_summary_gives_errors_by_sensor_step_and_over_all() -> None:
 
 
 def test_summary_without_measured_jobs_is_empty() -> None:
-    nothing = compare_jobs({"energy_kwh": None})
+    nothing = compare_jobs({"measured_kwh": None})
     summary = conform(SimulationCheck, against_truth.summarise_errors(nothing.lazy()))
     assert summary.is_empty()
 

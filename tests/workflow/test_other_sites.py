@@ -159,17 +159,19 @@ def test_study_of_other_site_gives_energies_and_estimates(
     made.run_to_estimates()
     energies = made.read("job_energy").sort("job_id")
     assert energies["job_id"].to_list() == list(of_job)
-    assert energies["energy_kwh"].to_list() == pytest.approx([0.2] * len(of_job), rel=1e-9)
+    assert energies["measured_kwh"].to_list() == pytest.approx([0.2] * len(of_job), rel=1e-9)
     assert energies["coverage_frac"].to_list() == pytest.approx([1.0] * len(of_job))
     lacking = {
         job: UNKNOWN_HARDWARE[name] for job, name in of_job.items() if name in UNKNOWN_HARDWARE
     }
     estimates = made.read("estimates")
     by_processor = pl.col("estimator").str.contains("green_algorithms@|ga4hpc|codecarbon_3@")
-    null = estimates.filter(by_processor, pl.col("energy_kwh").is_null())
+    null = estimates.filter(by_processor, pl.col("measured_kwh").is_null())
     assert set(null["job_id"]) == set(lacking)
-    assert estimates.filter(by_processor & (pl.col("energy_kwh") <= 0)).is_empty()
-    assert estimates.filter(pl.col("estimator") == "mlco2@025b988")["energy_kwh"].null_count() == 0
+    assert estimates.filter(by_processor & (pl.col("measured_kwh") <= 0)).is_empty()
+    assert (
+        estimates.filter(pl.col("estimator") == "mlco2@025b988")["measured_kwh"].null_count() == 0
+    )
     hardware = made.read("all_rejected").filter(pl.col("stage") == "hardware")
     assert hardware["example"].to_list() == sorted(lacking.values())
 
@@ -208,7 +210,7 @@ def test_node_pattern_reads_names_without_hyphen(tmp_path: Path) -> None:
     assert made.planned.clusters == ["gpu", "node"]
     made.run_to_estimates()
     energies = made.read("job_energy").sort("job_id")
-    assert dict(energies.select("job_id", "energy_kwh").iter_rows()) == {
+    assert dict(energies.select("job_id", "measured_kwh").iter_rows()) == {
         1: pytest.approx(0.2),
         2: pytest.approx(0.2),
     }

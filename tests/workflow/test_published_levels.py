@@ -41,14 +41,14 @@ NODES = job_nodes_frame(
             share=0.5,
             duration_s=7200.0,
             covered_s=3600.0,
-            imputed_kwh=2.0,
+            estimated_kwh=2.0,
             gpu_hours=4.0,
             core_hours=8.0,
             sampling_kwh=0.3,
         ),
-        job_node_row(1, "gros-1", 1.0, imputed_kwh=0.5, core_hours=18.0),
+        job_node_row(1, "gros-1", 1.0, estimated_kwh=0.5, core_hours=18.0),
         job_node_row(
-            2, "graffiti-2", 5.0, imputed_kwh=1.0, gpu_hours=6.0, core_hours=10.0, gap_kwh=0.4
+            2, "graffiti-2", 5.0, estimated_kwh=1.0, gpu_hours=6.0, core_hours=10.0, gap_kwh=0.4
         ),
         job_node_row(3, "gros-2", None, duration_s=1800.0, core_hours=9.0),
     ]
@@ -106,14 +106,14 @@ def test_levels_of_site_equal_hand_sums() -> None:
         "method": "bmc",
         "n_jobs": 3,
         "n_users": 2,
-        "energy_kwh": pytest.approx(9.0),
+        "measured_kwh": pytest.approx(9.0),
         # 9 + 3.5, and 0.3 and 0.4 in quadrature
-        "energy_low_kwh": pytest.approx(12.0),
-        "energy_high_kwh": pytest.approx(13.0),
+        "total_low_kwh": pytest.approx(12.0),
+        "total_high_kwh": pytest.approx(13.0),
         # 0.5 x 1 + 1 + 1 h of 0.5 x 2 + 1 + 1 + 0.5 h
         "coverage_frac": pytest.approx(2.5 / 3.5),
-        "imputed_kwh": pytest.approx(3.5),
-        "unmeasured_node_h": pytest.approx(0.5),
+        "estimated_kwh": pytest.approx(3.5),
+        "unknown_node_h": pytest.approx(0.5),
         "gpu_node_frac": pytest.approx(8.0 / 9.0),
         "gpu_hours": pytest.approx(10.0),
         "core_hours": pytest.approx(45.0),
@@ -123,19 +123,19 @@ def test_levels_of_site_equal_hand_sums() -> None:
 
 def test_levels_of_project_and_paper_equal_hand_sums() -> None:
     project, other = level_row("project", "speech"), level_row("project", "parsing")
-    assert (project["n_jobs"], project["n_users"], project["energy_kwh"]) == (2, 2, 9.0)
-    assert (other["n_jobs"], other["energy_kwh"], other["unmeasured_node_h"]) == (1, None, 0.5)
+    assert (project["n_jobs"], project["n_users"], project["measured_kwh"]) == (2, 2, 9.0)
+    assert (other["n_jobs"], other["measured_kwh"], other["unknown_node_h"]) == (1, None, 0.5)
     paper = level_row("paper", "demo")
-    assert (paper["n_jobs"], paper["energy_kwh"], paper["imputed_kwh"]) == (1, 4.0, 2.5)
+    assert (paper["n_jobs"], paper["measured_kwh"], paper["estimated_kwh"]) == (1, 4.0, 2.5)
     # 4.5 kWh divided by the energies 4 and 5
     assert paper["overhead_kwh"] == pytest.approx(2.0)
 
 
 def test_levels_of_overhead_equal_hand_sums() -> None:
     idle, stranded = level_row("overhead", "idle"), level_row("overhead", "stranded")
-    assert (idle["energy_kwh"], idle["gpu_node_frac"]) == (4.0, 0.75)
-    assert (stranded["energy_kwh"], stranded["gpu_node_frac"]) == (0.5, 0.0)
-    assert level_row("overhead", "no_data")["unmeasured_node_h"] == 9.0
+    assert (idle["measured_kwh"], idle["gpu_node_frac"]) == (4.0, 0.75)
+    assert (stranded["measured_kwh"], stranded["gpu_node_frac"]) == (0.5, 0.0)
+    assert level_row("overhead", "no_data")["unknown_node_h"] == 9.0
     assert levels_table().filter(level="overhead")["name"].to_list() == [
         *("idle", "no_data", "stranded"),
     ]
@@ -145,11 +145,11 @@ def test_levels_of_estimator_equal_hand_sums() -> None:
     site = level_row("site", "nancy", "whole@1")
     assert (site["n_jobs"], site["n_users"]) == (3, 2)
     # measured time: 4 + 2.5 + 0; remaining time: 2 + 0.5 + 1
-    assert (site["energy_kwh"], site["imputed_kwh"]) == (6.5, 3.5)
+    assert (site["measured_kwh"], site["estimated_kwh"]) == (6.5, 3.5)
     partial = level_row("site", "nancy", "part@1")
-    assert (partial["n_jobs"], partial["energy_kwh"], partial["imputed_kwh"]) == (3, None, None)
+    assert (partial["n_jobs"], partial["measured_kwh"], partial["estimated_kwh"]) == (3, None, None)
     paper = level_row("paper", "demo", "part@1")
-    assert (paper["energy_kwh"], paper["imputed_kwh"]) == (4.0, 2.0)
+    assert (paper["measured_kwh"], paper["estimated_kwh"]) == (4.0, 2.0)
 
 
 FACTORS = [
@@ -188,7 +188,7 @@ def test_carbon_of_site_equals_hand_sums() -> None:
         "name": "nancy",
         "factor": "cycle",
         "convention": "life_cycle",
-        "energy_kwh": pytest.approx(12.5),
+        "total_kwh": pytest.approx(12.5),
         "g_per_kwh": 50.0,
         "carbon_kg": pytest.approx(12.5 * 1.5 * 0.05),
         "carbon_low_kg": pytest.approx(12.0 * 1.5 * 0.05),
@@ -196,7 +196,7 @@ def test_carbon_of_site_equals_hand_sums() -> None:
         "energy_frac": 1.0,
     }
     idle = carbon_row("overhead", "idle", "direct")
-    assert (idle["energy_kwh"], idle["carbon_kg"]) == (4.0, pytest.approx(4.0 * 1.5 * 0.02))
+    assert (idle["total_kwh"], idle["carbon_kg"]) == (4.0, pytest.approx(4.0 * 1.5 * 0.02))
 
 
 def test_carbon_by_hours_weights_intensities_by_energy() -> None:

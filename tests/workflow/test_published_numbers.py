@@ -69,21 +69,21 @@ def test_energy_of_job_on_four_nodes_equals_hand_sums() -> None:
     assert job["duration_s"] == 7200.0
     assert job["gpu_hours"] == pytest.approx(4 * 2 + 2 * 1 + 0.5)
     assert job["core_hours"] == pytest.approx(16 * 2 + 8 * 1 + 4 * 0.5 + 4 * 0.5)
-    assert job["energy_kwh"] == pytest.approx(3.2)
+    assert job["measured_kwh"] == pytest.approx(3.2)
     # share x time: 5400 + 900 s of 7200 + 1800 + 1800 + 1800 s
     assert job["coverage_frac"] == pytest.approx(0.5)
     assert job["covered_s"] == pytest.approx(3600.0)
     # 2 kW x 0.5 h, 0.8 kW x 0.25 h, the job's mean on cluster a, and the mean of cluster b
     on_a = 3.2 / (6300 / 3600) * 0.5
     imputed = 1.0 + 0.2 + on_a + 0.5
-    assert job["imputed_kwh"] == pytest.approx(imputed)
+    assert job["estimated_kwh"] == pytest.approx(imputed)
     # Errors of steps add up within a job. Gaps: 100 W x 0.5 h on a-1; on a-3 the deviation of the
     # readings of both nodes, whose mean is 1400 W and mean square (2000^2 + 100^2 + 800^2) / 2.
     on_both_w = math.sqrt((2000**2 + 100**2 + 800**2) / 2 - 1400**2)
     gaps = (1.96 * 0.1 * 0.5, 1.96 * on_both_w / 1000 * 0.5)
     half = math.hypot(0.03 + 0.01, 0.3, *gaps)
-    assert job["energy_low_kwh"] == pytest.approx(3.2 + imputed - half)
-    assert job["energy_high_kwh"] == pytest.approx(3.2 + imputed + half)
+    assert job["total_low_kwh"] == pytest.approx(3.2 + imputed - half)
+    assert job["total_high_kwh"] == pytest.approx(3.2 + imputed + half)
 
 
 def test_mean_power_of_job_is_energy_over_measured_time() -> None:

@@ -157,34 +157,34 @@ def integrate_kwh(
 def test_energies_of_classes_sum_to_integral_of_each_node_and_day(done: Study) -> None:
     classes = done.energy("nodes")
     by_day = classes.group_by("node", "day").agg(
-        pl.col("duration_s").sum(), pl.col("energy_kwh").sum()
+        pl.col("duration_s").sum(), pl.col("measured_kwh").sum()
     )
     assert len(by_day) == 5 * 2
     for row in by_day.iter_rows(named=True):
         assert row["duration_s"] == pytest.approx(86_400, abs=1e-6)
         day_s = (row["day"] - START.date()) / timedelta(seconds=1)
         if row["node"].startswith(UNMEASURED):
-            assert row["energy_kwh"] == 0
+            assert row["measured_kwh"] == 0
         else:
             drawn = integrate_kwh(done.samples(row["node"]), day_s, day_s + 86_400)
-            assert row["energy_kwh"] == pytest.approx(drawn, rel=1e-9)
+            assert row["measured_kwh"] == pytest.approx(drawn, rel=1e-9)
             assert drawn > 1
     assert {"job", "stranded", "idle", "no_data"} <= set(classes["class"])
-    unknown = classes.filter(pl.col("class") == "no_data")["energy_kwh"]
+    unknown = classes.filter(pl.col("class") == "no_data")["measured_kwh"]
     assert unknown.null_count() == len(unknown) > 0
 
 
 def test_energies_of_jobs_sum_to_class_job(done: Study) -> None:
-    of_jobs = done.energy("job_nodes").group_by("node").agg(pl.col("energy_kwh").sum())
+    of_jobs = done.energy("job_nodes").group_by("node").agg(pl.col("measured_kwh").sum())
     of_class = done.energy("nodes").filter(pl.col("class") == "job")
-    both = of_class.group_by("node").agg(pl.col("energy_kwh").sum()).join(of_jobs, on="node")
+    both = of_class.group_by("node").agg(pl.col("measured_kwh").sum()).join(of_jobs, on="node")
     assert len(both) == 4
     for _, by_class, by_job in both.iter_rows():
         assert by_job == pytest.approx(by_class, rel=1e-9)
-    total = done.energy("jobs")["energy_kwh"].sum()
-    assert total == pytest.approx(of_jobs["energy_kwh"].sum(), rel=1e-9)
+    total = done.energy("jobs")["measured_kwh"].sum()
+    assert total == pytest.approx(of_jobs["measured_kwh"].sum(), rel=1e-9)
     site = (pl.col("level") == "site") & (pl.col("method") == "bmc")
-    of_site = done.read("results/levels.parquet").filter(site)["energy_kwh"].item()
+    of_site = done.read("results/levels.parquet").filter(site)["measured_kwh"].item()
     assert of_site == pytest.approx(total, rel=1e-9)
 
 
@@ -219,7 +219,7 @@ def held(done: Study) -> Iterator[tuple[int, float, float]]:
 
 def test_energy_of_job_equals_share_of_node_integral(done: Study) -> None:
     part = shares(done)
-    rows = done.energy("job_nodes").select("job_id", "node", "energy_kwh").rows()
+    rows = done.energy("job_nodes").select("job_id", "node", "measured_kwh").rows()
     found = {(job, node): energy for job, node, energy in rows}
     samples = {node: done.samples(node) for node in {node for _, node in found}}
     seam_s = (SEAM - START).total_seconds()
@@ -237,14 +237,14 @@ def test_energy_of_job_equals_share_of_node_integral(done: Study) -> None:
 
 def test_measured_energy_equals_perfect_meter_with_fine_sensors(done: Study) -> None:
     truth = done.resource("truth").group_by("job_id").agg(pl.col("metered_kwh").sum())
-    jobs = done.energy("jobs").join(truth, on="job_id").filter(pl.col("energy_kwh") > 0)
+    jobs = done.energy("jobs").join(truth, on="job_id").filter(pl.col("measured_kwh") > 0)
     of_fine = pl.col("clusters") == [FINE]
     whole = (pl.col("duration_s") > 600) & (pl.col("coverage_frac") > 1 - 1e-9)
     long = jobs.filter(of_fine & whole)
     assert len(long) > 30
-    assert (long["energy_kwh"] / long["metered_kwh"] - 1).abs().max() < 0.005
+    assert (long["measured_kwh"] / long["metered_kwh"] - 1).abs().max() < 0.005
     inside = jobs.select(
-        pl.col("metered_kwh").is_between("energy_low_kwh", "energy_high_kwh").mean()
+        pl.col("metered_kwh").is_between("total_low_kwh", "total_high_kwh").mean()
     ).item()
     assert len(jobs) > 80
     assert 0.93 <= inside < 1
@@ -294,17 +294,17 @@ def test_other_gates_and_methods_conserve_energy(
     own = classes.filter(pl.col("class") == "job")
     for node in own["node"].unique():
         row = own.filter(pl.col("node") == node).sum()
-        counted = row["energy_kwh"] + row["overcount_kwh"] - row["left_out_kwh"]
-        by_job = of_jobs.filter(pl.col("node") == node)["energy_kwh"].sum()
+        counted = row["measured_kwh"] + row["overcount_kwh"] - row["left_out_kwh"]
+        by_job = of_jobs.filter(pl.col("node") == node)["measured_kwh"].sum()
         assert by_job == pytest.approx(counted.item(), rel=1e-9)
     assert (own["overcount_kwh"].sum() > 0.1) is (gate == "binary")
     assert (own["left_out_kwh"].sum() > 0.001) is (method == "inner_trapezoid")
-    stranded = classes.filter(pl.col("class") == "stranded")["energy_kwh"].sum()
+    stranded = classes.filter(pl.col("class") == "stranded")["measured_kwh"].sum()
     assert (stranded > 0.1) is (gate == "two_part")  # idle power of parts that no job held
     # energies of nodes do not depend on the gate, and little on the method
-    before = done.energy("nodes").filter(pl.col("cluster") == FINE)["energy_kwh"].sum()
+    before = done.energy("nodes").filter(pl.col("cluster") == FINE)["measured_kwh"].sum()
     near = 1e-9 if method == "inner_trapezoid" else 2e-3
-    assert classes["energy_kwh"].sum() == pytest.approx(before, rel=near)
+    assert classes["measured_kwh"].sum() == pytest.approx(before, rel=near)
     (row,) = study.energy("rejected").rows(named=True)
     assert row["reason"] == "held no node of the studied clusters"
 

@@ -51,10 +51,10 @@ def runs_frame(*rows: Run, basis: str = "label", is_ratio_withheld: bool = False
                 "stopped_at": None if last is None else START + timedelta(days=last),
                 "phase": phase,
                 "role_basis": basis if phase == "training" else None,
-                "energy_kwh": energy_kwh,
+                "measured_kwh": measured_kwh,
                 "is_ratio_withheld": is_ratio_withheld,
             }
-            for place, (paper, first, last, phase, energy_kwh) in enumerate(rows)
+            for place, (paper, first, last, phase, measured_kwh) in enumerate(rows)
         ],
         schema={
             "paper": pl.String,
@@ -63,7 +63,7 @@ def runs_frame(*rows: Run, basis: str = "label", is_ratio_withheld: bool = False
             "stopped_at": pl.Datetime("us", "UTC"),
             "phase": pl.String,
             "role_basis": pl.String,
-            "energy_kwh": pl.Float64,
+            "measured_kwh": pl.Float64,
             "is_ratio_withheld": pl.Boolean,
         },
     )
@@ -121,7 +121,7 @@ def drawn_time(node_energy: pl.DataFrame, days: int) -> Figure:
 
 def drawn_concentration(jobs: list[tuple[float, float | None]], runs: list[float | None]) -> Figure:
     """Of jobs by hours and energy, and runs by energy."""
-    schema = {"duration_s": pl.Float64, "energy_kwh": pl.Float64}
+    schema = {"duration_s": pl.Float64, "measured_kwh": pl.Float64}
     held = pl.DataFrame([(3600 * hours, kwh) for hours, kwh in jobs], schema, orient="row")
     ran = pl.DataFrame([(3600.0, kwh) for kwh in runs], schema, orient="row")
     return concentration.plot(
@@ -174,7 +174,7 @@ class TestPaperRuns:
         hours = [(moment - START) / timedelta(hours=1) for moment in found["moment"]]
         assert hours == pytest.approx([0.0, 2.4, 18.0, 24.0, 48.0])
         # the last goes on after the study; what was not measured adds nothing
-        assert found["energy_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
+        assert found["measured_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
         assert found["training"].to_list() == [0.0, 0.0, 0.0, 10.0, 10.0]
         assert found["development"].to_list() == [0.0, 0.0, 30.0, 30.0, 90.0]
 
@@ -257,7 +257,7 @@ class TestPaperRuns:
                 "stopped_at": [None, *([end(1)] * 3)],
                 "phase": ["development"] * 3 + [None],
                 "role_basis": pl.Series([None] * 4, dtype=pl.String),
-                "energy_kwh": [1.0, 2.0, 4.0, 8.0],
+                "measured_kwh": [1.0, 2.0, 4.0, 8.0],
             }
         )
         papers = pl.LazyFrame({"run_id": [1, 2, 4], "paper": ["shown", "hidden", "shown"]})
@@ -282,7 +282,7 @@ class TestPaperRuns:
             papers_wanted=["shown"],
             end=end(2),
         )
-        assert found.select("paper", "run_id", "energy_kwh").rows() == [("shown", 1, 1.0)]
+        assert found.select("paper", "run_id", "measured_kwh").rows() == [("shown", 1, 1.0)]
         assert found["stopped_at"].to_list() == [end(1) + timedelta(hours=1)]
         assert found["is_ratio_withheld"].to_list() == [True]
 
@@ -306,11 +306,11 @@ class TestEnergyOverTime:
         days = (jobs["ends_at"] - jobs["begins_at"]).dt.total_days().to_list()
         assert days == [6, *[7] * 13, 6]
         assert jobs["is_whole"].to_list() == [False, *[True] * 13, False]
-        per_day = [kwh / n for kwh, n in zip(jobs["energy_kwh"], days, strict=True)]
+        per_day = [kwh / n for kwh, n in zip(jobs["measured_kwh"], days, strict=True)]
         assert per_day == pytest.approx([6.0] * 15)
         assert set(found["measured_frac"]) == {0.5}
         unmeasured = found.filter(pl.col("class") == "no_data")
-        assert unmeasured["energy_kwh"].null_count() == 15
+        assert unmeasured["measured_kwh"].null_count() == 15
         assert unmeasured["node_h"].to_list() == pytest.approx([24.0 * n for n in days])
 
     def test_title_has_the_part_of_the_overhead(self) -> None:
@@ -389,4 +389,4 @@ class TestConcentration:
 
     def test_schemas_have_the_columns_that_the_figure_reads(self) -> None:
         for schema in (JobEnergy, Runs):
-            assert {"duration_s", "energy_kwh", "gpu_hours"} <= set(schema.column_names())
+            assert {"duration_s", "measured_kwh", "gpu_hours"} <= set(schema.column_names())

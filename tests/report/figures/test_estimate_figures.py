@@ -47,16 +47,16 @@ def measured(
     imputed: float = 0.0,
 ) -> dict[str, Any]:
     """A row of the measurement, with the interval of measured and imputed energy together."""
-    row = {"level": level, "name": name, "method": "bmc", "n_jobs": 5, "energy_kwh": kwh}
-    row |= {"coverage_frac": coverage, "imputed_kwh": imputed}
+    row = {"level": level, "name": name, "method": "bmc", "n_jobs": 5, "measured_kwh": kwh}
+    row |= {"coverage_frac": coverage, "estimated_kwh": imputed}
     if kwh is None or half is None:
         return row
     centre = kwh + imputed
-    return row | {"energy_low_kwh": centre - half, "energy_high_kwh": centre + half}
+    return row | {"total_low_kwh": centre - half, "total_high_kwh": centre + half}
 
 
 def estimated(name: str, method: str, kwh: float | None, level: str = "project") -> dict[str, Any]:
-    return {"level": level, "name": name, "method": method, "n_jobs": 5, "energy_kwh": kwh}
+    return {"level": level, "name": name, "method": method, "n_jobs": 5, "measured_kwh": kwh}
 
 
 SITE = (
@@ -224,7 +224,7 @@ class TestMethods:
         assert all(low <= 100.0 <= high for low, high in intervals(panel(filled, "energy")))
 
     def test_interval_down_to_zero_is_legible(self) -> None:
-        row = measured("nancy", 1.0, level="site", half=4.0, imputed=3.0) | {"energy_low_kwh": 0.0}
+        row = measured("nancy", 1.0, level="site", half=4.0, imputed=3.0) | {"total_low_kwh": 0.0}
         assert_legible(drawn_methods(row, SITE[1]))
 
     def test_coverage_below_95_percent_is_hollow_and_written(self) -> None:

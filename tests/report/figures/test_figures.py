@@ -133,9 +133,9 @@ def test_by_cluster_has_energy_and_time_of_each_class() -> None:
     rows = energy_by_class.energy_by_cluster(CLASSES)
     assert rows["cluster"].to_list() == ["graffiti"] * 2 + ["gros"] * 3
     job = rows.filter(pl.col("cluster") == "gros", pl.col("class") == "job").row(0, named=True)
-    assert (job["energy_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
+    assert (job["measured_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
     assert job["measured_frac"] == 0.75
-    assert rows.filter(pl.col("class") == "no_data")["energy_kwh"].to_list() == [None]
+    assert rows.filter(pl.col("class") == "no_data")["measured_kwh"].to_list() == [None]
 
 
 def test_energy_by_class_title_has_jobs_and_overhead() -> None:
@@ -169,8 +169,8 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
         .then(200.0)
         .when(pl.col("name") == "multispeech")
         .then(150.0)
-        .otherwise(pl.col("energy_kwh"))
-        .alias("energy_kwh")
+        .otherwise(pl.col("measured_kwh"))
+        .alias("measured_kwh")
     )
     assert (
         levels.figure_title(rows)
@@ -185,7 +185,7 @@ def test_levels_without_measurement_are_hatched_and_named(study: study_frames.St
     unmeasured = pl.col("name").is_in(["larsen", "u-00000002"])
     rows = levels_of_study(study).with_columns(
         pl.when(~unmeasured).then(name)
-        for name in ("energy_kwh", "energy_low_kwh", "energy_high_kwh")
+        for name in ("measured_kwh", "total_low_kwh", "total_high_kwh")
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     assert written_text(figure).count("not measured: ") == 3  # and no_data
@@ -219,21 +219,21 @@ def test_levels_draw_the_measurement_alone(study: study_frames.StudyFrames) -> N
 
 
 def test_levels_of_many_projects_count_the_rest() -> None:
-    site = {"level": "site", "name": "nancy", "energy_kwh": 100.0}
+    site = {"level": "site", "name": "nancy", "measured_kwh": 100.0}
     projects = [
-        {"level": "project", "name": f"p{i:02}", "energy_kwh": float(i)} for i in range(1, 13)
+        {"level": "project", "name": f"p{i:02}", "measured_kwh": float(i)} for i in range(1, 13)
     ]
     rows = pl.DataFrame([site, *projects]).with_columns(
         method=pl.lit("bmc"),
         n_jobs=1,
         n_users=9,
-        energy_low_kwh=pl.col("energy_kwh") * 0.9,
-        energy_high_kwh=pl.col("energy_kwh") * 1.1,
+        total_low_kwh=pl.col("measured_kwh") * 0.9,
+        total_high_kwh=pl.col("measured_kwh") * 1.1,
         coverage_frac=1.0,
         gpu_node_frac=0.5,
-        imputed_kwh=0.0,
+        estimated_kwh=0.0,
         overhead_kwh=pl.lit(None, pl.Float64),
-        unmeasured_node_h=0.0,
+        unknown_node_h=0.0,
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     assert "4 more" in written_text(figure)
@@ -242,7 +242,7 @@ def test_levels_of_many_projects_count_the_rest() -> None:
 
 
 def test_levels_without_energy_give_the_reason(study: study_frames.StudyFrames) -> None:
-    rows = levels_of_study(study).with_columns(energy_kwh=pl.lit(None, pl.Float64))
+    rows = levels_of_study(study).with_columns(measured_kwh=pl.lit(None, pl.Float64))
     figure = levels.plot(rows, provenance=PROVENANCE)
     assert title_text(figure) == "No energy of a job was measured at Nancy"
     assert "No job of the study ran on a node with power readings" in written_text(figure)
@@ -382,7 +382,7 @@ def test_node_week_without_power_gives_the_reason() -> None:
 
 def test_node_week_of_a_one_day_study_is_legible() -> None:
     power, gates = study_frames.power_week()
-    day = WEEK._replace(end=START + timedelta(days=1), energy_kwh=10.0, jobs_kwh=5.0)
+    day = WEEK._replace(end=START + timedelta(days=1), measured_kwh=10.0, jobs_kwh=5.0)
     figure = node_week.plot(power, gates, day, max_gap_s=90, provenance=PROVENANCE)
     assert title_text(figure) == "graffiti-3 drew 10.0 kWh in a day, 50 % of it for 3 jobs"
     assert_legible(figure)

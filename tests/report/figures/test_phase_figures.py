@@ -46,7 +46,7 @@ def bars(axes: Axes, colour: str) -> list[float]:
 def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
     """Runs of each kind with these energies."""
     rows = [(kind, kwh) for kind, every in energies_kwh.items() for kwh in every]
-    schema = {"kind": pl.Enum(KINDS), "energy_kwh": pl.Float64}
+    schema = {"kind": pl.Enum(KINDS), "measured_kwh": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -55,7 +55,7 @@ def drawn_runs(weeks: float = 2.0, **energies_kwh: list[float | None]) -> Figure
 
 
 MANY = [
-    *(ratio(f"paper-of-a-long-title-{i:02}", energy_kwh=1e6 / 3**i) for i in range(12)),
+    *(ratio(f"paper-of-a-long-title-{i:02}", measured_kwh=1e6 / 3**i) for i in range(12)),
     *(ratio(f"project{i}", "project", role_basis="assumed", ratio=1234.5) for i in range(3)),
     bare("others (small groups)", "project"),
 ]
@@ -143,7 +143,7 @@ class TestPhases:
     def test_bars_are_parts_of_the_energy(self) -> None:
         # 20 kWh of 200 kWh trained, 10 inferred, 120 were development, 50 unknown
         kwh = {"training_kwh": 20.0, "inference_kwh": 10.0, "development_kwh": 120.0}
-        figure = drawn_phases(ratio("speech", energy_kwh=200.0, unknown_kwh=50.0, **kwh))
+        figure = drawn_phases(ratio("speech", measured_kwh=200.0, unknown_kwh=50.0, **kwh))
         axes = panel(figure, "bars")
         widths = {name: bars(axes, style.PHASE_COLOURS[name]) for name in style.PHASE_COLOURS}
         assert widths == {
@@ -205,7 +205,7 @@ class TestPhases:
         assert title_text(figure) == NOTHING_KNOWN
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
-        for rows in ((), (bare("speech", energy_kwh=None, development_kwh=None),)):
+        for rows in ((), (bare("speech", measured_kwh=None, development_kwh=None),)):
             figure = drawn_phases(*rows)
             assert title_text(figure) == "No energy of a paper or project was measured"
             assert "No run of a paper or project was measured" in written_text(figure)
@@ -220,7 +220,7 @@ class TestEnergyPerRun:
         runs = pl.concat(
             [runs_frame(training_run=list(self.TRAINING)), runs_frame(**{"unknown": [7.0]})]
         )
-        never = pl.DataFrame({"kind": [None], "energy_kwh": [None]}, schema=runs.schema)
+        never = pl.DataFrame({"kind": [None], "measured_kwh": [None]}, schema=runs.schema)
         found = energy_per_run.energy_by_kind(pl.concat([runs, never]), weeks=3.0)
         assert found.rows() == [
             ("training_run", 6, 5, 2.0, 2.0, 3.0, 4.0),

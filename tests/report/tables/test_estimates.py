@@ -29,7 +29,7 @@ MLCO2, GREEN, CARBON = "mlco2@025b988", "green_algorithms@3.0", "codecarbon_2@2.
 
 def level(name: str, method: str, kwh: float | None, **changes: Any) -> dict[str, Any]:
     """A row of `schemas.Levels`, of a project unless told."""
-    usual = {"level": "project", "name": name, "method": method, "n_jobs": 10, "energy_kwh": kwh}
+    usual = {"level": "project", "name": name, "method": method, "n_jobs": 10, "measured_kwh": kwh}
     return usual | changes
 
 
@@ -102,7 +102,7 @@ NAMES = ["methods", "ratios", "estimators"]
 
 class TestMethods:
     ROWS = (
-        of_site("bmc", 100.0, coverage_frac=0.97, energy_low_kwh=98.0, energy_high_kwh=103.0),
+        of_site("bmc", 100.0, coverage_frac=0.97, total_low_kwh=98.0, total_high_kwh=103.0),
         of_site(MLCO2, 125.0),
         of_site(GREEN, 180.0),
         of_site(CARBON, 88.0),
@@ -167,7 +167,7 @@ class TestMethods:
         )
         rows = made["methods"].rows
         assert len(rows) == len(measured)
-        assert rows["bmc"].sum() == pytest.approx(measured["energy_kwh"].sum(), rel=1e-12)
+        assert rows["bmc"].sum() == pytest.approx(measured["measured_kwh"].sum(), rel=1e-12)
         groups = rows["group"].unique(maintain_order=True).to_list()
         assert groups == ["Site", "Queues", "Projects", "People", "Papers"]
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     """A row of `schemas.PhaseRatio`: R is 5, and 7 with all that is unknown."""
     usual = {"scope": scope, "name": name, "n_runs": 40, "n_labelled": 3, "role_basis": "label"}
-    usual |= {"energy_kwh": 81.0, "training_kwh": 10.0, "inference_kwh": 1.0}
+    usual |= {"measured_kwh": 81.0, "training_kwh": 10.0, "inference_kwh": 1.0}
     usual |= {"development_kwh": 50.0, "unknown_kwh": 20.0, "idle_kwh": 8.5, "ratio": 5.0}
     usual |= {"unmeasured_gpu_h": 0.0}
     usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
@@ -54,7 +54,7 @@ def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
-    columns = ["method", "truth", "kind", "n_jobs", "energy_kwh"]
+    columns = ["method", "truth", "kind", "n_jobs", "measured_kwh"]
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     return conform(PhaseEvaluation, frame_of_schema(PhaseEvaluation, *named))
 
@@ -75,7 +75,7 @@ EVALUATION = (
 def made() -> dict[str, ReaderTable]:
     rows = [
         ratio("enhancement", unmeasured_gpu_h=70.0),
-        bare("parsing", energy_kwh=700.0),
+        bare("parsing", measured_kwh=700.0),
         ratio("q", "project"),
     ]
     return {
@@ -159,7 +159,7 @@ class TestEvaluation:
         assert found == pytest.approx(
             {"training_run": 0.8, "inference_run": 0.1, "unknown": 0.1}, rel=1e-12
         )
-        assert (training["n_jobs"], training["energy_kwh"]) == (10, 100.0)
+        assert (training["n_jobs"], training["measured_kwh"]) == (10, 100.0)
         sums = rows.select(pl.sum_horizontal(KINDS)).to_series().to_list()
         assert sums == pytest.approx([1.0] * 12, rel=1e-12)
 

@@ -74,7 +74,7 @@ Held = tuple[float, float | None]
 
 def shares_table(jobs: list[Held], runs: list[Held]) -> ReaderTable:
     """Of jobs and runs by hours and energy."""
-    schema = {"duration_s": pl.Float64, "energy_kwh": pl.Float64}
+    schema = {"duration_s": pl.Float64, "measured_kwh": pl.Float64}
     held, ran = (
         pl.DataFrame([(3600 * hours, kwh) for hours, kwh in each], schema, orient="row")
         for each in (jobs, runs)
@@ -149,7 +149,7 @@ class TestConcentration:
         table = usage.concentration_table(study.job_energy, study.job_energy.clear())
         n = cell(table, "fewest with half of the energy", "n")
         said = concentration_figure.figure_title(
-            concentration.jobs_by_duration(held.lazy()), held["energy_kwh"]
+            concentration.jobs_by_duration(held.lazy()), held["measured_kwh"]
         )
         assert f"({n} of {cell(table, 'all measured', 'n')})" in said
 
@@ -205,7 +205,7 @@ class TestEnergyOverTime:
 
     def test_rows_of_a_long_study_are_months(self) -> None:
         table = time_table(nodes_frame(40), days=1200)
-        rows = table.rows.select("first_day", "last_day", "energy_kwh").rows()
+        rows = table.rows.select("first_day", "last_day", "measured_kwh").rows()
         assert rows[0] == ("2025-03-03", "2025-03-31", pytest.approx(290.0))
         assert rows[1] == ("2025-04-01", "2025-04-30", pytest.approx(110.0))
         assert rows[2][0] == "all months"
@@ -223,7 +223,7 @@ class TestEnergyOverTime:
             ]
         )
         table = time_table(nodes, days=3)
-        found = table.rows.select("job", "idle", "energy_kwh", "measured_frac").rows()
+        found = table.rows.select("job", "idle", "measured_kwh", "measured_frac").rows()
         assert found == [
             (4.0, 0.0, 4.0, 1.0),
             (0.0, 2.0, 2.0, 0.75),
@@ -241,7 +241,7 @@ class TestEnergyOverTime:
         assert len(written(empty, tmp_path)["csv"].splitlines()) == 1
         dark = time_table(nodes_frame(2).filter(pl.col("node") == "b-1"), days=2)
         assert dark.note.startswith("No node of the study has power readings.")
-        assert dark.rows["energy_kwh"].null_count() == 3
+        assert dark.rows["measured_kwh"].null_count() == 3
         assert cell(dark, "all days", "measured_frac") == 0.0
 
 

@@ -29,15 +29,15 @@ class IntegratedEnergy(dy.Schema):
     node = JobNodeEnergy.node
     share = JobNodeEnergy.share
     duration_s = JobNodeEnergy.duration_s
-    energy_kwh = JobNodeEnergy.energy_kwh
+    measured_kwh = JobNodeEnergy.measured_kwh
     covered_s = JobNodeEnergy.covered_s
     coverage_frac = JobNodeEnergy.coverage_frac
-    imputed_kwh = JobNodeEnergy.imputed_kwh
-    quantisation_kwh = JobNodeEnergy.quantisation_kwh
+    estimated_kwh = JobNodeEnergy.estimated_kwh
+    resolution_kwh = JobNodeEnergy.resolution_kwh
     sampling_kwh = JobNodeEnergy.sampling_kwh
     gap_kwh = JobNodeEnergy.gap_kwh
-    energy_low_kwh = JobNodeEnergy.energy_low_kwh
-    energy_high_kwh = JobNodeEnergy.energy_high_kwh
+    total_low_kwh = JobNodeEnergy.total_low_kwh
+    total_high_kwh = JobNodeEnergy.total_high_kwh
 
 
 def integrate(
@@ -52,10 +52,10 @@ def integrate(
     """Energy of each job on each of its nodes, from samples of power and allocations.
 
     The numbers are those of the pipeline for the same samples and allocations (docs/method.md,
-    sections 2 to 6). The energy of time without samples is in `imputed_kwh`, never in `energy_kwh`,
-    and lowers `coverage_frac`: a job that lasts longer than the samples has a coverage below 1. It
-    is estimated from the job's own power, else from that of the node's cluster, which is the name
-    of the node before its last hyphen.
+    sections 2 to 6). The energy of time without samples is in `estimated_kwh`, never in
+    `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a
+    coverage below 1. It is estimated from the job's own power, else from that of the node's
+    cluster, which is the name of the node before its last hyphen.
 
     Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
     once, and samples without power (null or NaN) count as no reading. A node's samples must be of
@@ -95,7 +95,7 @@ def integrate(
         ...     {"job_id": [7, 8], "node": "graffiti-1", "share": [0.5, 0.25]}
         ... ).with_columns(started_at=ten, stopped_at=pl.Series([ten + hour, ten + 2 * hour]))
         >>> energy = footprint.integrate(power, allocations)
-        >>> numbers = pl.col("energy_kwh", "coverage_frac", "imputed_kwh")
+        >>> numbers = pl.col("measured_kwh", "coverage_frac", "estimated_kwh")
         >>> energy.select("job_id", numbers.round(6)).rows()
         [(7, 0.2, 1.0, 0.0), (8, 0.1, 0.5, 0.1)]
     """

@@ -52,7 +52,7 @@ def open_results(folder: str | Path = "results") -> Results:
         >>> results = footprint.open_results("results")
         >>> results.jobs.columns[:3]
         ['job_id', 'site', 'user']
-        >>> node = results.job_nodes.drop_nulls("energy_kwh")["node"][0]
+        >>> node = results.job_nodes.drop_nulls("measured_kwh")["node"][0]
         >>> energy = footprint.integrate(results.power(node), results.allocations)
     """
     path = Path(folder).expanduser()

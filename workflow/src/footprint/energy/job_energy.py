@@ -81,22 +81,23 @@ def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -
         share=quotient(pl.col("share_s"), pl.col("duration_s")),
         gpu_hours=(pl.col("gpu_s") * H_PER_S).clip(lower_bound=0.0),
         core_hours=(pl.col("core_s") * H_PER_S).clip(lower_bound=0.0),
-        energy_kwh=pl.when(measured).then(pl.col("energy_j") * KWH_PER_J),
+        measured_kwh=pl.when(measured).then(pl.col("energy_j") * KWH_PER_J),
         coverage_frac=pl.when("is_nothing_held")
         .then(quotient(pl.col("covered_s"), pl.col("duration_s")))
         .otherwise(quotient(pl.col("share_covered_s"), pl.col("share_s")))
         .clip(0.0, 1.0),
-        imputed_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s")) * KWH_PER_J,
-        quantisation_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
+        estimated_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s"))
+        * KWH_PER_J,
+        resolution_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
         sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
         gap_kwh=pl.when(complete).then(0.0).otherwise(Z95 * deviation_w * pl.col("missing_s"))
         * KWH_PER_J,
         calibration_kwh=pl.when(measured).then(calibration_j * KWH_PER_J),
     )
     half = pl.sum_horizontal(pl.col(part).pow(2) for part in HALF_WIDTH_COLUMNS).sqrt()
-    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    centre = pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
     return rows.with_columns(
-        energy_low_kwh=(centre - half).clip(lower_bound=0.0), energy_high_kwh=centre + half
+        total_low_kwh=(centre - half).clip(lower_bound=0.0), total_high_kwh=centre + half
     )
 
 
@@ -150,12 +151,12 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
             gpu_hours=sum_or_zero(pl.col("gpu_hours")),
             core_hours=sum_or_zero(pl.col("core_hours")),
             n_nodes=pl.len().cast(pl.Int64),
-            energy_kwh=known_sum(pl.col("energy_kwh").drop_nulls()),
+            measured_kwh=known_sum(pl.col("measured_kwh").drop_nulls()),
             coverage_frac=quotient(
                 sum_or_zero(weight * pl.col("coverage_frac")), sum_or_zero(weight)
             ),
-            imputed_kwh=pl.when(pl.col("imputed_kwh").is_not_null().all()).then(
-                sum_or_zero(pl.col("imputed_kwh"))
+            estimated_kwh=pl.when(pl.col("estimated_kwh").is_not_null().all()).then(
+                sum_or_zero(pl.col("estimated_kwh"))
             ),
             mean_power_w=_power_of_nodes_w(),
             is_shared=(pl.col("share") < 1 - 1e-9).any(),
@@ -165,7 +166,7 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
     basis = records.allocations.group_by("job_id").agg(
         assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
     )
-    centre = pl.col("energy_kwh").fill_null(0.0) + pl.col("imputed_kwh")
+    centre = pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
     return (
         records.jobs.join(by_job, on="job_id", how="left")
         .join(half, on="job_id", how="left")
@@ -177,12 +178,12 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
         )
         .with_columns(
             pl.when(_is_without_energy(records)).then(0.0).otherwise(pl.col(name)).alias(name)
-            for name in ("energy_kwh", "imputed_kwh", "half_width_kwh")
+            for name in ("measured_kwh", "estimated_kwh", "half_width_kwh")
         )
         .with_columns(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
-            energy_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
-            energy_high_kwh=centre + pl.col("half_width_kwh"),
+            total_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
+            total_high_kwh=centre + pl.col("half_width_kwh"),
             flags=_job_flags(records),
         )
         .sort("job_id")
@@ -196,8 +197,10 @@ def _power_of_nodes_w() -> pl.Expr:
     where a node on which the job held a share has no measurement: the sum over the other nodes
     would be the power of a part of the job.
     """
-    energy_j, measured_s = pl.col("energy_kwh") * (1 / KWH_PER_J), pl.col("covered_s")
-    of_node = pl.when(pl.col("energy_kwh") == 0).then(0.0).otherwise(quotient(energy_j, measured_s))
+    energy_j, measured_s = pl.col("measured_kwh") * (1 / KWH_PER_J), pl.col("covered_s")
+    of_node = (
+        pl.when(pl.col("measured_kwh") == 0).then(0.0).otherwise(quotient(energy_j, measured_s))
+    )
     return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
 
 
@@ -230,9 +233,9 @@ def _job_flags(records: StudyRecords) -> pl.Expr:
         "ends_after_window": (latest_end() > pl.lit(end)) | (~never & latest_end().is_null()),
         "still_running": ~never & pl.col("stopped_at").is_null(),
         "nodes_unknown": (held_s == 0) & ~_is_without_energy(records),
-        "unmeasured": (held_s > 0) & pl.col("energy_kwh").is_null(),
+        "unmeasured": (held_s > 0) & pl.col("measured_kwh").is_null(),
         "partly_measured": (held_s > 0)
-        & pl.col("energy_kwh").is_not_null()
+        & pl.col("measured_kwh").is_not_null()
         & (pl.col("coverage_frac") < WELL_COVERED_FRAC),
         "shared_node": pl.col("is_shared"),
         "whole_node_assumed": pl.col("assumed"),
@@ -278,19 +281,19 @@ def check_job_sums(per_node: pl.DataFrame, classes: pl.DataFrame, window: Window
         ConservationError: Energies differ by more than `CONSERVATION_TOLERANCE_FRAC`, or times by
             more than 1 ms.
     """
-    of_jobs = per_node.group_by("node").agg(sum_or_zero(pl.col("energy_kwh")))
+    of_jobs = per_node.group_by("node").agg(sum_or_zero(pl.col("measured_kwh")))
     job = pl.col("class") == "job"
-    accounted = pl.col("energy_kwh") + pl.col("overcount_kwh") - pl.col("left_out_kwh")
+    accounted = pl.col("measured_kwh") + pl.col("overcount_kwh") - pl.col("left_out_kwh")
     of_classes = classes.group_by("node").agg(
         expected_kwh=sum_or_zero(accounted.filter(job)),
         duration_s=sum_or_zero(pl.col("duration_s")),
     )
     both = of_classes.join(of_jobs, on="node", how="full", coalesce=True).with_columns(
-        pl.col("energy_kwh", "expected_kwh").fill_null(0.0)
+        pl.col("measured_kwh", "expected_kwh").fill_null(0.0)
     )
     tolerance = CONSERVATION_TOLERANCE_FRAC * pl.col("expected_kwh").abs().clip(lower_bound=1e-6)
     wrong = both.filter(
-        ((pl.col("energy_kwh") - pl.col("expected_kwh")).abs() > tolerance)
+        ((pl.col("measured_kwh") - pl.col("expected_kwh")).abs() > tolerance)
         | ((pl.col("duration_s") - (window.end - window.start).total_seconds()).abs() > 1e-3)
         | pl.col("duration_s").is_null()
     ).sort("node")

@@ -90,7 +90,7 @@ def node_class_energies(classes: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.LazyFr
         pl.col("class").cast(pl.Enum(NODE_CLASSES)),
         "cluster",
         "has_gpu",
-        pl.when(~is_no_data).then(pl.col("energy_j") * KWH_PER_J).alias("energy_kwh"),
+        pl.when(~is_no_data).then(pl.col("energy_j") * KWH_PER_J).alias("measured_kwh"),
         "duration_s",
         overcount_kwh=pl.col("overcount_j") * KWH_PER_J,
         left_out_kwh=pl.col("left_out_j") * KWH_PER_J,

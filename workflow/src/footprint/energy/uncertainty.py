@@ -29,7 +29,7 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 
-HALF_WIDTH_COLUMNS = ("calibration_kwh", "quantisation_kwh", "sampling_kwh", "gap_kwh")
+HALF_WIDTH_COLUMNS = ("calibration_kwh", "resolution_kwh", "sampling_kwh", "gap_kwh")
 
 
 def combine_half_widths(job_nodes: pl.LazyFrame, *, by: Sequence[str]) -> pl.LazyFrame:
@@ -37,7 +37,7 @@ def combine_half_widths(job_nodes: pl.LazyFrame, *, by: Sequence[str]) -> pl.Laz
 
     Args:
         job_nodes: `job_id`, `cluster`, the columns of `by`, and the half widths `calibration_kwh`,
-            `quantisation_kwh`, `sampling_kwh` and `gap_kwh` (null where the energy that they belong
+            `resolution_kwh`, `sampling_kwh` and `gap_kwh` (null where the energy that they belong
             to is unknown, and not part of the group's).
         by: Columns that make a group: `["job_id"]` for jobs, `["project"]` for projects.
 

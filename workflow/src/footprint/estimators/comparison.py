@@ -57,8 +57,8 @@ def ratios_by_group(
     compared = job_energy.filter(
         (pl.col("duration_s") >= MIN_DURATION_S)
         & (pl.col("coverage_frac") >= WELL_COVERED_FRAC)
-        & (pl.col("energy_kwh") > 0)
-    ).select("job_id", "duration_s", "started_at", measured_kwh="energy_kwh")
+        & (pl.col("measured_kwh") > 0)
+    ).select("job_id", "duration_s", "started_at", "measured_kwh")
     compared_estimates = (
         estimates.select("job_id", "estimator", "covered_kwh")
         .join(compared, on="job_id")
@@ -161,20 +161,20 @@ def relative_to_measurement(levels: pl.DataFrame, *, pue: float = 1.0) -> pl.Dat
         The columns of `schemas.Levels`, `method_name`, and `ratio`: energy over the measured energy
         of the same jobs and time.
     """
-    energies = ("energy_kwh", "energy_low_kwh", "energy_high_kwh", "imputed_kwh", "overhead_kwh")
+    energies = ("measured_kwh", "total_low_kwh", "total_high_kwh", "estimated_kwh", "overhead_kwh")
     measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    kwh = pl.col("energy_kwh")
+    kwh = pl.col("measured_kwh")
     return (
         levels.join(
-            measured.select("level", "name", measured_kwh="energy_kwh"),
+            measured.select("level", "name", reference_kwh="measured_kwh"),
             on=["level", "name"],
             how="left",
             maintain_order="left",
         )
         .with_columns(
             pl.col(energies) * pue,
-            ratio=pl.when(pl.col("measured_kwh") > 0).then(kwh / pl.col("measured_kwh")),
+            ratio=pl.when(pl.col("reference_kwh") > 0).then(kwh / pl.col("reference_kwh")),
             method_name=method_name(),
         )
-        .drop("measured_kwh")
+        .drop("reference_kwh")
     )

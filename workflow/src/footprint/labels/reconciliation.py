@@ -94,14 +94,14 @@ def _count_jobs(
     groups = ran.group_by(name=group).agg(
         n_rows=pl.len().cast(pl.Int64),
         gpu_hours=sum_or_zero(pl.col("gpu_hours")),
-        energy_kwh=known_sum(pl.col("energy_kwh")),
+        measured_kwh=known_sum(pl.col("measured_kwh")),
         is_shown=(pl.col("user").n_unique() >= minimum_group) | pl.col("user").is_in(asked).all(),
     )
     all_shown = bool(groups["is_shown"].all())
     return groups.with_columns(
         *(
             pl.when(pl.lit(all_shown)).then(name).alias(name)
-            for name in ("n_rows", "gpu_hours", "energy_kwh")
+            for name in ("n_rows", "gpu_hours", "measured_kwh")
         ),
         side=pl.lit("jobs"),
     ).drop("is_shown")

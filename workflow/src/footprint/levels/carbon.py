@@ -67,7 +67,7 @@ def carbon_of_levels(
 ) -> pl.DataFrame:
     """Carbon of every measured level by each factor, in kg (`schemas.Carbon`).
 
-    `carbon_kg = (energy_kwh + imputed_kwh) x pue x g_per_kwh / 1000`, the interval likewise. Energy
+    `carbon_kg = total_kwh x pue x g_per_kwh / 1000`, the interval likewise. Energy
     and carbon are null where nothing was measured.
 
     Args:
@@ -87,9 +87,9 @@ def carbon_of_levels(
         (pl.col("level") != "overhead") | (pl.col("name") != "no_data"),
     ).select(
         *_KEY_COLUMNS,
-        pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0),
-        "energy_low_kwh",
-        "energy_high_kwh",
+        total_kwh=pl.col("measured_kwh") + pl.col("estimated_kwh").fill_null(0.0),
+        total_low_kwh="total_low_kwh",
+        total_high_kwh="total_high_kwh",
     )
     rows = [_apply_factor(base, factor) for factor in factors]
     members = _jobs_of_levels(energies)
@@ -104,15 +104,15 @@ def carbon_of_levels(
     found = pl.concat(
         [base.clear().with_columns(**_EMPTY_COLUMNS), *rows], how="diagonal"
     ).with_columns(
-        (pl.col("energy_kwh") * kg).alias("carbon_kg"),
-        (pl.col("energy_low_kwh") * kg).alias("carbon_low_kg"),
-        (pl.col("energy_high_kwh") * kg).alias("carbon_high_kg"),
+        (pl.col("total_kwh") * kg).alias("carbon_kg"),
+        (pl.col("total_low_kwh") * kg).alias("carbon_low_kg"),
+        (pl.col("total_high_kwh") * kg).alias("carbon_high_kg"),
     )
     if embodied is not None:
         production = _embodied_carbon(energies, members, embodied)
         rows_of_levels = base.select(_KEY_COLUMNS).join(production, on=_KEY_COLUMNS)
         found = pl.concat([found, rows_of_levels], how="diagonal")
-    return found.drop("energy_low_kwh", "energy_high_kwh").sort(*_KEY_COLUMNS, "factor")
+    return found.drop("total_low_kwh", "total_high_kwh").sort(*_KEY_COLUMNS, "factor")
 
 
 _EMPTY_COLUMNS = {
@@ -184,7 +184,7 @@ def _intensity_by_hours(
     Returns:
         `level`, `name`, `g_per_kwh`, `energy_frac` (part of the energy with a known intensity).
     """
-    kwh = pl.col("energy_kwh") + pl.col("imputed_kwh").fill_null(0.0)
+    kwh = pl.col("measured_kwh") + pl.col("estimated_kwh").fill_null(0.0)
     times = energies.records.select(
         "job_id", pl.col("started_at").clip(*window), held_until(window.end).clip(*window)
     )
@@ -199,7 +199,7 @@ def _intensity_by_hours(
         energies.node_energy.with_columns(pl.col("class").cast(pl.String).alias("name"))
         .filter(pl.col("name").is_in(OVERHEAD_CLASSES))
         .group_by("name", "day")
-        .agg(sum_or_zero(pl.col("energy_kwh")).alias("kwh"))
+        .agg(sum_or_zero(pl.col("measured_kwh")).alias("kwh"))
         .with_columns(
             level=pl.lit("overhead"), started_at=midnight, stopped_at=midnight + timedelta(days=1)
         )

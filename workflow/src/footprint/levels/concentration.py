@@ -107,11 +107,11 @@ def jobs_by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
     with its time inside the study.
 
     Args:
-        jobs: `schemas.JobEnergy`, or any table with its `duration_s`, `energy_kwh`, `gpu_hours`.
+        jobs: `schemas.JobEnergy`, or any table with its `duration_s`, `measured_kwh`, `gpu_hours`.
 
     Returns:
         A row for each of `DURATION_BOUNDS_S`, in their order: `duration`, `n_jobs`, `n_measured`,
-        `energy_kwh` (null: nothing was measured), `job_frac`, `measured_frac` (both of all jobs),
+        `measured_kwh` (null: nothing was measured), `job_frac`, `measured_frac` (both of all jobs),
         `energy_frac` (of the measured energy), `gpu_hour_frac` (of all GPU hours, measured or not);
         a part is null where the whole is 0.
     """
@@ -121,7 +121,7 @@ def jobs_by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
         pl.when(pl.col("duration_s") < end).then(pl.lit(name, labels))
         for name, end in DURATION_BOUNDS_S.items()
     )
-    energy, measured = pl.col("energy_kwh"), pl.col("n_measured")
+    energy, measured = pl.col("measured_kwh"), pl.col("n_measured")
     found = (
         jobs.filter(pl.col("duration_s") > 0)
         .group_by(group_of_job.alias("duration"))

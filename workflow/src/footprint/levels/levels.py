@@ -42,12 +42,12 @@ NO_QUEUE = "(no queue)"
 _MEASURE_COLUMNS = (
     "n_jobs",
     "n_users",
-    "energy_kwh",
-    "energy_low_kwh",
-    "energy_high_kwh",
+    "measured_kwh",
+    "total_low_kwh",
+    "total_high_kwh",
     "coverage_frac",
-    "imputed_kwh",
-    "unmeasured_node_h",
+    "estimated_kwh",
+    "unknown_node_h",
     "gpu_node_frac",
     "gpu_hours",
     "core_hours",
@@ -67,13 +67,13 @@ def energy_by_level(
     """Energy at each level of the study, by each method (`schemas.Levels`).
 
     Energies and coverage are sums over the level's rows of `job_nodes`. The interval is
-    `uncertainty.combine_half_widths` of these rows, centred on `energy_kwh + imputed_kwh` and never
-    below 0. A row of `job_nodes` whose estimated energy is unknown counts with its measured energy
-    alone, so the interval leaves out time that `unmeasured_node_h` and `coverage_frac` report. Jobs
-    that held no node of the study are not counted.
+    `uncertainty.combine_half_widths` of these rows, centred on `measured_kwh + estimated_kwh`
+    and never below 0. A row of `job_nodes` whose estimated energy is unknown counts with its
+    measured energy alone, so the interval leaves out time that `unknown_node_h` and `coverage_frac`
+    report. Jobs that held no node of the study are not counted.
 
-    The `energy_kwh` of an estimator is for the measured time, to compare it with the measurement;
-    its `imputed_kwh` is for the rest. Both are null where the estimator has no value for a job.
+    The `measured_kwh` of an estimator is for the measured time, to compare it with the measurement;
+    its `estimated_kwh` is for the rest. Both are null where the estimator has no value for a job.
 
     Args:
         energy: Energy of the study; the users of jobs are pseudonyms.
@@ -157,15 +157,15 @@ def _measured_rows(
         frame.with_columns(shown_name.alias("name")).filter(pl.col("name").is_not_null())
         for frame in (jobs, nodes)
     )
-    energy, imputed = pl.col("energy_kwh"), pl.col("imputed_kwh")
+    energy, imputed = pl.col("measured_kwh"), pl.col("estimated_kwh")
     held_s = pl.col("share").fill_null(0.0) * pl.col("duration_s")
     covered_s = held_s * pl.col("coverage_frac").fill_null(0.0)
     measured = nodes.group_by("name").agg(
-        known_sum(energy).alias("energy_kwh"),
-        known_sum(imputed).alias("imputed_kwh"),
+        known_sum(energy).alias("measured_kwh"),
+        known_sum(imputed).alias("estimated_kwh"),
         (sum_or_zero(energy) + sum_or_zero(imputed)).alias("centre_kwh"),
         quotient(sum_or_zero(covered_s), sum_or_zero(held_s)).clip(0.0, 1.0).alias("coverage_frac"),
-        (sum_or_zero(held_s.filter(energy.is_null())) * H_PER_S).alias("unmeasured_node_h"),
+        (sum_or_zero(held_s.filter(energy.is_null())) * H_PER_S).alias("unknown_node_h"),
         _gpu_node_frac().alias("gpu_node_frac"),
     )
     counted = jobs.group_by("name").agg(
@@ -181,8 +181,8 @@ def _measured_rows(
         .join(uncertainty.combine_half_widths(nodes, by=["name"]), on="name", how="left")
         .with_columns(
             pl.lit(level).alias("level"),
-            (pl.col("centre_kwh") - half).clip(lower_bound=0.0).alias("energy_low_kwh"),
-            (pl.col("centre_kwh") + half).alias("energy_high_kwh"),
+            (pl.col("centre_kwh") - half).clip(lower_bound=0.0).alias("total_low_kwh"),
+            (pl.col("centre_kwh") + half).alias("total_high_kwh"),
         )
         .select("level", "name", *_MEASURE_COLUMNS)
     )
@@ -211,8 +211,8 @@ def _estimated_rows(
         .group_by("name", method="estimator")
         .agg(
             covered.count().cast(pl.Int64).alias("n_estimated"),
-            known_sum(covered).alias("energy_kwh"),
-            known_sum(whole - covered).alias("imputed_kwh"),
+            known_sum(covered).alias("measured_kwh"),
+            known_sum(whole - covered).alias("estimated_kwh"),
         )
     )
     has_all = pl.col("n_estimated") == pl.col("n_jobs")
@@ -220,7 +220,10 @@ def _estimated_rows(
         by_estimator.join(of_group, on="name")
         .with_columns(
             pl.lit(level).alias("level"),
-            *(pl.when(has_all).then(name).alias(name) for name in ("energy_kwh", "imputed_kwh")),
+            *(
+                pl.when(has_all).then(name).alias(name)
+                for name in ("measured_kwh", "estimated_kwh")
+            ),
         )
         .drop("n_estimated")
     )
@@ -228,7 +231,7 @@ def _estimated_rows(
 
 def _gpu_node_frac() -> pl.Expr:
     """Part of the energy that nodes with GPUs drew."""
-    energy = pl.col("energy_kwh")
+    energy = pl.col("measured_kwh")
     return quotient(sum_or_zero(energy.filter("has_gpu")), sum_or_zero(energy)).clip(0.0, 1.0)
 
 
@@ -254,24 +257,24 @@ def _empty_rows(level: str, wanted: NameSelection, found: Collection[str]) -> pl
 def _overhead_rows(node_energy: pl.LazyFrame) -> pl.LazyFrame:
     """Rows of the level `overhead`: one for each class of node time but `job`.
 
-    Time without samples is the row `no_data`, with its node hours in `unmeasured_node_h`; it
+    Time without samples is the row `no_data`, with its node hours in `unknown_node_h`; it
     includes time of jobs.
     """
-    energy = pl.col("energy_kwh")
+    energy = pl.col("measured_kwh")
     hours, unmeasured = sum_or_zero(pl.col("duration_s")) * H_PER_S, pl.col("name") == "no_data"
     return (
         node_energy.filter(pl.col("class") != "job")
         .with_columns(pl.col("class").cast(pl.String).alias("name"))
         .group_by("name")
         .agg(
-            known_sum(energy).alias("energy_kwh"),
+            known_sum(energy).alias("measured_kwh"),
             _gpu_node_frac().alias("gpu_node_frac"),
-            hours.alias("unmeasured_node_h"),
+            hours.alias("unknown_node_h"),
         )
-        .filter((pl.col("unmeasured_node_h") > 0) | (energy > 0))
+        .filter((pl.col("unknown_node_h") > 0) | (energy > 0))
         .with_columns(
             pl.lit("overhead").alias("level"),
             pl.lit(0, pl.Int64).alias("n_jobs"),
-            pl.when(unmeasured).then("unmeasured_node_h"),
+            pl.when(unmeasured).then("unknown_node_h"),
         )
     )

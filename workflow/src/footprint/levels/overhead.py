@@ -39,7 +39,7 @@ def redistribute_overhead(
         `job_id`, `overhead_kwh`.
     """
     overhead = node_energy.filter(pl.col("class").is_in(OVERHEAD_CLASSES))
-    has_gpu, energy = pl.col("has_gpu"), pl.col("energy_kwh")
+    has_gpu, energy = pl.col("has_gpu"), pl.col("measured_kwh")
     pools = overhead.select(
         sum_or_zero(energy.filter(has_gpu)).alias("gpu_pool"),
         sum_or_zero(energy.filter(~has_gpu)).alias("cpu_pool"),

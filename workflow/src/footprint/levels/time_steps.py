@@ -38,7 +38,7 @@ def energy_by_calendar_step(
 
     Returns:
         `begins_at`, `ends_at` (of the part of the step inside the study), `is_whole` (the whole
-        step is inside), `class`, `energy_kwh` (null for no_data), `node_h`, `measured_frac` (part
+        step is inside), `class`, `measured_kwh` (null for no_data), `node_h`, `measured_frac` (part
         of the step's node time with measurement), sorted by step and class. Weeks begin on Mondays.
     """
     step = calendar_step(start, end)
@@ -56,7 +56,7 @@ def energy_by_calendar_step(
     return (
         rows.group_by("whole_from", "class")
         .agg(
-            known_sum(pl.col("energy_kwh")),
+            known_sum(pl.col("measured_kwh")),
             (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
         )
         .join(measured, on="whole_from")
@@ -65,7 +65,7 @@ def energy_by_calendar_step(
             pl.min_horizontal(step_end, study_end).alias("ends_at"),
             ((pl.col("whole_from") >= study_start) & (step_end <= study_end)).alias("is_whole"),
             "class",
-            "energy_kwh",
+            "measured_kwh",
             "node_h",
             "measured_frac",
         )

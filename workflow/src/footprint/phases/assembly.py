@@ -43,7 +43,7 @@ def assemble_phase_tables(
         classifier.classify_runs(features, thresholds), labels.select("run_id", "kind").drop_nulls()
     )
     jobs = run_of_job.join(
-        job_energy.select("job_id", "user", "project", "energy_kwh", began="started_at"),
+        job_energy.select("job_id", "user", "project", "measured_kwh", began="started_at"),
         on="job_id",
     )
     members = (
@@ -54,7 +54,7 @@ def assemble_phase_tables(
             job_ids="job_id",
         )
     )
-    amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "energy_kwh", "idle_kwh")
+    amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "measured_kwh", "idle_kwh")
     runs = (
         members.join(features.select("run_id", *amounts), on="run_id")
         .join(classified, on="run_id")
@@ -71,7 +71,7 @@ def assemble_phase_tables(
         .lazy()
     )
     _check_conservation(complete, jobs)
-    phase_of_job = jobs.select("job_id", "run_id", "energy_kwh").join(
+    phase_of_job = jobs.select("job_id", "run_id", "measured_kwh").join(
         complete.select("run_id", "kind", "role", "phase"), on="run_id"
     )
     return PhaseTables(complete, phase_of_job.sort("job_id"))
@@ -79,7 +79,7 @@ def assemble_phase_tables(
 
 def _check_conservation(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> None:
     runs_kwh, jobs_kwh = (
-        frame.select(sum_or_zero(pl.col("energy_kwh"))).collect().item() for frame in (runs, jobs)
+        frame.select(sum_or_zero(pl.col("measured_kwh"))).collect().item() for frame in (runs, jobs)
     )
     if abs(runs_kwh - jobs_kwh) > CONSERVATION_TOLERANCE_FRAC * max(jobs_kwh, 1e-6):
         raise ConservationError(

@@ -29,7 +29,7 @@ def confusion_table(
         kinds_by_method: `run_id`, `kind` by method, as in `{"rules": ..., "baseline": ...}`.
         run_of_job: `schemas.RunOfJob`.
         truth: `job_id`, `kind`.
-        job_energy: `job_id`, `n_nodes`, `energy_kwh`. Jobs that held no node are left out, as in
+        job_energy: `job_id`, `n_nodes`, `measured_kwh`. Jobs that held no node are left out, as in
             every count of jobs.
 
     Returns:
@@ -39,19 +39,19 @@ def confusion_table(
         truth.select("job_id", truth="kind")
         .drop_nulls("truth")
         .join(run_of_job.select("job_id", "run_id"), on="job_id")
-        .join(job_energy.filter(has_held_node()).select("job_id", "energy_kwh"), on="job_id")
+        .join(job_energy.filter(has_held_node()).select("job_id", "measured_kwh"), on="job_id")
     )
     classified = pl.concat(
         jobs.join(kinds.select("run_id", "kind"), on="run_id", how="left").select(
             pl.lit(method).alias("method"),
             "truth",
             kind=pl.col("kind").cast(pl.String).fill_null("unknown"),
-            energy_kwh=pl.col("energy_kwh").fill_null(0.0),
+            measured_kwh=pl.col("measured_kwh").fill_null(0.0),
         )
         for method, kinds in kinds_by_method.items()
     )
     counted = classified.group_by("method", "truth", "kind").agg(
-        n_jobs=pl.len().cast(pl.Int64), energy_kwh=sum_or_zero(pl.col("energy_kwh"))
+        n_jobs=pl.len().cast(pl.Int64), measured_kwh=sum_or_zero(pl.col("measured_kwh"))
     )
     table: pl.DataFrame = conform(PhaseEvaluation, counted)
     return table
@@ -64,7 +64,7 @@ def accuracy_by_method(table: pl.DataFrame) -> pl.DataFrame:
         table: `schemas.PhaseEvaluation`.
 
     Returns:
-        `method`, `n_jobs`, `energy_kwh`, `energy_frac`, `jobs_frac`, sorted by method.
+        `method`, `n_jobs`, `measured_kwh`, `energy_frac`, `jobs_frac`, sorted by method.
     """
     return _right_shares(table, ["method"])
 
@@ -76,8 +76,8 @@ def recall_by_kind(table: pl.DataFrame) -> pl.DataFrame:
         table: `schemas.PhaseEvaluation`.
 
     Returns:
-        `method`, `truth`, `n_jobs`, `energy_kwh`, `energy_frac`, `jobs_frac`, sorted by method and
-        truth.
+        `method`, `truth`, `n_jobs`, `measured_kwh`, `energy_frac`, `jobs_frac`, sorted by method
+        and truth.
     """
     return _right_shares(table, ["method", "truth"])
 
@@ -86,15 +86,15 @@ def _right_shares(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     is_right = pl.col("truth") == pl.col("kind")
     sums = table.group_by(by).agg(
         n_jobs=exact_sum(pl.col("n_jobs")),
-        energy_kwh=sum_or_zero(pl.col("energy_kwh")),
+        measured_kwh=sum_or_zero(pl.col("measured_kwh")),
         right_jobs=exact_sum(pl.col("n_jobs").filter(is_right)),
-        right_kwh=sum_or_zero(pl.col("energy_kwh").filter(is_right)),
+        right_kwh=sum_or_zero(pl.col("measured_kwh").filter(is_right)),
     )
     return sums.sort(by).select(
         *by,
         "n_jobs",
-        "energy_kwh",
-        energy_frac=quotient(pl.col("right_kwh"), pl.col("energy_kwh")),
+        "measured_kwh",
+        energy_frac=quotient(pl.col("right_kwh"), pl.col("measured_kwh")),
         jobs_frac=pl.col("right_jobs") / pl.col("n_jobs"),
     )
 
@@ -114,7 +114,7 @@ def format_summary(table: pl.DataFrame) -> str:
     for truth in rows["truth"].unique(maintain_order=True):
         by_method = {row["method"]: row for row in rows.filter(truth=truth).iter_rows(named=True)}
         any_row = next(iter(by_method.values()))
-        line = f"{truth:<14} {any_row['n_jobs']:>7} {any_row['energy_kwh']:>10.1f}"
+        line = f"{truth:<14} {any_row['n_jobs']:>7} {any_row['measured_kwh']:>10.1f}"
         for method in methods:
             row = by_method[method]
             line += f" {_percent(row['energy_frac']):>12} {_percent(row['jobs_frac']):>7}"

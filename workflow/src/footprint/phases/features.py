@@ -34,7 +34,7 @@ FEATURE_DESCRIPTIONS: dict[str, str] = {
     "duration_s": "Time held by its jobs, inside the window",
     "ran_s": "Recorded run time of its jobs, also outside the window; the longest job of arrays",
     "gpu_hours": "GPUs held x hours, inside the window",
-    "energy_kwh": "Measured energy of its jobs",
+    "measured_kwh": "Measured energy of its jobs",
     "idle_kwh": "Time at idle x idle power x share held, at most the energy",
     "gpus": "Mean number of GPUs held at once; a fraction where only cores of a GPU are held",
     "n_nodes": "Largest number of nodes held by one of its jobs",
@@ -119,7 +119,7 @@ def collect_features(
         features.lazy()
         .with_columns(
             pl.col("duration_s", "gpu_hours").fill_null(0.0),
-            idle_kwh=pl.min_horizontal("idle_kwh", pl.when("has_idle").then("energy_kwh")),
+            idle_kwh=pl.min_horizontal("idle_kwh", pl.when("has_idle").then("measured_kwh")),
             histogram_basis=pl.when(has_gpu_levels)
             .then(pl.lit("gpu"))
             .when(pl.col("node_histogram_s").is_not_null())
@@ -252,15 +252,15 @@ def _amounts(
     """Duration, GPU hours, measured energy and mean node share of each run."""
     run_ids = run_of_job.select("job_id", "run_id")
     jobs = run_ids.join(job_energy, on="job_id").with_columns(
-        is_measured=pl.col("energy_kwh").is_not_null()
+        is_measured=pl.col("measured_kwh").is_not_null()
     )
     sums = sum_by_group(
-        jobs.select("run_id", "duration_s", "gpu_hours", "energy_kwh", "is_measured").collect(),
+        jobs.select("run_id", "duration_s", "gpu_hours", "measured_kwh", "is_measured").collect(),
         ["run_id"],
         first=[],
         duration_s=pl.col("duration_s"),
         gpu_hours=pl.col("gpu_hours"),
-        energy_kwh=pl.col("energy_kwh"),
+        measured_kwh=pl.col("measured_kwh"),
         n_measured=pl.col("is_measured").cast(pl.Float64),
     )
     nodes = run_ids.join(job_nodes, on="job_id").select(
@@ -276,7 +276,7 @@ def _amounts(
     share = quotient(pl.col("shared_s"), pl.col("node_s"))
     return (
         sums.lazy()
-        .with_columns(energy_kwh=pl.when(pl.col("n_measured") > 0).then("energy_kwh"))
+        .with_columns(measured_kwh=pl.when(pl.col("n_measured") > 0).then("measured_kwh"))
         .join(shares.lazy().select("run_id", node_share=share), on="run_id", how="left")
         .drop("n_measured")
     )

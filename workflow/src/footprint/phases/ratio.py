@@ -91,7 +91,7 @@ def compare_development_with_training(
             pl.col("kind").cast(_KIND_TYPE),
             pl.col("phase").cast(_PHASE_TYPE),
             pl.col("role_basis").cast(pl.String),
-            "energy_kwh",
+            "measured_kwh",
             "idle_kwh",
             "gpu_hours",
             pl.col(TIME_COLUMNS).fill_null(0.0),
@@ -202,7 +202,7 @@ def groups_of_runs(
 
 def _sum_phases(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Numbers of runs, energies and coverage by phase, of each group."""
-    phase, basis, energy = pl.col("phase"), pl.col("role_basis"), pl.col("energy_kwh")
+    phase, basis, energy = pl.col("phase"), pl.col("role_basis"), pl.col("measured_kwh")
     trained = phase == "training"
     return rows.group_by(_KEY).agg(
         pl.len().cast(pl.Int64).alias("n_runs"),
@@ -212,7 +212,7 @@ def _sum_phases(rows: pl.LazyFrame) -> pl.LazyFrame:
         .when(trained.any())
         .then(pl.lit("label"))
         .alias("role_basis"),
-        known_sum(energy).alias("energy_kwh"),
+        known_sum(energy).alias("measured_kwh"),
         *(
             known_sum(energy.filter(phase == name)).alias(f"{name}_kwh")
             for name in ("training", "inference")
@@ -274,13 +274,13 @@ def _ratios(rows: pl.LazyFrame, *, by: list[str]) -> pl.LazyFrame:
     """Development over training of each group, and whether enough of both is measured for it.
 
     Args:
-        rows: `by`, `phase`, `energy_kwh` and `TIME_COLUMNS`.
+        rows: `by`, `phase`, `measured_kwh` and `TIME_COLUMNS`.
         by: Columns of the group.
 
     Returns:
         `by`, `ratio` (null: no measured training), `is_measured`.
     """
-    phase, energy = pl.col("phase"), pl.col("energy_kwh")
+    phase, energy = pl.col("phase"), pl.col("measured_kwh")
     return rows.group_by(by).agg(
         ratio=quotient(*(sum_or_zero(energy.filter(phase == name)) for name in RATIO_PHASES)),
         is_measured=pl.all_horizontal(
@@ -326,7 +326,7 @@ def _ratios_of_variants(
     constant = (
         rows.join(varying, on="run_id", how="anti")
         .group_by(*_KEY, "phase")
-        .agg(sum_or_zero(pl.col("energy_kwh", *TIME_COLUMNS)))
+        .agg(sum_or_zero(pl.col("measured_kwh", *TIME_COLUMNS)))
         .join(changing_variants, how="cross")
     )
     varied = rows.drop("phase").join(assigned, on="run_id")

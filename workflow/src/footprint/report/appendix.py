@@ -35,7 +35,7 @@ def appendix_section(
         pue: Power usage effectiveness in the carbon.
     """
     head = "## For the appendix of a paper"
-    papers = measured.filter(pl.col("level") == "paper", pl.col("energy_kwh").is_not_null())
+    papers = measured.filter(pl.col("level") == "paper", pl.col("measured_kwh").is_not_null())
     of_paper = {
         row["name"]: row for row in ratio.filter(pl.col("scope") == "paper").iter_rows(named=True)
     }
@@ -59,9 +59,9 @@ def appendix_section(
 
 def _sentence(row: Row, phases: Row | None, carbon: pl.DataFrame, *, pue: float) -> str:
     """Energy, training, R and carbon of a paper, with interval and coverage, in one sentence."""
-    text = f"The jobs of {row['name']} used {format_kwh(row['energy_kwh'])} kWh"
+    text = f"The jobs of {row['name']} used {format_kwh(row['measured_kwh'])} kWh"
     doubts = []
-    if row["energy_low_kwh"] is not None:
+    if row["total_low_kwh"] is not None:
         doubts.append(f"95 % interval with estimated gaps {format_interval(row)} kWh")
     if row["coverage_frac"] is not None:
         doubts.append(f"{format_percent(row['coverage_frac'])} of their node time was measured")

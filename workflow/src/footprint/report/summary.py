@@ -144,7 +144,7 @@ _SIMULATED_WARNING = (
 
 def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str) -> list[str]:
     head = "## 1. The site, with its idle hardware"
-    kwh, known = pl.col("energy_kwh"), pl.col("class") != "no_data"
+    kwh, known = pl.col("measured_kwh"), pl.col("class") != "no_data"
     sums = node_energy.select(
         sum_or_zero(kwh).alias("all"),
         sum_or_zero(kwh.filter("has_gpu")).alias("gpu"),
@@ -176,15 +176,15 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
 
 def _energy_with_uncertainty(row: Row) -> str:
     """Energy of a row of the levels, its interval, its coverage, and its time without data."""
-    if row["energy_kwh"] is None:
+    if row["measured_kwh"] is None:
         return "energy unknown, because nothing was measured"
-    texts = [f"{format_kwh(row['energy_kwh'])} kWh measured"]
-    if row["energy_low_kwh"] is not None:
+    texts = [f"{format_kwh(row['measured_kwh'])} kWh measured"]
+    if row["total_low_kwh"] is not None:
         texts.append(f"{format_interval(row)} kWh with estimated gaps (95 % interval)")
     if row["coverage_frac"] is not None:
         texts.append(f"{format_percent(row['coverage_frac'])} of their node time was measured")
-    if row["unmeasured_node_h"] and row["unmeasured_node_h"] >= 1:
-        hours = format_count(round(row["unmeasured_node_h"]))
+    if row["unknown_node_h"] and row["unknown_node_h"] >= 1:
+        hours = format_count(round(row["unknown_node_h"]))
         texts.append(f"{hours} node hours have no data and are in none of these numbers")
     return "; ".join(texts)
 
@@ -193,7 +193,7 @@ def _project_section(measured: pl.DataFrame) -> list[str]:
     head = "## 2. The projects: energy of their jobs on GPU nodes"
     rows = (
         measured.filter(pl.col("level") == "project")
-        .with_columns(gpu_kwh=pl.col("energy_kwh") * pl.col("gpu_node_frac"))
+        .with_columns(gpu_kwh=pl.col("measured_kwh") * pl.col("gpu_node_frac"))
         .sort("gpu_kwh", "name", descending=[True, False], nulls_last=True)
     )
     if rows["gpu_kwh"].drop_nulls().is_empty():
@@ -215,9 +215,9 @@ def _project_section(measured: pl.DataFrame) -> list[str]:
 
 
 def _project_line(row: Row) -> str:
-    interval = "unknown" if row["energy_low_kwh"] is None else format_interval(row)
+    interval = "unknown" if row["total_low_kwh"] is None else format_interval(row)
     numbers = [
-        "unknown" if row[n] is None else format_kwh(row[n]) for n in ("gpu_kwh", "energy_kwh")
+        "unknown" if row[n] is None else format_kwh(row[n]) for n in ("gpu_kwh", "measured_kwh")
     ]
     coverage = row["coverage_frac"]
     cells = [

@@ -93,7 +93,7 @@ def format_kwh(kwh: float) -> str:
 
 def format_interval(row: Row) -> str:
     """The 95 % interval of a row of `schemas.Levels`, in kWh without the unit."""
-    return format_range(format_kwh(row["energy_low_kwh"]), format_kwh(row["energy_high_kwh"]))
+    return format_range(format_kwh(row["total_low_kwh"]), format_kwh(row["total_high_kwh"]))
 
 
 def format_range(low: str, high: str) -> str:

@@ -97,28 +97,28 @@ class JobNodeEnergy(dy.Schema):
         min=0, metadata={"unit": "h"}, description="Allocated GPUs (fractions included) x hours"
     )
     core_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="Allocated cores x hours")
-    energy_kwh = Energy(description="Measured energy; null: nothing was measured")
+    measured_kwh = Energy(description="Measured energy; null: nothing was measured")
     covered_s = Seconds(description="Allocated time with measurement")
     coverage_frac = Fraction(description="covered_s / duration_s, weighted by share x time")
-    imputed_kwh = Energy(
-        description="Estimated energy for the time without measurement, not in energy_kwh; null: "
+    estimated_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in measured_kwh; null: "
         "unknown"
     )
-    quantisation_kwh = Energy(
+    resolution_kwh = Energy(
         description="Half width of the 95 % interval due to the sensor's resolution"
     )
     sampling_kwh = Energy(
         description="Half width of the 95 % interval due to changes of power between samples"
     )
-    gap_kwh = Energy(description="Half width of the 95 % interval of imputed_kwh")
+    gap_kwh = Energy(description="Half width of the 95 % interval of estimated_kwh")
     calibration_kwh = Energy(
         description="Half width of the 95 % interval due to the configured calibration"
     )
-    energy_low_kwh = Energy(
-        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    total_low_kwh = Energy(
+        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
     )
-    energy_high_kwh = Energy(
-        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    total_high_kwh = Energy(
+        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
     )
 
 
@@ -143,20 +143,20 @@ class JobEnergy(dy.Schema):
         min=0, metadata={"unit": "h"}, description="Allocated cores x hours within the window"
     )
     n_nodes = dy.Int64(min=0, description="Number of nodes of the study allocated to the job")
-    energy_kwh = Energy(description="Measured energy; null: nothing was measured")
+    measured_kwh = Energy(description="Measured energy; null: nothing was measured")
     covered_s = Seconds(description="coverage_frac x duration_s")
     coverage_frac = Fraction(
         description="Measured part of the allocated share x time; null: nothing was allocated"
     )
-    imputed_kwh = Energy(
-        description="Estimated energy for the time without measurement, not in energy_kwh; null: "
+    estimated_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in measured_kwh; null: "
         "unknown"
     )
-    energy_low_kwh = Energy(
-        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    total_low_kwh = Energy(
+        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
     )
-    energy_high_kwh = Energy(
-        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    total_high_kwh = Energy(
+        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
     )
     mean_power_w = Watts(
         nullable=True,
@@ -176,12 +176,12 @@ class NodeEnergy(dy.Schema):
     )
     cluster = dy.String(description="Cluster of the node")
     has_gpu = dy.Bool(description="Whether the node has reservable GPUs")
-    energy_kwh = Energy(description="Measured energy of the class; null for `no_data`")
+    measured_kwh = Energy(description="Measured energy of the class; null for `no_data`")
     duration_s = Seconds(
         description="Node time of the class; a share of the node counts as a share of its time"
     )
     overcount_kwh = Energy(
-        description="Energy that overlapping jobs count again beyond energy_kwh, under the gate "
+        description="Energy that overlapping jobs count again beyond measured_kwh, under the gate "
         "`binary`"
     )
     left_out_kwh = Energy(

@@ -80,7 +80,7 @@ class Reconciliation(dy.Schema):
     gpu_hours = dy.Float64(
         nullable=True, min=0, metadata={"unit": "h"}, description="GPU hours of the jobs"
     )
-    energy_kwh = Energy(description="Measured energy of the jobs")
+    measured_kwh = Energy(description="Measured energy of the jobs")
 
 
 class JobLabels(dy.Schema):

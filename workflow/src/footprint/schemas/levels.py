@@ -20,24 +20,24 @@ class Levels(dy.Schema):
         description="Number of jobs with an allocation within the study's nodes and window",
     )
     n_users = dy.Int64(nullable=True, min=0, description="Number of owners of the jobs")
-    energy_kwh = Energy(description="Energy of the measured jobs; for `overhead`: of the class")
-    energy_low_kwh = Energy(
-        description="Lower end of the 95 % interval of energy_kwh + imputed_kwh"
+    measured_kwh = Energy(description="Energy of the measured jobs; for `overhead`: of the class")
+    total_low_kwh = Energy(
+        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
     )
-    energy_high_kwh = Energy(
-        description="Upper end of the 95 % interval of energy_kwh + imputed_kwh"
+    total_high_kwh = Energy(
+        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
     )
     coverage_frac = Fraction(description="Measured part of the allocated share x time")
-    imputed_kwh = Energy(
-        description="Estimated energy for the time without measurement, not in energy_kwh"
+    estimated_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in measured_kwh"
     )
-    unmeasured_node_h = dy.Float64(
+    unknown_node_h = dy.Float64(
         nullable=True,
         min=0,
         metadata={"unit": "h"},
         description="Node hours of jobs without measurement",
     )
-    gpu_node_frac = Fraction(description="Part of energy_kwh on nodes with reservable GPUs")
+    gpu_node_frac = Fraction(description="Part of measured_kwh on nodes with reservable GPUs")
     gpu_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="GPU hours")
     core_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="Core hours")
     overhead_kwh = Energy(
@@ -61,7 +61,7 @@ class Carbon(dy.Schema):
         description="Scope of the factor: `direct`: fuel burnt; `life_cycle`: also the power "
         "plants; `embodied`: manufacture of the nodes",
     )
-    energy_kwh = Energy(description="energy_kwh + imputed_kwh of the level, without PUE")
+    total_kwh = Energy(description="Energy of the level, measured and estimated, without PUE")
     g_per_kwh = dy.Float64(
         nullable=True,
         min=0,
@@ -72,7 +72,7 @@ class Carbon(dy.Schema):
         nullable=True,
         min=0,
         metadata={"unit": "kg"},
-        description="CO2 equivalent: energy_kwh x PUE x g_per_kwh / 1000; null: unknown",
+        description="CO2 equivalent: total_kwh x PUE x g_per_kwh / 1000; null: unknown",
     )
     carbon_low_kg = dy.Float64(
         nullable=True,
@@ -85,7 +85,7 @@ class Carbon(dy.Schema):
         description="CO2 equivalent at the upper end of the energy's 95 % interval",
     )
     energy_frac = Fraction(
-        description="Part of energy_kwh in hours of known intensity; 1 for a constant factor"
+        description="Part of total_kwh in hours of known intensity; 1 for a constant factor"
     )
 
     @dy.rule()

@@ -66,9 +66,9 @@ class Runs(dy.Schema):
     stopped_at = Timestamp(nullable=True, description="End of the last job")
     duration_s = Seconds(description="Allocated time of the jobs within the window")
     gpu_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="Allocated GPUs x hours")
-    energy_kwh = Energy(description="Measured energy of the jobs; null: nothing was measured")
+    measured_kwh = Energy(description="Measured energy of the jobs; null: nothing was measured")
     idle_kwh = Energy(
-        description="Part of energy_kwh at idle power; null: no power histogram of the jobs"
+        description="Part of measured_kwh at idle power; null: no power histogram of the jobs"
     )
     kind = dy.Enum(KINDS, nullable=True, description="Kind of the run; null: never ran")
     role = dy.Enum(
@@ -103,7 +103,7 @@ class PhaseOfJob(dy.Schema):
         ROLES, nullable=True, description="`reported`: the run serves the reported model"
     )
     phase = dy.Enum(PHASES, nullable=True, description="Phase of the run; null: never ran")
-    energy_kwh = Energy(description="Measured energy of the job")
+    measured_kwh = Energy(description="Measured energy of the job")
 
 
 class PhaseRatio(dy.Schema):
@@ -120,7 +120,7 @@ class PhaseRatio(dy.Schema):
         nullable=True,
         description="Whether the reported training is labelled or assumed; null: none found",
     )
-    energy_kwh = Energy(description="Measured energy of all runs")
+    measured_kwh = Energy(description="Measured energy of all runs")
     training_kwh = Energy(description="Measured energy of the training of the reported model")
     inference_kwh = Energy(description="Measured energy of inference with the reported model")
     development_kwh = Energy(description="Measured energy of all other runs of known kind")

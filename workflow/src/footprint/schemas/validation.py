@@ -89,6 +89,6 @@ class PhaseEvaluation(dy.Schema):
         metadata={"unit": "jobs"},
         description="Number of jobs with an allocation within the study's nodes and window",
     )
-    energy_kwh = dy.Float64(
+    measured_kwh = dy.Float64(
         min=0, metadata={"unit": "kWh"}, description="Measured energy of the jobs"
     )

@@ -365,7 +365,7 @@ def read_job_energies(folder: Path) -> dict[tuple[str, int], MeasuredEnergy]:
     covered_s = (pl.col("duration_s") * pl.col("coverage_frac")).fill_null(0.0)
     rows = (
         pl.read_parquet(path)
-        .drop_nulls("energy_kwh")
-        .select("site", "job_id", "energy_kwh", covered_s=covered_s, held_s=held_s)
+        .drop_nulls("measured_kwh")
+        .select("site", "job_id", "measured_kwh", covered_s=covered_s, held_s=held_s)
     )
     return {(site, job): MeasuredEnergy(*energy) for site, job, *energy in rows.iter_rows()}

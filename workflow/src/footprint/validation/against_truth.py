@@ -25,7 +25,7 @@ def compare_with_truth(
         steps_w: Step of the sensors of each cluster, in watts.
 
     Returns:
-        `job_id`, `step_w` (the coarsest of its sensors), `energy_kwh`, `metered_kwh`, `error_frac`,
+        `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `metered_kwh`, `error_frac`,
         `inside` (the metered energy lies in the interval), `width_frac` (width of the interval over
         the metered energy), `compared` (long and fully covered).
     """
@@ -33,7 +33,7 @@ def compare_with_truth(
         step_w=pl.col("cluster").replace_strict(steps_w, return_dtype=pl.Float64).max()
     )
     metered = truth.group_by("job_id").agg(sum_or_zero(pl.col("metered_kwh")))
-    energy, metered_kwh = pl.col("energy_kwh"), pl.col("metered_kwh")
+    energy, metered_kwh = pl.col("measured_kwh"), pl.col("metered_kwh")
     return (
         jobs.filter((pl.col("duration_s") > 0) & energy.is_not_null())
         .join(metered, on="job_id")
@@ -42,11 +42,11 @@ def compare_with_truth(
         .select(
             "job_id",
             "step_w",
-            "energy_kwh",
+            "measured_kwh",
             "metered_kwh",
             error_frac=energy / metered_kwh - 1,
-            inside=metered_kwh.is_between("energy_low_kwh", "energy_high_kwh"),
-            width_frac=(pl.col("energy_high_kwh") - pl.col("energy_low_kwh")) / metered_kwh,
+            inside=metered_kwh.is_between("total_low_kwh", "total_high_kwh"),
+            width_frac=(pl.col("total_high_kwh") - pl.col("total_low_kwh")) / metered_kwh,
             compared=(pl.col("duration_s") > MIN_COMPARED_DURATION_S)
             & (pl.col("coverage_frac") >= FULLY_COVERED_FRAC),
         )

@@ -18,7 +18,7 @@ class Week(NamedTuple):
     node: str
     start: datetime
     end: datetime
-    energy_kwh: float
+    measured_kwh: float
     jobs_kwh: float
 
 
@@ -52,8 +52,8 @@ def busiest_week(
         .group_by("node", ((day - days[0]).dt.total_days() // 7).alias("week"))
         .agg(
             pl.col("has_gpu").any(),
-            sum_or_zero(pl.col("energy_kwh")),
-            sum_or_zero(pl.col("energy_kwh").filter(of_class == "job")).alias("jobs_kwh"),
+            sum_or_zero(pl.col("measured_kwh")),
+            sum_or_zero(pl.col("measured_kwh").filter(of_class == "job")).alias("jobs_kwh"),
             sum_or_zero(pl.col("duration_s").filter(of_class == "no_data")).alias("unknown_s"),
             sum_or_zero(pl.col("duration_s")).alias("whole_s"),
         )
@@ -75,7 +75,7 @@ def busiest_week(
     chosen = weeks.row(0, named=True)
     start = first + chosen["week"] * WEEK
     end = min(start + WEEK, end + timedelta(days=1))
-    return Week(chosen["node"], start, end, chosen["energy_kwh"], chosen["jobs_kwh"])
+    return Week(chosen["node"], start, end, chosen["measured_kwh"], chosen["jobs_kwh"])
 
 
 def _long_jobs(allocations: pl.LazyFrame, first: datetime) -> pl.LazyFrame:

@@ -60,11 +60,11 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     """
     held = jobs.filter(has_held_node())
     durations = concentration.jobs_by_duration(held.lazy())
-    title = figure_title(durations, held["energy_kwh"])
+    title = figure_title(durations, held["measured_kwh"])
     drawn = style.new_figure(
         width_mm=style.TEXT_MM, height_mm=92, title=title, provenance=provenance
     )
-    if not concentration.n_jobs_with_energy_frac(held["energy_kwh"]):
+    if not concentration.n_jobs_with_energy_frac(held["measured_kwh"]):
         style.draw_empty_panel(
             drawn.add_subplot(), "No job of the study ran on a node with power readings."
         )
@@ -75,7 +75,7 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
         width_ratios=[1, 1.25],
     )
     ran = runs.filter(pl.col("duration_s") > 0)
-    _draw_curves(panels["curves"], {"jobs": held["energy_kwh"], "runs": ran["energy_kwh"]})
+    _draw_curves(panels["curves"], {"jobs": held["measured_kwh"], "runs": ran["measured_kwh"]})
     key = [Patch(color=colour, label=name) for name, colour in BAR_COLOURS.items()]
     if (durations["n_jobs"] > durations["n_measured"]).any():
         key.insert(1, Patch(label="jobs not measured", **style.UNKNOWN_LOOK))
@@ -179,6 +179,5 @@ def _energy_label(row: Row) -> str:
         return f"0{wording.THIN_SPACE}%"
     if row["energy_frac"] is None:
         return "not measured"
-    return (
-        f"{wording.format_percent(row['energy_frac'])} ({wording.format_energy(row['energy_kwh'])})"
-    )
+    kwh = wording.format_energy(row["measured_kwh"])
+    return f"{wording.format_percent(row['energy_frac'])} ({kwh})"

@@ -23,7 +23,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy: `schemas.NodeEnergy`.
 
     Returns:
-        `cluster`, `class`, `energy_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
+        `cluster`, `class`, `measured_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
         `measured_frac` (measured part of the node time of the cluster).
     """
     known = pl.col("class") != "no_data"
@@ -31,7 +31,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy.lazy()
         .group_by("cluster")
         .agg(
-            sum_or_zero(pl.col("energy_kwh")).alias("cluster_kwh"),
+            sum_or_zero(pl.col("measured_kwh")).alias("cluster_kwh"),
             pl.col("node").n_unique().alias("n_nodes"),
             (
                 sum_or_zero(pl.col("duration_s").filter(known)) / sum_or_zero(pl.col("duration_s"))
@@ -42,7 +42,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy.lazy()
         .group_by("cluster", "class")
         .agg(
-            known_sum(pl.col("energy_kwh")),
+            known_sum(pl.col("measured_kwh")),
             (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
         )
         .join(clusters, on="cluster")
@@ -59,7 +59,7 @@ def figure_title(classes: pl.DataFrame, *, site: str) -> str:
         classes: Result of `energy_by_cluster`.
         site: Name of the site.
     """
-    kwh, of_class = pl.col("energy_kwh"), pl.col("class")
+    kwh, of_class = pl.col("measured_kwh"), pl.col("class")
     energy, jobs, overhead = classes.select(
         sum_or_zero(kwh).alias("energy"),
         sum_or_zero(kwh.filter(of_class == "job")).alias("jobs"),
@@ -127,15 +127,15 @@ def _draw_bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl
 
 def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
     rows = classes.group_by("cluster").agg(
-        known_sum(pl.col("energy_kwh")), pl.col("measured_frac", "n_nodes").first()
+        known_sum(pl.col("measured_kwh")), pl.col("measured_frac", "n_nodes").first()
     )
     of_cluster = {row["cluster"]: row for row in rows.iter_rows(named=True)}
-    largest = max((row["energy_kwh"] or 0.0) for row in of_cluster.values())
+    largest = max((row["measured_kwh"] or 0.0) for row in of_cluster.values())
     unit, in_kwh = wording.energy_unit(largest)
-    _draw_bars(axes, classes, clusters, pl.col("energy_kwh") / in_kwh)
+    _draw_bars(axes, classes, clusters, pl.col("measured_kwh") / in_kwh)
     for place, cluster in enumerate(clusters):
         row = of_cluster[cluster]
-        kwh, measured = row["energy_kwh"], row["measured_frac"]
+        kwh, measured = row["measured_kwh"], row["measured_frac"]
         text = wording.format_energy(kwh)
         if kwh is not None and measured < style.FULL_COVERAGE:
             text += f", {wording.format_percent(measured)} of the time measured"

@@ -50,7 +50,7 @@ def energy_by_kind(runs: pl.DataFrame, *, weeks: float) -> pl.DataFrame:
         `kind`, `n_runs` (runs that started), `n_measured`, `per_week`, `low_kwh`, `median_kwh`,
         `high_kwh` (quartiles of the runs with measured energy), in the order of `KINDS`.
     """
-    energy = pl.col("energy_kwh").filter(pl.col("energy_kwh") > 0)
+    energy = pl.col("measured_kwh").filter(pl.col("measured_kwh") > 0)
     return (
         runs.filter(pl.col("kind").is_not_null())
         .group_by(pl.col("kind").cast(pl.Enum(KINDS)))

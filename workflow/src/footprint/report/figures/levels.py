@@ -46,20 +46,20 @@ def figure_title(levels: pl.DataFrame) -> str:
     """Title of the figure: energy of the site, of the largest named project, and the overhead."""
     site = levels.filter(pl.col("level") == "site").row(0, named=True)
     place = site["name"].title()
-    if not site["energy_kwh"]:
+    if not site["measured_kwh"]:
         return f"No energy of a job was measured at {place}"
-    text = f"Jobs at {place} used {wording.format_energy(site['energy_kwh'])}"
+    text = f"Jobs at {place} used {wording.format_energy(site['measured_kwh'])}"
     named = levels.filter(
         pl.col("level") == "project",
-        pl.col("energy_kwh").is_not_null(),
+        pl.col("measured_kwh").is_not_null(),
         is_named(),
-    ).sort("energy_kwh", "name", descending=[True, False])
+    ).sort("measured_kwh", "name", descending=[True, False])
     if not named.is_empty():
         first = named.row(0, named=True)
-        part = wording.format_percent(first["energy_kwh"] / site["energy_kwh"])
+        part = wording.format_percent(first["measured_kwh"] / site["measured_kwh"])
         text += f", {part} of it {first['name']}"
     overhead = levels.filter(pl.col("level") == "overhead", pl.col("name") != "unattributed")
-    overhead_kwh = overhead.select(sum_or_zero(pl.col("energy_kwh"))).item()
+    overhead_kwh = overhead.select(sum_or_zero(pl.col("measured_kwh"))).item()
     if overhead_kwh:
         text += f"; {wording.format_energy(overhead_kwh)} more went into hardware without a job"
     return text
@@ -77,7 +77,7 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         provenance: The foot line.
     """
     levels = levels.filter(pl.col("method") == MEASURED_METHOD)
-    known = levels.filter(pl.col("energy_kwh") > 0)["energy_kwh"]
+    known = levels.filter(pl.col("measured_kwh") > 0)["measured_kwh"]
     lines = [] if known.is_empty() else _row_lines(levels)
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
@@ -95,10 +95,10 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         width_ratios=[0.7, 1.4],
     )
     marks, numbers = panels["marks"], panels["numbers"]
-    with_overhead = levels["energy_kwh"] + levels["overhead_kwh"]
+    with_overhead = levels["measured_kwh"] + levels["overhead_kwh"]
     largest = max(
         float(ends.max())  # type: ignore[arg-type]
-        for ends in (known, levels["energy_high_kwh"], with_overhead)
+        for ends in (known, levels["total_high_kwh"], with_overhead)
         if ends.count()
     )
     marks.set_xscale("log")
@@ -125,7 +125,7 @@ def _row_lines(levels: pl.DataFrame) -> list[Row]:
     lines: list[Row] = []
     for level in LEVELS:
         rows = levels.filter(pl.col("level") == level).sort(
-            "energy_kwh", "name", descending=[True, False], nulls_last=True
+            "measured_kwh", "name", descending=[True, False], nulls_last=True
         )
         if rows.is_empty() or (level != "site" and rows["name"].to_list() == [OTHERS]):
             # no name of the level is shown: its only row repeats the site
@@ -134,7 +134,7 @@ def _row_lines(levels: pl.DataFrame) -> list[Row]:
         lines += rows.head(MOST_ROWS).iter_rows(named=True)
         rest = rows.slice(MOST_ROWS)
         if not rest.is_empty():
-            kwh = rest.select(sum_or_zero(pl.col("energy_kwh"))).item()
+            kwh = rest.select(sum_or_zero(pl.col("measured_kwh"))).item()
             lines.append({"name": f"{len(rest)} more", "level": level, "rest_kwh": kwh})
     return lines
 
@@ -149,18 +149,18 @@ def _line_name(line: Row) -> str:
 
 def _draw_mark(axes: Axes, place: int, row: Row) -> None:
     """Draw the dot, interval and tick of a row, or a hatch if its energy is unknown."""
-    kwh = row.get("energy_kwh")
+    kwh = row.get("measured_kwh")
     if not kwh:
-        if kwh is None and row.get("unmeasured_node_h"):
+        if kwh is None and row.get("unknown_node_h"):
             axes.axhspan(place - 0.32, place + 0.32, 0.0, 1.0, **style.UNKNOWN_LOOK)
         return
     colour = style.METHOD_COLOURS["bmc"]
     if row["level"] == "overhead":
         colour = style.CLASS_COLOURS.get(row["name"], style.GREY)
-    if row["energy_low_kwh"] is not None:
+    if row["total_low_kwh"] is not None:
         # a logarithmic axis has no 0
-        left = max(row["energy_low_kwh"], axes.get_xlim()[0])
-        axes.plot([left, row["energy_high_kwh"]], [place, place], color=colour, lw=1.6)
+        left = max(row["total_low_kwh"], axes.get_xlim()[0])
+        axes.plot([left, row["total_high_kwh"]], [place, place], color=colour, lw=1.6)
     axes.plot(kwh, place, **_dot_look(colour, hollow=not _is_covered(row)))
     if row["overhead_kwh"] is not None:
         axes.plot(kwh + row["overhead_kwh"], place, **OVERHEAD_TICK_LOOK)
@@ -184,24 +184,24 @@ def _is_covered(row: Row) -> bool:
 
 def _write_numbers(axes: Axes, place: int, row: Row) -> None:
     """Write energy, gaps, half width, measured time, part on GPU nodes, energy with overhead."""
-    kwh = row.get("energy_kwh")
+    kwh = row.get("measured_kwh")
     if "rest_kwh" in row:
         _write_cell(axes, place, "energy", wording.format_energy(row["rest_kwh"]))
         _write_cell(axes, place, "± 95 %", "see the table")
         return
-    if kwh is None and row["unmeasured_node_h"]:
-        hours = wording.format_duration(row["unmeasured_node_h"], of="node ")
+    if kwh is None and row["unknown_node_h"]:
+        hours = wording.format_duration(row["unknown_node_h"], of="node ")
         _write_cell(axes, place, "± 95 %", f"not measured: {hours}", style.ACCENT)
         return
     if kwh is None:
         _write_cell(axes, place, "energy", "no job" if row["n_jobs"] == 0 else "unknown")
         return
     _write_cell(axes, place, "energy", wording.format_energy(kwh))
-    imputed = row["imputed_kwh"]
+    imputed = row["estimated_kwh"]
     if imputed is not None:
         _write_cell(axes, place, "+ gaps", wording.format_energy(imputed))
-    if row["energy_high_kwh"] is not None:
-        half = row["energy_high_kwh"] - kwh - (imputed or 0.0)
+    if row["total_high_kwh"] is not None:
+        half = row["total_high_kwh"] - kwh - (imputed or 0.0)
         _write_cell(axes, place, "± 95 %", wording.format_energy(max(half, 0.0)))
     if row["coverage_frac"] is not None:
         colour = style.INK if _is_covered(row) else style.ACCENT

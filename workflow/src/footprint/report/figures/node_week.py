@@ -138,8 +138,8 @@ def figure_title(week: Week, *, n_jobs: int) -> str:
     jobs = "1 job" if n_jobs == 1 else f"{wording.format_count(n_jobs)} jobs"
     days = (week.end - week.start).days
     period = "a week" if days == 7 else "a day" if days == 1 else f"{days} days"
-    share = wording.format_percent(week.jobs_kwh / week.energy_kwh)
-    energy = wording.format_energy(week.energy_kwh)
+    share = wording.format_percent(week.jobs_kwh / week.measured_kwh)
+    energy = wording.format_energy(week.measured_kwh)
     return f"{week.node} drew {energy} in {period}, {share} of it for {jobs}"
 
 

@@ -44,7 +44,7 @@ def runs_of_papers(
 
     Returns:
         `paper` (its row of the levels: small groups are merged), `run_id`, `started_at`,
-        `stopped_at`, `phase`, `role_basis`, `energy_kwh`, `is_ratio_withheld` (whether too little
+        `stopped_at`, `phase`, `role_basis`, `measured_kwh`, `is_ratio_withheld` (whether too little
         of the paper's development or training was measured for a ratio), sorted by paper, start
         and run.
     """
@@ -76,7 +76,7 @@ def runs_of_papers(
             pl.coalesce("stopped_at", "ends_at"),
             pl.col("phase").cast(pl.String),
             pl.col("role_basis").cast(pl.String),
-            "energy_kwh",
+            "measured_kwh",
             pl.col("is_ratio_withheld").fill_null(False),
         )
         .sort("paper", "started_at", "run_id")
@@ -93,13 +93,13 @@ def cumulative_energy(runs: pl.DataFrame, *, start: datetime, end: datetime) -> 
         end: First moment after the study; runs that end later or never end here.
 
     Returns:
-        `moment`, a column for each phase and their sum `energy_kwh` (kWh): a row for `start`, for
+        `moment`, a column for each phase and their sum `measured_kwh` (kWh): a row for `start`, for
         each end of a run, and for `end`.
     """
     stopped = pl.col("stopped_at").fill_null(end).clip(start, end)
-    measured = runs.filter(pl.col("energy_kwh").is_not_null())
+    measured = runs.filter(pl.col("measured_kwh").is_not_null())
     by_phase = [
-        sum_or_zero(pl.col("energy_kwh").filter(pl.col("phase") == name)).alias(name)
+        sum_or_zero(pl.col("measured_kwh").filter(pl.col("phase") == name)).alias(name)
         for name in PHASE_ORDER
     ]
     ends = pl.DataFrame({"moment": [start, end]}, {"moment": pl.Datetime("us", "UTC")})
@@ -109,13 +109,13 @@ def cumulative_energy(runs: pl.DataFrame, *, start: datetime, end: datetime) -> 
         .join(ends, on="moment", how="full", coalesce=True)
         .sort("moment")
         .with_columns(pl.col(PHASE_ORDER).fill_null(0.0).cum_sum())
-        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("energy_kwh"))
+        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("measured_kwh"))
     )
 
 
 def figure_title(runs: pl.DataFrame) -> str:
     """Title of the figure: the part of the energy that training of the reported model used."""
-    energy, phase = pl.col("energy_kwh"), pl.col("phase")
+    energy, phase = pl.col("measured_kwh"), pl.col("phase")
     papers = (
         runs.filter(is_named_paper())
         .group_by("paper")
@@ -129,7 +129,7 @@ def figure_title(runs: pl.DataFrame) -> str:
             pl.col("is_ratio_withheld").any(),
         )
         .filter(energy > 0)
-        .sort("energy_kwh", "paper", descending=[True, False])
+        .sort("measured_kwh", "paper", descending=[True, False])
     )
     if papers.is_empty():
         return "No energy of a paper's runs was measured"
@@ -144,10 +144,10 @@ def figure_title(runs: pl.DataFrame) -> str:
         n_runs = (
             "1 run" if first["n_runs"] == 1 else f"{wording.format_count(first['n_runs'])} runs"
         )
-        text = f"{first['paper']} took {wording.format_energy(first['energy_kwh'])} in {n_runs}"
+        text = f"{first['paper']} took {wording.format_energy(first['measured_kwh'])} in {n_runs}"
         if trained.is_empty():
             return text
-        part = wording.format_percent(first["training_kwh"] / first["energy_kwh"])
+        part = wording.format_percent(first["training_kwh"] / first["measured_kwh"])
         return f"{text}; {what} was {part} of it"
     if trained.is_empty():
         sum_text = wording.format_energy(papers.select(sum_or_zero(energy)).item())
@@ -169,9 +169,9 @@ def papers_by_energy(runs: pl.DataFrame) -> list[str]:
     return (
         runs.filter(is_named_paper())
         .group_by("paper")
-        .agg(known_sum(pl.col("energy_kwh")))
-        .filter(pl.col("energy_kwh") > 0)
-        .sort("energy_kwh", "paper", descending=[True, False])["paper"]
+        .agg(known_sum(pl.col("measured_kwh")))
+        .filter(pl.col("measured_kwh") > 0)
+        .sort("measured_kwh", "paper", descending=[True, False])["paper"]
         .to_list()
     )
 
@@ -185,15 +185,17 @@ def omission_note(runs: pl.DataFrame, left_out: list[str]) -> str:
     """
     texts = []
     if left_out:
-        kwh = runs.filter(pl.col("paper").is_in(left_out)).select(sum_or_zero(pl.col("energy_kwh")))
+        kwh = runs.filter(pl.col("paper").is_in(left_out)).select(
+            sum_or_zero(pl.col("measured_kwh"))
+        )
         which = "1 more paper" if len(left_out) == 1 else f"{len(left_out)} more papers"
         texts.append(f"{which} with less energy ({wording.format_energy(kwh.item())} together)")
     merged = runs.filter(~is_named_paper())
     if len(merged):
-        kwh = merged.select(known_sum(pl.col("energy_kwh"))).item()
+        kwh = merged.select(known_sum(pl.col("measured_kwh"))).item()
         texts.append(f"papers of small groups ({wording.format_energy(kwh)} together)")
-    unmeasured = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("energy_kwh").count())
-    without = unmeasured.filter(pl.col("energy_kwh") == 0)
+    unmeasured = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("measured_kwh").count())
+    without = unmeasured.filter(pl.col("measured_kwh") == 0)
     if len(without):
         which = "1 paper" if len(without) == 1 else f"{len(without)} papers"
         texts.append(f"{which} without any measurement")

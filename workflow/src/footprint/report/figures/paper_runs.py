@@ -162,7 +162,7 @@ def _key_marks(runs: pl.DataFrame) -> list[Patch | Line2D]:
         for name in PHASE_NAMES
         if name in present
     ]
-    if runs["energy_kwh"].null_count():
+    if runs["measured_kwh"].null_count():
         marks.append(Patch(label="not measured", **style.UNKNOWN_LOOK))
     return marks
 
@@ -182,7 +182,7 @@ def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) ->
     most = NAME_LENGTH[columns]
     short = name if len(name) <= most else f"{name[: most - 1]}…"
     n_runs = "1 run" if len(runs) == 1 else f"{wording.format_count(len(runs))} runs"
-    unmeasured = runs["energy_kwh"].null_count()
+    unmeasured = runs["measured_kwh"].null_count()
     if unmeasured:
         n_runs += f", {wording.format_count(unmeasured)} not measured"
     between = ": " if columns == 1 else "\n"
@@ -197,11 +197,11 @@ def _draw_runs(
         pl.col("started_at").fill_null(start).clip(start, end),
         pl.col("stopped_at").fill_null(end).clip(start, end),
     )
-    measured = inside.filter(pl.col("energy_kwh").is_not_null())
-    largest = float(measured["energy_kwh"].max())  # type: ignore[arg-type]
-    positive = measured.filter(pl.col("energy_kwh") > 0)["energy_kwh"]
+    measured = inside.filter(pl.col("measured_kwh").is_not_null())
+    largest = float(measured["measured_kwh"].max())  # type: ignore[arg-type]
+    positive = measured.filter(pl.col("measured_kwh") > 0)["measured_kwh"]
     foot = max(float(positive.min()), largest / 10**MOST_DECADES)  # type: ignore[arg-type]
-    unmeasured = inside.filter(pl.col("energy_kwh").is_null())
+    unmeasured = inside.filter(pl.col("measured_kwh").is_null())
     axes.set_yscale("log")
     # room at the foot for unmeasured runs
     axes.set_ylim(foot / (4 if len(unmeasured) else 1.6), largest * 2)
@@ -210,7 +210,7 @@ def _draw_runs(
         if own.is_empty():
             continue
         x0, x1 = (date2num(own[column].to_list()) for column in ("started_at", "stopped_at"))
-        y = own["energy_kwh"].clip(foot).to_numpy()
+        y = own["measured_kwh"].clip(foot).to_numpy()
         lines = np.stack([np.column_stack([x0, y]), np.column_stack([x1, y])], axis=1)
         axes.add_collection(
             LineCollection(
@@ -253,7 +253,7 @@ def _draw_runs(
 def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
     """Draw the stacked areas of the phases, and the line of their sum."""
     course = thin_course(course)
-    whole = float(course["energy_kwh"][-1])
+    whole = float(course["measured_kwh"][-1])
     unit, in_kwh = wording.energy_unit(whole)
     moments = date2num(course["moment"].to_list())
     below = np.zeros(len(course))
@@ -267,7 +267,7 @@ def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
         if course[name][-1] > 0:
             axes.fill_between(moments, below, above, step="post", **look)
         below = above
-    axes.plot(moments, course["energy_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
+    axes.plot(moments, course["measured_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
     axes.annotate(
         wording.format_energy(whole),
         (1.0, whole / in_kwh),

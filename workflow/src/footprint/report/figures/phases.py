@@ -69,7 +69,7 @@ def figure_title(ratio: pl.DataFrame) -> str:
 
     Ratios from labels are preferred to those from an assumption. Merged groups are left out.
     """
-    if ratio.filter(pl.col("energy_kwh") > 0).is_empty():
+    if ratio.filter(pl.col("measured_kwh") > 0).is_empty():
         return "No energy of a paper or project was measured"
     known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
@@ -139,8 +139,8 @@ def _row_lines(ratio: pl.DataFrame) -> list[Row]:
     """Headings and rows from top to bottom, the largest of each scope first."""
     lines: list[Row] = []
     for scope in SCOPES:
-        own = ratio.filter(pl.col("scope") == scope, pl.col("energy_kwh").is_not_null())
-        own = own.sort("energy_kwh", "name", descending=[True, False])
+        own = ratio.filter(pl.col("scope") == scope, pl.col("measured_kwh").is_not_null())
+        own = own.sort("measured_kwh", "name", descending=[True, False])
         if own.is_empty():
             continue
         lines.append({"heading": LEVEL_HEADINGS[scope]})
@@ -162,11 +162,11 @@ def _is_withheld(row: Row) -> bool:
 
 
 def _draw_bar(axes: Axes, place: int, row: Row) -> None:
-    if "rest" in row or not row["energy_kwh"] or _is_withheld(row):
+    if "rest" in row or not row["measured_kwh"] or _is_withheld(row):
         return
     left = 0.0
     for name in PHASE_NAMES:
-        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["energy_kwh"]
+        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["measured_kwh"]
         look = style.UNKNOWN_LOOK if name == "unknown" else {"color": style.PHASE_COLOURS[name]}
         axes.barh(place, width, left=left, height=0.7, **look)
         left += width
@@ -177,7 +177,7 @@ def _write_numbers(axes: Axes, place: int, row: Row) -> None:
         _write_cell(axes, place, "range", "see the table", style.GREY)
         return
     part = bool(row.get("unmeasured_gpu_h"))
-    text = wording.format_energy(row["energy_kwh"]) + ("†" if part else "")
+    text = wording.format_energy(row["measured_kwh"]) + ("†" if part else "")
     _write_cell(axes, place, "energy", text, style.ACCENT if part else style.INK)
     if row["ratio"] is None:
         _write_cell(

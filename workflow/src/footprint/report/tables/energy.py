@@ -29,27 +29,27 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
     """
     order = pl.col("level").cast(pl.Enum(LEVELS))
     largest_first = levels.filter(pl.col("method") == MEASURED_METHOD).sort(
-        order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True
+        order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True
     )
     rows = largest_first.with_columns(
         pl.col("level").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         (pl.col("level") == "site").alias("is_total"),
         pl.when(pl.col("level") != "overhead").then("n_jobs"),
-        (pl.col("energy_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
+        (pl.col("measured_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
     )
     # a year of a site has six digits before the point, a small paper needs two behind it
-    largest = rows["energy_kwh"].max()
+    largest = rows["measured_kwh"].max()
     decimals = 1 if isinstance(largest, float) and largest >= 1000 else 2
     columns = [
         Column(name="name", header="Name"),
         Column(name="n_jobs", header="Jobs", decimals=0),
         Column(name="n_users", header="People", decimals=0, printed=False),
-        Column(name="energy_kwh", header="Energy", unit="kWh", decimals=decimals),
-        Column(name="imputed_kwh", header="Estimated", unit="kWh", decimals=2, printed=False),
-        Column(name="energy_low_kwh", header="Low", unit="kWh", decimals=decimals),
-        Column(name="energy_high_kwh", header="High", unit="kWh", decimals=decimals),
+        Column(name="measured_kwh", header="Energy", unit="kWh", decimals=decimals),
+        Column(name="estimated_kwh", header="Estimated", unit="kWh", decimals=2, printed=False),
+        Column(name="total_low_kwh", header="Low", unit="kWh", decimals=decimals),
+        Column(name="total_high_kwh", header="High", unit="kWh", decimals=decimals),
         Column(name="coverage_frac", header="Measured", unit="%", decimals=1, scale=100),
-        Column(name="unmeasured_node_h", header="Without data", unit="node h", decimals=0),
+        Column(name="unknown_node_h", header="Without data", unit="node h", decimals=0),
         Column(name="gpu_node_frac", header="On GPU nodes", unit="%", decimals=0, scale=100),
         Column(name="gpu_hours", header="GPU time", unit="h", decimals=0, printed=False),
         Column(name="core_hours", header="Core time", unit="h", decimals=0, printed=False),
@@ -90,12 +90,12 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         node_energy: `schemas.NodeEnergy`.
     """
     present = [name for name in NODE_CLASSES if name in node_energy["class"].cast(pl.String)]
-    kwh, duration_s = pl.col("energy_kwh"), pl.col("duration_s")
+    kwh, duration_s = pl.col("measured_kwh"), pl.col("duration_s")
     of_class, known = pl.col("class"), pl.col("class") != "no_data"
     sums = [
         pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"),
         *(known_sum(kwh.filter(of_class == name)).alias(name) for name in present),
-        known_sum(kwh).alias("energy_kwh"),
+        known_sum(kwh).alias("measured_kwh"),
         (sum_or_zero(duration_s) * H_PER_S).alias("node_h"),
         (sum_or_zero(duration_s.filter(known)) / sum_or_zero(duration_s)).alias("measured_frac"),
         sum_or_zero(pl.col("overcount_kwh")).alias("overcount_kwh"),
@@ -110,7 +110,7 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         Column(name="cluster", header="Cluster"),
         Column(name="n_nodes", header="Nodes", decimals=0),
         *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="energy_kwh", header="All", unit="kWh", decimals=1),
+        Column(name="measured_kwh", header="All", unit="kWh", decimals=1),
         Column(name="node_h", header="Time", unit="node h", decimals=0, printed=False),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
     ]

@@ -42,10 +42,10 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         "name",
         "n_jobs",
         "coverage_frac",
-        bmc="energy_kwh",
+        bmc="measured_kwh",
         # the interval covers measured and estimated energy, the other columns measured energy alone
-        low=pl.col("energy_low_kwh") - pl.col("imputed_kwh").fill_null(0.0),
-        high=pl.col("energy_high_kwh") - pl.col("imputed_kwh").fill_null(0.0),
+        low=pl.col("total_low_kwh") - pl.col("estimated_kwh").fill_null(0.0),
+        high=pl.col("total_high_kwh") - pl.col("estimated_kwh").fill_null(0.0),
     )
     models = {name: text for name, text in FOUR_METHODS.items() if name != "bmc"}
     for name in models:
@@ -54,7 +54,7 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
             own.select(
                 "level",
                 "name",
-                pl.col("energy_kwh").alias(name),
+                pl.col("measured_kwh").alias(name),
                 pl.col("ratio").alias(f"{name}_x"),
             ),
             on=["level", "name"],

@@ -13,7 +13,7 @@ from footprint.report.tables.formats import Column, ReaderTable
 from footprint.report.wording import KIND_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
-WEIGHT_NAMES = {"energy_kwh": "by energy", "n_jobs": "by number of jobs"}
+WEIGHT_NAMES = {"measured_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
 
 
@@ -29,13 +29,13 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
     """
     order = pl.col("scope").cast(pl.Enum(SCOPES))
     rows = ratio.sort(
-        order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True
+        order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True
     ).with_columns(
         pl.col("scope").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         pl.col("role_basis").cast(pl.String),
     )
     energies = {
-        "energy_kwh": "Energy",
+        "measured_kwh": "Energy",
         "training_kwh": "Training",
         "inference_kwh": "Inference",
         "development_kwh": "Development",
@@ -136,7 +136,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
+            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()
@@ -156,7 +156,7 @@ def _confusion_rows(evaluation: pl.DataFrame, method: str, weight: str) -> pl.Da
         every.group_by("row")
         .agg(
             exact_sum(pl.col("n_jobs")),
-            sum_or_zero(pl.col("energy_kwh")),
+            sum_or_zero(pl.col("measured_kwh")),
             *(
                 quotient(sum_or_zero(part.filter(kind == name)), whole).alias(name)
                 for name in KINDS

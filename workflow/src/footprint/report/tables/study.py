@@ -42,9 +42,9 @@ _SUMMARY_TYPES = {
     "group": pl.String(),
     "name": pl.String(),
     "n": pl.Int64(),
-    "energy_kwh": pl.Float64(),
-    "energy_low_kwh": pl.Float64(),
-    "energy_high_kwh": pl.Float64(),
+    "measured_kwh": pl.Float64(),
+    "total_low_kwh": pl.Float64(),
+    "total_high_kwh": pl.Float64(),
     "part_frac": pl.Float64(),
     "node_h": pl.Float64(),
     "measured_frac": pl.Float64(),
@@ -88,9 +88,9 @@ def study_summary_table(
         columns=[
             Column(name="name", header="What"),
             Column(name="n", header="Count", decimals=0),
-            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1),
-            Column(name="energy_low_kwh", header="Low", unit="kWh", decimals=1),
-            Column(name="energy_high_kwh", header="High", unit="kWh", decimals=1),
+            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="total_low_kwh", header="Low", unit="kWh", decimals=1),
+            Column(name="total_high_kwh", header="High", unit="kWh", decimals=1),
             Column(name="part_frac", header="Part", unit="%", decimals=1, scale=100),
             Column(name="node_h", header="Time", unit="node h", decimals=0),
             Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
@@ -101,10 +101,10 @@ def study_summary_table(
 def _node_sums(node_energy: pl.DataFrame) -> list[pl.Expr]:
     seconds = pl.col("duration_s")
     known_s = sum_or_zero(seconds.filter(pl.col("class") != "no_data"))
-    all_kwh = node_energy.select(sum_or_zero(pl.col("energy_kwh"))).item()
-    energy = known_sum(pl.col("energy_kwh"))
+    all_kwh = node_energy.select(sum_or_zero(pl.col("measured_kwh"))).item()
+    energy = known_sum(pl.col("measured_kwh"))
     return [
-        energy.alias("energy_kwh"),
+        energy.alias("measured_kwh"),
         (energy / (all_kwh if all_kwh > 0 else None)).cast(pl.Float64).alias("part_frac"),
         (sum_or_zero(seconds) * H_PER_S).alias("node_h"),
         quotient(known_s, sum_or_zero(seconds)).alias("measured_frac"),
@@ -137,8 +137,8 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
     site = measured.filter(pl.col("level") == "site").select(
         pl.lit("job").alias("class"),
         pl.col("n_jobs").alias("n"),
-        "energy_low_kwh",
-        "energy_high_kwh",
+        "total_low_kwh",
+        "total_high_kwh",
         "coverage_frac",
     )
     of_overhead = node_energy.filter(pl.col("class").is_in(OVERHEAD_CLASSES))
@@ -164,10 +164,10 @@ def _project_and_paper_rows(measured: pl.DataFrame) -> pl.DataFrame:
     """Energy of each project and paper."""
     order = pl.col("level").cast(pl.Enum(["project", "paper"]))
     site = measured.filter(pl.col("level") == "site")
-    site_kwh = site.select(sum_or_zero(pl.col("energy_kwh"))).item() or None
+    site_kwh = site.select(sum_or_zero(pl.col("measured_kwh"))).item() or None
     return (
         measured.filter(pl.col("level").is_in(["project", "paper"]))
-        .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)
+        .sort(order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True)
         .select(
             pl.col("level")
             .replace_strict(
@@ -180,10 +180,10 @@ def _project_and_paper_rows(measured: pl.DataFrame) -> pl.DataFrame:
             .alias("group"),
             "name",
             pl.col("n_jobs").alias("n"),
-            "energy_kwh",
-            "energy_low_kwh",
-            "energy_high_kwh",
-            (pl.col("energy_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
+            "measured_kwh",
+            "total_low_kwh",
+            "total_high_kwh",
+            (pl.col("measured_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
             pl.col("coverage_frac").alias("measured_frac"),
             is_total=pl.lit(False),
         )
@@ -215,7 +215,7 @@ def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
             "group": ["Energy of papers by phase"] * len(values),
             "name": list(PHASE_NAMES.values()),
             "n": [int(papers[name].count()) for name in PHASE_NAMES],
-            "energy_kwh": values,
+            "measured_kwh": values,
             "part_frac": [
                 None if value is None or not whole > 0 else value / whole for value in values
             ],
@@ -225,7 +225,7 @@ def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_PHASE_COLUMNS = ("group", "name", "n", "energy_kwh", "part_frac", "is_total")
+_PHASE_COLUMNS = ("group", "name", "n", "measured_kwh", "part_frac", "is_total")
 
 
 def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTable:
@@ -322,7 +322,7 @@ def carbon_table(
         pl.col("convention").cast(pl.Enum(CARBON_CONVENTIONS)), "g_per_kwh", "factor"
     )
     names = by_factor["factor"].unique(maintain_order=True).to_list()
-    energy = carbon.group_by("level", "name").agg(pl.col("energy_kwh").drop_nulls().first())
+    energy = carbon.group_by("level", "name").agg(pl.col("total_kwh").drop_nulls().first())
     rows = energy
     for place, name in enumerate(names):
         own = carbon.filter(pl.col("factor") == name)
@@ -331,20 +331,20 @@ def carbon_table(
             on=["level", "name"],
             how="left",
         )
-    largest = energy["energy_kwh"].max()
+    largest = energy["total_kwh"].max()
     return ReaderTable(
         name="carbon",
         title="Carbon of each level, by named factors",
         note=" ".join(_carbon_notes(by_factor, pue=pue, factors=factors, embodied=embodied)),
         rows=rows.filter(pl.col("level").is_in(["site", "overhead", "project", "paper"]))
-        .sort(order, "energy_kwh", "name", descending=[False, True, False], nulls_last=True)
+        .sort(order, "total_kwh", "name", descending=[False, True, False], nulls_last=True)
         .with_columns(
             pl.col("level").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
             (pl.col("level") == "site").alias("is_total"),
         ),
         columns=[
             Column(name="name", header="Name"),
-            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1),
             *(
                 Column(
                     name=f"factor_{place}",

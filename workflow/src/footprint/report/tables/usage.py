@@ -90,8 +90,8 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
     """
     held, ran = jobs.filter(has_held_node()), runs.filter(pl.col("duration_s") > 0)
     rows = [
-        _rows_of_largest(held["energy_kwh"], "Jobs"),
-        _rows_of_largest(ran["energy_kwh"], "Runs"),
+        _rows_of_largest(held["measured_kwh"], "Jobs"),
+        _rows_of_largest(ran["measured_kwh"], "Runs"),
         _rows_by_duration(held),
     ]
     note = (
@@ -102,7 +102,7 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
         "jobs and arrays of jobs. The Gini index is 0 if all use the same and near 1 if one uses "
         "all. Energy that was not measured is unknown, not 0."
     )
-    if not held["energy_kwh"].count():
+    if not held["measured_kwh"].count():
         note = f"No job of the study ran on a node with power readings. {note}"
     return ReaderTable(
         name="concentration",
@@ -114,7 +114,7 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
             Column(name="n", header="Number", decimals=0),
             Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
             Column(name="n_measured", header="Of them measured", decimals=0),
-            Column(name="energy_kwh", header="Energy", unit="kWh", decimals=2),
+            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=2),
             Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
         ],
     )
@@ -125,7 +125,7 @@ _GROUP_TYPES = {
     "n": pl.Int64(),
     "n_measured": pl.Int64(),
     "part_frac": pl.Float64(),
-    "energy_kwh": pl.Float64(),
+    "measured_kwh": pl.Float64(),
     "energy_frac": pl.Float64(),
 }
 
@@ -173,7 +173,7 @@ def _rows_by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
         pl.col("n_jobs").alias("n"),
         "n_measured",
         pl.col("job_frac").alias("part_frac"),
-        "energy_kwh",
+        "measured_kwh",
         "energy_frac",
     )
     n, measured = exact_sum(pl.col("n")), exact_sum(pl.col("n_measured"))
@@ -182,14 +182,14 @@ def _rows_by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
         n,
         measured,
         quotient(n, n).alias("part_frac"),
-        known_sum(pl.col("energy_kwh")),
+        known_sum(pl.col("measured_kwh")),
         quotient(measured, measured).alias("energy_frac"),
     )
     return pl.concat([classes, every]).select(
         pl.lit("Jobs by the time that they held their nodes").alias("group"),
         *("name", "n", "n_measured", "part_frac"),
         # a class without jobs has 0 kWh, a class without measurement an unknown energy
-        pl.when(pl.col("n") > 0).then("energy_kwh").otherwise(0.0),
+        pl.when(pl.col("n") > 0).then("measured_kwh").otherwise(0.0),
         "energy_frac",
         is_total=pl.col("name") == "all jobs",
     )
@@ -217,7 +217,7 @@ def energy_over_time_table(
     )
     if classes.is_empty():
         note = f"The study has no node. {note}"
-    elif not classes["energy_kwh"].count():
+    elif not classes["measured_kwh"].count():
         note = f"No node of the study has power readings. {note}"
     if step == "day":
         days = [Column(name="first_day", header="Day")]
@@ -230,8 +230,8 @@ def energy_over_time_table(
     columns = [
         *days,
         *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="energy_kwh", header="All", unit="kWh", decimals=1),
-        Column(name="unmeasured_node_h", header="Without data", unit="node h", decimals=0),
+        Column(name="measured_kwh", header="All", unit="kWh", decimals=1),
+        Column(name="unknown_node_h", header="Without data", unit="node h", decimals=0),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
     ]
     if step != "day":
@@ -256,7 +256,7 @@ def _period_rows(classes: pl.DataFrame, shown: list[str], *, total_name: str) ->
         shown: Classes that become columns.
         total_name: Name of the row for all periods.
     """
-    of_class, kwh, hours = pl.col("class"), pl.col("energy_kwh"), pl.col("node_h")
+    of_class, kwh, hours = pl.col("class"), pl.col("measured_kwh"), pl.col("node_h")
     begin, stop = pl.col("begins_at").min(), pl.col("ends_at").max()
     days = (stop - begin).dt.total_seconds() / 86400
     sums = [
@@ -269,7 +269,7 @@ def _period_rows(classes: pl.DataFrame, shown: list[str], *, total_name: str) ->
         ),
         known_sum(kwh),
         (known_sum(kwh) / days).alias("daily_kwh"),
-        sum_or_zero(hours.filter(of_class == "no_data")).alias("unmeasured_node_h"),
+        sum_or_zero(hours.filter(of_class == "no_data")).alias("unknown_node_h"),
         quotient(sum_or_zero(hours.filter(of_class != "no_data")), sum_or_zero(hours)).alias(
             "measured_frac"
         ),
