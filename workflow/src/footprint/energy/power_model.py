@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import sum_or_zero
+from footprint.core.sums import sum_by_group, sum_or_zero
 from footprint.core.units import KWH_PER_J
 from footprint.energy import hardware_power, model_errors, virtual_meter
 from footprint.energy.model_errors import PRIOR_ERRORS, ModelError
-from footprint.energy.node_hardware import NODE_HARDWARE_SCHEMA
 from footprint.energy.virtual_meter import REGRESSOR_COLUMNS, Parameters
 from footprint.schemas.gaps import VirtualMeter
 from footprint.schemas.writing import conform
@@ -67,10 +66,6 @@ class _Observed(NamedTuple):
     runs: pl.DataFrame
     terms: Sequence[str]
 
-    def names(self) -> list[str]:
-        """The measured clusters, sorted."""
-        return self.clusters["cluster"].to_list()
-
 
 class _ClusterModel(NamedTuple):
     """Factors of the terms for a cluster: of the model in use, and without its own readings."""
@@ -84,7 +79,7 @@ def fit_power_models(observed: pl.DataFrame, hardware: pl.DataFrame) -> pl.DataF
 
     Args:
         observed: `OBSERVED_SCHEMA`; segments without readings do not count.
-        hardware: `NODE_HARDWARE_SCHEMA` of all nodes of the study.
+        hardware: `node_hardware.NODE_HARDWARE_SCHEMA` of all nodes of the study.
 
     Returns:
         `schemas.VirtualMeter`, one row for each basis and cluster of `hardware`.
@@ -96,7 +91,11 @@ def fit_power_models(observed: pl.DataFrame, hardware: pl.DataFrame) -> pl.DataF
         .join(hardware.select("node", "cluster", *_HARDWARE_COLUMNS), on="node")
         .with_columns(*virtual_meter.regressors(), hardware_w=hardware_power.hardware_power_w())
     )
-    with_series = _of_measured_clusters(rows.drop_nulls(list(REGRESSOR_COLUMNS)))
+    # readings and series must be of the same time
+    is_mostly_read = pl.col("covered_s") >= virtual_meter.MIN_SERIES_FRAC * pl.col("duration_s")
+    with_series = _of_measured_clusters(
+        rows.filter(is_mostly_read).drop_nulls(list(REGRESSOR_COLUMNS))
+    )
     held = _of_measured_clusters(
         rows.filter(pl.col("share") > 0, pl.col("hardware_w") > 0).drop_nulls("hardware_w")
     )
@@ -117,7 +116,7 @@ def predict_power(
 
     Args:
         segments: Rows with at least `SEGMENT_COLUMNS`.
-        hardware: `NODE_HARDWARE_SCHEMA`.
+        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`.
         models: `schemas.VirtualMeter`.
 
     Returns:
@@ -173,7 +172,7 @@ def _observe(rows: pl.DataFrame, terms: Mapping[str, str]) -> _Observed:
     columns = ["covered_s", "energy_j", *terms]
 
     def sum_of(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
-        return frame.group_by(by).agg(sum_or_zero(pl.col(columns))).sort(by)
+        return sum_by_group(frame, list(by), first=[], **{name: pl.col(name) for name in columns})
 
     # a job's share of a node is constant, so it does not change the ratio of its energies
     runs = (
@@ -194,19 +193,17 @@ def _virtual_meter_rows(rows: pl.DataFrame, hardware: pl.DataFrame) -> list[dict
     seen = _observe(rows, {f"{name}_s": name for name in REGRESSOR_COLUMNS})
     products = virtual_meter.sum_products(rows)
     common = virtual_meter.fit_common(products)
+    used = {name: virtual_meter.fit_cluster(products[name], common) for name in products}
     models = {
         name: _ClusterModel(
-            virtual_meter.fit_cluster(products[name], common),
+            used[name],
             virtual_meter.fit_common({k: v for k, v in products.items() if k != name}),
         )
-        for name in seen.names()
+        for name in products
     }
     return [
-        row
-        | dict(
-            zip(Parameters._fields, models[name].used if name in models else common, strict=True)
-        )
-        for name, row in _error_rows("virtual_meter", seen, models, hardware, hardware).items()
+        row | used.get(name, common)._asdict()
+        for name, row in _error_rows("virtual_meter", seen, models, hardware).items()
     ]
 
 
@@ -246,12 +243,12 @@ def _hardware_rows(
     }
     return [
         row | {"hardware_log_ratio": own.get(name, common)}
-        for name, row in _error_rows("hardware", seen, models, of_kind, of_kind).items()
+        for name, row in _error_rows("hardware", seen, models, of_kind).items()
     ]
 
 
 def _other_kind(kind: pl.DataFrame, hardware: pl.DataFrame) -> list[str]:
-    """Clusters of `kind` that count with the other kind: a cluster with any GPU is one with GPUs."""
+    """Clusters of `kind` of the other kind: a cluster with any GPU is one with GPUs."""
     if kind["has_gpu"].any():
         return []
     return hardware.filter("has_gpu")["cluster"].unique().sort().to_list()
@@ -262,7 +259,6 @@ def _error_rows(
     seen: _Observed,
     models: Mapping[str, _ClusterModel],
     hardware: pl.DataFrame,
-    range_of: pl.DataFrame,
 ) -> dict[str, dict[str, object]]:
     """Errors and counts of each cluster of `hardware`, without the models' parameters."""
     prior = PRIOR_ERRORS[basis]
@@ -287,7 +283,7 @@ def _error_rows(
     }
     nodes = _predicted(seen.nodes, seen.terms, {k: v.used for k, v in models.items()})
     ratio = (pl.col("energy_j") / pl.col("predicted_j")).log()
-    measured = range_of.filter(pl.col("cluster").is_in(list(models)))
+    measured = hardware.join(seen.nodes.select("node"), on="node", how="semi")
     found: dict[str, dict[str, object]] = {}
     for name in hardware["cluster"].unique().sort():
         is_measured = name in models

@@ -10,8 +10,8 @@ The common parameters minimise, over the measured clusters `m`,
 `sum_m mean_m(((P - predicted) / P_m)^2) / s^2 + sum_k ((t_k - p_k) / s_k)^2`
 
 with the mean over the time observed, the mean power `P_m` of the cluster (each cluster counts
-alike), `s = 0.14`, the prior parameters `p` and their standard deviations `s_k`. The parameters of a
-measured cluster are those of its own readings, shrunk towards the common ones; one independent
+alike), `s = 0.14`, the prior parameters `p` and their standard deviations `s_k`. The parameters of
+a measured cluster are those of its own readings, shrunk towards the common ones; one independent
 observation every four hours is assumed, at most 200.
 """
 
