@@ -288,7 +288,9 @@ def _error_rows(
     for name in hardware["cluster"].unique().sort():
         is_measured = name in models
         own_nodes = hardware.filter(pl.col("cluster") == name)
-        is_outside = not is_measured and model_errors.is_extrapolated(own_nodes, measured)
+        is_outside = not is_measured and model_errors.is_extrapolated(
+            own_nodes, measured, basis=basis
+        )
         error: ModelError = (
             model_errors.error_with_readings(
                 nodes.filter(pl.col("cluster") == name).select(ratio).to_series().to_list(),
