@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import sum_by_group, sum_or_zero
+from footprint.core.sums import sum_consecutive, sum_or_zero
 from footprint.core.units import KWH_PER_J
 from footprint.energy import hardware_power, model_errors, virtual_meter
 from footprint.energy.model_errors import PRIOR_ERRORS, ModelError
@@ -172,7 +172,9 @@ def _observe(rows: pl.DataFrame, terms: Mapping[str, str]) -> _Observed:
     columns = ["covered_s", "energy_j", *terms]
 
     def sum_of(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
-        return sum_by_group(frame, list(by), first=[], **{name: pl.col(name) for name in columns})
+        # a fixed order of rows makes the sums the same to the last bit
+        ordered = frame.select(*by, *columns).sort(*by, *columns)
+        return sum_consecutive(ordered, list(by), sums=columns)
 
     # a job's share of a node is constant, so it does not change the ratio of its energies
     runs = (
@@ -180,9 +182,10 @@ def _observe(rows: pl.DataFrame, terms: Mapping[str, str]) -> _Observed:
         .explode("job_ids", empty_as_null=False, keep_nulls=False)
         .rename({"job_ids": "job_id"})
     )
+    nodes = sum_of(energies, "cluster", "node")
     return _Observed(
-        sum_of(energies, "cluster"),
-        sum_of(energies, "cluster", "node"),
+        sum_of(nodes, "cluster"),
+        nodes,
         sum_of(runs, "cluster", "job_id", "node"),
         list(terms),
     )

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import sum_or_zero
+from footprint.core.sums import sum_consecutive
 from footprint.core.units import H_PER_S
 from footprint.energy.ridge import fit_nonnegative
 
@@ -88,25 +88,20 @@ def sum_products(rows: pl.DataFrame) -> dict[str, ClusterProducts]:
     """Return the products of each cluster.
 
     Args:
-        rows: `cluster`, `covered_s`, `energy_j` and `REGRESSOR_COLUMNS`, none null.
+        rows: `cluster`, `covered_s`, `energy_j` above 0, and `REGRESSOR_COLUMNS`, none null.
     """
     names = REGRESSOR_COLUMNS
     pairs = [(one, other) for k, one in enumerate(names) for other in names[k:]]
-    time = pl.col("covered_s")
-    sums = (
-        rows.group_by("cluster")
-        .agg(
-            sum_or_zero(time),
-            sum_or_zero(pl.col("energy_j")),
-            *(
-                sum_or_zero(time * pl.col(one) * pl.col(other)).alias(f"{one} {other}")
-                for one, other in pairs
-            ),
-            *(sum_or_zero(pl.col("energy_j") * pl.col(one)).alias(f"{one} power") for one in names),
-        )
-        .filter(pl.col("energy_j") > 0)
-        .sort("cluster")
+    time, energy = pl.col("covered_s"), pl.col("energy_j")
+    # a fixed order of rows makes the sums the same to the last bit
+    terms = rows.sort("cluster", "energy_j", "covered_s", *names).select(
+        "cluster",
+        time,
+        energy,
+        *((time * pl.col(one) * pl.col(other)).alias(f"{one} {other}") for one, other in pairs),
+        *((energy * pl.col(one)).alias(f"{one} power") for one in names),
     )
+    sums = sum_consecutive(terms, ["cluster"], sums=terms.columns[1:])
     found = {}
     for row in sums.iter_rows(named=True):
         # the sum over time divided by (time x mean power^2)
