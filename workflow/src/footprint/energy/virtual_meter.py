@@ -88,13 +88,13 @@ def sum_products(rows: pl.DataFrame) -> dict[str, ClusterProducts]:
     """Return the products of each cluster.
 
     Args:
-        rows: `cluster`, `covered_s`, `energy_j` above 0, and `REGRESSOR_COLUMNS`, none null.
+        rows: `cluster`, `covered_s`, `energy_j` above 0, and `REGRESSOR_COLUMNS`, none null, sorted
+            by cluster.
     """
     names = REGRESSOR_COLUMNS
     pairs = [(one, other) for k, one in enumerate(names) for other in names[k:]]
     time, energy = pl.col("covered_s"), pl.col("energy_j")
-    # a fixed order of rows makes the sums the same to the last bit
-    terms = rows.sort("cluster", "energy_j", "covered_s", *names).select(
+    terms = rows.select(
         "cluster",
         time,
         energy,
