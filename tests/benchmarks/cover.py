@@ -97,11 +97,13 @@ def print_cover(found: pl.DataFrame) -> None:
         of_guessed = f"{100 * guessed['inside'].mean():.1f} %" if len(guessed) else "-"
         ranks = own["rank_frac"].drop_nulls().to_numpy()
         bins = np.histogram(ranks, bins=10, range=(0, 1))[0]
-        text = f"{ranks.mean():>11.2f}{ranks.std():>6.2f}  {' '.join(map(str, bins))}"
+        text = ""
+        if len(ranks):
+            text = f"{ranks.mean():>11.2f}{ranks.std():>6.2f}  {' '.join(map(str, bins))}"
         print(
             f"{level:<16}{len(own):>6}{100 * own['inside'].mean():>7.1f} %"
             f"{100 * low:>9.1f} to {100 * high:.1f}{of_guessed:>12}"
-            f"{100 * own['half_width'].median():>10.1f} %{text if len(ranks) else ''}"
+            f"{100 * own['half_width'].median():>10.1f} %{text}"
         )
     print(f"headline inside its interval: {found['headline'].sum()} of {len(found)}")
 
