@@ -197,6 +197,9 @@ def test_prepared_configuration_is_unchanged_by_a_second_pass() -> None:
         "offset": 0,
         "slope_error": 0,
         "offset_error": 0,
+        "covariance": None,
+        "residual_w": None,
+        "mean_reading_w": None,
     }
 
 

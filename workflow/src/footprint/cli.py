@@ -134,6 +134,29 @@ def list_unlabelled_runs(
     print(text)
 
 
+@app.command("calibrate")
+def fit_calibration(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of saved answers of Kwollect.", exists=True)
+    ],
+    node: Annotated[str, typer.Option(help="Node that both meters read.")],
+    metric: Annotated[str, typer.Option(help="Metric to calibrate.")] = "bmc_node_power_watt",
+    reference: Annotated[
+        str, typer.Option(help="Metric of the reference meter.")
+    ] = "wattmetre_power_watt",
+    window: Annotated[float, typer.Option(min=10, help="Length of a window in seconds.")] = 60,
+) -> None:
+    """Fit the line from readings to true power, and print it for a configuration."""
+    from footprint.validation import line_fit
+
+    samples = [
+        line_fit.read_samples(folder, node=node, metric=each) for each in (metric, reference)
+    ]
+    windows = line_fit.mean_powers(*samples, window_s=window)
+    print(f"# {len(windows)} windows of {window:g} s on {node}; readings of {metric}")
+    print(line_fit.fit_line(windows).to_yaml(node.partition("-")[0]), end="")
+
+
 # `footprint.__main__` runs these two without loading this module; here they appear in the help.
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from footprint.core.arrays import Floats
@@ -12,6 +12,9 @@ from footprint.core.arrays import Floats
 @dataclass(frozen=True)
 class Calibration:
     """Line from readings to power, `power_w = slope * reading_w + offset`.
+
+    What else a configuration gives (covariance, residual) is for the intervals of totals alone
+    (`footprint.totals.meter_error`).
 
     Attributes:
         slope: Slope, in W of power per W of reading.
@@ -39,4 +42,6 @@ class Calibration:
             cluster: Cluster.
         """
         line = integration["calibration"].get(cluster)
-        return cls(**line) if line else None
+        if not line:
+            return None
+        return cls(**{each.name: line[each.name] for each in fields(cls) if each.name in line})
