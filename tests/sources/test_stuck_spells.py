@@ -170,6 +170,38 @@ def test_two_stuck_spells_of_one_reading_are_both_found() -> None:
     assert stuck_spells_s(SECONDS, power_w) == [(5000, 12_495), (30_000, 35_995)]
 
 
+def test_spell_in_which_gpu_power_moves_is_stuck_without_jobs_or_other_spells() -> None:
+    power_w = noisy_power(SECONDS)
+    power_w[1000:1300] = 450  # 25 minutes of a reading that never occurs elsewhere
+    power_w[5000:5300] = 460
+    timestamp = pl.Series(times_us(SECONDS[::3])).cast(pl.Datetime("us", "UTC"))
+    moved_w = 60.0 + 40.0 * (SECONDS[::3] > 1150 * PERIOD_S)
+    gpus = pl.DataFrame({"timestamp": timestamp, "power_w": moved_w}).with_columns(
+        gpu=pl.lit(0, pl.UInt8)
+    )
+    rows = stuck_spells.find_stuck_spells(
+        times_us(SECONDS),
+        power_w,
+        held=HeldTime(),
+        off_threshold_w=20,
+        read_gpu_power=lambda: gpus,
+    )
+    assert rows == [(1000, 1299)]
+    assert stuck_spells_s(SECONDS, power_w) == []
+
+
+def test_spell_is_not_stuck_where_jobs_ran_while_readings_were_missing() -> None:
+    power_w, held = jobs_every(2)
+    power_w[(SECONDS > 45_500) & (SECONDS < 47_800)] = 333
+    held = HeldTime(
+        np.sort(np.append(held.starts_us, times_us(np.array([46_500.0])))),
+        np.sort(np.append(held.stops_us, times_us(np.array([46_900.0])))),
+    )
+    kept = (SECONDS <= 46_400) | (SECONDS >= 47_000)
+    assert stuck_spells_s(SECONDS, power_w, held) == [(45_505, 47_795)]
+    assert stuck_spells_s(SECONDS[kept], power_w[kept], held) == []
+
+
 def test_fewer_than_two_samples_have_no_spells() -> None:
     assert stuck_spells_s(SECONDS[:0], SECONDS[:0]) == []
     assert stuck_spells_s(SECONDS[:1], np.array([200.0])) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +79,7 @@ def clean_readings(
     window: Window,
     settings: CleaningSettings,
     held: HeldTime | None = None,
+    read_gpu_power: Callable[[], pl.DataFrame] | None = None,
 ) -> CleanedNode:
     """Reject readings of one node, and count its readings by day.
 
@@ -97,6 +99,8 @@ def clean_readings(
         window: Window in which readings are counted.
         settings: Gaps, lowest power and calibration.
         held: Intervals in which jobs held the node; None: never.
+        read_gpu_power: Reads `gpu`, `timestamp`, `power_w` (W) of the node's GPUs in the window, as
+            evidence of stuck sensors; None: unknown.
     """
     line = settings.calibration or Calibration()
     held = held or HeldTime()
@@ -124,6 +128,7 @@ def clean_readings(
         else line.to_power(distinct["power_w"].to_numpy()),
         held=held,
         off_threshold_w=settings.off_threshold_w,
+        read_gpu_power=read_gpu_power,
     )
     inside = pl.col("timestamp").is_between(pl.lit(window.start), pl.lit(window.end), closed="left")
     stuck = [distinct[low + 1 : high + 1].filter(inside) for low, high in rows]

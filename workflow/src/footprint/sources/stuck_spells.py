@@ -7,11 +7,13 @@ that its power changes, and that the sensor's steps are fine enough to report th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import polars as pl
 
 from footprint.core.arrays import Floats, Integers
+from footprint.sources.gpu_movement import gpu_power_moves, sensor_step_w
 from footprint.sources.held_time import HeldTime
 
 MIN_DURATION_S = 1200.0
@@ -50,19 +52,27 @@ to a bound."""
 
 
 def find_stuck_spells(
-    times_us: Integers, power_w: Floats, *, held: HeldTime, off_threshold_w: float
+    times_us: Integers,
+    power_w: Floats,
+    *,
+    held: HeldTime,
+    off_threshold_w: float,
+    read_gpu_power: Callable[[], pl.DataFrame] | None = None,
 ) -> list[tuple[int, int]]:
     """First and last row of each stuck spell of a node in a month, ascending.
 
-    A spell of one reading is stuck if it lasts at least `MIN_DURATION_S`, and `MIN_DURATION_RATIO`
-    times longer than every other spell of this reading in the month that is not stuck (at most
-    `MAX_LONG_SPELLS` are), and if one of two conditions holds.
+    A spell of one reading is stuck if it lasts at least `MIN_DURATION_S` and the power of the
+    node's GPUs moved in it by several steps of the sensor (`gpu_movement.gpu_power_moves`).
 
-    Jobs: k > 0 jobs began or ended on the node inside the spell, a minute or more from its ends,
-    and a working sensor would have moved. Let n be the number of other bounds of jobs in the month,
-    and m the number of those at which the reading stood still for two minutes before and after.
-    Then ((m + 1) / (n + 2)) ** k <= `MAX_CHANCE`, where the base is Laplace's rule of succession,
-    and n - m >= `MIN_MOVED_BOUNDS`.
+    It is also stuck if it lasts that long, and `MIN_DURATION_RATIO` times longer than every other
+    spell of this reading in the month that is not stuck (at most `MAX_LONG_SPELLS` are), and if one
+    of two conditions holds.
+
+    Jobs: k > 0 jobs began or ended on the node inside the spell, a minute or more from its ends and
+    with readings in the two minutes before and after, and a working sensor would have moved. Let n
+    be the number of other bounds of jobs in the month, and m the number of those at which the
+    reading stood still for two minutes before and after. Then ((m + 1) / (n + 2)) ** k <=
+    `MAX_CHANCE`, where the base is Laplace's rule of succession, and n - m >= `MIN_MOVED_BOUNDS`.
 
     Other spells: the spell lasts at least `MIN_DURATION_WITHOUT_JOBS_S`, and the sensor
     reports that this power moves at other times. There are at least `MIN_OTHER_SPELLS` other
@@ -78,6 +88,8 @@ def find_stuck_spells(
         power_w: Power at the samples, in W.
         held: Intervals in which jobs held the node.
         off_threshold_w: Readings below it are standby, whose power need not move, in W.
+        read_gpu_power: Reads `gpu`, `timestamp`, `power_w` (W) of the node's GPUs; called at most
+            once. None: unknown.
     """
     if len(times_us) < 2:
         return []
@@ -111,13 +123,19 @@ def find_stuck_spells(
         return _stood_still_under_jobs(bounds_us, times_us, moves, held)
 
     found: list[int] = []
+    if read_gpu_power is not None:
+        gpu_power, step_w = read_gpu_power(), sensor_step_w(power_w)
+        for spell in long:
+            inside = times_us[first[spell] : last[spell] + 1]
+            if gpu_power_moves(gpu_power, inside, step_w=step_w):
+                found.append(int(spell))
     for reading_w in np.unique(power_w[first[long]]):
         same = np.flatnonzero(power_w[first] == reading_w)
         for group in _longest_spells(same, lasted_s):
             if all(is_proven(spell, same) for spell in group):
                 found += group
                 break
-    return [(int(first[spell]), int(last[spell])) for spell in sorted(found)]
+    return [(int(first[spell]), int(last[spell])) for spell in sorted(set(found))]
 
 
 _FREE, _HELD, _MIXED = 0, 1, 2
@@ -151,7 +169,11 @@ def _stood_still_under_jobs(
     """Whether jobs began or ended in a spell, and the reading moves at other bounds of jobs."""
     bounds_us = held.bounds_us
     is_inside = (bounds_us >= spell_us[0] + _EDGE_US) & (bounds_us <= spell_us[1] - _EDGE_US)
-    n_inside = np.count_nonzero(is_inside)
+    inside_us = bounds_us[is_inside]
+    at = np.searchsorted(times_us, inside_us)
+    is_read_before = at > np.searchsorted(times_us, inside_us - _REACTION_US)
+    is_read_after = np.searchsorted(times_us, inside_us + _REACTION_US, side="right") > at
+    n_inside = np.count_nonzero(is_read_before & is_read_after)
     if not n_inside:
         return False
     is_near = (bounds_us >= spell_us[0] - _REACTION_US) & (bounds_us <= spell_us[1] + _REACTION_US)

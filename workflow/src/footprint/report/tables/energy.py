@@ -168,8 +168,8 @@ def quality_table(
     note = (
         "Readings of the power sensors. Kept: readings that are integrated. Stuck: rejected "
         "readings that repeat one value for 20 minutes or more although the node's power must have "
-        "changed; the energy of this time is estimated. Gaps: pairs of neighbouring samples farther apart than "
-        "integration.max_gap_s."
+        "changed; the energy of this time is estimated. Gaps: pairs of neighbouring samples "
+        "farther apart than integration.max_gap_s."
     )
     has_summaries = (quality["n_summary"] > 0).any()
     if has_summaries:
