@@ -64,10 +64,15 @@ def test_gpu_power_moves_not_where_a_gpu_is_not_read() -> None:
 
 
 def test_gpu_power_moves_not_while_the_node_is_not_read() -> None:
-    peak = {minute: 50.0 + 40.0 * (10 <= minute < 20) for minute in range(30)}
-    around = read_at(*range(10), *range(20, 30))
+    peak = {minute: 50.0 + 40.0 * (9 <= minute < 21) for minute in range(30)}
+    around = read_at(*range(9), *range(21, 30))
     assert not gpu_power_moves(gpu_power(peak), around, step_w=1)
     assert gpu_power_moves(gpu_power(peak), EVERY_MINUTE, step_w=1)
+
+
+def test_gpu_power_moves_not_by_fewer_than_three_readings_in_a_block() -> None:
+    every_other = {minute: power_w for minute, power_w in RISING.items() if minute % 2 == 0}
+    assert not gpu_power_moves(gpu_power(every_other), EVERY_MINUTE, step_w=1)
 
 
 def test_gpu_power_moves_not_outside_the_spell() -> None:

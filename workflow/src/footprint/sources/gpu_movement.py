@@ -8,8 +8,11 @@ import polars as pl
 from footprint.core.arrays import Floats, Integers
 from footprint.core.sums import sum_by_group
 
-BLOCK_S = 300
-"""Duration of the blocks whose medians are compared, in seconds: longer than a sensor averages."""
+BLOCK_S = 180
+"""Duration of the blocks whose medians are compared, in seconds: in it, a reading follows power."""
+
+MIN_READINGS = 3
+"""Fewest readings of a GPU in a block, so that a single one does not decide."""
 
 _BLOCK_US = BLOCK_S * 1_000_000
 
@@ -26,10 +29,10 @@ STEP_QUANTILE = 0.1
 def gpu_power_moves(gpu_power: pl.DataFrame, times_us: Integers, *, step_w: float) -> bool:
     """Whether the sum of a node's GPU power moved by more than its sensor can have overlooked.
 
-    The power of each GPU in a block of `BLOCK_S` is the median of its readings. Blocks count in
-    which the node has a reading, and each of the GPUs read at any of these times has one. The
-    highest sum of such a block must exceed the lowest by `MIN_MOVEMENT_STEPS` steps of the sensor,
-    and by `MIN_MOVEMENT_W`.
+    The power of each GPU in a block of `BLOCK_S` is the median of its readings, `MIN_READINGS` or
+    more. Blocks count in which the node has a reading, and the power of each GPU is known that has
+    a reading at any of these times. The highest sum of such a block must exceed the lowest by
+    `MIN_MOVEMENT_STEPS` steps of the sensor, and by `MIN_MOVEMENT_W`.
 
     Args:
         gpu_power: `gpu`, `timestamp`, `power_w` (W) of the node (`schemas.DevicePower`).
@@ -43,9 +46,10 @@ def gpu_power_moves(gpu_power: pl.DataFrame, times_us: Integers, *, step_w: floa
     by_gpu = (
         inside.with_columns(block=at_us // _BLOCK_US)
         .group_by("block", "gpu")
-        .agg(pl.col("power_w").median())
+        .agg(pl.col("power_w").median(), n_readings=pl.len())
+        .filter(pl.col("n_readings") >= MIN_READINGS)
     )
-    n_gpus = by_gpu["gpu"].n_unique()
+    n_gpus = inside["gpu"].n_unique()
     by_block = sum_by_group(
         by_gpu, ["block"], first=[], power_w=pl.col("power_w"), n_gpus=pl.lit(1.0)
     )
