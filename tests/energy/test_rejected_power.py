@@ -92,7 +92,7 @@ def test_cluster_without_usable_reading_is_a_row_with_all_reasons() -> None:
     ]
 
 
-def test_drop_outs_are_counted_by_cluster_in_readings_and_node_hours() -> None:
+def test_failed_sensors_are_counted_by_cluster_in_readings_and_node_hours() -> None:
     counts = quality("c-1", n_read=9, n_kept=9)
     rows = [
         ("c-1", "drop_out", 0, 3600, 721),
@@ -100,10 +100,12 @@ def test_drop_outs_are_counted_by_cluster_in_readings_and_node_hours() -> None:
         ("c-1", "drop_out", 9000, 10_800, 361),
         ("c-1", "stuck", 0, 3600, 721),
     ]
-    [row] = found(counts, nodes("c-1", "c-2"), *rows)
-    assert row[0] == "c"
-    assert row[1].endswith("a dead sensor, or a unit other than W")
-    assert row[2:] == (2523, "c-2, 3.5 node hours in all")
+    stuck, dropped = sorted(found(counts, nodes("c-1", "c-2"), *rows))
+    assert dropped[0] == stuck[0] == "c"
+    assert dropped[1].endswith("a dead sensor, or a unit other than W")
+    assert dropped[2:] == (2523, "c-2, 3.5 node hours in all")
+    assert stuck[1].startswith("constant reading of a stuck sensor")
+    assert stuck[2:] == (721, "c-1, 1 node hours in all")
 
 
 def test_summary_lists_a_cluster_without_readings() -> None:

@@ -1,4 +1,4 @@
-"""Cleaning: rejected readings, flagged samples, and that every reading is counted."""
+"""Cleaning: rejected readings, stuck sensors, and that every reading is counted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -20,8 +21,8 @@ from footprint.sources.held_time import HeldTime
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = START + timedelta(days=1)
-REJECTED_COUNTS = ("n_duplicate", "n_nan", "n_not_positive", "n_spike", "n_drop_out")
-COUNTS = ("n_kept", *REJECTED_COUNTS, "n_stuck", "n_gaps")
+REJECTED_COUNTS = ("n_duplicate", "n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_stuck")
+COUNTS = ("n_kept", *REJECTED_COUNTS, "n_gaps")
 
 
 def raw_readings(readings: list[tuple[float, float | None]]) -> pl.DataFrame:
@@ -132,7 +133,7 @@ def test_clean_ignores_order_and_repetition_of_rows(
 def test_clean_counts_every_reading_once(readings: list[tuple[float, float | None]]) -> None:
     _, counts = cleaned_without_jobs(readings)
     assert counts.get("n_read", 0) == sum(0 <= second < 86_400 for second, _ in readings)
-    assert counts.get("n_read", 0) == sum(counts.get(name, 0) for name in COUNTS[:6])
+    assert counts.get("n_read", 0) == sum(counts.get(name, 0) for name in COUNTS[:-1])
 
 
 def held_from(start: float, stop: float) -> HeldTime:
@@ -217,17 +218,38 @@ def test_clean_lists_drop_outs_far_apart_as_several_spells() -> None:
     assert [spell[-1] for spell in spells] == [2, 1]
 
 
-def test_clean_keeps_counts_and_lists_stuck_readings() -> None:
+def readings_with_stuck_spell() -> list[tuple[float, float | None]]:
+    """Readings every 5 s, of which those from 5000 s to 14 995 s are stuck at 200 W."""
     random = np.random.default_rng(1)
     values = 200.0 + random.integers(-2, 3, 5000)
     values[1000:3000], values[[999, 3000]] = 200, 201
-    power, counts, spells = cleaned_with_jobs(
-        [(5.0 * row, values[row]) for row in range(5000)], None
+    return [(5.0 * row, values[row]) for row in range(5000)]
+
+
+def test_clean_rejects_and_lists_stuck_readings_from_the_second_of_the_spell() -> None:
+    power, counts, spells = cleaned_with_jobs(readings_with_stuck_spell(), None)
+    assert (counts["n_read"], counts["n_kept"], counts["n_stuck"]) == (5000, 3001, 1999)
+    assert counts["n_gaps"] == 1
+    assert [second for second in power if 4995 <= second <= 15_000] == [4995, 5000, 15_000]
+    first, last = START + timedelta(seconds=5005), START + timedelta(seconds=14_995)
+    assert spells == [("c-1", "stuck", first, last, 1999)]
+
+
+@pytest.mark.parametrize("start_s", [5000, 5010, 8000])
+def test_clean_leaves_no_covered_time_where_a_window_starts_in_a_stuck_spell(start_s: int) -> None:
+    window = Window(START + timedelta(seconds=start_s), END)
+    readings = raw_readings([row for row in readings_with_stuck_spell() if row[0] >= start_s - 30])
+    cleaned = clean_readings(
+        readings, max_plausible_power_w=5000, window=window, settings=CleaningSettings(30, 20)
     )
-    assert len(power) == counts["n_kept"] == 5000
-    assert counts["n_stuck"] == 2000
-    first, last = START + timedelta(seconds=5000), START + timedelta(seconds=14_995)
-    assert spells == [("c-1", "stuck", first, last, 2000)]
+    kept = (cleaned.samples["timestamp"] - START).dt.total_seconds()
+    # of the stuck readings, the first one received stays; the next sample is hours later
+    assert kept.filter((kept >= 5000) & (kept < 15_000)).to_list() == [max(5000, start_s - 30)]
+    inside = max(5005, start_s)
+    n_stuck = (15_000 - inside) // 5
+    assert cleaned.quality["n_stuck"].to_list() == [n_stuck]
+    assert cleaned.spells["n_readings"].to_list() == [n_stuck]
+    conform(Quality, cleaned.quality)
 
 
 def test_clean_does_not_flag_a_constant_reading_as_stuck() -> None:

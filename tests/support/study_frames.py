@@ -281,6 +281,7 @@ def _quality(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFr
                 "n_incomplete": 0,
             }
             kept = 17280 - int(rng.integers(0, 600))
+            aside["n_stuck"] = int(rng.integers(0, 2) * 720)
             rows.append(
                 {
                     "node": node,
@@ -289,7 +290,6 @@ def _quality(nodes: list[str], days: int, rng: np.random.Generator) -> pl.DataFr
                     "n_kept": kept,
                     **aside,
                     "n_summary": 0,
-                    "n_stuck": int(rng.integers(0, 2) * 720),
                     "n_gaps": int(rng.integers(0, 4)),
                 }
             )

@@ -8,7 +8,7 @@ from footprint.allocation.held_intervals import read_held_time
 from footprint.core import calendar, logs
 from footprint.schemas.energy import Quality, SensorSpells
 from footprint.schemas.writing import write_table
-from footprint.sources import power_download
+from footprint.sources import monthly_files, power_download
 from footprint.sources.calibration import Calibration
 from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.registry import open_site
@@ -16,6 +16,7 @@ from footprint.sources.registry import open_site
 logs.log_to_file(snakemake.log[0])
 
 params, converted = snakemake.params, snakemake.input.get("converted")
+devices = snakemake.input.get("devices")
 site = open_site(
     params.source,
     site=params.site,
@@ -33,6 +34,7 @@ accounts = power_download.download_power(
     settings=CleaningSettings(params.max_gap_s, params.off_threshold_w, line),
     sum_over=params.sum_over,
     held=read_held_time(snakemake.input, end=calendar.study_window(params.start, params.end)[1]),
+    gpu_power=monthly_files.gpu_power_reader(devices) if devices else None,
 )
 write_table(Quality, accounts.quality, snakemake.output.quality)
 write_table(SensorSpells, accounts.spells, snakemake.output.spells)

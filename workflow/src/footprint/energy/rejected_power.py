@@ -1,4 +1,4 @@
-"""Rejected rows of power: clusters without a usable reading, and readings that dropped out."""
+"""Rejected rows of power: clusters without a usable reading, drop-outs and stuck sensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from footprint.core.sums import exact_sum
 from footprint.core.units import H_PER_S
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources.cleaning import DROP_OUT_KIND
+from footprint.sources.cleaning import DROP_OUT_KIND, STUCK_KIND
 from footprint.sources.kwollect import metrics
 
 REJECTION_REASONS = {
@@ -21,8 +21,16 @@ REJECTION_REASONS = {
     "n_spike": "above `max_plausible_power_w`",
     "n_drop_out": "below `integration.off_threshold_w` under a job",
     "n_incomplete": "a part of the node missing",
+    "n_stuck": "constant although power changed",
 }
 """Reason of a rejected reading by the column of `schemas.Quality` that counts it."""
+
+REASON_OF_SPELL_KIND = {
+    DROP_OUT_KIND: "reading below `integration.off_threshold_w` while a job held the node: a dead "
+    "sensor, or a unit other than W",
+    STUCK_KIND: "constant reading of a stuck sensor although the node's power must have changed",
+}
+"""Reason of the rejected readings of a spell by its kind."""
 
 _Row = tuple[str, str, int, str | None]
 """`source`, `reason`, `n_rows` and `example` of a rejected row."""
@@ -59,11 +67,11 @@ def rejected_power_rows(
     metric: str,
     converted: Path | None = None,
 ) -> pl.DataFrame:
-    """Rows for clusters without a usable reading, and for drop-outs (`schemas.RejectedRows`).
+    """Rows for clusters without a usable reading, and for failed sensors (`schemas.RejectedRows`).
 
     `n_rows` of a cluster without a usable reading counts the readings received of the metric, or of
-    other metrics where there are none of the metric. `n_rows` of drop-outs counts readings; their
-    node hours are in the example.
+    other metrics where there are none of the metric. `n_rows` of drop-outs and stuck sensors counts
+    readings; their node hours are in the example.
 
     Args:
         quality: `schemas.Quality` of the study.
@@ -93,7 +101,8 @@ def rejected_power_rows(
             why = ", ".join(word for name, word in REJECTION_REASONS.items() if found[name])
             reason = f"no usable reading of {metric}: all {why}"
             rows.append((cluster, reason, found["n_read"], found["example"]))
-    rows += _rows_of_drop_outs(spells, cluster_of)
+    for kind in REASON_OF_SPELL_KIND:
+        rows += _rows_of_spells(spells, cluster_of, kind)
     schema = RejectedRows.create_empty().schema
     columns = ("source", "reason", "n_rows", "example")
     found_rows = pl.DataFrame(rows, schema={name: schema[name] for name in columns}, orient="row")
@@ -137,14 +146,14 @@ def _count_other_metrics(
     )
 
 
-def _rows_of_drop_outs(spells: pl.DataFrame, cluster_of: pl.DataFrame) -> list[_Row]:
-    """Row of each cluster with drop-outs: readings, node hours, and the node with the most.
+def _rows_of_spells(spells: pl.DataFrame, cluster_of: pl.DataFrame, kind: str) -> list[_Row]:
+    """Row of each cluster with spells of a kind: readings, node hours, the node with the most.
 
     The hours of a spell are from its first to its last reading.
     """
-    low = spells.filter(pl.col("kind").cast(pl.String) == DROP_OUT_KIND).join(cluster_of, on="node")
+    own = spells.filter(pl.col("kind").cast(pl.String) == kind).join(cluster_of, on="node")
     lasted_us = (pl.col("stopped_at") - pl.col("started_at")).dt.total_microseconds()
-    by_node = low.group_by("cluster", "node").agg(
+    by_node = own.group_by("cluster", "node").agg(
         exact_sum(pl.col("n_readings")), us=exact_sum(lasted_us)
     )
     by_cluster = (
@@ -153,10 +162,7 @@ def _rows_of_drop_outs(spells: pl.DataFrame, cluster_of: pl.DataFrame) -> list[_
         .agg(exact_sum(pl.col("n_readings", "us")), pl.col("node").first())
         .sort("cluster")
     )
-    reason = (
-        "reading below `integration.off_threshold_w` while a job held the node: a dead sensor, or "
-        "a unit other than W"
-    )
+    reason = REASON_OF_SPELL_KIND[kind]
     return [
         (cluster, reason, n_readings, f"{node}, {us * 1e-6 * H_PER_S:.3g} node hours in all")
         for cluster, n_readings, us, node in by_cluster.iter_rows()

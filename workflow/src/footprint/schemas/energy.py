@@ -45,7 +45,7 @@ class Quality(dy.Schema):
         description="Rejected: another part of the node has no reading at that time"
     )
     n_stuck = Count(
-        description="Kept, but constant for a long time while other readings show that power "
+        description="Rejected: constant for a long time while other readings show that power "
         "changed"
     )
     n_summary = Count(
@@ -64,22 +64,23 @@ class Quality(dy.Schema):
             "n_drop_out",
             "n_merged",
             "n_incomplete",
+            "n_stuck",
         )
 
 
 class SensorSpells(dy.Schema):
-    """Intervals in which a power sensor gave no measurement or a constant value, by month."""
+    """Intervals in which the readings of a power sensor were rejected, by month."""
 
     node = Key(description="Node")
     kind = dy.Enum(
         ["drop_out", "stuck"],
         primary_key=True,
-        description="`drop_out`: readings rejected; `stuck`: readings kept (docs/method.md, "
-        "section 1)",
+        description="`drop_out`: lower than the node can draw; `stuck`: constant although power "
+        "changed (docs/method.md, section 1)",
     )
-    started_at = Timestamp(primary_key=True, description="First reading of the interval")
-    stopped_at = Timestamp(description="Last reading of the interval")
-    n_readings = Count(description="Number of readings in the interval")
+    started_at = Timestamp(primary_key=True, description="First rejected reading")
+    stopped_at = Timestamp(description="Last rejected reading")
+    n_readings = Count(description="Number of rejected readings")
 
 
 class NodePower(dy.Schema):

@@ -21,6 +21,7 @@ From readings to samples:
 - `device_download`: series of GPUs and node exporters of a cluster and month.
 - `series`: several series of one node and metric, merged into one.
 - `cleaning`: rejects readings, counts them by day, and finds failures of sensors.
+- `gpu_movement`: movement of the power of a node's GPUs, as evidence of stuck sensors.
 - `stuck_spells`: spells in which a sensor repeats one reading although the power changes.
 - `held_time`: intervals in which jobs held a node, which cleaning needs.
 - `calibration`: line from readings to power.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,10 @@ from footprint.sources import stuck_spells
 from footprint.sources.calibration import Calibration
 from footprint.sources.held_time import HeldTime
 
-REJECTION_COUNTS = ("n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_merged", "n_incomplete")
+_REASONS = ("n_nan", "n_not_positive", "n_spike", "n_drop_out", "n_merged", "n_incomplete")
+"""Counts of readings that are rejected one by one."""
+
+REJECTION_COUNTS = (*_REASONS, "n_stuck")
 """Counts of rejected readings in `schemas.Quality`, without duplicates."""
 
 DROP_OUT_KIND, STUCK_KIND = "drop_out", "stuck"
@@ -75,13 +79,16 @@ def clean_readings(
     window: Window,
     settings: CleaningSettings,
     held: HeldTime | None = None,
+    read_gpu_power: Callable[[], pl.DataFrame] | None = None,
 ) -> CleanedNode:
     """Reject readings of one node, and count its readings by day.
 
     Rejected are readings that are NaN or null, that are not positive, that are above
     `max_plausible_power_w`, or that are lower than a node held by a job can draw
-    (`_min_power_w`). Of several readings at one time, all but the lowest are duplicates. The order
-    and repetition of rows do not change the samples.
+    (`_min_power_w`). Of several readings at one time, all but the lowest are duplicates. Of the
+    readings left, those of a stuck sensor are rejected (`stuck_spells.find_stuck_spells`), from
+    the second of a spell to its last: the first may be right. The order and repetition of rows do
+    not change the samples.
 
     Args:
         raw: `node`, `timestamp`, `power_w` (W) of one node, in any order, with a margin of
@@ -92,6 +99,8 @@ def clean_readings(
         window: Window in which readings are counted.
         settings: Gaps, lowest power and calibration.
         held: Intervals in which jobs held the node; None: never.
+        read_gpu_power: Reads `gpu`, `timestamp`, `power_w` (W) of the node's GPUs in the window, as
+            evidence of stuck sensors; None: unknown.
     """
     line = settings.calibration or Calibration()
     held = held or HeldTime()
@@ -111,17 +120,19 @@ def clean_readings(
         .then(pl.lit("n_drop_out"))
     )
     valid = judged.filter(pl.col("reason").is_null()).select("node", "timestamp", "power_w")
-    samples = valid.filter(pl.col("timestamp").ne_missing(pl.col("timestamp").shift()))
+    distinct = valid.filter(pl.col("timestamp").ne_missing(pl.col("timestamp").shift()))
     rows = stuck_spells.find_stuck_spells(
-        samples["timestamp"].to_numpy().view(np.int64),
-        samples["power_w"].to_numpy()
+        distinct["timestamp"].to_numpy().view(np.int64),
+        distinct["power_w"].to_numpy()
         if settings.calibration is None
-        else line.to_power(samples["power_w"].to_numpy()),
+        else line.to_power(distinct["power_w"].to_numpy()),
         held=held,
         off_threshold_w=settings.off_threshold_w,
+        read_gpu_power=read_gpu_power,
     )
     inside = pl.col("timestamp").is_between(pl.lit(window.start), pl.lit(window.end), closed="left")
-    stuck = [samples[low : high + 1].filter(inside) for low, high in rows]
+    stuck = [distinct[low + 1 : high + 1].filter(inside) for low, high in rows]
+    samples = _without_rows(distinct, rows)
     spells = pl.concat(
         [
             _drop_out_spells(judged.filter(inside & (pl.col("reason") == "n_drop_out"))),
@@ -133,9 +144,19 @@ def clean_readings(
         judged.filter(inside),
         samples.filter(inside),
         n_gaps=samples.filter(is_gap(since_last_us, settings.max_gap_s)).filter(inside),
-        n_stuck=pl.concat([samples.clear(), *stuck]),
+        n_stuck=pl.concat([distinct.clear(), *stuck]),
     )
     return CleanedNode(samples, counts, spells)
+
+
+def _without_rows(samples: pl.DataFrame, spells: list[tuple[int, int]]) -> pl.DataFrame:
+    """Samples without those after the first of each spell (first and last row)."""
+    if not spells:
+        return samples
+    is_kept = np.ones(len(samples), dtype=bool)
+    for low, high in spells:
+        is_kept[low + 1 : high + 1] = False
+    return samples.filter(pl.Series(is_kept))
 
 
 def _is_drop_out(
@@ -200,9 +221,9 @@ def _daily_quality(
     """Counts of a node's readings in the window by day (`schemas.Quality`).
 
     Args:
-        judged: All readings, with the `reason` of rejected ones (`REJECTION_COUNTS`), else null.
+        judged: All readings, with the `reason` of those rejected one by one, else null.
         samples: Samples.
-        others: Samples of other counts, by the name of the count.
+        others: Readings of other counts, by the name of the count.
     """
     day = pl.col("timestamp").dt.date().alias("day")
     n_summary = exact_sum(pl.col("from_summary")) if "from_summary" in judged.columns else pl.lit(0)
@@ -215,7 +236,7 @@ def _daily_quality(
             *(rows.select(day, count=pl.lit(name)) for name, rows in others.items()),
         ]
     )
-    names = (*REJECTION_COUNTS, *others)
+    names = (*_REASONS, *others)
     counted = rare.group_by("day").agg(
         exact_sum(pl.col("count") == name).alias(name) for name in names
     )

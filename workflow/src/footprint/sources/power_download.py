@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ def download_power(
     settings: CleaningSettings,
     sum_over: str | None = None,
     held: Mapping[str, HeldTime] | None = None,
+    gpu_power: Callable[[str], pl.DataFrame] | None = None,
 ) -> DownloadQuality:
     """Write the monthly file of a cluster: samples in a window with a margin of `max_gap_s`.
 
@@ -54,6 +56,8 @@ def download_power(
         settings: Gaps, lowest power and calibration of the cluster.
         sum_over: Label that distinguishes the parts of a node, whose power is summed.
         held: Intervals in which jobs held each node; a node without an entry was never held.
+        gpu_power: Reads the GPU power of a node in the month (`monthly_files.gpu_power_reader`);
+            None: unknown.
 
     Returns:
         `schemas.Quality` and `schemas.SensorSpells` of the readings inside the window.
@@ -88,6 +92,7 @@ def download_power(
                 window=window,
                 settings=settings,
                 held=(held or {}).get(node),
+                read_gpu_power=partial(gpu_power, node) if gpu_power else None,
             )
             quality.append(cleaned.quality)
             spells.append(cleaned.spells)

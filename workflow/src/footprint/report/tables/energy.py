@@ -166,10 +166,10 @@ def quality_table(
         .sort("stage", "reason")
     )
     note = (
-        "Readings of the power sensors. Kept: readings that are integrated. Stuck: readings, also "
-        "kept, that repeat one value for 20 minutes or more while other readings of the node show "
-        "a change of its power. Gaps: pairs of neighbouring samples farther apart than "
-        "integration.max_gap_s."
+        "Readings of the power sensors. Kept: readings that are integrated. Stuck: rejected "
+        "readings that repeat one value for 20 minutes or more although the node's power must have "
+        "changed; the energy of this time is estimated. Gaps: pairs of neighbouring samples "
+        "farther apart than integration.max_gap_s."
     )
     has_summaries = (quality["n_summary"] > 0).any()
     if has_summaries:
