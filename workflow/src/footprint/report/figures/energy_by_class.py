@@ -12,6 +12,7 @@ from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
 from footprint.report import wording
 from footprint.report.figures import style
+from footprint.totals.known_total import known_total
 
 ROW_MM = 6.0
 
@@ -23,7 +24,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy: `schemas.NodeEnergy`.
 
     Returns:
-        `cluster`, `class`, `measured_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
+        `cluster`, `class`, `total_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
         `measured_frac` (measured part of the node time of the cluster).
     """
     known = pl.col("class") != "no_data"
@@ -31,7 +32,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy.lazy()
         .group_by("cluster")
         .agg(
-            sum_or_zero(pl.col("measured_kwh")).alias("cluster_kwh"),
+            sum_or_zero(known_total()).alias("cluster_kwh"),
             pl.col("node").n_unique().alias("n_nodes"),
             (
                 sum_or_zero(pl.col("duration_s").filter(known)) / sum_or_zero(pl.col("duration_s"))
@@ -42,7 +43,7 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy.lazy()
         .group_by("cluster", "class")
         .agg(
-            known_sum(pl.col("measured_kwh")),
+            known_sum(known_total()).alias("total_kwh"),
             (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
         )
         .join(clusters, on="cluster")
@@ -59,14 +60,14 @@ def figure_title(classes: pl.DataFrame, *, site: str) -> str:
         classes: Result of `energy_by_cluster`.
         site: Name of the site.
     """
-    kwh, of_class = pl.col("measured_kwh"), pl.col("class")
+    kwh, of_class = pl.col("total_kwh"), pl.col("class")
     energy, jobs, overhead = classes.select(
         sum_or_zero(kwh).alias("energy"),
         sum_or_zero(kwh.filter(of_class == "job")).alias("jobs"),
         sum_or_zero(kwh.filter(of_class.is_in(OVERHEAD_CLASSES))).alias("overhead"),
     ).row(0)
     if not energy:
-        return f"No energy was measured at {site.title()}"
+        return f"No energy is known at {site.title()}"
     return (
         f"{wording.format_percent(jobs / energy)} of the {wording.format_energy(energy)} that the "
         f"nodes of {site.title()} drew went into jobs, "
@@ -127,15 +128,15 @@ def _draw_bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl
 
 def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
     rows = classes.group_by("cluster").agg(
-        known_sum(pl.col("measured_kwh")), pl.col("measured_frac", "n_nodes").first()
+        known_sum(pl.col("total_kwh")), pl.col("measured_frac", "n_nodes").first()
     )
     of_cluster = {row["cluster"]: row for row in rows.iter_rows(named=True)}
-    largest = max((row["measured_kwh"] or 0.0) for row in of_cluster.values())
+    largest = max((row["total_kwh"] or 0.0) for row in of_cluster.values())
     unit, in_kwh = wording.energy_unit(largest)
-    _draw_bars(axes, classes, clusters, pl.col("measured_kwh") / in_kwh)
+    _draw_bars(axes, classes, clusters, pl.col("total_kwh") / in_kwh)
     for place, cluster in enumerate(clusters):
         row = of_cluster[cluster]
-        kwh, measured = row["measured_kwh"], row["measured_frac"]
+        kwh, measured = row["total_kwh"], row["measured_frac"]
         text = wording.format_energy(kwh)
         if kwh is not None and measured < style.FULL_COVERAGE:
             text += f", {wording.format_percent(measured)} of the time measured"
@@ -156,7 +157,7 @@ def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> No
     )
     # room for the label of the longest bar
     axes.set_xlim(0, (largest or 1.0) / in_kwh * 1.45)
-    # without any measurement there is no scale
+    # without any energy there is no scale
     axes.xaxis.set_major_locator(MaxNLocator(5) if largest else NullLocator())
     axes.set_xlabel(f"Energy ({unit}) of each cluster × its nodes")
 

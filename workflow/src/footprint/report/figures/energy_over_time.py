@@ -33,7 +33,7 @@ def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
         site: Name of the site.
         step: Length of a period: `1d`, `1w` or `1mo`.
     """
-    energy, of_class = pl.col("measured_kwh"), pl.col("class").cast(pl.String)
+    energy, of_class = pl.col("total_kwh"), pl.col("class").cast(pl.String)
     sums = (
         periods.group_by("begins_at", "is_whole")
         .agg(
@@ -44,7 +44,7 @@ def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
         .sort("begins_at")
     )
     if sums.is_empty():
-        return f"No energy was measured at {site.title()}"
+        return f"No energy is known at {site.title()}"
     whole = sums.filter("is_whole")
     parts = (sums if whole.is_empty() else whole).select(pl.col("overhead") / pl.col("energy"))
     fractions = parts["overhead"].drop_nulls().to_list()
@@ -105,8 +105,8 @@ def _partly_measured(periods: pl.DataFrame) -> pl.DataFrame:
     """Periods with energy and a coverage below `style.FULL_COVERAGE`."""
     return (
         periods.group_by("begins_at", "ends_at", "measured_frac")
-        .agg(known_sum(pl.col("measured_kwh")))
-        .filter(pl.col("measured_kwh").is_not_null(), pl.col("measured_frac") < style.FULL_COVERAGE)
+        .agg(known_sum(pl.col("total_kwh")))
+        .filter(pl.col("total_kwh").is_not_null(), pl.col("measured_frac") < style.FULL_COVERAGE)
         .sort("begins_at")
     )
 
@@ -156,7 +156,7 @@ def _draw_bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> pl.DataFram
 
 
 def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
-    per_day = periods.with_columns((pl.col("measured_kwh") / _period_days()).alias("kwh"))
+    per_day = periods.with_columns((pl.col("total_kwh") / _period_days()).alias("kwh"))
     sums = per_day.group_by("begins_at").agg(sum_or_zero(pl.col("kwh")))
     largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
     unit, in_kwh = wording.energy_unit(largest)
@@ -173,7 +173,7 @@ def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
     mean = "" if step == "1d" else f",\nmean of the {CALENDAR_STEP_NAMES[step]}"
     axes.set_ylabel(f"Energy per day ({unit}){mean}")
     if not largest:
-        style.draw_empty_panel(axes, "No node of the study has power readings.")
+        style.draw_empty_panel(axes, "No energy of the study is known.")
 
 
 def _draw_times(axes: Axes, periods: pl.DataFrame) -> None:

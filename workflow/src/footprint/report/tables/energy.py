@@ -12,6 +12,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.sources.kwollect.collected_metrics import uncollected_nodes
+from footprint.totals.known_total import known_total
 
 CLASS_DEFINITIONS = (
     "Each node's energy is split into classes. Job: the shares that jobs held. Stranded: the free "
@@ -29,37 +30,38 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
     """
     order = pl.col("level").cast(pl.Enum(LEVELS))
     largest_first = levels.filter(pl.col("method") == MEASURED_METHOD).sort(
-        order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True
+        order, "total_kwh", "name", descending=[False, True, False], nulls_last=True
     )
     rows = largest_first.with_columns(
         pl.col("level").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         (pl.col("level") == "site").alias("is_total"),
         pl.when(pl.col("level") != "overhead").then("n_jobs"),
-        (pl.col("measured_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
+        (pl.col("total_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
     )
     # a year of a site has six digits before the point, a small paper needs two behind it
-    largest = rows["measured_kwh"].max()
+    largest = rows["total_kwh"].max()
     decimals = 1 if isinstance(largest, float) and largest >= 1000 else 2
     columns = [
         Column(name="name", header="Name"),
         Column(name="n_jobs", header="Jobs", decimals=0),
         Column(name="n_users", header="People", decimals=0, printed=False),
-        Column(name="measured_kwh", header="Energy", unit="kWh", decimals=decimals),
+        Column(name="total_kwh", header="Energy", unit="kWh", decimals=decimals),
+        Column(name="measured_kwh", header="Measured", unit="kWh", decimals=2, printed=False),
         Column(name="estimated_kwh", header="Estimated", unit="kWh", decimals=2, printed=False),
         Column(name="total_low_kwh", header="Low", unit="kWh", decimals=decimals),
         Column(name="total_high_kwh", header="High", unit="kWh", decimals=decimals),
-        Column(name="coverage_frac", header="Measured", unit="%", decimals=1, scale=100),
-        Column(name="unknown_node_h", header="Without data", unit="node h", decimals=0),
+        Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        Column(name="unknown_node_h", header="Unknown", unit="node h", decimals=0),
         Column(name="gpu_node_frac", header="On GPU nodes", unit="%", decimals=0, scale=100),
         Column(name="gpu_hours", header="GPU time", unit="h", decimals=0, printed=False),
         Column(name="core_hours", header="Core time", unit="h", decimals=0, printed=False),
     ]
     note = (
-        "Energy: measured energy of the jobs. Estimated: energy of their time without samples, not "
-        "part of Energy. Low and high: 95 % interval of the sum of the two. Measured: part of "
-        "share × time with samples. Without data: node hours of jobs without any measurement; in "
-        f"the row no_data, all node time without samples. {JOB_COUNT_NOTE} Groups of few people "
-        "are shown together."
+        "Energy: electrical energy of the nodes in the jobs' allocations, measured, and estimated "
+        "for the time without readings. Low and high: its 95 % interval. Measured: measured part "
+        "of the energy. Unknown: allocated node hours with neither readings nor an estimate; "
+        "above 0, the energy is a lower bound. "
+        f"{JOB_COUNT_NOTE} Groups of few people are shown together."
     )
     if rows["overhead_kwh"].count():
         columns.append(
@@ -90,12 +92,12 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         node_energy: `schemas.NodeEnergy`.
     """
     present = [name for name in NODE_CLASSES if name in node_energy["class"].cast(pl.String)]
-    kwh, duration_s = pl.col("measured_kwh"), pl.col("duration_s")
+    kwh, duration_s = known_total(), pl.col("duration_s")
     of_class, known = pl.col("class"), pl.col("class") != "no_data"
     sums = [
         pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"),
         *(known_sum(kwh.filter(of_class == name)).alias(name) for name in present),
-        known_sum(kwh).alias("measured_kwh"),
+        known_sum(kwh).alias("total_kwh"),
         (sum_or_zero(duration_s) * H_PER_S).alias("node_h"),
         (sum_or_zero(duration_s.filter(known)) / sum_or_zero(duration_s)).alias("measured_frac"),
         sum_or_zero(pl.col("overcount_kwh")).alias("overcount_kwh"),
@@ -110,13 +112,13 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         Column(name="cluster", header="Cluster"),
         Column(name="n_nodes", header="Nodes", decimals=0),
         *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="measured_kwh", header="All", unit="kWh", decimals=1),
+        Column(name="total_kwh", header="All", unit="kWh", decimals=1),
         Column(name="node_h", header="Time", unit="node h", decimals=0, printed=False),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
     ]
     note = (
-        f"{CLASS_DEFINITIONS} Energies cover the time with samples. Measured: the part of the node "
-        "time with samples."
+        f"{CLASS_DEFINITIONS} Energy: measured, and estimated for the time without readings. "
+        "Measured: the part of the node time with readings."
     )
     residues = {
         "overcount_kwh": (

@@ -42,10 +42,9 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         "name",
         "n_jobs",
         "coverage_frac",
-        bmc="measured_kwh",
-        # the interval covers measured and estimated energy, the other columns measured energy alone
-        low=pl.col("total_low_kwh") - pl.col("estimated_kwh").fill_null(0.0),
-        high=pl.col("total_high_kwh") - pl.col("estimated_kwh").fill_null(0.0),
+        bmc="covered_kwh",
+        low="covered_low_kwh",
+        high="covered_high_kwh",
     )
     models = {name: text for name, text in FOUR_METHODS.items() if name != "bmc"}
     for name in models:
@@ -54,7 +53,7 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
             own.select(
                 "level",
                 "name",
-                pl.col("measured_kwh").alias(name),
+                pl.col("covered_kwh").alias(name),
                 pl.col("ratio").alias(f"{name}_x"),
             ),
             on=["level", "name"],
@@ -72,8 +71,8 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         name="methods",
         title="Energy by four methods at each level",
         note=(
-            "BMC: measured energy of the jobs; low and high: its 95 % interval, with the error of "
-            "the estimate for gaps. MLCO2: GPU hours × power limits. GA: hours × (power "
+            "BMC: measured energy of the jobs; low and high: the 95 % interval of their total, in "
+            "proportion. MLCO2: GPU hours × power limits. GA: hours × (power "
             "limits + thermal design power of cores + memory). CC: CodeCarbon 2, from readings of "
             "the devices where they exist, else from limits. The models cover the same jobs and "
             f"the measured time; × is the ratio to BMC. {JOB_COUNT_NOTE}" + factor

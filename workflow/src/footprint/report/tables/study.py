@@ -20,6 +20,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.hardware import catalogue as descriptions
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.totals.known_total import known_total
 
 CLASS_NAMES = {
     "job": "Held by jobs",
@@ -42,7 +43,7 @@ _SUMMARY_TYPES = {
     "group": pl.String(),
     "name": pl.String(),
     "n": pl.Int64(),
-    "measured_kwh": pl.Float64(),
+    "total_kwh": pl.Float64(),
     "total_low_kwh": pl.Float64(),
     "total_high_kwh": pl.Float64(),
     "part_frac": pl.Float64(),
@@ -78,17 +79,16 @@ def study_summary_table(
             f"papers with R{_left_out(ratio)}. {JOB_COUNT_NOTE} "
             "Overhead: stranded, idle, standby and unavailable. "
             "Part: part of the energy of all nodes; for projects and papers, of the energy of all "
-            "jobs; for phases, of the energy of these papers. Low and high: 95 % interval of the "
-            "measured energy plus the estimate for gaps, so that it can lie above the energy. "
-            "Measured: for nodes, the part of their time with readings; for jobs, projects and "
-            "papers, the part of share × time with readings. Energy of time without readings is "
-            "unknown, not 0."
+            "jobs; for phases, of the energy of these papers. Energies are measured, and estimated "
+            "for the time without readings. Low and high: 95 % interval. Measured: for nodes, the "
+            "part of their time with readings; for jobs, projects and papers, the measured part of "
+            "the energy."
         ),
         rows=pl.concat([empty, *rows], how="diagonal_relaxed").select(list(_SUMMARY_TYPES)),
         columns=[
             Column(name="name", header="What"),
             Column(name="n", header="Count", decimals=0),
-            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1),
             Column(name="total_low_kwh", header="Low", unit="kWh", decimals=1),
             Column(name="total_high_kwh", header="High", unit="kWh", decimals=1),
             Column(name="part_frac", header="Part", unit="%", decimals=1, scale=100),
@@ -101,10 +101,10 @@ def study_summary_table(
 def _node_sums(node_energy: pl.DataFrame) -> list[pl.Expr]:
     seconds = pl.col("duration_s")
     known_s = sum_or_zero(seconds.filter(pl.col("class") != "no_data"))
-    all_kwh = node_energy.select(sum_or_zero(pl.col("measured_kwh"))).item()
-    energy = known_sum(pl.col("measured_kwh"))
+    all_kwh = node_energy.select(sum_or_zero(known_total())).item()
+    energy = known_sum(known_total())
     return [
-        energy.alias("measured_kwh"),
+        energy.alias("total_kwh"),
         (energy / (all_kwh if all_kwh > 0 else None)).cast(pl.Float64).alias("part_frac"),
         (sum_or_zero(seconds) * H_PER_S).alias("node_h"),
         quotient(known_s, sum_or_zero(seconds)).alias("measured_frac"),
@@ -139,7 +139,7 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
         pl.col("n_jobs").alias("n"),
         "total_low_kwh",
         "total_high_kwh",
-        "coverage_frac",
+        jobs_measured_frac="measured_frac",
     )
     of_overhead = node_energy.filter(pl.col("class").is_in(OVERHEAD_CLASSES))
     overhead = of_overhead.select(pl.lit("overhead").alias("class"), *_node_sums(node_energy)).head(
@@ -153,10 +153,10 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
             pl.lit("Energy of the nodes by class").alias("group"),
             pl.col("class").replace(CLASS_NAMES).alias("name"),
             (pl.col("class") == "overhead").alias("is_total"),
-            # classes other than no_data consist of measured time: only jobs have a coverage
-            pl.col("coverage_frac").alias("measured_frac"),
+            # classes other than no_data consist of measured time
+            pl.col("jobs_measured_frac").alias("measured_frac"),
         )
-        .drop("class", "coverage_frac")
+        .drop("class", "jobs_measured_frac")
     )
 
 
@@ -164,10 +164,10 @@ def _project_and_paper_rows(measured: pl.DataFrame) -> pl.DataFrame:
     """Energy of each project and paper."""
     order = pl.col("level").cast(pl.Enum(["project", "paper"]))
     site = measured.filter(pl.col("level") == "site")
-    site_kwh = site.select(sum_or_zero(pl.col("measured_kwh"))).item() or None
+    site_kwh = site.select(sum_or_zero(pl.col("total_kwh"))).item() or None
     return (
         measured.filter(pl.col("level").is_in(["project", "paper"]))
-        .sort(order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True)
+        .sort(order, "total_kwh", "name", descending=[False, True, False], nulls_last=True)
         .select(
             pl.col("level")
             .replace_strict(
@@ -180,11 +180,11 @@ def _project_and_paper_rows(measured: pl.DataFrame) -> pl.DataFrame:
             .alias("group"),
             "name",
             pl.col("n_jobs").alias("n"),
-            "measured_kwh",
+            "total_kwh",
             "total_low_kwh",
             "total_high_kwh",
-            (pl.col("measured_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
-            pl.col("coverage_frac").alias("measured_frac"),
+            (pl.col("total_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
+            "measured_frac",
             is_total=pl.lit(False),
         )
     )
@@ -215,7 +215,7 @@ def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
             "group": ["Energy of papers by phase"] * len(values),
             "name": list(PHASE_NAMES.values()),
             "n": [int(papers[name].count()) for name in PHASE_NAMES],
-            "measured_kwh": values,
+            "total_kwh": values,
             "part_frac": [
                 None if value is None or not whole > 0 else value / whole for value in values
             ],
@@ -225,7 +225,7 @@ def _phase_rows(ratio: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_PHASE_COLUMNS = ("group", "name", "n", "measured_kwh", "part_frac", "is_total")
+_PHASE_COLUMNS = ("group", "name", "n", "total_kwh", "part_frac", "is_total")
 
 
 def hardware_table(hardware: pl.DataFrame, node_power: pl.DataFrame) -> ReaderTable:
