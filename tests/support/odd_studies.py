@@ -278,7 +278,11 @@ def compute_results(odd: OddStudy) -> StudyResults:
         papers_wanted=odd.papers_wanted,
     )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))
-    truth = study.job_energy.select("job_id", metered_kwh=pl.col("measured_kwh") * error)
+    truth = study.job_energy.select(
+        "job_id",
+        metered_kwh=pl.col("measured_kwh") * error,
+        true_kwh=1.1 * pl.col("measured_kwh") * error,
+    )
     steps_w = {name: float(i + 1) for i, name in enumerate(study_frames.CLUSTERS)}
     compared = against_truth.compare_with_truth(jobs, job_nodes, truth.lazy(), steps_w)
     return StudyResults(

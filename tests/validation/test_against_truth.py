@@ -46,11 +46,15 @@ def compare_jobs(*jobs: dict[str, Any]) -> pl.DataFrame:
     )
     truth = pl.LazyFrame(
         [
-            {"job_id": job["job_id"], "metered_kwh": each}
+            {
+                "job_id": job["job_id"],
+                "metered_kwh": each,
+                "true_kwh": None if each is None else 1.1 * each,
+            }
             for job in filled
             for each in job["metered"]
         ],
-        schema={"job_id": pl.Int64, "metered_kwh": pl.Float64},
+        schema={"job_id": pl.Int64, "metered_kwh": pl.Float64, "true_kwh": pl.Float64},
     )
     return against_truth.compare_with_truth(energies, nodes, truth, STEPS).collect()
 
@@ -69,6 +73,7 @@ def test_comparison_gives_error_and_interval_width() -> None:
 def test_comparison_sums_truth_over_nodes_of_a_job() -> None:
     job = compare_jobs({"clusters": ["fine", "coarse"], "metered": [0.5, 1.5]}).row(0, named=True)
     assert job["metered_kwh"] == 2
+    assert job["true_kwh"] == pytest.approx(2.2)
     assert job["error_frac"] == 0
     assert job["step_w"] == 36  # step of its coarsest sensor
 

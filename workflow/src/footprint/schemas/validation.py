@@ -37,16 +37,18 @@ class SimulationCheck(dy.Schema):
         description="Number of these jobs that are longer than 10 minutes and fully covered",
     )
     largest_error_frac = dy.Float64(
-        nullable=True, description="Largest relative error of the jobs compared"
+        nullable=True,
+        description="Largest relative error of the jobs compared: measured energy against that of a "
+        "perfect meter of the same gain",
     )
     median_error_frac = dy.Float64(
         nullable=True, description="Median absolute relative error of the jobs compared"
     )
     inside_frac = Fraction(
-        description="Part of the measured jobs with the true energy inside the 95 % interval"
+        description="Part of the measured jobs whose interval contains the energy of this meter"
     )
     median_width_frac = dy.Float64(
-        nullable=True, description="Median of the interval's width / true energy"
+        nullable=True, description="Median of the interval's width / energy of this meter"
     )
 
 

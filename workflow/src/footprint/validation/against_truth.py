@@ -14,9 +14,9 @@ FULLY_COVERED_FRAC = 1 - 1e-9
 def compare_with_truth(
     jobs: pl.LazyFrame, job_nodes: pl.LazyFrame, truth: pl.LazyFrame, steps_w: dict[str, float]
 ) -> pl.LazyFrame:
-    """Measured energy of each job, and the energy that a perfect meter would have read.
+    """Measured energy of each job, the energy that a perfect meter would have read, and the truth.
 
-    Both contain the meter's gain, so that their difference is the error of the arithmetic.
+    The first two contain the meter's gain, so that their difference is the error of the arithmetic.
 
     Args:
         jobs: `schemas.JobEnergy`.
@@ -25,18 +25,18 @@ def compare_with_truth(
         steps_w: Step of the sensors of each cluster, in watts.
 
     Returns:
-        `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `metered_kwh`, `error_frac`,
-        `inside` (the metered energy lies in the interval), `width_frac` (width of the interval over
+        `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `metered_kwh`, `true_kwh`,
+        `error_frac`, `inside` (the metered energy lies in the interval), `width_frac` (width of the interval over
         the metered energy), `compared` (long and fully covered).
     """
     step = job_nodes.group_by("job_id").agg(
         step_w=pl.col("cluster").replace_strict(steps_w, return_dtype=pl.Float64).max()
     )
-    metered = truth.group_by("job_id").agg(sum_or_zero(pl.col("metered_kwh")))
+    true = truth.group_by("job_id").agg(sum_or_zero(pl.col("metered_kwh", "true_kwh")))
     energy, metered_kwh = pl.col("measured_kwh"), pl.col("metered_kwh")
     return (
         jobs.filter((pl.col("duration_s") > 0) & energy.is_not_null())
-        .join(metered, on="job_id")
+        .join(true, on="job_id")
         .join(step, on="job_id")
         .filter(metered_kwh > 0)
         .select(
@@ -44,6 +44,7 @@ def compare_with_truth(
             "step_w",
             "measured_kwh",
             "metered_kwh",
+            "true_kwh",
             error_frac=energy / metered_kwh - 1,
             inside=metered_kwh.is_between("total_low_kwh", "total_high_kwh"),
             width_frac=(pl.col("total_high_kwh") - pl.col("total_low_kwh")) / metered_kwh,
