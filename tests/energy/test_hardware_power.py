@@ -19,11 +19,11 @@ def power_w(**changes: object) -> float | None:
 
 
 def test_power_of_an_idle_node_is_base_and_idle_gpus() -> None:
-    assert power_w(share=0.0) == pytest.approx(0.55 * 310 + 1.05 * 60)
+    assert power_w(share=0.0) == pytest.approx(0.45 * (310 + 0.15 * 600) + 1.05 * 60)
 
 
 def test_power_in_use_grows_with_the_share_held_up_to_the_whole_node() -> None:
-    idle_w = 0.55 * 310 + 1.05 * 60
+    idle_w = 0.45 * (310 + 0.15 * 600) + 1.05 * 60
     added_w = 1.05 * 0.4 * 540 + 0.75 * 0.2 * 310
     assert power_w(share=0.5) == pytest.approx(idle_w + 0.5 * added_w)
     assert power_w(share=1.0) == pytest.approx(idle_w + added_w)
@@ -32,7 +32,7 @@ def test_power_in_use_grows_with_the_share_held_up_to_the_whole_node() -> None:
 
 def test_power_of_a_node_without_gpus_ignores_their_limit() -> None:
     found = power_w(has_gpu=False, gpu_limit_w=None)
-    assert found == pytest.approx(0.55 * 310 + 0.75 * 0.6 * 310)
+    assert found == pytest.approx(0.45 * 310 + 0.75 * 0.7 * 310)
 
 
 @pytest.mark.parametrize("name", ["gpu_limit_w", "tdp_w"])

@@ -14,7 +14,7 @@ from footprint.energy.power_model import OBSERVED_SCHEMA, fit_power_models, pred
 from footprint.energy.virtual_meter import PRIOR
 
 H_S = 3600.0
-GPU_W, TDP_W = 300.0, 200.0
+GPU_W, TDP_W, LIMIT_W = 300.0, 200.0, 500.0
 LOADS = (0.1, 0.5, 0.9)
 
 
@@ -22,7 +22,7 @@ def hardware_of(*clusters: str, **changes: object) -> pl.DataFrame:
     row = {
         "has_gpu": True,
         "n_gpus": 2,
-        "gpu_limit_w": 500.0,
+        "gpu_limit_w": LIMIT_W,
         "gpu_generation": "Turing",
         "n_cpus": 2,
         "tdp_w": TDP_W,
@@ -40,9 +40,9 @@ def segments_of(*clusters: str, factor: float = 1.0, **changes: object) -> pl.Da
         for k in (1, 2):
             for number, load in enumerate(LOADS):
                 gpu_w = GPU_W * (1 + number)
-                power_w = (
-                    PRIOR.gpu_factor * gpu_w + (PRIOR.base_frac + PRIOR.load_frac * load) * TDP_W
-                )
+                base_w = TDP_W + 0.15 * LIMIT_W
+                parts_w = (gpu_w, base_w, load * TDP_W)
+                power_w = sum(t * each for t, each in zip(PRIOR, parts_w, strict=True))
                 rows.append(
                     {
                         "node": f"{cluster}-{k}",
@@ -157,7 +157,7 @@ def test_models_ignore_the_order_of_nodes_and_hardware() -> None:
 
 
 def test_error_between_runs_does_not_depend_on_the_error_of_the_cluster() -> None:
-    models = fit_power_models(segments_of("a", factor=1.5), hardware_of("a"))
+    models = fit_power_models(segments_of("a", factor=1.1), hardware_of("a"))
     # six runs with one ratio: q = 0, so s = 0.05 sqrt(4 / (4 + 5))
     assert row_of(models, "a")["run_sd_log"] == pytest.approx(0.05 * 2 / 3, abs=0.005)
 
@@ -178,7 +178,7 @@ def test_prediction_uses_the_best_basis_that_is_known() -> None:
     assert found["basis"].to_list() == ["virtual_meter", "hardware", None, "virtual_meter", None]
     assert found["power_w"].is_null().to_list() == [False, False, True, False, True]
     assert found.columns == [*rows.columns, "power_w", "basis"]
-    assert found["power_w"][0] == pytest.approx(1.05 * 300 + 0.55 * 200 + 0.75 * 20)
+    assert found["power_w"][0] == pytest.approx(1.05 * 300 + 0.45 * 275 + 0.75 * 20)
 
 
 def test_prediction_of_unknown_gpus_needs_their_series() -> None:
@@ -195,7 +195,7 @@ def test_prediction_by_hardware_follows_the_share_held() -> None:
     models = fit_power_models(segments_of("a", **NO_READINGS), nodes)
     rows = pl.concat([segments_of("a", share=s, **NO_SERIES).head(1) for s in (0.0, 0.5, 1.0)])
     idle_w, half_w, full_w = predict_power(rows.lazy(), nodes, models).collect()["power_w"]
-    assert idle_w == pytest.approx(0.55 * 200 + 1.05 * 50)
+    assert idle_w == pytest.approx(0.45 * 275 + 1.05 * 50)
     assert half_w == pytest.approx((idle_w + full_w) / 2)
 
 

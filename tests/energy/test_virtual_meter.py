@@ -82,6 +82,8 @@ def regressors(**changes: object) -> dict[str, float | None]:
     row = {
         "duration_s": 100.0,
         "has_gpu": True,
+        "n_gpus": 2.0,
+        "gpu_limit_w": 500.0,
         "tdp_w": 200.0,
         "gpu_j": 9000.0,
         "gpu_covered_s": 90.0,
@@ -94,7 +96,7 @@ def regressors(**changes: object) -> dict[str, float | None]:
 
 
 def test_regressors_are_mean_powers_over_the_covered_time() -> None:
-    assert regressors() == {"gpu_w": 100.0, "base_w": 200.0, "load_w": 100.0}
+    assert regressors() == {"gpu_w": 100.0, "base_w": 200 + 0.15 * 500, "load_w": 100.0}
 
 
 def test_regressors_are_null_without_gpu_series_or_design_power() -> None:
@@ -109,6 +111,10 @@ def test_regressors_of_a_node_without_gpus_need_the_load_alone() -> None:
     found = regressors(has_gpu=False, gpu_j=None, gpu_covered_s=None)
     assert found == {"gpu_w": 0.0, "base_w": 200.0, "load_w": 100.0}
     assert regressors(has_gpu=False, load_s=None, load_covered_s=None)["load_w"] is None
+
+
+def test_regressors_of_gpus_without_known_limit_assume_200_w() -> None:
+    assert regressors(gpu_limit_w=None)["base_w"] == pytest.approx(200 + 0.15 * 400)
 
 
 def test_regressors_of_gpus_without_load_series_have_a_typical_load() -> None:

@@ -48,7 +48,7 @@ SEGMENT_COLUMNS = ("node", "share", "duration_s", *list(OBSERVED_SCHEMA)[5:9])
 MIN_MEASURED_S = 3600.0
 """Least time with readings of a cluster that calibrates a model."""
 
-_HARDWARE_COLUMNS = ("has_gpu", "gpu_limit_w", "tdp_w")
+_HARDWARE_COLUMNS = ("has_gpu", "n_gpus", "gpu_limit_w", "tdp_w")
 
 
 class _Observed(NamedTuple):
