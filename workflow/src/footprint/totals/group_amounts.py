@@ -77,7 +77,7 @@ def row_amounts(rows: pl.LazyFrame, clusters: pl.DataFrame) -> pl.LazyFrame:
     half_widths = {name: known[f"{name}_kwh"] for name in ("sampling", "resolution", "gap")}
     return (
         rows.with_columns(missing)
-        .join(clusters.lazy(), on="cluster", how="left")
+        .join(clusters.lazy(), on="cluster", how="left", maintain_order="left")
         .with_columns(
             measured_kwh=metered,
             virtual_meter_kwh=virtual,
