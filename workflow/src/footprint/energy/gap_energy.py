@@ -42,7 +42,7 @@ def estimate_gaps(
     *,
     gate: str,
     jobs_complete: bool = True,
-    hardware: pl.DataFrame,
+    hardware: pl.DataFrame | None,
     models: pl.DataFrame | None,
     series: pl.DataFrame | None,
 ) -> GapEnergy:
@@ -54,7 +54,7 @@ def estimate_gaps(
         window: Window of the study.
         gate: One of `node_allocations.GATES`.
         jobs_complete: Whether every job of the nodes is known.
-        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`.
+        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`, for the models; None: no models.
         models: `schemas.gaps.VirtualMeter`; None: no models.
         series: `schemas.gaps.SegmentSeries` of all months; None: no device series.
 

@@ -74,7 +74,7 @@ def mark_jobs(segments: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
 def estimate_power(
     segments: pl.DataFrame,
     held: pl.DataFrame,
-    hardware: pl.DataFrame,
+    hardware: pl.DataFrame | None,
     models: pl.DataFrame | None,
     series: pl.DataFrame | None,
 ) -> pl.DataFrame:
@@ -83,7 +83,7 @@ def estimate_power(
     Args:
         segments: `schemas.gaps.Segments` of the whole study, sorted by node and start.
         held: Allocations with a share (`mark_jobs`).
-        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`.
+        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`; None: no models.
         models: `schemas.gaps.VirtualMeter`; None: no models.
         series: `schemas.gaps.SegmentSeries`; None: no device series.
 
@@ -128,13 +128,13 @@ def _with_series(marked: pl.DataFrame, series: pl.DataFrame | None) -> pl.DataFr
 
 
 def _predict(
-    rows: pl.DataFrame, hardware: pl.DataFrame, models: pl.DataFrame | None
+    rows: pl.DataFrame, hardware: pl.DataFrame | None, models: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Rows with the prediction of the models, and the sums by which it is compared."""
     unknown = {"power_w": pl.lit(None, pl.Float64), "basis": pl.lit(None, pl.String)}
     found = (
         rows.with_columns(**unknown)
-        if models is None
+        if models is None or hardware is None
         else predict_power(rows, hardware, models).collect()
     )
     is_metered = (pl.col("basis") == "virtual_meter").fill_null(False)
