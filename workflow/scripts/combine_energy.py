@@ -24,6 +24,8 @@ results = study_energy.build_study_energy(
     pl.scan_parquet(inputs.nodes).filter(pl.col("cluster").is_in(params.clusters)),
     job_sums=pl.scan_parquet(inputs.job_sums),
     classes=pl.scan_parquet(inputs.classes),
+    job_gaps=pl.scan_parquet(inputs.job_gaps),
+    class_gaps=pl.scan_parquet(inputs.class_gaps),
     method=params.method,
     key=pseudonyms.load_key(params.privacy["key"], simulated=params.simulated),
 )

@@ -110,6 +110,11 @@ class Study:
         return any(self.cpu_series.values())
 
     @property
+    def has_power_series(self) -> bool:
+        """Whether there is a series from which the power of a node can be estimated."""
+        return self.has_gpu_power or bool(self.cpu_series["load"])
+
+    @property
     def is_divided_by_gpu(self) -> bool:
         """Whether energy is divided among jobs by the power of GPUs (gate `two_part`)."""
         return self.integration["gate"] == "two_part" and self.has_gpu_power
