@@ -186,6 +186,7 @@ rule combine_energy:
         start=STUDY.start,
         end=STUDY.end,
         method=STUDY.integration["method"],
+        meters=STUDY.meters,
         metric=STUDY.metric,
         privacy=STUDY.privacy,
         simulated=STUDY.is_simulated,

@@ -14,6 +14,7 @@ from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, ener
 from footprint.report import sites
 from footprint.report.tables.energy import CLASS_DEFINITIONS
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.totals.largest_shares import intervals_of_largest
 
 
 def active_users_table(users: pl.DataFrame, *, site: str) -> ReaderTable:
@@ -90,8 +91,8 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
     """
     held, ran = jobs.filter(has_held_node()), runs.filter(pl.col("duration_s") > 0)
     rows = [
-        _rows_of_largest(held["total_kwh"], "Jobs"),
-        _rows_of_largest(ran["total_kwh"], "Runs"),
+        _rows_of_largest(held, "Jobs"),
+        _rows_of_largest(ran, "Runs"),
         _rows_by_duration(held),
     ]
     note = (
@@ -117,6 +118,8 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
             Column(name="n_known", header="Of known energy", decimals=0),
             Column(name="total_kwh", header="Energy", unit="kWh", decimals=2),
             Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
+            Column(name="energy_low_frac", header="Low", unit="%", decimals=1, scale=100),
+            Column(name="energy_high_frac", header="High", unit="%", decimals=1, scale=100),
         ],
     )
 
@@ -128,11 +131,14 @@ _GROUP_TYPES = {
     "part_frac": pl.Float64(),
     "total_kwh": pl.Float64(),
     "energy_frac": pl.Float64(),
+    "energy_low_frac": pl.Float64(),
+    "energy_high_frac": pl.Float64(),
 }
 
 
-def _rows_of_largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
+def _rows_of_largest(cases: pl.DataFrame, what: str) -> pl.DataFrame:
     """Rows of the largest, the fewest with half of the energy, all known, and all unknown."""
+    energies_kwh = cases["total_kwh"]
     known, unknown = energies_kwh.count(), energies_kwh.null_count()
     whole = energies_kwh.to_frame("kwh").select(known_sum(pl.col("kwh"))).item()
     half, index = (
@@ -150,12 +156,17 @@ def _rows_of_largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
     if known:
         counts["all of known energy"] = known
     parts = concentration.energy_frac_of_largest(energies_kwh, counts.values())
+    percents = concentration.LARGEST_JOB_PERCENTS if half else ()
+    ends = dict(zip(counts, intervals_of_largest(cases, percents), strict=False))
     rows: list[tuple[object, ...]] = [
-        (name, n, n, n / known, whole if part is None else part * whole, part)
+        (
+            *(name, n, n, n / known, whole if part is None else part * whole, part),
+            *ends.get(name, (None, None)),
+        )
         for (name, n), part in zip(counts.items(), parts, strict=True)
     ]
     if unknown:
-        rows.append(("of unknown energy", unknown, 0, None, None, None))
+        rows.append(("of unknown energy", unknown, 0, *[None] * 5))
     return pl.DataFrame(rows, _GROUP_TYPES, orient="row").select(
         pl.lit(
             f"{what}, largest first"
@@ -192,6 +203,7 @@ def _rows_by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
         # a class without jobs has 0 kWh, a class without known energy an unknown one
         pl.when(pl.col("n") > 0).then("total_kwh").otherwise(0.0),
         "energy_frac",
+        **dict.fromkeys(("energy_low_frac", "energy_high_frac"), pl.lit(None, pl.Float64)),
         is_total=pl.col("name") == "all jobs",
     )
 
