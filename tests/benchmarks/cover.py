@@ -32,7 +32,9 @@ DAYS = 14
 BOOTSTRAP_DRAWS = 1000
 
 
-def site_source(seed: int, *, correlation: float, series: str, exact_meters: bool) -> dict[str, Any]:
+def site_source(
+    seed: int, *, correlation: float, series: str, exact_meters: bool
+) -> dict[str, Any]:
     """Configuration of the site of a seed: which clusters lack meters and series is drawn too."""
     width = 0.0 if exact_meters else 0.10
     centre = 1.0 if exact_meters else 1.05

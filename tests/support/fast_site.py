@@ -93,9 +93,7 @@ def build_fast_study(source: Mapping[str, Any]) -> FastStudy:
         jobs.lazy(), allocations.lazy(), nodes.lazy(), start=start, end=end, gate="reserved"
     )
     limits = cuts.IntegrationWindow.of(start, end)
-    held = cuts.clip_to_window(
-        cuts.with_bounds_in_microseconds(built.allocations, limits), limits
-    )
+    held = cuts.clip_to_window(cuts.with_bounds_in_microseconds(built.allocations, limits), limits)
     segments = _segments(site, held, built.allocations, limits)
     return FastStudy(
         site=site,

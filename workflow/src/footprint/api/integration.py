@@ -17,6 +17,9 @@ from footprint.energy import attribution, gap_energy, job_energy
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
+from footprint.totals import study_totals
+from footprint.totals.error_model import ErrorModel
+from footprint.totals.meter_error import MeterInterval
 
 MOST_GAP_S = 1e9
 """Highest `max_gap_s`, about 30 years."""
@@ -36,6 +39,7 @@ class IntegratedEnergy(dy.Schema):
     resolution_kwh = JobNodeEnergy.resolution_kwh
     sampling_kwh = JobNodeEnergy.sampling_kwh
     gap_kwh = JobNodeEnergy.gap_kwh
+    total_kwh = JobNodeEnergy.total_kwh
     total_low_kwh = JobNodeEnergy.total_low_kwh
     total_high_kwh = JobNodeEnergy.total_high_kwh
 
@@ -150,7 +154,10 @@ def integrate(
         method=method,
         gaps=pl.concat(gaps).lazy(),
     )
-    rows: dy.DataFrame[IntegratedEnergy] = conform(IntegratedEnergy, energy)
+    errors = ErrorModel.of_study(None, vars(MeterInterval()))
+    rows: dy.DataFrame[IntegratedEnergy] = conform(
+        IntegratedEnergy, study_totals.add_job_totals(energy, errors)
+    )
     return rows
 
 

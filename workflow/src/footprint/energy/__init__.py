@@ -14,7 +14,6 @@ joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 - `node_energy`: energy and time of nodes by day and class.
 - `idle_power`: idle and maximum power of nodes.
 - `quantisation`: error of an energy from the steps of a sensor.
-- `uncertainty`: how half widths of intervals add up over nodes and jobs.
 - `job_energy`: energy, estimate, interval and flags of jobs, from the sums of all months.
 - `study_records`: the records of a study's jobs, as energies of jobs need them.
 - `energy_tables`: the tables of jobs and nodes as one argument of later stages.

@@ -37,8 +37,6 @@ JOB_SUM_COLUMNS = (
     "probe_w",
     "probe_w2",
     "quantisation_j",
-    "slope_error_j",
-    "offset_error_j",
     "edge_j",
 )
 """Sums over a job's allocations on a node. `duration_s` and `covered_s` do not count shares."""
@@ -326,9 +324,7 @@ def sum_by_job(
 
     Energy counts between the snapped bounds, time between the real ones. `edge_j` is the energy
     that a method without interpolation may miss at the bounds: half a period at the mean power for
-    each real start and end of an allocation. `slope_error_j` and `offset_error_j` are standard
-    uncertainties of the energy by the calibration's slope and offset. Each is one error in all
-    months, so that months add up linearly (JCGM 100:2008, 5.2.2).
+    each real start and end of an allocation.
 
     Args:
         allocations: Allocations, clipped to the window.
@@ -353,9 +349,6 @@ def sum_by_job(
     share = pl.col("share")
     edges = (pl.col("opens").cast(pl.Float64) + pl.col("closes").cast(pl.Float64)) / 2
     mean_w = pl.when(pl.col("covered_s") > 0).then(pl.col("rate_j") / pl.col("covered_s"))
-    line = settings.calibration or Calibration()
-    covered = pl.col("share_covered_s")
-    raw_j = (pl.col("energy_j") - line.offset * covered) / line.slope
     sums_of = sum_by_group(
         rows.join(sensors, on="node").with_columns(
             edge_j=edges * mean_w.fill_null(0.0) * pl.col("period_s") * share
@@ -382,9 +375,7 @@ def sum_by_job(
     return sums_of.with_columns(
         quantisation_j=quantisation.half_width_j(
             step_w=pl.col("step_w"),
-            covered_s=covered,
+            covered_s=pl.col("share_covered_s"),
             repeated_frac=pl.col("probe_repeats") / pl.col("n_probes"),
         ),
-        slope_error_j=raw_j * line.slope_error,
-        offset_error_j=covered * line.offset_error,
     ).select("job_id", "node", *JOB_SUM_COLUMNS)

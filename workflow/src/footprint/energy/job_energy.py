@@ -15,7 +15,6 @@ from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
 from footprint.energy.gap_power import BASES
 from footprint.energy.study_records import StudyRecords
-from footprint.energy.uncertainty import HALF_WIDTH_COLUMNS, combine_half_widths
 
 WELL_COVERED_FRAC = 0.95
 """Coverage below which a job has the flag `partly_measured`."""
@@ -77,11 +76,10 @@ def job_node_energies(
         "inner_trapezoid": pl.col("edge_j"),
     }.get(method, pl.lit(0.0))
     sampling_j = ((Z95**2) * pl.col("variance_j2") + edge_j.pow(2)).sqrt()
-    calibration_j = Z95 * (pl.col("slope_error_j").pow(2) + pl.col("offset_error_j").pow(2)).sqrt()
     from_readings_j = pl.col("own_readings_j") + pl.col("same_job_j")
     gap_j = Z95 * from_readings_j * _first_known(_relative_deviation)
     is_known = pl.col("is_known")
-    rows = held.select(
+    return held.select(
         "job_id",
         "node",
         "cluster",
@@ -107,15 +105,6 @@ def job_node_energies(
         resolution_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
         sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
         gap_kwh=pl.when(from_readings_j == 0).then(0.0).otherwise(gap_j * KWH_PER_J),
-        calibration_kwh=pl.when(measured).then(calibration_j * KWH_PER_J),
-    )
-    half = pl.sum_horizontal(pl.col(part).pow(2) for part in HALF_WIDTH_COLUMNS).sqrt()
-    total = pl.col("total_kwh")
-    return rows.with_columns(total_kwh=_total()).with_columns(
-        total_low_kwh=(total - half).clip(lower_bound=0.0),
-        total_high_kwh=total + half,
-        measured_frac=_measured_frac(),
-        estimate_basis=_estimate_basis(),
     )
 
 
@@ -177,35 +166,12 @@ def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
     return pl.coalesce([of(group) for group in groups])
 
 
-def _total() -> pl.Expr:
-    """Measured (0 where null) plus estimated energy; null where the latter is unknown."""
-    return pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
-
-
-def _measured_frac() -> pl.Expr:
-    """Measured part of the total; null where the total is unknown or 0."""
-    return quotient(pl.col("measured_kwh").fill_null(0.0), pl.col("total_kwh")).clip(0.0, 1.0)
-
-
-def _estimate_basis() -> pl.Expr:
-    """Basis of most of the estimated energy, the more reliable of equal ones; else `none`."""
-    parts = {basis: pl.col(f"{basis}_kwh").fill_null(0.0) for basis in BASES}
-    largest = pl.max_horizontal(list(parts.values()))
-    return pl.coalesce(
-        *(
-            pl.when((part == largest) & (part > 0)).then(pl.lit(basis))
-            for basis, part in parts.items()
-        ),
-        pl.lit("none"),
-    )
-
-
 def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
     """Energy of each job (`schemas.JobEnergy`), with the login instead of the pseudonym.
 
     The energy of a job that never started, or lasted no second, is exactly 0. Energies are sums
     over the nodes for which they are known; `unknown_node_h` is the rest. `mean_power_w` is the sum
-    of the mean powers of its nodes, each over the time that the node was measured.
+    of the mean powers of its nodes.
 
     Args:
         per_node: Result of `job_node_energies`.
@@ -232,15 +198,12 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
             is_shared=(pl.col("share") < 1 - 1e-9).any(),
         )
     )
-    half = combine_half_widths(per_node, by=["job_id"])
     basis = records.allocations.group_by("job_id").agg(
         assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
     )
-    total = pl.col("total_kwh")
     return (
         records.jobs.with_columns(similar=_similar_jobs())
         .join(by_job, on="job_id", how="left")
-        .join(half, on="job_id", how="left")
         .join(basis, on="job_id", how="left")
         .with_columns(
             pl.col("clusters").fill_null(pl.lit([], dtype=pl.List(pl.String))),
@@ -249,14 +212,10 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
         )
         .with_columns(
             pl.when(_is_without_energy(records)).then(0.0).otherwise(pl.col(name)).alias(name)
-            for name in ("measured_kwh", "estimated_kwh", "half_width_kwh")
+            for name in ("measured_kwh", "estimated_kwh")
         )
-        .with_columns(total_kwh=_total(), estimate_basis=_estimate_basis())
         .with_columns(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
-            total_low_kwh=(total - pl.col("half_width_kwh")).clip(lower_bound=0.0),
-            total_high_kwh=total + pl.col("half_width_kwh"),
-            measured_frac=_measured_frac(),
             flags=_job_flags(records),
         )
         .sort("job_id")
@@ -277,16 +236,14 @@ def _similar_jobs() -> pl.Expr:
 
 
 def _power_of_nodes_w() -> pl.Expr:
-    """Mean power (W) of a job: the sum over its nodes of energy / time measured on the node.
+    """Mean power (W) of a job: the sum over its nodes of total energy / allocated time.
 
-    Nodes measured for different times have the same weight, since the job held all of them. Null
-    where a node on which the job held a share has no measurement: the sum over the other nodes
-    would be the power of a part of the job.
+    Null where the energy of a node is unknown: the sum over the other nodes would be the power of a
+    part of the job.
     """
-    energy_j, measured_s = pl.col("measured_kwh") * (1 / KWH_PER_J), pl.col("covered_s")
-    of_node = (
-        pl.when(pl.col("measured_kwh") == 0).then(0.0).otherwise(quotient(energy_j, measured_s))
-    )
+    total_kwh = pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
+    power_w = quotient(total_kwh * (1 / KWH_PER_J), pl.col("duration_s"))
+    of_node = pl.when(total_kwh == 0).then(0.0).otherwise(power_w)
     return pl.when(of_node.is_not_null().all()).then(known_sum(of_node))
 
 

@@ -141,9 +141,6 @@ class JobNodeEnergy(dy.Schema):
         description="Half width of the 95 % interval of own_readings_kwh + same_job_kwh due to "
         "changes of power"
     )
-    calibration_kwh = Energy(
-        description="Half width of the 95 % interval due to the configured calibration"
-    )
     total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
     total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
 
@@ -193,8 +190,8 @@ class JobEnergy(dy.Schema):
     )
     mean_power_w = Watts(
         nullable=True,
-        description="Mean power of the job while measured: sum over its nodes of energy / "
-        "measured time; null: one of its nodes was not measured",
+        description="Mean power of the job: sum over its nodes of total energy / allocated time; "
+        "null: the energy of a node is unknown",
     )
     flags = dy.List(dy.String(), description="Remarks on the job, as in `still_running`")
 

@@ -1,4 +1,4 @@
-"""Calibration: a line from readings to power, with its standard errors."""
+"""Calibration: a line from readings to power."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ from footprint.core.arrays import Floats
 class Calibration:
     """Line from readings to power, `power_w = slope * reading_w + offset`.
 
-    What else a configuration gives (covariance, residual) is for the intervals of totals alone
+    The errors of a line, which a configuration gives too, are for the intervals of totals alone
     (`footprint.totals.meter_error`).
 
     Attributes:
         slope: Slope, in W of power per W of reading.
         offset: Power at a reading of 0 W, in W.
-        slope_error: Standard error of the slope.
-        offset_error: Standard error of the offset, in W.
     """
 
     slope: float = 1.0
     offset: float = 0.0
-    slope_error: float = 0.0
-    offset_error: float = 0.0
 
     def to_power(self, readings_w: Floats) -> Floats:
         """Power of readings, in W; negative where the line does not fit the readings."""
