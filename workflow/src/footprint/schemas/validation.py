@@ -38,8 +38,8 @@ class SimulationCheck(dy.Schema):
     )
     largest_error_frac = dy.Float64(
         nullable=True,
-        description="Largest relative error of the jobs compared: measured energy against that of a "
-        "perfect meter of the same gain",
+        description="Largest relative error of the jobs compared: measured energy against that of "
+        "a perfect meter of the same gain",
     )
     median_error_frac = dy.Float64(
         nullable=True, description="Median absolute relative error of the jobs compared"

@@ -26,8 +26,8 @@ def compare_with_truth(
 
     Returns:
         `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `metered_kwh`, `true_kwh`,
-        `error_frac`, `inside` (the metered energy lies in the interval), `width_frac` (width of the interval over
-        the metered energy), `compared` (long and fully covered).
+        `error_frac`, `inside` (the metered energy lies in the interval), `width_frac` (width of the
+        interval over the metered energy), `compared` (long and fully covered).
     """
     step = job_nodes.group_by("job_id").agg(
         step_w=pl.col("cluster").replace_strict(steps_w, return_dtype=pl.Float64).max()

@@ -13,8 +13,9 @@ from footprint.sources.simulated.submission_times import DAY_S, HOUR_S
 Intervals = list[tuple[float, float]]
 _HeldInterval = tuple[float, float, Node]
 
-# Spells that are expected on a site, and in addition per node-day of the study.
-_SPELLS_PER_SITE = 0.5
+# Spells that are expected on a site of at least some node-days, and in addition per node-day: few
+# in the smallest studies, of which one spell would be a large part.
+_SPELLS_PER_SITE, _SITE_NODE_DAYS = 0.5, 60.0
 _SPELLS_PER_NODE_DAY = 1 / 800
 # Median, lowest and highest length, and standard deviation of its logarithm.
 _STUCK_HOURS, _DROP_OUT_HOURS = (3.0, 1.0, 12.0), (2.5, 0.5, 8.0)
@@ -85,7 +86,9 @@ def draw_spells(
         if min(stop_s, last_s) - max(start_s, first_s) > HOUR_S
     ]
     fine = [place for place in held if place[2].facts.sensor_step_w <= _MAX_DROP_OUT_STEP_W]
-    n_expected = _SPELLS_PER_SITE + _SPELLS_PER_NODE_DAY * len(metered) * (last_s - first_s) / DAY_S
+    node_days = len(metered) * (last_s - first_s) / DAY_S
+    n_expected = _SPELLS_PER_SITE * min(1.0, node_days / _SITE_NODE_DAYS)
+    n_expected += _SPELLS_PER_NODE_DAY * node_days
     for start_s, length_s, place in _draw_within(held, rng, n_expected, _STUCK_HOURS):
         _add(spells[place[2].name], "stuck", start_s, min(start_s + length_s, last_s))
     for start_s, length_s, place in _draw_within(fine, rng, n_expected, _DROP_OUT_HOURS):
