@@ -242,7 +242,7 @@ class CleanedSite:
                 window=Window(low, high),
                 settings=cleaning.CleaningSettings(30, 20),
                 held=held,
-                read_gpu_power=folder and self.gpu_power(node, low, high, folder),
+                read_gpu_power=self.gpu_power(node, low, high, folder) if folder else None,
             )
             for frame, low, high in frames
             if frame is not None
