@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from footprint.allocation import held_intervals
 from footprint.core.arrays import Floats, Integers
 from footprint.core.calendar import Window
-from footprint.sources import cleaning, stuck_spells
+from footprint.sources import cleaning, device_download, monthly_files, stuck_spells
 from footprint.sources.held_time import HeldTime
 from footprint.sources.kwollect import answers
 from footprint.sources.simulated import SimulatedSite
@@ -227,7 +229,8 @@ class CleanedSite:
         described = self.site.nodes().collect()
         self.limits = dict(described.select("node", "max_plausible_power_w").iter_rows())
 
-    def clean(self, node: str) -> list[cleaning.CleanedNode]:
+    def clean(self, node: str, folder: Path | None = None) -> list[cleaning.CleanedNode]:
+        """Cleaned months of a node; with a folder for its files, GPU power is evidence."""
         held = held_intervals.held_time_of_nodes(self.held, self.states, end=END).get(node)
         frames = [
             (self.site.power_of(node, start=low, end=high), low, high) for low, high in MONTHS
@@ -239,10 +242,20 @@ class CleanedSite:
                 window=Window(low, high),
                 settings=cleaning.CleaningSettings(30, 20),
                 held=held,
+                read_gpu_power=self.gpu_power(node, low, high, folder) if folder else None,
             )
             for frame, low, high in frames
             if frame is not None
         ]
+
+    def gpu_power(
+        self, node: str, start: datetime, end: datetime, folder: Path
+    ) -> Callable[[], pl.DataFrame]:
+        path = folder / f"{node}-{start:%Y-%m}.parquet"
+        device_download.download_gpu_power(
+            self.site, path, cluster=node.split("-")[0], start=start, end=end, max_gap_s=30
+        )
+        return partial(monthly_files.gpu_power_reader(path), node)
 
     def true_spells(self) -> dict[str, list[tuple[datetime, datetime]]]:
         stuck = self.site.sensor_spells().filter(kind="stuck").collect()
@@ -261,6 +274,20 @@ def test_stuck_spells_of_simulated_sites_are_found() -> None:
                 inside = pl.col("timestamp").is_between(first, last)
                 kept_s += 5.0 * sum(len(each.samples.filter(inside)) for each in judged.clean(node))
     assert kept_s <= 0.2 * true_s > 0
+
+
+def test_stuck_spell_under_one_job_on_a_coarse_sensor_is_found_by_gpu_power(
+    tmp_path: Path,
+) -> None:
+    judged = CleanedSite(524)
+    [(first, last)] = judged.true_spells()["grat-1"]
+    inside = pl.col("timestamp").is_between(first, last)
+    alone, with_gpus = (
+        sum(len(each.samples.filter(inside)) for each in judged.clean("grat-1", folder))
+        for folder in (None, tmp_path)
+    )
+    assert alone > 1500
+    assert with_gpus <= 1
 
 
 @pytest.mark.slow
