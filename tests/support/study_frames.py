@@ -61,6 +61,19 @@ def job_node_row(job_id: int, node: str, measured_kwh: float | None, **columns: 
     row["coverage_frac"] = row["covered_s"] / row["duration_s"] if row["duration_s"] else None
     for part in ("resolution_kwh", "sampling_kwh", "gap_kwh", "calibration_kwh"):
         row.setdefault(part, 0.0 if measured else None)
+    estimated_kwh = row["estimated_kwh"]
+    row.setdefault("own_readings_kwh", estimated_kwh if measured else None)
+    for basis in ("same_job_kwh", "virtual_meter_kwh"):
+        row.setdefault(basis, None if estimated_kwh is None else 0.0)
+    row.setdefault("hardware_kwh", 0.0 if measured else estimated_kwh)
+    basis = "own_readings" if measured else "hardware"
+    row.setdefault("estimate_basis", basis if estimated_kwh else "none")
+    total_kwh = None if estimated_kwh is None else (measured_kwh or 0.0) + estimated_kwh
+    row.setdefault("total_kwh", total_kwh)
+    row.setdefault("measured_frac", (measured_kwh or 0.0) / total_kwh if total_kwh else None)
+    is_unknown = estimated_kwh is None
+    unknown_node_h = row["share"] * row["duration_s"] / 3600 if is_unknown else 0.0
+    row.setdefault("unknown_node_h", unknown_node_h)
     row.setdefault("total_low_kwh", measured_kwh)
     row.setdefault("total_high_kwh", measured_kwh)
     return row
@@ -80,6 +93,9 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         pl.len().cast(pl.Int64).alias("n_nodes"),
         pl.when(pl.col("measured_kwh").count() > 0).then(pl.col("measured_kwh").sum()),
         pl.when(pl.col("estimated_kwh").count() > 0).then(pl.col("estimated_kwh").sum()),
+        pl.when(pl.col("total_kwh").count() > 0).then(pl.col("total_kwh").sum()),
+        pl.col("unknown_node_h").sum(),
+        pl.col("estimate_basis").cast(pl.String).max(),
         (pl.col("share") * pl.col("covered_s")).sum().alias("covered"),
         (pl.col("share") * pl.col("duration_s")).sum().alias("held"),
         pl.when(pl.col("total_low_kwh").count() > 0).then(pl.col("total_low_kwh").sum()),
@@ -91,6 +107,8 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         "core_hours": 0.0,
         "n_nodes": 0,
         "started_at": START,
+        "unknown_node_h": 0.0,
+        "estimate_basis": "none",
     }
     frame = (
         pl.DataFrame(owners, infer_schema_length=None)
@@ -113,6 +131,10 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         frame.with_columns(
             (pl.col("started_at") + pl.duration(seconds="duration_s")).alias("stopped_at"),
             coverage.alias("coverage_frac"),
+            pl.when(pl.col("total_kwh") > 0)
+            .then(pl.col("measured_kwh").fill_null(0.0) / pl.col("total_kwh"))
+            .alias("measured_frac"),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("similar"),
             (coverage * pl.col("duration_s")).fill_null(0.0).alias("covered_s"),
             pl.lit(None, pl.Float64).alias("mean_power_w"),
             pl.lit([], pl.List(pl.String)).alias("flags"),
@@ -140,6 +162,9 @@ def node_energy_frame(rows: list[tuple[str, date, str, float | None, float]]) ->
             pl.col("node").str.starts_with("graffiti").alias("has_gpu"),
             pl.lit(0.0).alias("overcount_kwh"),
             pl.lit(0.0).alias("left_out_kwh"),
+            estimated_kwh=pl.when(pl.col("measured_kwh").is_not_null()).then(0.0),
+            total_kwh="measured_kwh",
+            unknown_node_h=0.0,
         ),
     )
 
