@@ -21,6 +21,7 @@ from footprint.schemas.phases import PhaseRatio
 from footprint.schemas.validation import PhaseEvaluation
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
+    ERROR_MODEL,
     job_energy_frame,
     job_node_row,
     job_nodes_frame,
@@ -50,6 +51,7 @@ def test_tables_of_a_study_count_jobs_that_held_a_node() -> None:
         site="nancy",
         selection=LevelSelection(minimum_group=1),
         redistribution="none",
+        model=ERROR_MODEL,
     )
     of_levels = conform(Levels, rows)
     kinds = pl.LazyFrame({"run_id": [1, 2, 3, 5], "kind": ["debug"] * 4})

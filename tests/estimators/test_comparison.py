@@ -21,6 +21,7 @@ from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import levels_of_study
 from tests.support.study_frames import (
+    ERROR_MODEL,
     estimate_row,
     estimates_frame,
     job_energy_frame,
@@ -264,6 +265,7 @@ def at_levels(
             projects=["large", "none of them"], users=["u-1"], minimum_group=2
         ),
         redistribution="none",
+        model=ERROR_MODEL,
     )
     found = conform(Levels, rows)
     return {(row["level"], row["name"], row["method"]): row for row in found.iter_rows(named=True)}

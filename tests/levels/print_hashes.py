@@ -15,6 +15,7 @@ def main() -> None:
         site="nancy",
         selection=LevelSelection(users=["u-00000001"], minimum_group=5),
         redistribution="resource_hours",
+        model=study_frames.ERROR_MODEL,
     ).collect()
     print(rows.hash_rows().to_list())
 

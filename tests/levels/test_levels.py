@@ -22,6 +22,7 @@ from footprint.schemas.estimates import Estimates
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
+    ERROR_MODEL,
     job_energy_frame,
     job_node_row,
     job_nodes_frame,
@@ -47,6 +48,7 @@ def built(job_nodes: list[dict], owners: list[dict], **options) -> pl.DataFrame:
         site="nancy",
         selection=LevelSelection(**({"minimum_group": 1} | options)),
         redistribution=redistribution,
+        model=ERROR_MODEL,
     )
     return conform(Levels, rows)
 
@@ -89,11 +91,15 @@ def test_levels_sum_the_rows_of_their_jobs() -> None:
     # measured 0.5 x 1 h + 1 x 2 h, held 0.5 x 2 h + 1 x 2 h + 1 x 0.5 h
     assert site["coverage_frac"] == pytest.approx(2.5 / 3.5)
     assert site["unknown_node_h"] == 0.5
-    assert site["gpu_node_frac"] == 0.75
+    assert (site["total_kwh"], site["covered_kwh"]) == (6.0, 4.0)
+    assert site["measured_frac"] == pytest.approx(4 / 6)
+    assert site["total_low_kwh"] < 6.0 < site["total_high_kwh"]
+    assert site["gpu_node_frac"] == pytest.approx(5 / 6)
     assert (site["gpu_hours"], site["core_hours"]) == (4.0, 16.0 + 36.0 + 9.0)
     assert site["overhead_kwh"] is None
     unmeasured = row(rows, "project", "(no project)")
     assert unmeasured["measured_kwh"] is None
+    assert unmeasured["total_kwh"] is None
     assert unmeasured["total_low_kwh"] is None
     assert unmeasured["gpu_node_frac"] is None
     assert (unmeasured["coverage_frac"], unmeasured["unknown_node_h"]) == (0.0, 0.5)
@@ -102,43 +108,44 @@ def test_levels_sum_the_rows_of_their_jobs() -> None:
     assert paper["n_jobs"] == 1
 
 
-def test_levels_interval_adds_calibrations_of_two_clusters_in_quadrature() -> None:
+def test_levels_interval_of_measured_cluster_is_that_of_its_meters() -> None:
+    rows = built([job_node_row(1, "gros-1", 100.0)], [owner(1, "u-amy")])
+    site = row(rows, "site", "nancy")
+    # gain 1.05 + 0.0707 (U0 + U1), whose 2.5 % quantile is -(2 - sqrt(8 x 0.025)) x 0.0707
+    half = 100 * 0.1 * math.sqrt(0.5) * (2 - math.sqrt(8 * 0.025))
+    assert site["total_low_kwh"] == pytest.approx(105 - half, abs=0.7)
+    assert site["total_high_kwh"] == pytest.approx(105 + half, abs=0.7)
+
+
+def test_levels_interval_of_two_clusters_is_narrower() -> None:
+    one = [job_node_row(job, "gros-1", 50.0) for job in (1, 2)]
+    two = [job_node_row(1, "gros-1", 50.0), job_node_row(2, "graffiti-1", 50.0)]
+    owners = [owner(1, "u-amy"), owner(2, "u-bob", "speech")]
+    sites = [row(built(nodes, owners), "site", "nancy") for nodes in (one, two)]
+    width_one, width_two = (site["total_high_kwh"] - site["total_low_kwh"] for site in sites)
+    assert width_two < 0.95 * width_one
+    # linear over jobs of one cluster: the interval of a half is as wide in proportion
+    half = row(built(one, owners), "project", "speech")
+    assert half["total_high_kwh"] - half["total_low_kwh"] == pytest.approx(width_one / 2, rel=0.05)
+
+
+def test_levels_interval_of_similar_jobs_is_wider() -> None:
+    jobs = [job_node_row(job, "grappe-1", None, estimated_kwh=1.0) for job in range(1, 41)]
+    owners = [owner(job, "u-amy") for job in range(1, 41)]
+    apart = row(built(jobs, owners), "site", "nancy")
+    alike = row(built(jobs, [each | {"similar": 7} for each in owners]), "site", "nancy")
+    widths = [site["total_high_kwh"] - site["total_low_kwh"] for site in (apart, alike)]
+    assert widths[1] > widths[0]
+    assert (apart["measured_kwh"], apart["measured_frac"], apart["total_kwh"]) == (None, 0, 40)
+
+
+def test_levels_sum_known_energy_beside_unknown_time() -> None:
     rows = built(
-        [
-            job_node_row(1, "gros-1", 10.0, calibration_kwh=1.0),
-            job_node_row(2, "gros-2", 20.0, calibration_kwh=2.0),
-            job_node_row(2, "graffiti-1", 40.0, calibration_kwh=4.0),
-        ],
-        [owner(1, "u-amy"), owner(2, "u-bob", "speech")],
+        [job_node_row(1, "gros-1", 2.0), job_node_row(2, "grappe-1", None, duration_s=7200.0)],
+        [owner(1, "u-amy"), owner(2, "u-amy")],
     )
     site = row(rows, "site", "nancy")
-    # gros (1 + 2) kWh, graffiti 4 kWh: sqrt(3^2 + 4^2)
-    assert site["total_high_kwh"] == pytest.approx(75.0, rel=1e-12)
-    assert site["total_low_kwh"] == pytest.approx(65.0, rel=1e-12)
-    project = row(rows, "project", "speech")
-    assert project["total_high_kwh"] == pytest.approx(60.0 + math.sqrt(20), rel=1e-12)
-
-
-def test_levels_interval_adds_calibrations_of_one_cluster_linearly() -> None:
-    rows = built(
-        [
-            job_node_row(1, "gros-1", 10.0, calibration_kwh=1.0, resolution_kwh=3.0),
-            job_node_row(
-                2, "gros-1", 20.0, calibration_kwh=2.0, resolution_kwh=4.0, estimated_kwh=5.0
-            ),
-        ],
-        [owner(1, "u-amy"), owner(2, "u-bob")],
-    )
-    site = row(rows, "site", "nancy")
-    half = math.sqrt((1 + 2) ** 2 + 3**2 + 4**2)
-    assert site["total_low_kwh"] == pytest.approx(35 - half)
-    assert site["total_high_kwh"] == pytest.approx(35 + half)
-
-
-def test_levels_interval_is_not_below_0() -> None:
-    rows = built([job_node_row(1, "gros-1", 1.0, sampling_kwh=2.0)], [owner(1, "u-amy")])
-    site = row(rows, "site", "nancy")
-    assert (site["total_low_kwh"], site["total_high_kwh"]) == (0.0, 3.0)
+    assert (site["total_kwh"], site["estimated_kwh"], site["unknown_node_h"]) == (2.0, 0.0, 2.0)
 
 
 def test_levels_do_not_count_jobs_that_held_nothing() -> None:
@@ -165,8 +172,29 @@ def test_levels_overhead_has_a_row_for_each_class() -> None:
     assert names(rows, "overhead") == ["idle", "no_data", "unavailable"]
     idle, no_data = row(rows, "overhead", "idle"), row(rows, "overhead", "no_data")
     assert (idle["measured_kwh"], idle["gpu_node_frac"], idle["n_jobs"]) == (4.0, 0.75, 0)
-    assert idle["unknown_node_h"] is None
-    assert (no_data["measured_kwh"], no_data["unknown_node_h"]) == (None, 9.0)
+    assert idle["unknown_node_h"] == 0
+    assert (no_data["total_kwh"], no_data["unknown_node_h"]) == (None, 9.0)
+
+
+def test_levels_overhead_includes_estimates_with_their_interval() -> None:
+    node_energy = node_energy_frame(
+        [
+            ("gros-1", DAY, "idle", 4.0, 20.0),
+            ("gros-1", DAY, "no_data", None, 4.0),
+            ("grappe-1", DAY, "idle", None, 0.0),
+            ("grappe-1", DAY, "no_data", None, 24.0),
+        ],
+        estimated={("gros-1", "idle"): 1.0, ("grappe-1", "idle"): 5.0},
+        unknown_h=0.0,
+    )
+    rows = built([job_node_row(1, "gros-1", 1.0)], [owner(1, "u-amy")], node_energy=node_energy)
+    assert names(rows, "overhead") == ["idle"]
+    idle = row(rows, "overhead", "idle")
+    assert (idle["measured_kwh"], idle["estimated_kwh"], idle["total_kwh"]) == (4.0, 6.0, 10.0)
+    assert (idle["measured_frac"], idle["covered_kwh"]) == (0.4, 4.0)
+    # 5 kWh by hardware alone err by a factor of exp(0.5 t(3)), t(3) = 3.18: 1 to 24 kWh
+    assert idle["total_low_kwh"] < 7.0
+    assert idle["total_high_kwh"] > 20.0
 
 
 OVERHEAD = node_energy_frame(
@@ -220,6 +248,18 @@ def test_redistribution_without_energy_gives_equal_parts_to_users() -> None:
     unmeasured = [job_node_row(1, "gros-1", None), job_node_row(2, "gros-1", None)]
     rows = built(unmeasured, OWNERS[:2], node_energy=OVERHEAD, redistribution="energy")
     assert [row(rows, "project", name)["overhead_kwh"] for name in "ab"] == [5.0, 5.0]
+
+
+def test_redistribution_by_energy_counts_estimates_of_jobs_and_overhead() -> None:
+    jobs = [
+        job_node_row(1, "gros-1", 1.0, covered_s=1800.0, estimated_kwh=2.0),
+        job_node_row(2, "grappe-1", None, estimated_kwh=1.0),
+    ]
+    idle = node_energy_frame(
+        [("gros-1", DAY, "idle", 6.0, 12.0)], estimated={("gros-1", "idle"): 2.0}
+    )
+    rows = built(jobs, OWNERS[:2], node_energy=idle, redistribution="energy")
+    assert [row(rows, "project", name)["overhead_kwh"] for name in "ab"] == [6.0, 2.0]
 
 
 def test_redistribution_unknown_rule_is_an_error() -> None:
@@ -314,6 +354,7 @@ def test_levels_study_without_jobs_has_site_and_overhead() -> None:
         site="nancy",
         selection=LevelSelection(minimum_group=5),
         redistribution="energy",
+        model=ERROR_MODEL,
     )
     rows = conform(Levels, rows)
     assert names(rows, "overhead") == ["idle", "standby", "stranded", "unattributed"]
@@ -371,7 +412,7 @@ def test_levels_conserve_energy_and_hide_small_groups(
     assert site["overhead_kwh"] == pytest.approx(10.0, rel=1e-9)
     for level in ("project", "queue", "user"):
         of_level = rows.filter(pl.col("level") == level)
-        for column in ("n_jobs", "measured_kwh", "unknown_node_h", "overhead_kwh", "gpu_hours"):
+        for column in ("n_jobs", "total_kwh", "unknown_node_h", "overhead_kwh", "gpu_hours"):
             assert of_level[column].sum() == pytest.approx(site[column] or 0.0, rel=1e-9, abs=1e-9)
     members = {
         name or vocabulary.NO_PROJECT: {o["user"] for o in owners if o["project"] == name}

@@ -35,6 +35,7 @@ def levels_of_study(study: study_frames.StudyFrames, **options) -> pl.DataFrame:
         site="nancy",
         selection=LevelSelection(**(usual | options)),
         redistribution=redistribution,
+        model=study_frames.ERROR_MODEL,
     )
     return conform(Levels, rows)
 

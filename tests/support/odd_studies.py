@@ -46,7 +46,7 @@ from footprint.schemas.writing import conform
 from footprint.validation import against_truth
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
-from tests.support.study_frames import PROVENANCE, START, StudyFrames
+from tests.support.study_frames import ERROR_MODEL, PROVENANCE, START, StudyFrames
 
 STUDY_DAYS = 42
 """Length of the study, from 3 March to 13 April: April can be without power."""
@@ -264,6 +264,7 @@ def compute_results(odd: OddStudy) -> StudyResults:
             projects=odd.projects, users={"u-00000001"}, papers=odd.papers_wanted, minimum_group=3
         ),
         redistribution="resource_hours",
+        model=ERROR_MODEL,
     )
     of_levels = conform(Levels, rows)
     jobs, job_nodes = study.job_energy.lazy(), study.job_nodes.lazy()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import dataframely as dy
 import numpy as np
 import polars as pl
 
@@ -17,10 +18,13 @@ from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quali
 from footprint.schemas.estimates import Estimates
 from footprint.schemas.validation import SimulationCheck
 from footprint.schemas.writing import conform
+from footprint.totals.error_model import ErrorModel
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 CLUSTERS = {"graffiti": (4, True), "gros": (6, False), "grappe": (2, False)}
 UNMEASURED = "grappe"
+ERROR_MODEL = ErrorModel.of_study(None, {"low": 0.95, "high": 1.15, "correlation": 0.5})
+PARTS = ("own_readings_kwh", "same_job_kwh", "virtual_meter_kwh", "hardware_kwh")
 PROVENANCE = "nancy · 3 to 16 March 2025 · simulated site · footprint 0.1.0"
 
 
@@ -61,13 +65,51 @@ def job_node_row(job_id: int, node: str, measured_kwh: float | None, **columns: 
     row["coverage_frac"] = row["covered_s"] / row["duration_s"] if row["duration_s"] else None
     for part in ("resolution_kwh", "sampling_kwh", "gap_kwh", "calibration_kwh"):
         row.setdefault(part, 0.0 if measured else None)
-    row.setdefault("total_low_kwh", measured_kwh)
-    row.setdefault("total_high_kwh", measured_kwh)
-    return row
+    return row | _totals_of_row(row)
+
+
+def _totals_of_row(row: dict[str, object]) -> dict[str, object]:
+    """Totals; an estimate is from the node's readings, or from its hardware if it has none."""
+    measured, estimated = row["measured_kwh"], row["estimated_kwh"]
+    parts = dict.fromkeys(PARTS, None if estimated is None else 0.0)
+    parts |= {name: row[name] for name in PARTS if name in row}
+    if estimated and not any(parts.values()):
+        parts["hardware_kwh" if measured is None else "own_readings_kwh"] = estimated
+    missing_h = row["share"] * (row["duration_s"] - row["covered_s"]) / 3600
+    total = None if estimated is None else (measured or 0.0) + estimated
+    largest = max(parts, key=lambda name: parts[name] or 0.0)
+    basis = largest.removesuffix("_kwh") if estimated else "none"
+    return parts | {
+        "unknown_node_h": row.get("unknown_node_h", missing_h if estimated is None else 0.0),
+        "total_kwh": total,
+        "total_low_kwh": row.get("total_low_kwh", total),
+        "total_high_kwh": row.get("total_high_kwh", total),
+        "measured_frac": (measured or 0.0) / total if total else None,
+        "estimate_basis": None if estimated is None else basis,
+    }
+
+
+TOTAL_TYPES = {
+    **dict.fromkeys((*PARTS, "unknown_node_h", "total_kwh", "measured_frac"), pl.Float64),
+    "estimated_kwh": pl.Float64,
+    "estimate_basis": pl.String,
+    "similar": pl.Int64,
+}
+"""Columns of totals, which are kept where the schema of a table lacks them."""
+
+
+def with_totals(schema: type[dy.Schema], frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows as `conform` returns them, with the columns of totals that the frame has."""
+    rows = conform(schema, frame)
+    key = schema.primary_key()
+    added = [name for name in TOTAL_TYPES if name in frame.columns and name not in rows.columns]
+    types = {name: TOTAL_TYPES[name] for name in added}
+    types |= {name: rows.schema[name] for name in key}
+    return rows.join(frame.select(*key, *added).cast(types), on=key, how="left").sort(key)
 
 
 def job_nodes_frame(rows: list[dict]) -> pl.DataFrame:
-    return conform(JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
+    return with_totals(JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
 
 
 def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFrame:
@@ -84,6 +126,9 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         (pl.col("share") * pl.col("duration_s")).sum().alias("held"),
         pl.when(pl.col("total_low_kwh").count() > 0).then(pl.col("total_low_kwh").sum()),
         pl.when(pl.col("total_high_kwh").count() > 0).then(pl.col("total_high_kwh").sum()),
+        *(pl.when(pl.col(p).is_not_null().all()).then(pl.col(p).sum()) for p in PARTS),
+        pl.col("unknown_node_h").sum(),
+        pl.when(pl.col("total_kwh").is_not_null().all()).then(pl.col("total_kwh").sum()),
     )
     nothing = {
         "duration_s": 0.0,
@@ -108,9 +153,22 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
     if "started_at" not in frame.columns:
         frame = frame.with_columns(pl.lit(START).alias("started_at"))
     coverage = pl.when(pl.col("held") > 0).then(pl.col("covered") / pl.col("held")).clip(0.0, 1.0)
-    return conform(
+    total = pl.col("total_kwh")
+    largest = pl.max_horizontal(PARTS)
+    basis = pl.coalesce(
+        pl.when((pl.col(name) == largest) & (largest > 0)).then(pl.lit(name.removesuffix("_kwh")))
+        for name in PARTS
+    )
+    if "similar" not in frame.columns:
+        frame = frame.with_columns(similar=pl.lit(None, pl.Int64))
+    return with_totals(
         JobEnergy,
         frame.with_columns(
+            pl.when(total > 0)
+            .then(pl.col("measured_kwh").fill_null(0.0) / total)
+            .clip(0.0, 1.0)
+            .alias("measured_frac"),
+            pl.when(total.is_not_null()).then(basis.fill_null("none")).alias("estimate_basis"),
             (pl.col("started_at") + pl.duration(seconds="duration_s")).alias("stopped_at"),
             coverage.alias("coverage_frac"),
             (coverage * pl.col("duration_s")).fill_null(0.0).alias("covered_s"),
@@ -120,8 +178,19 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
     )
 
 
-def node_energy_frame(rows: list[tuple[str, date, str, float | None, float]]) -> pl.DataFrame:
-    """`schemas.NodeEnergy` from rows of node, day, class, kWh, hours."""
+def node_energy_frame(
+    rows: list[tuple[str, date, str, float | None, float]],
+    *,
+    estimated: dict[tuple[str, str], float] | None = None,
+    unknown_h: float | None = None,
+) -> pl.DataFrame:
+    """`schemas.NodeEnergy` from rows of node, day, class, kWh, hours.
+
+    Args:
+        rows: The rows.
+        estimated: Estimated energy (kWh) by node and class; else 0.
+        unknown_h: Unknown time of each row of `no_data`; None: all of its time.
+    """
     columns = ("node", "day", "class", "measured_kwh", "duration_s")
     frame = pl.DataFrame(
         [dict(zip(columns, (*row[:4], row[4] * 3600), strict=True)) for row in rows],
@@ -133,15 +202,33 @@ def node_energy_frame(rows: list[tuple[str, date, str, float | None, float]]) ->
             "duration_s": pl.Float64,
         },
     )
-    return conform(
-        NodeEnergy,
-        frame.with_columns(
-            pl.col("node").str.replace(r"-\d+$", "").alias("cluster"),
-            pl.col("node").str.starts_with("graffiti").alias("has_gpu"),
-            pl.lit(0.0).alias("overcount_kwh"),
-            pl.lit(0.0).alias("left_out_kwh"),
-        ),
+    is_no_data = pl.col("class") == "no_data"
+    hours = pl.col("duration_s") / 3600 if unknown_h is None else pl.lit(unknown_h)
+    estimates = [(estimated or {}).get((row[0], row[2]), 0.0) for row in rows]
+    frame = frame.with_columns(
+        pl.col("node").str.replace(r"-\d+$", "").alias("cluster"),
+        pl.col("node").str.starts_with("graffiti").alias("has_gpu"),
+        pl.lit(0.0).alias("overcount_kwh"),
+        pl.lit(0.0).alias("left_out_kwh"),
+        pl.Series("estimated_kwh", estimates, dtype=pl.Float64),
+        pl.when(is_no_data).then(hours).otherwise(0.0).alias("unknown_node_h"),
+    ).with_columns(
+        pl.when(~is_no_data).then("estimated_kwh").alias("estimated_kwh"),
+        pl.when(~is_no_data)
+        .then(pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh"))
+        .alias("total_kwh"),
     )
+    added = ["estimated_kwh", "total_kwh", "unknown_node_h"]
+    rows_of_schema = conform(NodeEnergy, frame)
+    added = [name for name in added if name not in rows_of_schema.columns]
+    key = ["node", "day", "class"]
+    return rows_of_schema.join(
+        frame.select(*key, *added).with_columns(
+            pl.col("class").cast(rows_of_schema["class"].dtype)
+        ),
+        on=key,
+        how="left",
+    ).sort(key)
 
 
 def invented_study(*, seed: int = 1, n_jobs: int = 400, days: int = 14) -> StudyFrames:

@@ -19,6 +19,7 @@ from footprint.levels.selection import LevelSelection
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
+    ERROR_MODEL,
     START,
     estimate_row,
     estimates_frame,
@@ -89,6 +90,7 @@ def levels_table() -> pl.DataFrame:
         site="nancy",
         selection=LevelSelection(minimum_group=1),
         redistribution="energy",
+        model=ERROR_MODEL,
     )
     table: pl.DataFrame = conform(Levels, rows)
     return table

@@ -20,7 +20,7 @@ from footprint.schemas.levels import Levels
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from tests.support import study_frames
-from tests.support.study_frames import PROVENANCE, START, node_energy_frame
+from tests.support.study_frames import ERROR_MODEL, PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
 NODES: dict[str, Any] = {
@@ -55,6 +55,7 @@ def made(study: study_frames.StudyFrames) -> dict[str, ReaderTable]:
         site="nancy",
         selection=LevelSelection(users={"u-00000001"}, minimum_group=5),
         redistribution="resource_hours",
+        model=ERROR_MODEL,
     )
     rows = conform(Levels, rows)
     made = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.allocation import shares
-from footprint.core.sums import exact_sum, sum_or_zero
+from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.core.vocabulary import MEASURED_METHOD
 from footprint.energy.job_energy import WELL_COVERED_FRAC
 
@@ -158,12 +158,14 @@ def relative_to_measurement(levels: pl.DataFrame, *, pue: float = 1.0) -> pl.Dat
         pue: Factor for the energies of every method alike.
 
     Returns:
-        The columns of `schemas.Levels`, `method_name`, and `ratio`: energy over the measured energy
-        of the same jobs and time.
+        The columns of `schemas.Levels`; `covered_low_kwh`, `covered_high_kwh` (interval of the
+        measured energy: that of the total, in proportion); `method_name`; and `ratio`, the energy
+        over the time with readings (`covered_kwh`) over the measured energy of that time.
     """
-    energies = ("measured_kwh", "total_low_kwh", "total_high_kwh", "estimated_kwh", "overhead_kwh")
+    energies = [name for name in levels.columns if name.endswith("_kwh")]
     measured = levels.filter(pl.col("method") == MEASURED_METHOD)
-    kwh = pl.col("measured_kwh")
+    covered = pl.col("covered_kwh")
+    scale = quotient(covered, pl.col("total_kwh"))
     return (
         levels.join(
             measured.select("level", "name", reference_kwh="measured_kwh"),
@@ -173,7 +175,9 @@ def relative_to_measurement(levels: pl.DataFrame, *, pue: float = 1.0) -> pl.Dat
         )
         .with_columns(
             pl.col(energies) * pue,
-            ratio=pl.when(pl.col("reference_kwh") > 0).then(kwh / pl.col("reference_kwh")),
+            covered_low_kwh=pl.col("total_low_kwh") * scale * pue,
+            covered_high_kwh=pl.col("total_high_kwh") * scale * pue,
+            ratio=quotient(covered, pl.col("reference_kwh")),
             method_name=method_name(),
         )
         .drop("reference_kwh")

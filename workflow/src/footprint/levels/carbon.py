@@ -28,6 +28,7 @@ from footprint.core.vocabulary import (
 )
 from footprint.levels import carbon_intensity
 from footprint.levels.levels import NO_QUEUE
+from footprint.totals.known_total import known_total
 
 KG_PER_G = 1e-3
 H_PER_YEAR = 365.25 * 24
@@ -67,8 +68,8 @@ def carbon_of_levels(
 ) -> pl.DataFrame:
     """Carbon of every measured level by each factor, in kg (`schemas.Carbon`).
 
-    `carbon_kg = total_kwh x pue x g_per_kwh / 1000`, the interval likewise. Energy
-    and carbon are null where nothing was measured.
+    `carbon_kg = total_kwh x pue x g_per_kwh / 1000`, the interval likewise. Energy and carbon are
+    null where nothing is known, and lower bounds where `unknown_node_h` is above 0.
 
     Args:
         energies: Tables of the study.
@@ -85,12 +86,7 @@ def carbon_of_levels(
     base = energies.levels.filter(
         pl.col("method") == MEASURED_METHOD,
         (pl.col("level") != "overhead") | (pl.col("name") != "no_data"),
-    ).select(
-        *_KEY_COLUMNS,
-        total_kwh=pl.col("measured_kwh") + pl.col("estimated_kwh").fill_null(0.0),
-        total_low_kwh="total_low_kwh",
-        total_high_kwh="total_high_kwh",
-    )
+    ).select(*_KEY_COLUMNS, *("total_kwh", "total_low_kwh", "total_high_kwh", "unknown_node_h"))
     rows = [_apply_factor(base, factor) for factor in factors]
     members = _jobs_of_levels(energies)
     if intensity is not None:
@@ -110,7 +106,9 @@ def carbon_of_levels(
     )
     if embodied is not None:
         production = _embodied_carbon(energies, members, embodied)
-        rows_of_levels = base.select(_KEY_COLUMNS).join(production, on=_KEY_COLUMNS)
+        rows_of_levels = base.select(*_KEY_COLUMNS, "unknown_node_h").join(
+            production, on=_KEY_COLUMNS
+        )
         found = pl.concat([found, rows_of_levels], how="diagonal")
     return found.drop("total_low_kwh", "total_high_kwh").sort(*_KEY_COLUMNS, "factor")
 
@@ -184,12 +182,11 @@ def _intensity_by_hours(
     Returns:
         `level`, `name`, `g_per_kwh`, `energy_frac` (part of the energy with a known intensity).
     """
-    kwh = pl.col("measured_kwh") + pl.col("estimated_kwh").fill_null(0.0)
     times = energies.records.select(
         "job_id", pl.col("started_at").clip(*window), held_until(window.end).clip(*window)
     )
     jobs = (
-        energies.job_energy.select("job_id", kwh.alias("kwh"))
+        energies.job_energy.select("job_id", kwh=known_total())
         .join(times, on="job_id")
         .drop_nulls(["kwh", "started_at"])
     )
@@ -199,7 +196,7 @@ def _intensity_by_hours(
         energies.node_energy.with_columns(pl.col("class").cast(pl.String).alias("name"))
         .filter(pl.col("name").is_in(OVERHEAD_CLASSES))
         .group_by("name", "day")
-        .agg(sum_or_zero(pl.col("measured_kwh")).alias("kwh"))
+        .agg(kwh=sum_or_zero(known_total()))
         .with_columns(
             level=pl.lit("overhead"), started_at=midnight, stopped_at=midnight + timedelta(days=1)
         )

@@ -6,6 +6,7 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.core.vocabulary import OVERHEAD_CLASSES
+from footprint.totals.known_total import known_total
 
 REDISTRIBUTIONS = ("none", "energy", "resource_hours", "users")
 """Values of `levels.redistribution` in the configuration."""
@@ -16,17 +17,17 @@ def redistribute_overhead(
 ) -> pl.LazyFrame:
     """Part of the overhead energy that each job is given; the parts sum to all overhead energy.
 
-    The overhead energy is the energy of the classes stranded, idle, standby and unavailable. The
-    rules are
+    The overhead energy is the total energy of the classes stranded, idle, standby and unavailable.
+    The rules are
 
-    - `energy`: in proportion to the measured energy of jobs;
+    - `energy`: in proportion to the total energy of jobs;
     - `resource_hours`: overhead of GPU nodes in proportion to GPU hours held on GPU nodes, overhead
       of other nodes in proportion to core hours held on other nodes. When nobody held nodes of one
       sort, their overhead follows the hours on the other;
     - `users`: equal parts for all active users (those whose jobs held a node), and among the jobs
       of a user in proportion to node hours held (share x time).
 
-    Where a rule has no weights (no energy measured, no hours), users get equal parts, and where a
+    Where a rule has no weights (no energy known, no hours), users get equal parts, and where a
     user's jobs held no time, the jobs of that user get equal parts.
 
     Args:
@@ -39,7 +40,7 @@ def redistribute_overhead(
         `job_id`, `overhead_kwh`.
     """
     overhead = node_energy.filter(pl.col("class").is_in(OVERHEAD_CLASSES))
-    has_gpu, energy = pl.col("has_gpu"), pl.col("measured_kwh")
+    has_gpu, energy = pl.col("has_gpu"), known_total()
     pools = overhead.select(
         sum_or_zero(energy.filter(has_gpu)).alias("gpu_pool"),
         sum_or_zero(energy.filter(~has_gpu)).alias("cpu_pool"),

@@ -8,6 +8,7 @@ import polars as pl
 
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
+from footprint.totals.known_total import known_total
 
 MAX_DAILY_DAYS = 92
 """Longest study, in days, that is shown by day; bars of more days are under 2 mm wide each."""
@@ -38,8 +39,9 @@ def energy_by_calendar_step(
 
     Returns:
         `begins_at`, `ends_at` (of the part of the step inside the study), `is_whole` (the whole
-        step is inside), `class`, `measured_kwh` (null for no_data), `node_h`, `measured_frac` (part
-        of the step's node time with measurement), sorted by step and class. Weeks begin on Mondays.
+        step is inside), `class`, `measured_kwh` (null for no_data), `total_kwh` (with the estimate;
+        null where neither is known), `node_h`, `measured_frac` (part of the step's node time with
+        readings), sorted by step and class. Weeks begin on Mondays.
     """
     step = calendar_step(start, end)
     step_start = pl.col("day").cast(pl.Datetime("us", "UTC")).dt.truncate(step)
@@ -57,7 +59,8 @@ def energy_by_calendar_step(
         rows.group_by("whole_from", "class")
         .agg(
             known_sum(pl.col("measured_kwh")),
-            (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
+            total_kwh=known_sum(known_total()),
+            node_h=(sum_or_zero(pl.col("duration_s")) * H_PER_S),
         )
         .join(measured, on="whole_from")
         .select(
@@ -66,6 +69,7 @@ def energy_by_calendar_step(
             ((pl.col("whole_from") >= study_start) & (step_end <= study_end)).alias("is_whole"),
             "class",
             "measured_kwh",
+            "total_kwh",
             "node_h",
             "measured_frac",
         )

@@ -20,29 +20,46 @@ class Levels(dy.Schema):
         description="Number of jobs with an allocation within the study's nodes and window",
     )
     n_users = dy.Int64(nullable=True, min=0, description="Number of owners of the jobs")
-    measured_kwh = Energy(description="Energy of the measured jobs; for `overhead`: of the class")
-    total_low_kwh = Energy(
-        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
+    measured_kwh = Energy(
+        description="Energy measured by readings; null: nothing was measured, or an estimator"
     )
-    total_high_kwh = Energy(
-        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
-    )
-    coverage_frac = Fraction(description="Measured part of the allocated share x time")
     estimated_kwh = Energy(
-        description="Estimated energy for the time without measurement, not in measured_kwh"
+        description="Estimated energy of the time without readings, where it can be estimated; "
+        "null: none can, or an estimator"
     )
+    total_kwh = Energy(
+        description="measured_kwh + estimated_kwh, each where known; estimators: their energy over "
+        "all allocated time"
+    )
+    total_low_kwh = Energy(
+        description="Lower end of the 95 % interval of the energy that the nodes drew; null: "
+        "an estimator"
+    )
+    total_high_kwh = Energy(description="Upper end of the 95 % interval")
+    measured_frac = Fraction(description="measured_kwh / total_kwh")
+    coverage_frac = Fraction(description="Measured part of the allocated share x time")
     unknown_node_h = dy.Float64(
         nullable=True,
         min=0,
         metadata={"unit": "h"},
-        description="Node hours of jobs without measurement",
+        description="Allocated node hours with neither readings nor an estimate; above 0, "
+        "total_kwh is a lower bound. For `overhead`: of the class; for its row `no_data`: of all "
+        "nodes, time of jobs included",
     )
-    gpu_node_frac = Fraction(description="Part of measured_kwh on nodes with reservable GPUs")
+    covered_kwh = Energy(
+        description="Energy of the time with readings: measured_kwh, or that of the estimator"
+    )
+    gpu_node_frac = Fraction(description="Part of total_kwh on nodes with reservable GPUs")
     gpu_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="GPU hours")
     core_hours = dy.Float64(nullable=True, min=0, metadata={"unit": "h"}, description="Core hours")
     overhead_kwh = Energy(
         description="Part of the overhead that `levels.redistribution` assigns to this row"
     )
+
+    @dy.rule()
+    def interval_contains_total(cls) -> pl.Expr:
+        total = pl.col("total_kwh")
+        return (pl.col("total_low_kwh") <= total) & (total <= pl.col("total_high_kwh"))
 
 
 class Carbon(dy.Schema):
@@ -62,6 +79,13 @@ class Carbon(dy.Schema):
         "plants; `embodied`: manufacture of the nodes",
     )
     total_kwh = Energy(description="Energy of the level, measured and estimated, without PUE")
+    unknown_node_h = dy.Float64(
+        nullable=True,
+        min=0,
+        metadata={"unit": "h"},
+        description="Allocated node hours whose energy is unknown; above 0, carbon_kg is a lower "
+        "bound (for `embodied`: of the energy alone)",
+    )
     g_per_kwh = dy.Float64(
         nullable=True,
         min=0,
@@ -77,12 +101,12 @@ class Carbon(dy.Schema):
     carbon_low_kg = dy.Float64(
         nullable=True,
         metadata={"unit": "kg"},
-        description="CO2 equivalent at the lower end of the energy's 95 % interval",
+        description="CO2 equivalent at total_low_kwh",
     )
     carbon_high_kg = dy.Float64(
         nullable=True,
         metadata={"unit": "kg"},
-        description="CO2 equivalent at the upper end of the energy's 95 % interval",
+        description="CO2 equivalent at total_high_kwh",
     )
     energy_frac = Fraction(
         description="Part of total_kwh in hours of known intensity; 1 for a constant factor"
