@@ -13,5 +13,7 @@ groups, draws for ratios of groups, and the uncertainty budget (docs/uncertainty
 - `closed_form`: intervals without draws, for tables of many rows.
 - `job_totals`: totals and intervals of jobs and of jobs on nodes.
 - `study_totals`: the functions that rules and later stages call.
+- `group_ratios`: intervals of ratios of groups.
+- `bootstrap`: intervals of shares over dependent cases.
 - `budget`: the uncertainty budget of groups.
 """
