@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "labels.md"
 T0 = datetime(2025, 3, 10, 8, tzinfo=UTC)
 
 
-def run_row(run_id: int, measured_kwh: float | None, **changes: Any) -> dict[str, Any]:
+def run_row(run_id: int, total_kwh: float | None, **changes: Any) -> dict[str, Any]:
     """Row of `schemas.Runs`: an assumed training of one job, unless changed."""
     usual: dict[str, Any] = {
         "run_id": run_id,
@@ -37,7 +37,7 @@ def run_row(run_id: int, measured_kwh: float | None, **changes: Any) -> dict[str
         "stopped_at": None,
         "duration_s": 7200.0,
         "gpu_hours": 4.0,
-        "measured_kwh": measured_kwh,
+        "total_kwh": total_kwh,
         "idle_kwh": None,
         "kind": "training_run",
         "role": "other",
@@ -57,7 +57,7 @@ def study_tables(
     """Tables of a study with labels, in which run 1 belongs to login `a`, run 2 to `b`, ..."""
     table = conform(
         Runs,
-        pl.DataFrame(runs, schema_overrides=dict.fromkeys(("measured_kwh",), pl.Float64)),
+        pl.DataFrame(runs, schema_overrides=dict.fromkeys(("total_kwh",), pl.Float64)),
     )
     jobs = table.lazy().select("run_id", job_id="job_ids").explode("job_id")
     no_label = dict.fromkeys(("paper", "kind", "role", "phase"))
@@ -188,7 +188,7 @@ def test_format_drafts_matches_documentation_and_is_readable(tmp_path: Path) -> 
             "command": ["./train.sh"],
             "started_at": [T0],
             "gpu_hours": [1680.0],
-            "measured_kwh": [512.25],
+            "total_kwh": [512.25],
             "kind": ["training_run"],
             "rule": ["plateau"],
             "role": pl.Series([None], dtype=pl.String),

@@ -16,11 +16,12 @@ from footprint.schemas.phases import (
     N_POWER_BINS,
     PhaseOfJob,
     PhaseRatio,
+    PhaseSensitivities,
     PowerHistograms,
     RunOfJob,
     Runs,
 )
-from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from tests.scripts.conftest import IDLE_POWER
 from tests.support.rule_chain import RuleChain
 from tests.support.study_frames import PROVENANCE
@@ -46,15 +47,18 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
         "compare_phases",
         "compare_phases-whole_jobs",
         input=made.paths("runs", "features", "labels", "levels", "jobs", "allocations")
-        | {"job_nodes": made.path("energy-job_nodes")},
-        output={"ratio": made.path("ratio-whole_jobs")},
-        params={"thresholds": {}, "papers": "all"} | made.window,
+        | {"job_nodes": made.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+        output={
+            "ratio": made.path("ratio-whole_jobs"),
+            "sensitivities": made.path("sensitivities-whole_jobs"),
+        },
+        params=made.ratio_params,
     )
     made.run(
         "evaluate_phases",
         input=made.paths("features", "run_of_job")
         | {"job_energy": made.path("energy-jobs"), "truth": made.path("kinds")},
-        output=made.paths("evaluation"),
+        output=made.paths("evaluation", "accuracy"),
         params={"thresholds": {}},
     )
     return made
@@ -109,7 +113,9 @@ def run_estimators(made: RuleChain) -> None:
         ("runs", Runs),
         ("phase_of_job", PhaseOfJob),
         ("ratio", PhaseRatio),
+        ("sensitivities", PhaseSensitivities),
         ("evaluation", PhaseEvaluation),
+        ("accuracy", PhaseAccuracy),
     ],
 )
 def test_scripts_of_phases_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:

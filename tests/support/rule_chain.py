@@ -279,10 +279,17 @@ class RuleChain:
         self.run(
             "classify_runs",
             input=self.paths("features", "run_of_job", "labels")
-            | {"job_energy": self.path("energy-jobs")},
+            | self.energy_paths()
+            | {"virtual_meter": []},
             output={"runs": self.path("runs"), "jobs": self.path("phase_of_job")},
-            params={"thresholds": {}},
+            params={"thresholds": {}, "meters": None},
         )
+
+    @property
+    def ratio_params(self) -> dict[str, Any]:
+        """Parameters of `compare_phases`."""
+        gate = self.planned.integration["gate"]
+        return {"thresholds": {}, "papers": "all", "meters": None, "gate": gate} | self.window
 
     def compare_phases(self) -> None:
         """Run `compare_phases` as if every job had run inside the study's window."""
@@ -290,9 +297,9 @@ class RuleChain:
             "compare_phases",
             input=self.paths("runs", "features", "labels", "levels", "allocations")
             | self._write_jobs_inside()
-            | {"job_nodes": self.path("energy-job_nodes")},
-            output=self.paths("ratio"),
-            params={"thresholds": {}, "papers": "all"} | self.window,
+            | {"job_nodes": self.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+            output=self.paths("ratio", "sensitivities"),
+            params=self.ratio_params,
         )
 
     def _write_jobs_inside(self) -> dict[str, str]:
