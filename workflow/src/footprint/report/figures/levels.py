@@ -22,9 +22,8 @@ MOST_ROWS = 8
 
 ROW_MM = 4.6
 COLUMN_EDGES: Mapping[str, float] = {
-    "energy": 0.15,
-    "+ gaps": 0.305,
-    "± 95 %": 0.46,
+    "total": 0.2,
+    "95 % interval": 0.45,
     "measured": 0.62,
     "GPU nodes": 0.8,
     "with overhead": 1.0,
@@ -46,20 +45,26 @@ def figure_title(levels: pl.DataFrame) -> str:
     """Title of the figure: energy of the site, of the largest named project, and the overhead."""
     site = levels.filter(pl.col("level") == "site").row(0, named=True)
     place = site["name"].title()
-    if not site["measured_kwh"]:
-        return f"No energy of a job was measured at {place}"
-    text = f"Jobs at {place} used {wording.format_energy(site['measured_kwh'])}"
+    if not site["total_kwh"]:
+        return f"The energy of the jobs at {place} is unknown"
+    energy, interval = wording.energy_texts(
+        site["total_kwh"], site["total_low_kwh"], site["total_high_kwh"]
+    )
+    energy = wording.format_qualified(
+        energy, measured_frac=site["measured_frac"], unknown_node_h=site["unknown_node_h"]
+    )
+    text = f"Jobs at {place} used {energy}" + (f" (95 %: {interval})" if interval else "")
     named = levels.filter(
         pl.col("level") == "project",
-        pl.col("measured_kwh").is_not_null(),
+        pl.col("total_kwh").is_not_null(),
         is_named(),
-    ).sort("measured_kwh", "name", descending=[True, False])
+    ).sort("total_kwh", "name", descending=[True, False])
     if not named.is_empty():
         first = named.row(0, named=True)
-        part = wording.format_percent(first["measured_kwh"] / site["measured_kwh"])
+        part = wording.format_percent(first["total_kwh"] / site["total_kwh"])
         text += f", {part} of it {first['name']}"
     overhead = levels.filter(pl.col("level") == "overhead", pl.col("name") != "unattributed")
-    overhead_kwh = overhead.select(sum_or_zero(pl.col("measured_kwh"))).item()
+    overhead_kwh = overhead.select(sum_or_zero(pl.col("total_kwh"))).item()
     if overhead_kwh:
         text += f"; {wording.format_energy(overhead_kwh)} more went into hardware without a job"
     return text
@@ -69,15 +74,15 @@ def figure_title(levels: pl.DataFrame) -> str:
 def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
     """Dots with intervals on a logarithmic axis by level, with the numbers in columns.
 
-    A dot is the measured energy. The line is the 95 % interval of measured plus estimated energy.
-    A hollow dot has a coverage under 95 %. Rows without any measurement are hatched.
+    A dot is the total energy, measured and estimated. The line is its 95 % interval. A hollow dot
+    is less than half measured. Rows of unknown energy are hatched.
 
     Args:
         levels: `schemas.Levels`; the rows of the measurement are drawn.
         provenance: The foot line.
     """
     levels = levels.filter(pl.col("method") == MEASURED_METHOD)
-    known = levels.filter(pl.col("measured_kwh") > 0)["measured_kwh"]
+    known = levels.filter(pl.col("total_kwh") > 0)["total_kwh"]
     lines = [] if known.is_empty() else _row_lines(levels)
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
@@ -86,7 +91,7 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         provenance=provenance,
     )
     if not lines:
-        why = "No job of the study ran on a node with power readings."
+        why = "Nothing was measured or estimated of the jobs of the study."
         style.draw_empty_panel(drawn.add_subplot(), why)
         return drawn
     panels = drawn.subplot_mosaic(
@@ -95,7 +100,7 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         width_ratios=[0.7, 1.4],
     )
     marks, numbers = panels["marks"], panels["numbers"]
-    with_overhead = levels["measured_kwh"] + levels["overhead_kwh"]
+    with_overhead = levels["total_kwh"] + levels["overhead_kwh"]
     largest = max(
         float(ends.max())  # type: ignore[arg-type]
         for ends in (known, levels["total_high_kwh"], with_overhead)
@@ -125,7 +130,7 @@ def _row_lines(levels: pl.DataFrame) -> list[Row]:
     lines: list[Row] = []
     for level in LEVELS:
         rows = levels.filter(pl.col("level") == level).sort(
-            "measured_kwh", "name", descending=[True, False], nulls_last=True
+            "total_kwh", "name", descending=[True, False], nulls_last=True
         )
         if rows.is_empty() or (level != "site" and rows["name"].to_list() == [OTHERS]):
             # no name of the level is shown: its only row repeats the site
@@ -134,7 +139,7 @@ def _row_lines(levels: pl.DataFrame) -> list[Row]:
         lines += rows.head(MOST_ROWS).iter_rows(named=True)
         rest = rows.slice(MOST_ROWS)
         if not rest.is_empty():
-            kwh = rest.select(sum_or_zero(pl.col("measured_kwh"))).item()
+            kwh = rest.select(sum_or_zero(pl.col("total_kwh"))).item()
             lines.append({"name": f"{len(rest)} more", "level": level, "rest_kwh": kwh})
     return lines
 
@@ -149,7 +154,7 @@ def _line_name(line: Row) -> str:
 
 def _draw_mark(axes: Axes, place: int, row: Row) -> None:
     """Draw the dot, interval and tick of a row, or a hatch if its energy is unknown."""
-    kwh = row.get("measured_kwh")
+    kwh = row.get("total_kwh")
     if not kwh:
         if kwh is None and row.get("unknown_node_h"):
             axes.axhspan(place - 0.32, place + 0.32, 0.0, 1.0, **style.UNKNOWN_LOOK)
@@ -161,7 +166,7 @@ def _draw_mark(axes: Axes, place: int, row: Row) -> None:
         # a logarithmic axis has no 0
         left = max(row["total_low_kwh"], axes.get_xlim()[0])
         axes.plot([left, row["total_high_kwh"]], [place, place], color=colour, lw=1.6)
-    axes.plot(kwh, place, **_dot_look(colour, hollow=not _is_covered(row)))
+    axes.plot(kwh, place, **_dot_look(colour, hollow=_is_estimate(row)))
     if row["overhead_kwh"] is not None:
         axes.plot(kwh + row["overhead_kwh"], place, **OVERHEAD_TICK_LOOK)
 
@@ -178,34 +183,33 @@ def _dot_look(colour: str, *, hollow: bool) -> dict[str, Any]:
     }
 
 
-def _is_covered(row: Row) -> bool:
-    return row["coverage_frac"] is None or row["coverage_frac"] >= style.FULL_COVERAGE
+def _is_estimate(row: Row) -> bool:
+    part = row["measured_frac"]
+    return part is not None and part < wording.LEAST_MEASURED_FRAC
 
 
 def _write_numbers(axes: Axes, place: int, row: Row) -> None:
-    """Write energy, gaps, half width, measured time, part on GPU nodes, energy with overhead."""
-    kwh = row.get("measured_kwh")
+    """Write total, interval, measured part, part on GPU nodes, total with overhead."""
+    kwh = row.get("total_kwh")
     if "rest_kwh" in row:
-        _write_cell(axes, place, "energy", wording.format_energy(row["rest_kwh"]))
-        _write_cell(axes, place, "± 95 %", "see the table")
+        _write_cell(axes, place, "total", wording.format_energy(row["rest_kwh"]))
+        _write_cell(axes, place, "95 % interval", "see the table")
         return
     if kwh is None and row["unknown_node_h"]:
         hours = wording.format_duration(row["unknown_node_h"], of="node ")
-        _write_cell(axes, place, "± 95 %", f"not measured: {hours}", style.ACCENT)
+        _write_cell(axes, place, "95 % interval", f"unknown: {hours}", style.ACCENT)
         return
     if kwh is None:
-        _write_cell(axes, place, "energy", "no job" if row["n_jobs"] == 0 else "unknown")
+        _write_cell(axes, place, "total", "no job" if row["n_jobs"] == 0 else wording.UNKNOWN)
         return
-    _write_cell(axes, place, "energy", wording.format_energy(kwh))
-    imputed = row["estimated_kwh"]
-    if imputed is not None:
-        _write_cell(axes, place, "+ gaps", wording.format_energy(imputed))
-    if row["total_high_kwh"] is not None:
-        half = row["total_high_kwh"] - kwh - (imputed or 0.0)
-        _write_cell(axes, place, "± 95 %", wording.format_energy(max(half, 0.0)))
-    if row["coverage_frac"] is not None:
-        colour = style.INK if _is_covered(row) else style.ACCENT
-        _write_cell(axes, place, "measured", wording.format_percent(row["coverage_frac"]), colour)
+    energy, interval = wording.energy_texts(kwh, row["total_low_kwh"], row["total_high_kwh"])
+    bound = "≥ " if row["unknown_node_h"] else ""
+    _write_cell(axes, place, "total", bound + energy)
+    if interval is not None:
+        _write_cell(axes, place, "95 % interval", interval)
+    if row["measured_frac"] is not None:
+        colour = style.ACCENT if _is_estimate(row) else style.INK
+        _write_cell(axes, place, "measured", wording.format_percent(row["measured_frac"]), colour)
     if row["gpu_node_frac"] is not None:
         _write_cell(axes, place, "GPU nodes", wording.format_percent(row["gpu_node_frac"]))
     if row["overhead_kwh"] is not None:
@@ -227,11 +231,11 @@ def _write_header(axes: Axes, *, has_overhead: bool) -> None:
 def _key_marks(levels: pl.DataFrame) -> list[Line2D]:
     bmc = style.METHOD_COLOURS["bmc"]
     handles = [
-        Line2D([], [], label="measured", **_dot_look(bmc, hollow=False)),
-        Line2D([], [], label="95 % interval, gaps estimated", color=bmc, lw=1.6),
+        Line2D([], [], label="total energy", **_dot_look(bmc, hollow=False)),
+        Line2D([], [], label="95 % interval", color=bmc, lw=1.6),
     ]
-    if levels.select((pl.col("coverage_frac") < style.FULL_COVERAGE).any()).item():
-        hollow = Line2D([], [], label="less than 95 % measured", **_dot_look(bmc, hollow=True))
+    if levels.select((pl.col("measured_frac") < wording.LEAST_MEASURED_FRAC).any()).item():
+        hollow = Line2D([], [], label="less than half measured", **_dot_look(bmc, hollow=True))
         handles.insert(1, hollow)
     if levels["overhead_kwh"].count():
         handles.append(Line2D([], [], label="with overhead", **OVERHEAD_TICK_LOOK))

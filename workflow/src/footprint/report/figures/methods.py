@@ -63,9 +63,9 @@ def _change_text(ratio: float) -> str:
 def plot(levels: pl.DataFrame, *, pue: float, provenance: str) -> Figure:
     """Marks of the four methods on a logarithmic axis, and their ratios to the measurement.
 
-    All methods cover the measured jobs and the measured time. The line through the measurement is
-    its 95 % interval, with the error of the estimate for gaps. A hollow dot has a coverage under
-    95 %.
+    All methods cover the measured jobs and their time with readings. The line through the
+    measurement is its 95 % interval, that of the total in proportion. A hollow dot has readings for
+    less than 95 % of the time.
 
     Args:
         levels: `schemas.Levels`.
@@ -87,7 +87,7 @@ def plot(levels: pl.DataFrame, *, pue: float, provenance: str) -> Figure:
         height_ratios=[2.2, max(len(lines), 3)],
         width_ratios=[1.2, 1],
     )
-    known = rows.filter(pl.col("measured_kwh") > 0)
+    known = rows.filter(pl.col("covered_kwh") > 0)
     if known.is_empty():
         panels["key"].set_axis_off()
         style.draw_empty_panel(
@@ -108,8 +108,8 @@ def _row_lines(rows: pl.DataFrame) -> list[Row]:
     lines: list[Row] = []
     measured = rows.filter(pl.col("method_name") == "bmc")
     for level in DRAWN_LEVELS:
-        of_level = measured.filter(pl.col("level") == level, pl.col("measured_kwh") > 0)
-        names = of_level.sort("measured_kwh", "name", descending=[True, False])["name"]
+        of_level = measured.filter(pl.col("level") == level, pl.col("covered_kwh") > 0)
+        names = of_level.sort("covered_kwh", "name", descending=[True, False])["name"]
         names = names.filter(~names.str.contains(r"^\(others\)$")).head(MOST_ROWS)
         if names.is_empty():
             continue
@@ -123,27 +123,26 @@ def _row_lines(rows: pl.DataFrame) -> list[Row]:
 
 def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) -> None:
     bmc = methods["bmc"]
-    if bmc["total_low_kwh"] is not None and bmc["estimated_kwh"] is not None:
-        # the interval covers measured plus estimated energy, the mark measured energy alone
-        ends = [bmc[f"total_{end}_kwh"] - bmc["estimated_kwh"] for end in ("low", "high")]
+    if bmc["covered_low_kwh"] is not None:
+        ends = [bmc[f"covered_{end}_kwh"] for end in ("low", "high")]
         heights = [place + MARK_HEIGHTS["bmc"]] * 2
         energy.plot(ends, heights, color=METHOD_COLOURS["bmc"], lw=1.6)
         ratio.plot(
-            [end / bmc["measured_kwh"] for end in ends],
+            [end / bmc["covered_kwh"] for end in ends],
             heights,
             color=METHOD_COLOURS["bmc"],
             lw=1.6,
         )
     if not _is_covered(bmc):
-        text = f"{wording.format_percent(bmc['coverage_frac'])} measured"
+        text = f"{wording.format_percent(bmc['coverage_frac'])} of time"
         ratio.text(1.02, place, text, transform=ratio.get_yaxis_transform(), **COVERAGE_TEXT_LOOK)
     for name in FOUR_METHODS:
         row = methods.get(name)
-        if row is None or row["measured_kwh"] is None:
+        if row is None or row["covered_kwh"] is None:
             continue
         hollow = name == "bmc" and not _is_covered(bmc)
         look = _mark_look(name, hollow=hollow)
-        energy.plot(row["measured_kwh"], place + MARK_HEIGHTS[name], **look)
+        energy.plot(row["covered_kwh"], place + MARK_HEIGHTS[name], **look)
         # GPU limits give 0 for jobs without GPU: the mark on the edge is not clipped
         ratio.plot(row["ratio"], place + MARK_HEIGHTS[name], **look, clip_on=False)
 
@@ -177,7 +176,7 @@ def _key_marks(rows: pl.DataFrame) -> list[Line2D]:
         if name in present
     ]
     if rows.filter(pl.col("coverage_frac") < style.FULL_COVERAGE).height:
-        text = "BMC, less than 95 % measured"
+        text = "BMC, readings for less than 95 % of the time"
         handles.append(Line2D([], [], label=text, **_mark_look("bmc", hollow=True)))
     return handles
 

@@ -15,10 +15,9 @@ from footprint.levels.levels import is_named
 from footprint.report import wording
 from footprint.report.figures import style
 
-MOST_PAPERS = 4
+MOST_PAPERS = 3
 """Most papers, those with the largest change of R."""
 ROW_MM = 4.8
-LONGEST_NAME = 34
 
 USED_LOOK: dict[str, Any] = {
     "marker": "o",
@@ -51,9 +50,9 @@ def figure_title(shown: pl.DataFrame) -> str:
     factor = (pl.col("ratio") / pl.col("used_ratio")).log().abs()
     row = other.sort(factor, "name", "value", descending=[True, False, False]).row(0, named=True)
     return (
-        f"The choice of the {wording.CHOICE_NAMES[row['choice']]} changes R most: that of "
-        f"{row['name']} is {wording.format_ratio(row['used_ratio'])}, and "
-        f"{wording.format_ratio(row['ratio'])} with \u201c{_value_name(row['value'])}\u201d"
+        f"The choice of the {wording.CHOICE_NAMES[row['choice']]} changes R most: from "
+        f"{wording.format_ratio(row['used_ratio'])} to {wording.format_ratio(row['ratio'])} for "
+        f"{row['name']} ({_value_name(row['value'])})"
     )
 
 
@@ -91,8 +90,8 @@ def plot(sensitivities: pl.DataFrame, ratio: pl.DataFrame, *, provenance: str) -
     _draw_intervals(marks, lines, ends)
     for place, line in enumerate(lines):
         if line.get("ratio"):
-            _draw_mark(marks, place, line)
-        elif "ratio" in line:
+            _draw_mark(marks, place, line, ends.get(line.get("heading", "")))
+        else:
             marks.text(1.0, place, "no R", **_side_text(marks), color=style.GREY)
     _format_axes(marks, lines)
     if n_left_out > 0:
@@ -114,21 +113,18 @@ def _papers_by_change(sensitivities: pl.DataFrame) -> list[str]:
 
 
 def _row_lines(shown: pl.DataFrame, papers: list[str]) -> list[Row]:
-    """Headings and rows of each paper by choice, without choices that have one value alone."""
+    """R of each paper as given, followed by R under each other choice."""
     lines: list[Row] = []
+    order = pl.col("choice").cast(pl.String).cast(pl.Enum(list(wording.CHOICE_NAMES)))
     for name in papers:
         own = shown.filter(pl.col("name") == name)
-        lines.append({"heading": name})
-        for choice, choice_name in wording.CHOICE_NAMES.items():
-            rows = own.filter(pl.col("choice") == choice).sort(
-                ~pl.col("is_headline"), "value", maintain_order=True
-            )
-            if len(rows) < 2:
-                continue
-            lines += [
-                row | {"label": f"{choice_name}: {_value_name(row['value'])}"}
-                for row in rows.iter_rows(named=True)
-            ]
+        given = own.filter("is_headline")["ratio"].first()
+        lines.append({"heading": name, "ratio": given})
+        others = own.filter(~pl.col("is_headline")).sort(order, "value")
+        lines += [
+            row | {"label": f"{wording.CHOICE_NAMES[row['choice']]}: {_value_name(row['value'])}"}
+            for row in others.iter_rows(named=True)
+        ]
     return lines
 
 
@@ -144,24 +140,23 @@ def _draw_intervals(axes: Axes, lines: list[Row], ends: dict[str, Row]) -> None:
             continue
         last = next((i for i in range(place + 1, len(lines)) if "heading" in lines[i]), len(lines))
         axes.fill_betweenx(
-            [place + 0.5, last - 0.5], row["ratio_low"], row["ratio_high"], **_BAND_LOOK
+            [place - 0.5, last - 0.5], row["ratio_low"], row["ratio_high"], **_BAND_LOOK
         )
 
 
 _BAND_LOOK: dict[str, Any] = {"color": style.FAINT, "linewidth": 0.0, "zorder": 0.5}
 
 
-def _draw_mark(axes: Axes, place: int, line: Row) -> None:
-    look = USED_LOOK if line["is_headline"] else OTHER_LOOK
-    axes.plot(line["ratio"], place, **look)
+def _draw_mark(axes: Axes, place: int, line: Row, ends: Row | None) -> None:
+    """Draw R of a row, with the interval in words where it is R as given."""
+    is_given = "heading" in line
+    axes.plot(line["ratio"], place, **(USED_LOOK if is_given else OTHER_LOOK))
     text = wording.format_ratio(line["ratio"])
-    axes.text(
-        1.0,
-        place,
-        text,
-        **_side_text(axes),
-        fontweight="bold" if line["is_headline"] else "normal",
-    )
+    if is_given and ends is not None and ends["ratio_low"] is not None:
+        value, interval = wording.ratio_texts(line["ratio"], ends["ratio_low"], ends["ratio_high"])
+        text = f"{value} ({interval})"
+    weight = "bold" if is_given else "normal"
+    axes.text(1.0, place, text, **_side_text(axes), fontweight=weight)
 
 
 def _side_text(axes: Axes) -> dict[str, Any]:

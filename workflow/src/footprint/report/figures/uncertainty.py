@@ -53,7 +53,7 @@ def figure_title(uncertainty: pl.DataFrame, levels: pl.DataFrame) -> str:
     name, _, detail = source_name(largest["source"]).partition(": ")
     return (
         f"Jobs at {row['name'].title()} used {total} (95 %: {interval}); "
-        f"{wording.format_percent(largest['share_frac'])} of the variance is of the {name}"
+        f"{wording.format_percent(largest['share_frac'])} of the variance comes from the {name}"
         + (f" ({detail})" if detail else "")
     )
 
