@@ -69,6 +69,7 @@ use rule draw as plot_phases with:
     """Draw the shares of training, inference and development of each paper and project."""
     input:
         ratio=rules.compare_phases.output.ratio,
+        sensitivities=rules.compare_phases.output.sensitivities,
     output:
         **figure_files("phases", category="4 Phases", shows="phases of papers and projects"),
     pathvars:
@@ -87,6 +88,31 @@ use rule tabulate as tabulate_phases with:
         rule="tabulate_phases",
     params:
         function="tables.phases.phases_table",
+
+
+use rule draw as plot_sensitivities with:
+    """Draw R of each paper under other choices."""
+    input:
+        sensitivities=rules.compare_phases.output.sensitivities,
+        ratio=rules.compare_phases.output.ratio,
+    output:
+        **figure_files("sensitivities", category="4 Phases", shows="R under other choices"),
+    pathvars:
+        rule="plot_sensitivities",
+    params:
+        function="figures.sensitivities.plot",
+
+
+use rule tabulate as tabulate_sensitivities with:
+    """Tabulate R of each paper and project under other choices."""
+    input:
+        sensitivities=rules.compare_phases.output.sensitivities,
+    output:
+        **table_files("sensitivities", category="4 Phases", shows="R under other choices"),
+    pathvars:
+        rule="tabulate_sensitivities",
+    params:
+        function="tables.phases.sensitivities_table",
 
 
 use rule draw as plot_energy_per_run with:

@@ -166,6 +166,9 @@ def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> No
     unit, in_kwh = wording.energy_unit(largest)
     left = dict.fromkeys(clusters, 0.0)
     _draw_bars(axes, classes, clusters, pl.col("measured_kwh") / in_kwh, left)
+    for place, cluster in enumerate(clusters):
+        edge = [left[cluster], left[cluster]]
+        axes.plot(edge, [place - 0.36, place + 0.36], color=style.INK, lw=0.8)
     estimated = pl.col("estimated_kwh") / in_kwh
     _draw_bars(axes, classes, clusters, estimated, left, is_estimate=True)
     for place, cluster in enumerate(clusters):

@@ -142,12 +142,25 @@ def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
     largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
     unit, in_kwh = wording.energy_unit(largest)
     _draw_bars(axes, per_day, [pl.col("measured") / in_kwh, pl.col("estimated") / in_kwh])
+    if (per_day["estimated"] > 0).any():
+        _draw_measured_edge(axes, per_day, in_kwh)
     axes.set_ylim(0, 1.08 * (largest / in_kwh or 1.0))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     mean = "" if step == "1d" else f",\nmean of the {CALENDAR_STEP_NAMES[step]}"
     axes.set_ylabel(f"Energy per day ({unit}){mean}")
     if not largest:
         style.draw_empty_panel(axes, "The energy of no node is known.")
+
+
+def _draw_measured_edge(axes: Axes, per_day: pl.DataFrame, in_kwh: float) -> None:
+    """Draw a line between measured and estimated energy of each period."""
+    tops = (
+        per_day.group_by("begins_at", "ends_at")
+        .agg(sum_or_zero(pl.col("measured")))
+        .sort("begins_at")
+    )
+    begins, ends = (date2num(tops[name].to_numpy()) for name in ("begins_at", "ends_at"))
+    axes.hlines(tops["measured"].to_numpy() / in_kwh, begins, ends, color=style.INK, lw=0.8)
 
 
 def _draw_times(axes: Axes, periods: pl.DataFrame) -> None:

@@ -96,8 +96,8 @@ def plot_runs_of_papers(
 def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str) -> Figure:
     """Two panels for each paper: its runs at their energy, and its cumulative energy.
 
-    A run is a mark at its start with a line to its end, at the height of its energy; runs without
-    measurement are hatched at the foot. The energy rises where a run ends.
+    A run is a mark at its start with a line to its end, at the height of its energy; runs of
+    unknown energy are hatched at the foot. The energy rises where a run ends.
 
     Args:
         runs: Result of `runs_of_papers`.

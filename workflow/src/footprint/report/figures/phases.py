@@ -30,15 +30,15 @@ PHASE_NAMES: Mapping[str, str] = {
     "unknown": "unknown",
 }
 COLUMN_EDGES: Mapping[str, float] = {
-    "energy": 0.18,
-    "R": 0.28,
-    "95 %": 0.52,
-    "other jobs": 0.76,
+    "energy": 0.2,
+    "R": 0.32,
+    "95 %": 0.55,
+    "other jobs": 0.75,
     "other choices": 1.0,
 }
 """Right edge of each column of numbers, as a part of the panel."""
 
-REASON_LENGTH = 44
+REASON_LENGTH = 52
 """Letters of a reason that fit into the columns of R."""
 
 Row = dict[str, Any]
@@ -159,8 +159,13 @@ def _phase_patch(name: str) -> Patch:
     return Patch(color=style.PHASE_COLOURS[name], label=PHASE_NAMES[name])
 
 
+def _is_withheld(row: Row) -> bool:
+    """Whether too little is known for R, and with it for the parts of the energy."""
+    return row.get("ratio_reason") not in (None, *UNCOMPUTED_REASONS)
+
+
 def _draw_bar(axes: Axes, place: int, row: Row) -> None:
-    if "rest" in row or not row["total_kwh"]:
+    if "rest" in row or not row["total_kwh"] or _is_withheld(row):
         return
     left = 0.0
     for name in PHASE_NAMES:

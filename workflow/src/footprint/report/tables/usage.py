@@ -12,7 +12,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE, has_held_node
 from footprint.levels import concentration
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
 from footprint.report import sites
-from footprint.report.tables.energy import CLASS_DEFINITIONS
+from footprint.report.tables.energy import CLASS_DEFINITIONS, NODE_ENERGY_NOTE
 from footprint.report.tables.formats import Column, ReaderTable
 
 
@@ -212,13 +212,13 @@ def energy_over_time_table(
     present = [name for name in NODE_CLASSES if name in classes["class"].cast(pl.String)]
     shown = [name for name in present if name != "no_data"]
     note = (
-        f"{CLASS_DEFINITIONS} Energies cover the time with samples. Measured: the part of the node "
-        "time with samples. Energy of the time without data is unknown, not 0. Days are in UTC."
+        f"{CLASS_DEFINITIONS} {NODE_ENERGY_NOTE} Without readings: node time whose energy is "
+        "estimated, or unknown. Days are in UTC."
     )
     if classes.is_empty():
         note = f"The study has no node. {note}"
-    elif not classes["measured_kwh"].count():
-        note = f"No node of the study has power readings. {note}"
+    elif not classes["total_kwh"].count():
+        note = f"The energy of no node of the study is known. {note}"
     if step == "day":
         days = [Column(name="first_day", header="Day")]
     else:
@@ -229,16 +229,15 @@ def energy_over_time_table(
         note += f" A {step} that the study cuts counts the days inside."
     columns = [
         *days,
-        *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="measured_kwh", header="All", unit="kWh", decimals=1),
-        Column(name="unknown_node_h", header="Without data", unit="node h", decimals=0),
+        *(Column(name=name, header=name.capitalize(), unit="kWh", digits=3) for name in shown),
+        Column(name="total_kwh", header="All", unit="kWh", digits=3),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        Column(name="missing_node_h", header="Without readings", unit="node h", decimals=0),
+        Column(name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100),
     ]
     if step != "day":
-        daily = Column(
-            name="daily_kwh", header="All per day", unit="kWh", decimals=1, printed=False
-        )
-        columns.insert(-2, daily)
+        daily = Column(name="daily_kwh", header="All per day", unit="kWh", digits=3, printed=False)
+        columns.insert(-3, daily)
     return ReaderTable(
         name="energy_over_time",
         title=f"Energy of each {step} by class",
@@ -256,22 +255,23 @@ def _period_rows(classes: pl.DataFrame, shown: list[str], *, total_name: str) ->
         shown: Classes that become columns.
         total_name: Name of the row for all periods.
     """
-    of_class, kwh, hours = pl.col("class"), pl.col("measured_kwh"), pl.col("node_h")
+    of_class, kwh, hours = pl.col("class"), pl.col("total_kwh"), pl.col("node_h")
     begin, stop = pl.col("begins_at").min(), pl.col("ends_at").max()
     days = (stop - begin).dt.total_seconds() / 86400
     sums = [
         _day_text(begin).alias("first_day"),
         _day_text(stop, is_end=True).alias("last_day"),
-        # a class without time has 0 kWh in a measured period, an unknown energy elsewhere
+        # a class without time has 0 kWh in a period of known energy, an unknown one elsewhere
         *(
             pl.when(kwh.count() > 0).then(sum_or_zero(kwh.filter(of_class == name))).alias(name)
             for name in shown
         ),
         known_sum(kwh),
         (known_sum(kwh) / days).alias("daily_kwh"),
-        sum_or_zero(hours.filter(of_class == "no_data")).alias("unknown_node_h"),
+        quotient(sum_or_zero(pl.col("measured_kwh")), sum_or_zero(kwh)).alias("measured_frac"),
+        sum_or_zero(hours.filter(of_class == "no_data")).alias("missing_node_h"),
         quotient(sum_or_zero(hours.filter(of_class != "no_data")), sum_or_zero(hours)).alias(
-            "measured_frac"
+            "coverage_frac"
         ),
     ]
     rows = classes.group_by(pl.col("begins_at").alias("period"), maintain_order=True).agg(sums)
