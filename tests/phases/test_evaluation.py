@@ -24,7 +24,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 def evaluation_table() -> pl.DataFrame:
     """Evaluation of six runs.
 
-    Jobs 1 and 2 are one run, job 4 never started, the energy of job 5 is unknown, job 7 stopped as it started.
+    Jobs 1 and 2 are one run, job 4 never started, the energy of job 5 is unknown, job 7 stopped as
+    it started.
     """
     run_of_job = pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6, 7], "run_id": [1, 1, 3, 4, 5, 6, 7]})
     truth = ["training_run", "training_run", "debug", None, "debug", "inference_run", "debug"]

@@ -90,7 +90,8 @@ def ranked_runs(study: Any, **only: str) -> pl.DataFrame:
 
 
 def test_rank_unlabelled_runs_sorts_by_energy_with_cumulated_share() -> None:
-    # 6 + 3 + 1 = 10 kWh: the first run has 0.6 of it, the first two 0.9. Runs of unknown energy come last.
+    # 6 + 3 + 1 = 10 kWh: the first run has 0.6 of it, the first two 0.9. Runs of unknown energy
+    # come last.
     runs = [
         run_row(1, 1.0),
         run_row(2, None, gpu_hours=1.0),
@@ -171,9 +172,7 @@ def test_format_listing_shortens_commands_and_aligns_columns() -> None:
         *("2025-03-10 08:00", "24.0", "4.0", "6.00", "75 %", "training_run (plateau)"),
     ]
     assert "big?[2J 7" in second  # no character moves the cursor
-    assert amount == (
-        "3 runs that labels do not settle, 8.0 kWh; those above hold 100 % of it."
-    )
+    assert amount == ("3 runs that labels do not settle, 8.0 kWh; those above hold 100 % of it.")
     assert "  -  " in labelling_queue.format_listing(rows, most=3)
     assert labelling_queue.format_listing(rows.clear(), most=3) == "Labels settle every run."
 

@@ -32,16 +32,16 @@ def test_ratio_of_fully_measured_phases_has_no_reason() -> None:
 
 def test_ratio_training_measured_for_half_of_its_time_is_null() -> None:
     # runs 1 and 2 trained, an hour each; run 2 was not measured
-    assert ratio_of(run_2=0.0) == (None, "energy known for 50 % of the time of training")
+    assert ratio_of(run_2=0.0) == (None, "50 % of training known")
 
 
 def test_ratio_development_measured_for_less_than_nine_tenths_is_null() -> None:
     # runs 4 to 8, an hour each: 4.4 of 5 hours
-    assert ratio_of(run_4=1440.0) == (None, "energy known for 88 % of the time of development")
+    assert ratio_of(run_4=1440.0) == (None, "88 % of development known")
 
 
 def test_ratio_reason_contains_both_phases() -> None:
-    reason = "energy known for 88 % of the time of development and 50 % of the time of training"
+    reason = "88 % of development, 50 % of training known"
     assert ratio_of(run_2=0.0, run_4=1440.0) == (None, reason)
 
 
@@ -49,7 +49,7 @@ def test_ratio_of_phases_measured_for_exactly_nine_tenths_is_given() -> None:
     assert ratio_of(run_2=2880.0, run_4=1800.0) == (5.0, None)
     assert ratio_of(run_2=2876.0)[0] is None
     # 89.9 % is rounded down
-    assert ratio_of(run_2=2876.0)[1] == "energy known for 89 % of the time of training"
+    assert ratio_of(run_2=2876.0)[1] == "89 % of training known"
 
 
 def test_ratio_with_unmeasured_inference_and_unknown_runs_is_given() -> None:

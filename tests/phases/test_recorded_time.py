@@ -125,14 +125,14 @@ def test_held_time_before_window_excludes_suspensions() -> None:
             [job(1, 1, 5), job(2, 6, 8)],
             [(1, "a-1"), (1, "b-1"), (2, "a-1")],
             [job_node(1, "a-1", 4, 1.0), job_node(2, "a-1", 2, 1.0)],
-            "energy known for 50 % of the time of training",
+            "50 % of training known",
         ),
         # 24 h, of which 20 h before the study
         (
             [job(1, -20, 4), job(2, 6, 8)],
             [(1, "a-1"), (2, "a-1")],
             [job_node(1, "a-1", 4, 1.0), job_node(2, "a-1", 2, 1.0)],
-            "energy known for 16 % of the time of training",
+            "16 % of training known",
         ),
         # all inside
         (

@@ -63,12 +63,14 @@ def ratio(scope: str, name: str, **columns: Any) -> dict[str, Any]:
         "n_labelled": 30,
         "role_basis": "label",
         "measured_kwh": 200.0,
+        "estimated_kwh": 0.0,
+        "total_kwh": 200.0,
         "training_kwh": 10.0,
         "inference_kwh": 1.0,
         "development_kwh": 189.0,
         "unknown_kwh": 0.0,
         "idle_kwh": 0.0,
-        "unmeasured_gpu_h": 7.4,
+        "unknown_gpu_h": 7.4,
         "ratio": 18.9,
         "ratio_low": 4.25,
         "ratio_high": 20.0,
@@ -247,14 +249,14 @@ def test_appendix_sentence_has_energy_training_ratio_and_carbon() -> None:
 
 
 HALF = {"ratio": None, "ratio_low": None, "ratio_high": None, "ratio_all_unknown": None}
-HALF |= {"ratio_reason": "48 % of training measured"}
+HALF |= {"ratio_reason": "48 % of training known"}
 
 
 def test_summary_of_a_half_measured_training_gives_the_reason() -> None:
     half = ratio("paper", "singing", **HALF)
     said = summary_text(ratios=[half])
-    assert "**No ratio is given** for singing (48 % of training measured): less than 90 %" in said
-    assert "| singing | 48 % of training measured | unknown | unknown | 30 of 40 | label |" in said
+    assert "**No ratio is given** for singing (48 % of training known): energy is neither" in said
+    assert "| singing | 48 % of training known | unknown | unknown | 30 of 40 | label |" in said
     assert "of it (as labelled), the ratio of development to training is not given (48 % of" in said
     assert "times as much" not in said
     assert "No ratio is given" in opening_text(ratios=[half])
@@ -262,7 +264,7 @@ def test_summary_of_a_half_measured_training_gives_the_reason() -> None:
     assert "For 1 of the 2 papers of this study, development used **3.0 times**" in both
     assert "**No ratio is given** for singing" in both
     of_project = summary_text(ratios=[ratio("project", "q", **HALF)])
-    assert "No ratio is given: less than 90 %" in of_project
+    assert "No ratio is given: energy is neither" in of_project
     assert "is known to have trained" not in of_project
 
 

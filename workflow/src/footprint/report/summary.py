@@ -24,7 +24,7 @@ from footprint.core.vocabulary import (
     OVERHEAD_CLASSES,
     SMALL_GROUPS,
 )
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
+from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, UNCOMPUTED_REASONS
 from footprint.report import rejected_rows
 from footprint.report.appendix import appendix_section
 from footprint.report.wording import (
@@ -40,8 +40,9 @@ from footprint.report.wording import (
     format_ratio,
 )
 
-TOO_LITTLE_MEASURED = (
-    "less than 90 % of the time of development or of the reported training was measured"
+TOO_LITTLE_KNOWN = (
+    "energy is neither measured nor estimated for more than 10 % of the time of development or of "
+    "the reported training"
 )
 PUBLISHED_RATIOS = "3 to 256 over four projects (Douwes, Magron and Serizel, arXiv 2610.01619)"
 
@@ -236,14 +237,14 @@ def _development_section(ratio: pl.DataFrame) -> list[str]:
     known = rows.filter(pl.col("ratio").is_not_null())
     if (
         known.is_empty()
-        and (rows["ratio_reason"].fill_null(NO_TRAINING_REASON) == NO_TRAINING_REASON).all()
+        and rows["ratio_reason"].fill_null(NO_TRAINING_REASON).is_in(UNCOMPUTED_REASONS).all()
     ):
         return [head, "R is unknown: no run is known to have trained a reported model."]
     papers = known.filter(pl.col("scope") == "paper")
     others = rows.filter(
         pl.col("scope") == "paper",
         pl.col("ratio").is_null(),
-        pl.col("ratio_reason") != NO_TRAINING_REASON,
+        ~pl.col("ratio_reason").is_in(UNCOMPUTED_REASONS),
     )
     texts = []
     if len(papers):
@@ -259,14 +260,14 @@ def _development_section(ratio: pl.DataFrame) -> list[str]:
         )
     if len(others):
         which = ", ".join(f"{r['name']} ({r['ratio_reason']})" for r in others.to_dicts())
-        texts.append(f"**No ratio is given** for {which}: {TOO_LITTLE_MEASURED}.")
+        texts.append(f"**No ratio is given** for {which}: {TOO_LITTLE_KNOWN}.")
     elif known.is_empty():
-        texts.append(f"No ratio is given: {TOO_LITTLE_MEASURED}.")
+        texts.append(f"No ratio is given: {TOO_LITTLE_KNOWN}.")
     texts.append(
-        f"{RATIO_DEFINITION} The range is over the thresholds of the rules × 0.5, 1 and 2. "
+        f"{RATIO_DEFINITION} The range is the 95 % interval. "
         "*All unknown* counts runs of unknown kind as development. *Assumed* means that no label "
-        "names the reported training and the largest is assumed to be it. Unmeasured time is in "
-        "no ratio."
+        "names the reported training and the largest is assumed to be it. R is given for a project "
+        "only where labels cover all its papers."
     )
     table = [
         "| Paper or project | R | Range | All unknown | Labelled runs | Reported model by "
@@ -303,7 +304,7 @@ def _ratio_line(row: Row) -> str:
         format_ratio(row["ratio_all_unknown"]),
         f"{format_count(row['n_labelled'])} of {format_count(row['n_runs'])}",
         row["role_basis"] or "unknown",
-        format_count(round(row["unmeasured_gpu_h"])),
+        format_count(round(row["unknown_gpu_h"])),
     ]
     return f"| {' | '.join(cells)} |"
 

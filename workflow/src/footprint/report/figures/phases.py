@@ -11,7 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from footprint.levels.levels import LEVEL_HEADINGS, is_named
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.phases.ratio import (
+    NO_TRAINING_REASON,
+    RATIO_DEFINITION,
+    SCOPES,
+    UNCOMPUTED_REASONS,
+    UNCOVERED_REASON,
+)
 from footprint.report import wording
 from footprint.report.figures import style
 
@@ -40,8 +46,8 @@ COLUMN_EDGES: Mapping[str, float] = {
 EQUAL_RANGE = "the same"
 
 WITHHELD_NOTE = (
-    "R and the parts of the energy are not given where less than 90 % of the time of development "
-    "or of the reported training was measured."
+    "R and the parts of the energy are not given where energy is neither measured nor estimated for "
+    "more than 10 % of the time of development or of the reported training."
 )
 
 Row = dict[str, Any]
@@ -69,14 +75,16 @@ def figure_title(ratio: pl.DataFrame) -> str:
 
     Ratios from labels are preferred to those from an assumption. Merged groups are left out.
     """
-    if ratio.filter(pl.col("measured_kwh") > 0).is_empty():
-        return "No energy of a paper or project was measured"
+    if ratio.filter(pl.col("total_kwh") > 0).is_empty():
+        return "No energy of a paper or project is known"
     known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
         why = ratio.filter(is_named())["ratio_reason"]
-        if (why != NO_TRAINING_REASON).any():
-            return "R is not given: too little of development or training was measured"
-        return "No measured run is known to have trained a reported model"
+        if (~why.is_in(UNCOMPUTED_REASONS)).any():
+            return "R is not given: too little of development or training is known"
+        if (why == UNCOVERED_REASON).any():
+            return "R is not given: labels do not cover the papers of any project"
+        return "No run is known to have trained a reported model"
     basis = "label" if (known["role_basis"] == "label").any() else "assumed"
     own = known.filter(pl.col("role_basis") == basis)
     scope = "paper" if (own["scope"] == "paper").any() else "project"
@@ -101,7 +109,7 @@ def _ratio_sentence(own: pl.DataFrame, *, assumed: bool) -> str:
 def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
     """Stacked bars of the phases in per cent of the energy, with energy and ratios in columns.
 
-    A row whose ratio is withheld for lack of measurement has its reason in place of a bar.
+    A row whose ratio is withheld for lack of known energy has its reason in place of a bar.
 
     Args:
         ratio: `schemas.PhaseRatio`.
@@ -117,7 +125,7 @@ def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
         provenance=provenance,
     )
     if not lines:
-        style.draw_empty_panel(drawn.add_subplot(), "No run of a paper or project was measured.")
+        style.draw_empty_panel(drawn.add_subplot(), "No energy of a paper or project is known.")
         return drawn
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["bars", "numbers"], ["note", "note"]],
@@ -139,8 +147,8 @@ def _row_lines(ratio: pl.DataFrame) -> list[Row]:
     """Headings and rows from top to bottom, the largest of each scope first."""
     lines: list[Row] = []
     for scope in SCOPES:
-        own = ratio.filter(pl.col("scope") == scope, pl.col("measured_kwh").is_not_null())
-        own = own.sort("measured_kwh", "name", descending=[True, False])
+        own = ratio.filter(pl.col("scope") == scope, pl.col("total_kwh").is_not_null())
+        own = own.sort("total_kwh", "name", descending=[True, False])
         if own.is_empty():
             continue
         lines.append({"heading": LEVEL_HEADINGS[scope]})
@@ -157,16 +165,16 @@ def _phase_patch(name: str) -> Patch:
 
 
 def _is_withheld(row: Row) -> bool:
-    """Whether R, and with it the parts of the energy, is withheld for lack of measurement."""
-    return row.get("ratio_reason") not in (None, NO_TRAINING_REASON)
+    """Whether R, and with it the parts of the energy, is withheld for lack of known energy."""
+    return row.get("ratio_reason") not in (None, *UNCOMPUTED_REASONS)
 
 
 def _draw_bar(axes: Axes, place: int, row: Row) -> None:
-    if "rest" in row or not row["measured_kwh"] or _is_withheld(row):
+    if "rest" in row or not row["total_kwh"] or _is_withheld(row):
         return
     left = 0.0
     for name in PHASE_NAMES:
-        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["measured_kwh"]
+        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["total_kwh"]
         look = style.UNKNOWN_LOOK if name == "unknown" else {"color": style.PHASE_COLOURS[name]}
         axes.barh(place, width, left=left, height=0.7, **look)
         left += width
@@ -176,8 +184,8 @@ def _write_numbers(axes: Axes, place: int, row: Row) -> None:
     if "rest" in row:
         _write_cell(axes, place, "range", "see the table", style.GREY)
         return
-    part = bool(row.get("unmeasured_gpu_h"))
-    text = wording.format_energy(row["measured_kwh"]) + ("†" if part else "")
+    part = bool(row.get("unknown_gpu_h"))
+    text = wording.format_energy(row["total_kwh"]) + ("†" if part else "")
     _write_cell(axes, place, "energy", text, style.ACCENT if part else style.INK)
     if row["ratio"] is None:
         _write_cell(
@@ -215,7 +223,7 @@ def _format_axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
     bars.tick_params(axis="y", length=0)
     bars.spines["left"].set_visible(False)
     bars.set_xlim(0, 100)
-    bars.set_xlabel("Measured energy (%)")
+    bars.set_xlabel("Energy (%)")
     numbers.set_axis_off()
     numbers.set_xlim(0, 1)
     for column in COLUMN_EDGES:
@@ -230,6 +238,6 @@ def _note_paragraphs(lines: list[Row]) -> list[str]:
         notes.append("* No label names the reported training: the largest is assumed to be it.")
     if any(_is_withheld(line) for line in lines):
         notes.append(WITHHELD_NOTE)
-    if any(line.get("unmeasured_gpu_h") for line in lines):
-        notes.append("† Runs without any measurement are left out; the table has their GPU hours.")
+    if any(line.get("unknown_gpu_h") for line in lines):
+        notes.append("† Runs of unknown energy are left out; the table has their GPU hours.")
     return notes

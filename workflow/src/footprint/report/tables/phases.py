@@ -8,12 +8,12 @@ from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.core.vocabulary import KINDS
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.report.wording import KIND_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
-WEIGHT_NAMES = {"measured_kwh": "by energy", "n_jobs": "by number of jobs"}
+WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
 
 
@@ -29,13 +29,13 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
     """
     order = pl.col("scope").cast(pl.Enum(SCOPES))
     rows = ratio.sort(
-        order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True
+        order, "total_kwh", "name", descending=[False, True, False], nulls_last=True
     ).with_columns(
         pl.col("scope").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         pl.col("role_basis").cast(pl.String),
     )
     energies = {
-        "measured_kwh": "Energy",
+        "total_kwh": "Energy",
         "training_kwh": "Training",
         "inference_kwh": "Inference",
         "development_kwh": "Development",
@@ -50,21 +50,21 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
         "baseline_ratio": "R exit states",
     }
     hours = Column(
-        name="unmeasured_gpu_h", header="Not measured", unit="GPU h", decimals=1, printed=False
+        name="unknown_gpu_h", header="Energy unknown", unit="GPU h", decimals=1, printed=False
     )
     return ReaderTable(
         name="phases",
         title="Development against training of the reported model",
         note=(
-            f"{RATIO_DEFINITION} R low and high: range of R over the thresholds of the rules × "
-            "0.5, 1 and 2; high alone is missing where some thresholds leave no training. R all "
+            f"{RATIO_DEFINITION} R low and high: 95 % interval of R. R all "
             "unknown: R with all runs of unknown kind as development; R itself has none of them. R "
             "exit states: R by the published rule on how jobs ended. Labelled: runs whose role a "
             "label gives. Reported: whether labels name the training of the reported model "
             "(label), or the largest training is assumed to be it (assumed); inference is never "
             "assumed. Idle in holds: energy at idle power inside holds and sessions; the phases "
-            "include it. Unmeasured time is in no energy and in no ratio. R is not given where "
-            "less than 90 % of the time of development or of the reported training was measured"
+            "include it. R is not given for a project unless labels cover all its papers, nor "
+            "where energy is neither measured nor estimated for more than 10 % of the time of "
+            "development or of the reported training"
             f"{_withheld_ratios(rows)}. docs/phases.md has the rules."
         ),
         rows=rows,
@@ -104,7 +104,7 @@ def _withheld_ratios(rows: pl.DataFrame) -> str:
 
     The column of reasons does not fit on a printed page.
     """
-    reasons = rows.filter(pl.col("ratio_reason") != NO_TRAINING_REASON).select(
+    reasons = rows.filter(~pl.col("ratio_reason").is_in(UNCOMPUTED_REASONS)).select(
         "name", "ratio_reason"
     )
     listed = [f"{name} ({reason})" for name, reason in reasons.iter_rows()]
@@ -136,7 +136,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
+            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()
@@ -156,7 +156,7 @@ def _confusion_rows(evaluation: pl.DataFrame, method: str, weight: str) -> pl.Da
         every.group_by("row")
         .agg(
             exact_sum(pl.col("n_jobs")),
-            sum_or_zero(pl.col("measured_kwh")),
+            sum_or_zero(pl.col("total_kwh")),
             *(
                 quotient(sum_or_zero(part.filter(kind == name)), whole).alias(name)
                 for name in KINDS
