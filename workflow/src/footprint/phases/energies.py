@@ -50,15 +50,22 @@ def complete_job_nodes(job_nodes: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def add_total(job_energy: pl.LazyFrame) -> pl.LazyFrame:
+    """Jobs with `total_kwh`.
+
+    Args:
+        job_energy: `schemas.JobEnergy`, also without this column.
+    """
+    return _add_missing(job_energy, total_kwh=total_energy())
+
+
 def complete_jobs(job_energy: pl.LazyFrame) -> pl.LazyFrame:
     """Jobs with `total_kwh` and `measured_frac`.
 
     Args:
         job_energy: `schemas.JobEnergy`, also without these columns.
     """
-    return _add_missing(job_energy, total_kwh=total_energy()).pipe(
-        lambda rows: _add_missing(rows, measured_frac=measured_part())
-    )
+    return _add_missing(add_total(job_energy), measured_frac=measured_part())
 
 
 def _add_missing(rows: pl.LazyFrame, **columns: pl.Expr) -> pl.LazyFrame:

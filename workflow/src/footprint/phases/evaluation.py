@@ -12,7 +12,7 @@ import polars as pl
 
 from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.energy.job_count import has_held_node
-from footprint.phases.energies import complete_jobs
+from footprint.phases.energies import add_total
 from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from footprint.schemas.writing import conform
 from footprint.totals.bootstrap import share_interval
@@ -118,7 +118,7 @@ def _classified_jobs(
     job_energy: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """True and assigned kind of each job by method: `method`, `job_id`, `truth`, `kind`."""
-    energies = complete_jobs(job_energy).filter(has_held_node())
+    energies = add_total(job_energy).filter(has_held_node())
     jobs = (
         truth.select("job_id", truth="kind")
         .drop_nulls("truth")

@@ -330,11 +330,11 @@ def _add_ratios(groups: pl.LazyFrame) -> pl.LazyFrame:
     lacking = pl.concat_str(
         *(
             pl.when(lacks[phase]).then(
-                pl.format(f"{{}} % of the time of {phase}", (100 * column + 1e-9).floor().cast(int))
+                pl.format(f"{{}} % of {phase}", (100 * column + 1e-9).floor().cast(int))
             )
             for phase, column in known.items()
         ),
-        separator=" and ",
+        separator=", ",
         ignore_nulls=True,
     )
     reason = (
@@ -343,7 +343,7 @@ def _add_ratios(groups: pl.LazyFrame) -> pl.LazyFrame:
         .when(~pl.col("is_covered"))
         .then(pl.lit(UNCOVERED_REASON))
         .when(pl.any_horizontal(*lacks.values()))
-        .then("energy known for " + lacking)
+        .then(lacking + " known")
         .when(development.is_null())
         .then(pl.lit("energy of development unknown"))
         .otherwise(pl.lit("energy of training unknown"))

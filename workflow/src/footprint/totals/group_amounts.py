@@ -32,7 +32,7 @@ ENERGY_COLUMNS = ("measured_kwh", "virtual_meter_kwh", "hardware_kwh", "measured
 VARIANCE_COLUMNS = ("sampling_kwh2", "resolution_kwh2", "gap_kwh2", "run_kwh2", "own_kwh2")
 """Parts of `independent_kwh2`."""
 
-_OPTIONAL = {
+OPTIONAL_COLUMNS = {
     "measured_kwh": pl.Float64,
     "own_readings_kwh": pl.Float64,
     "same_job_kwh": pl.Float64,
@@ -45,6 +45,7 @@ _OPTIONAL = {
     "covered_s": pl.Float64,
     "similar": pl.Int64,
 }
+"""Columns of rows that count as 0 where they are missing; without `similar`, no job is similar."""
 
 
 def row_amounts(rows: pl.LazyFrame, clusters: pl.DataFrame) -> pl.LazyFrame:
@@ -63,8 +64,8 @@ def row_amounts(rows: pl.LazyFrame, clusters: pl.DataFrame) -> pl.LazyFrame:
         of `clusters`.
     """
     present = rows.collect_schema().names()
-    missing = [pl.lit(None, t).alias(c) for c, t in _OPTIONAL.items() if c not in present]
-    known = {name: pl.col(name).fill_null(0.0) for name in _OPTIONAL if name != "similar"}
+    missing = [pl.lit(None, t).alias(c) for c, t in OPTIONAL_COLUMNS.items() if c not in present]
+    known = {name: pl.col(name).fill_null(0.0) for name in OPTIONAL_COLUMNS if name != "similar"}
     read = known["measured_kwh"]
     metered = read + known["own_readings_kwh"] + known["same_job_kwh"]
     node_h = known["share"] * known["covered_s"] * H_PER_S

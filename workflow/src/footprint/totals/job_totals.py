@@ -9,7 +9,12 @@ import polars as pl
 from footprint.core.sums import quotient, sum_by_group
 from footprint.totals.closed_form import TERMS, interval_ends, interval_terms
 from footprint.totals.error_model import ErrorModel
-from footprint.totals.group_amounts import group_amounts, row_amounts, total_variance
+from footprint.totals.group_amounts import (
+    OPTIONAL_COLUMNS,
+    group_amounts,
+    row_amounts,
+    total_variance,
+)
 
 ESTIMATE_PARTS = {
     "own_readings": "own_readings_kwh",
@@ -58,34 +63,39 @@ def intervals_of_rows(rows: pl.LazyFrame, model: ErrorModel) -> pl.LazyFrame:
     """
     names = rows.collect_schema().names()
     kept = [name for name in names if name not in ("total_low_kwh", "total_high_kwh")]
-    clusters = rows.select(pl.col("cluster").unique()).collect()["cluster"].to_list()
-    variances = ["sampling_sd", "resolution_sd", "gap_sd", "run_sd", "own_sd"]
     numbered = rows.select(kept).with_row_index("_row")
-    low, high = interval_ends({name: pl.col(name) for name in TERMS})
-    ends = (
-        row_amounts(numbered, model.cluster_table(clusters))
-        .with_columns(pl.col(name).pow(2) for name in variances)
-        .with_columns(independent_kwh2=total_variance(variances))
-        .select("_row", **interval_terms())
-        .select("_row", total_low_kwh=low, total_high_kwh=high)
-    )
     is_known = pl.col("estimated_kwh").is_not_null()
+    total = total_energy()
     return (
-        numbered.join(ends, on="_row", maintain_order="left")
+        numbered.join(
+            _row_ends(numbered, ["_row"], model), on="_row", how="left", maintain_order="left"
+        )
         .with_columns(
-            total_low_kwh=pl.when(is_known).then(
-                pl.min_horizontal("total_low_kwh", total_energy())
-            ),
-            total_high_kwh=pl.when(is_known).then(
-                pl.max_horizontal("total_high_kwh", total_energy())
-            ),
+            total_low_kwh=pl.when(is_known).then(pl.min_horizontal("total_low_kwh", total)),
+            total_high_kwh=pl.when(is_known).then(pl.max_horizontal("total_high_kwh", total)),
         )
         .drop("_row")
     )
 
 
+def _row_ends(rows: pl.LazyFrame, by: list[str], model: ErrorModel) -> pl.LazyFrame:
+    """Ends of the intervals of rows, each a group of its own: `by` and the ends."""
+    clusters = rows.select(pl.col("cluster").unique()).collect()["cluster"].to_list()
+    deviations = ["sampling_sd", "resolution_sd", "gap_sd", "run_sd", "own_sd"]
+    low, high = interval_ends({name: pl.col(name) for name in TERMS})
+    return (
+        row_amounts(rows, model.cluster_table(clusters))
+        .with_columns(pl.col(deviations).pow(2))
+        .with_columns(independent_kwh2=total_variance(deviations))
+        .select(*by, **interval_terms())
+        .select(*by, total_low_kwh=low, total_high_kwh=high)
+    )
+
+
 def group_ends(rows: pl.LazyFrame, by: Sequence[str], model: ErrorModel) -> pl.DataFrame:
     """Return the ends of the intervals of many groups, in closed form.
+
+    Groups of one row, as most jobs are, are not summed, which is faster.
 
     Args:
         rows: Rows of jobs on nodes (`group_amounts.group_amounts`).
@@ -96,9 +106,21 @@ def group_ends(rows: pl.LazyFrame, by: Sequence[str], model: ErrorModel) -> pl.D
         `by`, `total_low_kwh`, `total_high_kwh`, sorted by `by`. Unknown energy counts as 0.
     """
     by = list(by)
-    amounts = group_amounts(rows, by, model)
+    found = rows.select(pl.col(name) for name in _used_columns(rows, by)).collect()
+    is_single = found.select(pl.struct(by).is_unique()).to_series()
+    several = found.filter(~is_single)
+    amounts = group_amounts(several.lazy(), by, model)
     table = model.cluster_table(amounts["cluster"].unique().to_list())
     terms = amounts.join(table, on="cluster", how="left").select(*by, **interval_terms())
     summed = sum_by_group(terms, by, first=[], **{name: pl.col(name) for name in TERMS})
     low, high = interval_ends({name: pl.col(name) for name in TERMS})
-    return summed.select(*by, total_low_kwh=low, total_high_kwh=high)
+    single = _row_ends(found.filter(is_single).lazy(), by, model).collect()
+    ends = summed.select(*by, total_low_kwh=low, total_high_kwh=high)
+    return pl.concat([single, ends]).sort(by)
+
+
+def _used_columns(rows: pl.LazyFrame, by: list[str]) -> list[str]:
+    """Columns that amounts are computed from, where the rows have them."""
+    used = (*by, "job_id", "node", "cluster", *OPTIONAL_COLUMNS)
+    present = rows.collect_schema().names()
+    return [name for name in dict.fromkeys(used) if name in present]

@@ -12,6 +12,7 @@ in the reading and replaces the interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,12 +51,12 @@ class MeterInterval:
     @property
     def common_width(self) -> float:
         """Half width of the part of the error that all clusters share."""
-        return (self.high - self.low) / 2 * self.correlation**0.5
+        return (self.high - self.low) / 2 * math.sqrt(self.correlation)
 
     @property
     def own_width(self) -> float:
         """Half width of the part of the error that belongs to a single cluster."""
-        return (self.high - self.low) / 2 * (1 - self.correlation) ** 0.5
+        return (self.high - self.low) / 2 * math.sqrt(1 - self.correlation)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class CalibrationError:
             + 2 * self.covariance * reading_w
             + self.residual_w**2
         )
-        return max(variance_w2, 0.0) ** 0.5 / self.typical_power_w
+        return math.sqrt(max(variance_w2, 0.0)) / self.typical_power_w
 
     @classmethod
     def from_config(cls, line: Mapping[str, Any], *, cluster: str) -> CalibrationError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from footprint.core.sums import known_sum, sum_or_zero
+from footprint.core.sums import known_sum, sum_by_group, sum_or_zero
 from footprint.totals.error_model import ErrorModel
 from footprint.totals.group_amounts import group_amounts
 from footprint.totals.group_totals import draw_groups
@@ -60,14 +60,18 @@ def add_totals_of_jobs(
     """
     added = ("total_kwh", "total_low_kwh", "total_high_kwh", "measured_frac", "estimate_basis")
     ends = group_ends(job_nodes, ["job_id"], model)
-    parts = job_nodes.group_by("job_id").agg(
-        sum_or_zero(pl.col(column)).alias(f"_{column}") for column in ESTIMATE_PARTS.values()
+    columns = list(ESTIMATE_PARTS.values())
+    parts = sum_by_group(
+        job_nodes.select("job_id", *columns).collect(),
+        ["job_id"],
+        first=[],
+        **{f"_{column}": pl.col(column) for column in columns},
     )
     kept = [name for name in jobs.collect_schema().names() if name not in added]
     return (
         jobs.select(kept)
         .join(ends.lazy(), on="job_id", how="left", maintain_order="left")
-        .join(parts, on="job_id", how="left", maintain_order="left")
+        .join(parts.lazy(), on="job_id", how="left", maintain_order="left")
         .with_columns(total_kwh=total_energy())
         .with_columns(
             total_low_kwh=_when_known(pl.min_horizontal("total_low_kwh", "total_kwh")),

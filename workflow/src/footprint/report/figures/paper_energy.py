@@ -10,7 +10,7 @@ import polars as pl
 from footprint.allocation.node_allocations import held_until
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.vocabulary import OTHERS, SMALL_GROUPS, NameSelection
-from footprint.phases.ratio import NO_TRAINING_REASON, groups_of_runs
+from footprint.phases.ratio import NO_TRAINING_REASON, UNCOMPUTED_REASONS, groups_of_runs
 from footprint.report import wording
 
 MOST_STEPS = 400
@@ -58,8 +58,9 @@ def runs_of_papers(
     )
     of_paper = ratio.filter(pl.col("scope") == "paper").select(
         paper="name",
-        is_ratio_withheld=pl.col("ratio_reason").fill_null(NO_TRAINING_REASON)
-        != NO_TRAINING_REASON,
+        is_ratio_withheld=~pl.col("ratio_reason")
+        .fill_null(NO_TRAINING_REASON)
+        .is_in(UNCOMPUTED_REASONS),
     )
     known = runs.join(papers.select("run_id", "paper"), on="run_id", how="left")
     shown = groups_of_runs(known, levels=levels, papers_wanted=papers_wanted)

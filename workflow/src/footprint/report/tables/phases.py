@@ -8,12 +8,12 @@ from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.core.vocabulary import KINDS
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.report.wording import CHOICE_NAMES, KIND_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
-WEIGHT_NAMES = {"measured_kwh": "by energy", "n_jobs": "by number of jobs"}
+WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
 
 
@@ -155,7 +155,7 @@ def _withheld_ratios(rows: pl.DataFrame) -> str:
 
     The column of reasons does not fit on a printed page.
     """
-    reasons = rows.filter(pl.col("ratio_reason") != NO_TRAINING_REASON).select(
+    reasons = rows.filter(~pl.col("ratio_reason").is_in(UNCOMPUTED_REASONS)).select(
         "name", "ratio_reason"
     )
     listed = [f"{name} ({reason})" for name, reason in reasons.iter_rows()]
@@ -187,7 +187,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
+            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()
@@ -207,7 +207,7 @@ def _confusion_rows(evaluation: pl.DataFrame, method: str, weight: str) -> pl.Da
         every.group_by("row")
         .agg(
             exact_sum(pl.col("n_jobs")),
-            sum_or_zero(pl.col("measured_kwh")),
+            sum_or_zero(pl.col("total_kwh")),
             *(
                 quotient(sum_or_zero(part.filter(kind == name)), whole).alias(name)
                 for name in KINDS
