@@ -217,7 +217,7 @@ class RuleChain:
         }
         self.run(
             "combine_energy",
-            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps", "virtual_meter")
             | monthly
             | {
                 f"{name}_gaps": [self.path(f"gaps_of_{table}-{cluster}") for cluster in clusters]
@@ -232,6 +232,7 @@ class RuleChain:
             | {
                 "clusters": clusters,
                 "method": "trapezoid",
+                "meters": self.planned.meters,
                 "metric": METRIC,
                 "privacy": self.planned.privacy | privacy,
                 "simulated": not privacy,
@@ -273,7 +274,7 @@ class RuleChain:
             "build_levels",
             input=self.energy_paths()
             | {"node_energy": self.path("energy-nodes")}
-            | self.paths("papers", "estimates"),
+            | self.paths("papers", "estimates", "virtual_meter"),
             output=self.paths("levels"),
             params={
                 "site": "nancy",
@@ -285,6 +286,7 @@ class RuleChain:
                 },
                 "privacy": {"key": None, "minimum_group": minimum_group},
                 "simulated": True,
+                "meters": self.planned.meters,
             },
         )
 

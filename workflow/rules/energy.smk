@@ -127,6 +127,7 @@ rule combine_energy:
         ),
         job_gaps=collect(rules.estimate_gaps.output.jobs, cluster=STUDY.clusters),
         class_gaps=collect(rules.estimate_gaps.output.classes, cluster=STUDY.clusters),
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         quality=collect(
             rules.download_power.output.quality, cluster=STUDY.clusters, month=STUDY.months
         ),

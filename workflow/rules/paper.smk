@@ -19,7 +19,7 @@ rule build_levels:
         job_nodes=rules.combine_energy.output.job_nodes,
         node_energy=rules.combine_energy.output.nodes,
         estimates=rules.estimate_energy.output.estimates,
-        virtual_meter=[],
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
     output:
         levels="<results>/levels.parquet",
     log:
@@ -45,7 +45,7 @@ rule budget_uncertainty:
         papers=rules.match_labels.output.papers,
         job_energy=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
-        virtual_meter=[],
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
     output:
         uncertainty="<results>/energy/uncertainty.parquet",
     log:
