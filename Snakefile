@@ -74,6 +74,7 @@ rule all:
         rules.estimate_energy.output,
         rules.compare_estimates.output,
         rules.build_levels.output,
+        rules.budget_uncertainty.output,
         rules.classify_runs.output,
         rules.compare_phases.output,
         rules.estimate_carbon.output,

@@ -72,7 +72,8 @@ def test_carbon_factor_multiplies_energy_and_interval_alike(energies: carbon.Car
     )
     row = found.filter(pl.col("level") == "site", pl.col("factor") == "RTE").row(0, named=True)
     kwh = site["measured_kwh"] + site["estimated_kwh"]
-    assert row["measured_kwh"] == pytest.approx(kwh)
+    assert row["total_kwh"] == pytest.approx(kwh)
+    assert row["unknown_node_h"] == site["unknown_node_h"] > 0
     assert row["carbon_kg"] == pytest.approx(kwh * 1.5 * 20 / 1000)
     assert row["carbon_low_kg"] == pytest.approx(site["total_low_kwh"] * 1.5 * 20 / 1000)
     assert row["carbon_high_kg"] == pytest.approx(site["total_high_kwh"] * 1.5 * 20 / 1000)
@@ -81,9 +82,9 @@ def test_carbon_factor_multiplies_energy_and_interval_alike(energies: carbon.Car
     assert len(found) == 2 * len(measured)
 
 
-def test_carbon_of_unmeasured_energy_is_null(energies: carbon.CarbonInputs) -> None:
+def test_carbon_of_unknown_energy_is_null(energies: carbon.CarbonInputs) -> None:
     unknown = energies.levels.with_columns(
-        pl.when(pl.col("level") != "paper").then("measured_kwh").alias("measured_kwh")
+        pl.when(pl.col("level") != "paper").then("total_kwh").alias("total_kwh")
     )
     changed = carbon.CarbonInputs(**(vars(energies) | {"levels": unknown}))
     found = estimate(changed, RTE).filter(pl.col("level") == "paper")
@@ -112,13 +113,13 @@ def one_job(hours: float) -> carbon.CarbonInputs:
     node_energy = study_frames.node_energy_frame(
         [("graffiti-1", day, "job", 10.0, hours), ("graffiti-1", day, "idle", 2.0, 24 - hours)]
     )
-    levels = {"method": "bmc", "n_jobs": 1, "estimated_kwh": 0.0}
+    levels = {"method": "bmc", "n_jobs": 1, "unknown_node_h": 0.0}
     levels |= {"total_low_kwh": None, "total_high_kwh": None}
     rows = [
-        levels | {"level": "site", "name": "nancy", "measured_kwh": 10.0},
-        levels | {"level": "project", "name": "(others)", "measured_kwh": 10.0},
-        levels | {"level": "overhead", "name": "idle", "measured_kwh": 2.0, "estimated_kwh": None},
-        levels | {"level": "overhead", "name": "no_data", "measured_kwh": None},
+        levels | {"level": "site", "name": "nancy", "total_kwh": 10.0},
+        levels | {"level": "project", "name": "(others)", "total_kwh": 10.0},
+        levels | {"level": "overhead", "name": "idle", "total_kwh": 2.0},
+        levels | {"level": "overhead", "name": "no_data", "total_kwh": None},
     ]
     ends = {"total_low_kwh": pl.Float64, "total_high_kwh": pl.Float64}
     job_energy = study_frames.job_energy_frame(nodes, owners)
@@ -155,6 +156,29 @@ def test_carbon_by_hours_takes_job_hours_and_days_of_idle_nodes() -> None:
     idle = found.filter(pl.col("level") == "overhead").row(0, named=True)
     assert idle["carbon_kg"] == pytest.approx(2 * day / 1000)
     assert idle["energy_frac"] == pytest.approx(23.5 / 24)
+
+
+def test_carbon_by_hours_weighs_hours_by_total_energy() -> None:
+    energies = one_job(2.0)
+    rows = [
+        study_frames.job_node_row(1, "graffiti-1", 3.0, duration_s=3600.0),
+        study_frames.job_node_row(2, "grappe-1", None, estimated_kwh=1.0, duration_s=3600.0),
+    ]
+    nodes = study_frames.job_nodes_frame(rows)
+    owners = [
+        {"job_id": job, "user": "u-1", "project": "p", "queue": "q", "started_at": start}
+        for job, start in ((1, START), (2, START + timedelta(hours=1)))
+    ]
+    job_energy = study_frames.job_energy_frame(nodes, owners)
+    changed = {"job_energy": job_energy, "job_nodes": nodes, "records": records_of(job_energy)}
+    steps = pl.DataFrame(
+        {"timestamp": [START + timedelta(hours=h) for h in range(3)], "g_per_kwh": [10.0, 50, 50]},
+        schema={"timestamp": pl.Datetime("us", "UTC"), "g_per_kwh": pl.Float64},
+    )
+    found = estimate(carbon.CarbonInputs(**(vars(energies) | changed)), intensity=steps)
+    # 3 kWh measured at 10 g/kWh, 1 kWh estimated at 50 g/kWh
+    site = found.filter(pl.col("level") == "site").row(0, named=True)
+    assert site["g_per_kwh"] == pytest.approx((3 * 10 + 50) / 4)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +227,7 @@ def test_carbon_embodied_carbon_is_proportional_to_node_hours() -> None:
     assert kg(found, "site", "embodied") == pytest.approx(2000 * 6 / life_h)
     assert kg(found, "overhead", "embodied") == pytest.approx(2000 * 18 / life_h)
     made = found.filter(pl.col("factor") == "embodied")
-    assert made["measured_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
+    assert made["total_kwh"].null_count() == made["g_per_kwh"].null_count() == len(made)
 
 
 def test_carbon_without_factors_or_energies_gives_an_empty_table(

@@ -147,10 +147,62 @@ class RuleChain:
             output={
                 "jobs": self.path(f"sums-{cluster}-{month}"),
                 "classes": self.path(f"classes-{cluster}-{month}"),
+                "segments": self.path(f"segments-{cluster}-{month}"),
             },
             params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
             wildcards={"cluster": cluster, "month": month},
         )
+
+    def look_up_hardware(self) -> None:
+        """Run `look_up_hardware` for both clusters."""
+        self.run(
+            "look_up_hardware",
+            input=self.paths("nodes"),
+            output=self.paths("hardware") | {"rejected": self.path("hardware_rejected")},
+            params={"clusters": CLUSTERS, "hardware": self.planned.hardware},
+        )
+
+    def integrate_series(self, cluster: str, month: str, **inputs: list[str]) -> None:
+        """Run `integrate_series`; `inputs` are files of `devices` and `load`."""
+        self.run(
+            "integrate_series",
+            f"integrate_series-{cluster}-{month}",
+            input=self.paths("hardware")
+            | {"segments": self.path(f"segments-{cluster}-{month}")}
+            | {"devices": [], "load": []}
+            | inputs,
+            output={"series": self.path(f"segment_series-{cluster}-{month}")},
+            wildcards={"cluster": cluster, "month": month},
+        )
+
+    def estimate_gaps(self, *, with_series: bool = False) -> None:
+        """Run `fit_virtual_meter`, and `estimate_gaps` for both clusters."""
+
+        def monthly(table: str, *clusters: str) -> list[str]:
+            return [path for each in clusters for path in self.monthly_paths(table, each)]
+
+        self.run(
+            "fit_virtual_meter",
+            input=self.paths("hardware", "node_allocations")
+            | {"segments": monthly("segments", *CLUSTERS)}
+            | {"series": monthly("segment_series", *CLUSTERS) if with_series else []},
+            output=self.paths("virtual_meter"),
+            params=self.window,
+        )
+        for cluster in CLUSTERS:
+            self.run(
+                "estimate_gaps",
+                f"estimate_gaps-{cluster}",
+                input=self.paths("hardware", "node_allocations", "virtual_meter")
+                | {"segments": monthly("segments", cluster)}
+                | {"series": monthly("segment_series", cluster) if with_series else []},
+                output={
+                    name: self.path(f"gaps_of_{name}-{cluster}") for name in ("jobs", "classes")
+                },
+                params=self.window
+                | {"integration": self.planned.integration, "jobs_complete": True},
+                wildcards={"cluster": cluster},
+            )
 
     def combine_energy(self, clusters: list[str], **privacy: Any) -> None:
         """Run `combine_energy`; with keys of `privacy` the site does not count as simulated."""
@@ -165,8 +217,12 @@ class RuleChain:
         }
         self.run(
             "combine_energy",
-            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps", "virtual_meter")
             | monthly
+            | {
+                f"{name}_gaps": [self.path(f"gaps_of_{table}-{cluster}") for cluster in clusters]
+                for name, table in (("job", "jobs"), ("class", "classes"))
+            }
             | {"rejected": [self.path("rejected")]},
             output={
                 name: self.path(f"energy-{name}")
@@ -176,6 +232,7 @@ class RuleChain:
             | {
                 "clusters": clusters,
                 "method": "trapezoid",
+                "meters": self.planned.meters,
                 "metric": METRIC,
                 "privacy": self.planned.privacy | privacy,
                 "simulated": not privacy,
@@ -189,16 +246,12 @@ class RuleChain:
         for cluster in CLUSTERS:
             for month in MONTHS:
                 self.integrate_energy(cluster, month)
+        self.look_up_hardware()
+        self.estimate_gaps()
         self.combine_energy(CLUSTERS)
 
     def prepare_gpus(self) -> None:
-        """Run the rules of hardware and of the power of the GPUs of grele."""
-        self.run(
-            "look_up_hardware",
-            input=self.paths("nodes"),
-            output=self.paths("hardware") | {"rejected": self.path("hardware_rejected")},
-            params={"clusters": CLUSTERS, "hardware": self.planned.hardware},
-        )
+        """Run the rules of the power of the GPUs of grele."""
         for month in MONTHS:
             self.run(
                 "download_devices",
@@ -221,7 +274,7 @@ class RuleChain:
             "build_levels",
             input=self.energy_paths()
             | {"node_energy": self.path("energy-nodes")}
-            | self.paths("papers", "estimates"),
+            | self.paths("papers", "estimates", "virtual_meter"),
             output=self.paths("levels"),
             params={
                 "site": "nancy",
@@ -233,6 +286,7 @@ class RuleChain:
                 },
                 "privacy": {"key": None, "minimum_group": minimum_group},
                 "simulated": True,
+                "meters": self.planned.meters,
             },
         )
 

@@ -40,7 +40,7 @@ def error_model(
 
 
 def job_node(job_id: int, node: str, measured: float | None = None, **more: Any) -> dict[str, Any]:
-    """A row of a job on a node (`a-1` is of cluster a); its estimated energy is that of its parts."""
+    """A row of a job on a node (`a-1` is of cluster a); `estimated_kwh` sums its parts."""
     parts = ("own_readings_kwh", "same_job_kwh", "virtual_meter_kwh", "hardware_kwh")
     row: dict[str, Any] = dict.fromkeys(
         (*parts, "sampling_kwh", "resolution_kwh", "gap_kwh", "unknown_node_h"), 0.0

@@ -2,6 +2,8 @@
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footprint.totals.group_amounts import group_amounts
 from footprint.totals.group_totals import draw_groups
@@ -89,3 +91,45 @@ def test_intervals_keep_rows_in_order_and_unknown_rows_null() -> None:
     assert found["job_id"].to_list() == [2, 1, 3]
     assert found["total_low_kwh"].is_null().to_list() == [False, True, False]
     assert found.select("total_low_kwh", "total_high_kwh").row(2) == (0.0, 0.0)
+
+
+energies = st.floats(0, 1e4)
+rows_of_jobs = st.lists(
+    st.builds(
+        lambda job, node, kwh, virtual, hardware, gap: job_node(
+            job, node, kwh, virtual_meter_kwh=virtual, hardware_kwh=hardware, gap_kwh=gap
+        ),
+        st.integers(1, 4),
+        st.sampled_from(["a-1", "a-2", "b-1", "u-1"]),
+        *[energies] * 4,
+    ),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda row: (row["job_id"], row["node"]),
+)
+
+
+@given(rows_of_jobs, st.randoms(use_true_random=False))
+def test_ends_contain_totals_in_any_order_of_rows(rows: list, random) -> None:
+    model = error_model()
+    found = group_ends(frame(*rows), ["job_id"], model)
+    total = (
+        frame(*rows).group_by("job_id").agg(pl.col("measured_kwh", "estimated_kwh").sum()).collect()
+    )
+    both = found.join(total, on="job_id").with_columns(
+        total=pl.col("measured_kwh") + pl.col("estimated_kwh")
+    )
+    assert (both["total_low_kwh"] <= both["total"] * (1 + 1e-12)).all()
+    assert (both["total_high_kwh"] >= both["total"] * (1 - 1e-12)).all()
+    shuffled = frame(*random.sample(rows, len(rows)))
+    assert group_ends(shuffled, ["job_id"], model).equals(found)
+
+
+@given(rows_of_jobs)
+def test_ends_scale_with_all_energies(rows: list) -> None:
+    model = error_model()
+    found = group_ends(frame(*rows), ["job_id"], model)
+    columns = [name for name in rows[0] if name.endswith("_kwh")]
+    twice = group_ends(frame(*rows).with_columns(pl.col(columns) * 2), ["job_id"], model)
+    for name in ("total_low_kwh", "total_high_kwh"):
+        assert twice[name].to_list() == pytest.approx((found[name] * 2).to_list(), rel=1e-9)

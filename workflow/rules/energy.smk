@@ -91,6 +91,7 @@ rule integrate_energy:
     output:
         jobs="<results>/energy/months/{cluster}/{month}.jobs.parquet",
         classes="<results>/energy/months/{cluster}/{month}.classes.parquet",
+        segments="<results>/energy/months/{cluster}/{month}.segments.parquet",
     log:
         "<logs>/integrate_energy/{cluster}/{month}.log",
     benchmark:
@@ -108,6 +109,9 @@ rule integrate_energy:
         "../scripts/integrate_energy.py"
 
 
+include: "gaps.smk"
+
+
 rule combine_energy:
     """Combine the months: energy of each job with its interval, and of each node by class."""
     input:
@@ -121,6 +125,9 @@ rule combine_energy:
         classes=collect(
             rules.integrate_energy.output.classes, cluster=STUDY.clusters, month=STUDY.months
         ),
+        job_gaps=collect(rules.estimate_gaps.output.jobs, cluster=STUDY.clusters),
+        class_gaps=collect(rules.estimate_gaps.output.classes, cluster=STUDY.clusters),
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         quality=collect(
             rules.download_power.output.quality, cluster=STUDY.clusters, month=STUDY.months
         ),
@@ -180,6 +187,7 @@ rule combine_energy:
         start=STUDY.start,
         end=STUDY.end,
         method=STUDY.integration["method"],
+        meters=STUDY.meters,
         metric=STUDY.metric,
         privacy=STUDY.privacy,
         simulated=STUDY.is_simulated,

@@ -3,6 +3,7 @@
 REQUIRED INPUTS: jobs and power of the download stage, all outputs of the energy stage
 OUTPUTS:
     levels      results/levels.parquet
+    budget      results/energy/uncertainty.parquet      sources of uncertainty
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{name}.{csv,html,tex}
 
@@ -18,6 +19,7 @@ rule build_levels:
         job_nodes=rules.combine_energy.output.job_nodes,
         node_energy=rules.combine_energy.output.nodes,
         estimates=rules.estimate_energy.output.estimates,
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
     output:
         levels="<results>/levels.parquet",
     log:
@@ -31,8 +33,32 @@ rule build_levels:
         levels=STUDY.config["levels"],
         privacy=STUDY.privacy,
         simulated=STUDY.is_simulated,
+        meters=STUDY.meters,
     script:
         "../scripts/build_levels.py"
+
+
+rule budget_uncertainty:
+    """List the sources of uncertainty of the energy of the site and of each shown paper."""
+    input:
+        levels=rules.build_levels.output.levels,
+        papers=rules.match_labels.output.papers,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
+    output:
+        uncertainty="<results>/energy/uncertainty.parquet",
+    log:
+        "<logs>/budget_uncertainty.log",
+    benchmark:
+        "<benchmarks>/budget_uncertainty.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        site=STUDY.site,
+        meters=STUDY.meters,
+    script:
+        "../scripts/budget_uncertainty.py"
 
 
 use rule draw as plot_energy_by_class with:

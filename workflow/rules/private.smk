@@ -18,6 +18,7 @@ rule reveal_names:
         job_nodes=rules.combine_energy.output.job_nodes,
         node_energy=rules.combine_energy.output.nodes,
         estimates=rules.estimate_energy.output.estimates,
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
     output:
         logins="private/logins.parquet",
         levels="private/levels.parquet",
@@ -33,6 +34,7 @@ rule reveal_names:
         levels=STUDY.config["levels"],
         privacy=STUDY.privacy,
         reveal=STUDY.reveals_logins,
+        meters=STUDY.meters,
         simulated=STUDY.is_simulated,
     script:
         "../scripts/reveal_names.py"

@@ -8,6 +8,7 @@ from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
 from footprint.schemas.levels import Levels
 from footprint.schemas.writing import write_table
+from footprint.totals.error_model import ErrorModel
 
 logs.log_to_file(snakemake.log[0])
 
@@ -29,5 +30,9 @@ rows = levels.energy_by_level(
         minimum_group=params.privacy["minimum_group"],
     ),
     redistribution=params.levels["redistribution"],
+    model=ErrorModel.of_study(
+        pl.read_parquet(snakemake.input.virtual_meter),
+        params.meters,
+    ),
 )
 write_table(Levels, rows, snakemake.output.levels)

@@ -1,17 +1,19 @@
-"""Write the energy of the jobs and nodes of one cluster and month."""
+"""Write the energy of the jobs, nodes and segments of one cluster and month."""
 
 import polars as pl
 
 from footprint.core import calendar, logs
 from footprint.energy import attribution, idle_power
 from footprint.energy.gpu_attribution import GpuActivity
+from footprint.schemas.gaps import Segments
+from footprint.schemas.writing import write_table
 from footprint.sources import monthly_files
 
 logs.log_to_file(snakemake.log[0])
 
 cluster, params = snakemake.wildcards.cluster, snakemake.params
 start, end = calendar.month_in_study(snakemake.wildcards.month, params.start, params.end)
-jobs, classes = attribution.attribute_energy(
+found = attribution.attribute_with_segments(
     monthly_files.cluster_nodes(snakemake.input.nodes, cluster),
     monthly_files.sample_reader(snakemake.input.power),
     attribution.IntegrationSettings.from_config(
@@ -32,5 +34,6 @@ jobs, classes = attribution.attribute_energy(
     start=start,
     end=end,
 )
-jobs.write_parquet(snakemake.output.jobs)
-classes.write_parquet(snakemake.output.classes)
+found.jobs.write_parquet(snakemake.output.jobs)
+found.classes.write_parquet(snakemake.output.classes)
+write_table(Segments, found.segments, snakemake.output.segments)

@@ -13,6 +13,7 @@ from footprint.schemas.levels import Levels
 from footprint.schemas.phases import Runs
 from footprint.schemas.usage import Logins
 from footprint.schemas.writing import write_table
+from footprint.totals.error_model import ErrorModel
 
 logs.log_to_file(snakemake.log[0])
 
@@ -36,5 +37,6 @@ rows = levels.energy_by_level(
     site=params.site,
     selection=LevelSelection(projects=wanted["projects"], papers=wanted["papers"], minimum_group=1),
     redistribution=wanted["redistribution"],
+    model=ErrorModel.of_study(pl.read_parquet(inputs.virtual_meter), params.meters),
 )
 write_table(Levels, rows, snakemake.output.levels)

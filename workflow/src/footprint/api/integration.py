@@ -13,7 +13,7 @@ from footprint.allocation import node_allocations
 from footprint.api import frames
 from footprint.core import calendar
 from footprint.core.errors import InputError
-from footprint.energy import attribution, job_energy
+from footprint.energy import attribution, gap_energy, job_energy
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
@@ -54,8 +54,9 @@ def integrate(
     The numbers are those of the pipeline for the same samples and allocations (docs/method.md,
     sections 2 to 6). The energy of time without samples is in `estimated_kwh`, never in
     `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a
-    coverage below 1. It is estimated from the job's own power, else from that of the node's
-    cluster, which is the name of the node before its last hyphen.
+    coverage below 1. It is estimated from the node's samples while the same jobs held it, else from
+    those of the job's other nodes of the same cluster, which is the name of the node before its
+    last hyphen. Without either it is null.
 
     Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
     once, and samples without power (null or NaN) count as no reading. A node's samples must be of
@@ -113,9 +114,9 @@ def integrate(
     records = attribution.NodeRecords(held, idle_power_w=idle_w)
     margin = timedelta(seconds=max_gap_s)
 
-    def sums_of_month(start: datetime, end: datetime) -> pl.DataFrame:
+    def energy_of_month(start: datetime, end: datetime) -> attribution.AttributedEnergy:
         near = pl.col("timestamp").is_between(start - margin, end + margin)
-        jobs, _ = attribution.attribute_energy(
+        return attribution.attribute_with_segments(
             nodes,
             lambda node: samples[node].filter(near),
             settings,
@@ -123,17 +124,45 @@ def integrate(
             start=start,
             end=end,
         )
-        return jobs
 
-    sums = [sums_of_month(start, end) for start, end in _months_of(held)]
-    if not sums:
+    windows = list(_months_of(held))
+    if not windows:
         return IntegratedEnergy.create_empty()
+    months = [energy_of_month(start, end) for start, end in windows]
     by_node = pl.LazyFrame({"node": nodes}).with_columns(
-        cluster=pl.col("node").str.replace("-[^-]*$", ""), has_gpu=pl.lit(False)
+        cluster=_cluster_of_node(), has_gpu=pl.lit(False)
     )
-    energy = job_energy.job_node_energies(pl.concat(sums).lazy(), by_node, method=method)
+    gaps = [
+        gap_energy.estimate_gaps(
+            of_cluster,
+            held,
+            calendar.Window(windows[0][0], windows[-1][1]),
+            gate=gate,
+            hardware=None,
+            models=None,
+            series=None,
+        ).jobs
+        for of_cluster in _by_cluster(pl.concat(month.segments for month in months))
+    ]
+    energy = job_energy.job_node_energies(
+        pl.concat(month.jobs for month in months).lazy(),
+        by_node,
+        method=method,
+        gaps=pl.concat(gaps).lazy(),
+    )
     rows: dy.DataFrame[IntegratedEnergy] = conform(IntegratedEnergy, energy)
     return rows
+
+
+def _cluster_of_node() -> pl.Expr:
+    """Name of the node before its last hyphen."""
+    return pl.col("node").str.replace("-[^-]*$", "")
+
+
+def _by_cluster(segments: pl.DataFrame) -> list[pl.DataFrame]:
+    """Segments of each cluster, by the name of the cluster."""
+    of_clusters = segments.with_columns(cluster=_cluster_of_node()).sort("cluster")
+    return of_clusters.partition_by("cluster", include_key=False, maintain_order=True)
 
 
 def _months_of(held: pl.DataFrame) -> Iterator[tuple[datetime, datetime]]:

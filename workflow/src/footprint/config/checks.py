@@ -13,6 +13,7 @@ from footprint.core.errors import InputError
 from footprint.sources import node_names
 from footprint.sources.kwollect import metrics
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC, SIMULATED_SERIES
+from footprint.totals import meter_error
 
 FIRST_DAY_OF_SERVICES = "2020-01-01"
 """Kwollect has readings since March 2020. Descriptions before November 2019 lack `nb_procs` and
@@ -49,6 +50,7 @@ def check_values(config: dict[str, Any], shape: Mapping[str, Any]) -> None:
     metrics.check_power_metric(config["integration"]["metric"])
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
+    _check_meters(config["integration"])
     _check_labels(config["labels"])
     _check_estimators(config["estimators"])
     _check_thresholds(config["phases"]["thresholds"])
@@ -190,6 +192,20 @@ def _check_powers(integration: Mapping[str, Any]) -> None:
                 where=where,
                 do="fix one of the two",
             )
+
+
+def _check_meters(integration: Mapping[str, Any]) -> None:
+    """Check that the interval of the meters' gains is not empty."""
+    usual = meter_error.default_interval(str(integration["metric"]))
+    given = integration["meter"]
+    low = usual.low if given["low"] is None else given["low"]
+    high = usual.high if given["high"] is None else given["high"]
+    if low > high:
+        raise InputError(
+            f"the lowest gain, {low:g}, is above the highest, {high:g}",
+            where="integration.meter",
+            do="set low and high to the range of true power over reading, as 0.95 and 1.15",
+        )
 
 
 def _check_labels(labels: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from footprint.sources import registry
 from footprint.sources.exports import folders
 from footprint.sources.kwollect import metrics
 from footprint.sources.node_names import GRID5000_PATTERN
+from footprint.totals import meter_error
 from footprint.tracker import reading
 from footprint.validation import recordings
 
@@ -108,6 +110,11 @@ class Study:
         return any(self.cpu_series.values())
 
     @property
+    def has_power_series(self) -> bool:
+        """Whether there is a series from which the power of a node can be estimated."""
+        return self.has_gpu_power or bool(self.cpu_series["load"])
+
+    @property
     def is_divided_by_gpu(self) -> bool:
         """Whether energy is divided among jobs by the power of GPUs (gate `two_part`)."""
         return self.integration["gate"] == "two_part" and self.has_gpu_power
@@ -178,8 +185,19 @@ class Study:
 
     @property
     def integration(self) -> dict[str, Any]:
-        """Settings of the integration of power to energy."""
-        return dict(self.config["integration"])
+        """Settings of the integration of power to energy.
+
+        The errors of the meters are not among them, so that a change of `integration.meter` repeats
+        no integration.
+        """
+        settings = dict(self.config["integration"])
+        del settings["meter"]
+        return settings
+
+    @property
+    def meters(self) -> dict[str, Any]:
+        """Errors of the meters: `low`, `high` and `correlation` of gains, and `calibration`."""
+        return meter_settings(self.config["integration"])
 
     @property
     def privacy(self) -> dict[str, Any]:
@@ -243,6 +261,21 @@ class Study:
     def recordings_provenance(self) -> str:
         """Provenance line of figures and tables of the recordings."""
         return f"{recordings.RECORDINGS_ORIGIN} · footprint {__version__}"
+
+
+def meter_settings(integration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the errors of the meters (`ErrorModel.of_study`).
+
+    Args:
+        integration: Section `integration` of the configuration.
+
+    Returns:
+        `low`, `high`, `correlation`, by the metric where the configuration has null; `calibration`
+        by cluster.
+    """
+    usual = asdict(meter_error.default_interval(str(integration["metric"])))
+    given = {key: float(value) for key, value in integration["meter"].items() if value is not None}
+    return usual | given | {"calibration": dict(integration["calibration"])}
 
 
 def answers_folder(site: str) -> str:

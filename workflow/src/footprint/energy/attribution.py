@@ -6,31 +6,23 @@ over a segment (`kernel`) and of weights that depend on the gate alone. Equation
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from footprint.allocation import node_allocations
-from footprint.core.arrays import Floats, Integers
-from footprint.core.errors import InputError
+from footprint.core.arrays import Integers
 from footprint.core.sums import sum_by_group
-from footprint.energy import gpu_attribution, quantisation, segments
+from footprint.energy import calibrated_samples, gpu_attribution, quantisation, segments
 from footprint.energy.conservation import check_conservation
-from footprint.energy.kernel import CumulativeIntegrals, NodeSamples, cumulative_integrals
+from footprint.energy.kernel import CumulativeIntegrals, cumulative_integrals
 from footprint.energy.node_energy import classify_energy
 from footprint.energy.sample_intervals import IntegrationMethod
-from footprint.energy.sensor_period import NOMINAL_PERIOD_S, usual_period_s
+from footprint.energy.sensor_period import NOMINAL_PERIOD_S
 from footprint.sources.calibration import Calibration
-
-LOG = logging.getLogger(__name__)
-
-MAX_CLIPPED_FRAC = 0.01
-"""Part of a node's readings while it is on that a calibration may make negative (set to 0 W)."""
 
 JOB_SUM_COLUMNS = (
     "duration_s",
@@ -141,6 +133,21 @@ class NodeIntegrals(NamedTuple):
     gpus: gpu_attribution.NodeGpus | None
 
 
+class AttributedEnergy(NamedTuple):
+    """Energy of jobs and nodes of a cluster and month.
+
+    Attributes:
+        jobs: `job_id`, `node`, `JOB_SUM_COLUMNS`, sorted.
+        classes: `node`, `day`, `class`, `energy_j`, `duration_s`, `overcount_j`, `left_out_j`,
+            sorted.
+        segments: Time of nodes between cuts (`schemas.gaps.Segments`), sorted.
+    """
+
+    jobs: pl.DataFrame
+    classes: pl.DataFrame
+    segments: pl.DataFrame
+
+
 def attribute_energy(
     nodes: Sequence[str],
     read: Callable[[str], pl.DataFrame],
@@ -152,6 +159,26 @@ def attribute_energy(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Energy of every job on `nodes` in [start, end), and the classes of the nodes' energy.
 
+    Arguments and errors are those of `attribute_with_segments`.
+
+    Returns:
+        `AttributedEnergy.jobs` and `AttributedEnergy.classes`.
+    """
+    found = attribute_with_segments(nodes, read, settings, records, start=start, end=end)
+    return found.jobs, found.classes
+
+
+def attribute_with_segments(
+    nodes: Sequence[str],
+    read: Callable[[str], pl.DataFrame],
+    settings: IntegrationSettings,
+    records: NodeRecords,
+    *,
+    start: datetime,
+    end: datetime,
+) -> AttributedEnergy:
+    """Energy of every job on `nodes` in [start, end), by class and by segment of the nodes.
+
     The samples of one node are in memory at a time.
 
     Args:
@@ -162,13 +189,9 @@ def attribute_energy(
         start: Start of the window, a UTC midnight.
         end: End of the window, excluded, a UTC midnight.
 
-    Returns:
-        Jobs (`job_id`, `node`, `JOB_SUM_COLUMNS`) and classes (`node`, `day`, `class`, `energy_j`,
-        `duration_s`, `overcount_j`, `left_out_j`), sorted.
-
     Raises:
         InputError: A node lacks the idle power that the gate needs, or the calibration gives less
-            than 0 W for more than `MAX_CLIPPED_FRAC` of the readings of a node that is on.
+            than 0 W for too many readings of a node (`calibrated_samples`).
         ConservationError: Classes do not add up to a node's integral and time, or jobs not to the
             class `job`.
     """
@@ -186,7 +209,14 @@ def attribute_energy(
     activity = records.gpus if settings.gate == "two_part" else None
 
     def measure(node: str) -> NodeIntegrals:
-        samples = _node_samples(node, read(node), settings, records.idle_power_w, start)
+        samples = calibrated_samples.node_samples(
+            node,
+            read(node),
+            method,
+            calibration=settings.calibration,
+            idle_power_w=records.idle_power_w,
+            start=start,
+        )
         own = held_by_node.get(node, never)
         if is_snapped:
             own = segments.clip_to_window(
@@ -220,60 +250,24 @@ def attribute_energy(
     jobs = sum_by_job(own, weighted, sensors, settings, gpu_energy)
     classes = classify_energy(weighted, gate=settings.gate, jobs_complete=settings.jobs_complete)
     check_conservation(jobs, classes, at_cuts, gate=settings.gate)
-    return jobs, classes
+    return AttributedEnergy(jobs, classes, _segment_table(cut, settings.gate))
 
 
-def _node_samples(
-    node: str,
-    frame: pl.DataFrame,
-    settings: IntegrationSettings,
-    idle_power_w: Mapping[str, float] | None,
-    start: datetime,
-) -> NodeSamples:
-    """Samples of a node for the kernel; warns where `sum_of_samples` finds no period in them."""
-    method = settings.method
-    if settings.calibration is not None:
-        _check_clipped(node, frame["power_w"].to_numpy(), settings.calibration, method, start)
-    samples = NodeSamples.from_frame(
-        frame,
-        method,
-        idle_power_w=_idle_power_w(node, idle_power_w) if len(frame) else None,
-        calibration=settings.calibration,
+def _segment_table(cut: pl.DataFrame, gate: str) -> pl.DataFrame:
+    """Segments as `schemas.gaps.Segments`, from `segments.segments_between_cuts`."""
+    held = pl.col("share")
+    is_divided = held > 0 if gate == "active" else pl.lit(False)
+    return cut.select(
+        "node",
+        "from_us",
+        "to_us",
+        "share",
+        is_unavailable="unavailable",
+        duration_s="duration_s",
+        covered_s="covered_s",
+        energy_j="energy_j",
+        weight=pl.when(is_divided).then(1.0 / held).otherwise(1.0),
     )
-    if method.name == "sum_of_samples" and len(frame) and usual_period_s(samples.times_us) is None:
-        LOG.warning(
-            "%s in %s: distances of %d samples show no period; each counts for %g s",
-            *(node, f"{start:%Y-%m}", len(frame), samples.period_s),
-        )
-    return samples
-
-
-def _check_clipped(
-    node: str, readings_w: Floats, line: Calibration, method: IntegrationMethod, start: datetime
-) -> None:
-    """Refuse a calibration that makes too many of a node's readings negative.
-
-    A node is on where a reading times the line's slope is at least the standby threshold.
-    """
-    on = readings_w[readings_w * line.slope >= method.off_threshold_w]
-    n_clipped = np.count_nonzero(line.to_power(on) < 0)
-    if n_clipped > MAX_CLIPPED_FRAC * len(on):
-        raise InputError(
-            f"gives less than 0 W for {n_clipped} of {len(on)} readings of {node} in {start:%Y-%m}",
-            where=f"integration.calibration.{node.rpartition('-')[0]}",
-            do="fix its slope and offset: power is slope x reading + offset",
-        )
-
-
-def _idle_power_w(node: str, known: Mapping[str, float] | None) -> float | None:
-    """Idle power of a node; None where the gate needs none."""
-    if known is not None and node not in known:
-        raise InputError(
-            "has no sample without a job, and the gate two_part needs its idle power",
-            where=node,
-            do="set integration.idle_power for its cluster",
-        )
-    return known[node] if known is not None else None
 
 
 def attribution_weights(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
@@ -65,6 +67,47 @@ def check_conservation(
         both.filter(_differs(pl.col("energy_j"), pl.col("expected_j"))),
         f"jobs do not add up to the class job under the gate {gate}",
     )
+
+
+def check_gap_conservation(
+    jobs: pl.DataFrame, classes: pl.DataFrame, gaps: pl.DataFrame, *, parts: Sequence[str]
+) -> None:
+    """Fail unless estimated energies of classes and jobs add up to those of every node.
+
+    The same holds for the time without an estimate.
+
+    Args:
+        jobs: `schemas.gaps.JobGaps`.
+        classes: `schemas.gaps.ClassGaps`.
+        gaps: Segments with missing time: `node`, `share`, `weight`, `estimated_j`, `unknown_s`.
+        parts: Columns of `jobs` with the energy by basis.
+
+    Raises:
+        ConservationError: A sum differs; the message shows the first nodes.
+    """
+    names = ["estimated_j", "unknown_s"]
+    of_share = pl.col("share") * pl.col("weight")
+    expected = gaps.group_by("node").agg(
+        *(sum_or_zero(pl.col(name)).alias(f"{name} of node") for name in names),
+        *(sum_or_zero(of_share * pl.col(name)).alias(f"{name} of jobs") for name in names),
+    )
+    of_classes = classes.group_by("node").agg(sum_or_zero(pl.col(names)))
+    of_jobs = (
+        jobs.with_columns(estimated_j=pl.sum_horizontal(parts))
+        .group_by("node")
+        .agg(sum_or_zero(pl.col(names)))
+    )
+    for found, of, what in [
+        (of_classes, "node", "the estimates of classes do not add up to the node's"),
+        (of_jobs, "jobs", "the estimates of jobs do not add up to the class job"),
+    ]:
+        both = expected.join(found, on="node", how="full", coalesce=True).with_columns(
+            pl.col(names).fill_null(0.0)
+        )
+        wrong = pl.any_horizontal(
+            _differs(pl.col(name), pl.col(f"{name} of {of}")) for name in names
+        )
+        _refuse(both.filter(wrong), what)
 
 
 def _differs(one: pl.Expr, other: pl.Expr) -> pl.Expr:

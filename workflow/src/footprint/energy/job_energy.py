@@ -13,6 +13,7 @@ from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J, Z95
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
+from footprint.energy.gap_power import BASES
 from footprint.energy.study_records import StudyRecords
 from footprint.energy.uncertainty import HALF_WIDTH_COLUMNS, combine_half_widths
 
@@ -20,19 +21,26 @@ WELL_COVERED_FRAC = 0.95
 """Coverage below which a job has the flag `partly_measured`."""
 
 
-def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -> pl.LazyFrame:
+def job_node_energies(
+    sums: pl.LazyFrame,
+    nodes: pl.LazyFrame,
+    *,
+    method: str,
+    gaps: pl.LazyFrame | None = None,
+) -> pl.LazyFrame:
     """Energy of each job on each of its nodes (`schemas.JobNodeEnergy`).
 
-    The energy of time without measurement is estimated, in a column of its own, with the mean power
-    of the job on the node, else of the job on its other nodes of the cluster, else of all jobs of
-    the cluster. The estimate's error is the standard deviation of the node's power under the job
-    (else under the cluster's jobs), as if the whole gap could be off by it (docs/method.md,
-    sections 5 and 6).
+    The energy of time without measurement is estimated in columns of its own (`gap_energy`). A
+    method of whole samples may find none inside a job; the mean power of the job on its other nodes
+    of the cluster, else of all jobs of the cluster, then counts as `own_readings`. The half width
+    of estimates from readings is that of the node's power under the job, as if the whole gap could
+    be off by it (docs/method.md, sections 5 and 6).
 
     Args:
         sums: `job_id`, `node` and `attribution.JOB_SUM_COLUMNS`, by month.
         nodes: `node`, `cluster`, `has_gpu`.
         method: Integration method.
+        gaps: `schemas.gaps.JobGaps` of all clusters; None: time without measurement is unknown.
     """
     held = (
         sums.sort("job_id", "node", *JOB_SUM_COLUMNS)
@@ -54,14 +62,14 @@ def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -
         is_measured=is_measured,
         energy_j=pl.when(is_nothing_held).then(0.0).otherwise("energy_j"),
         # without a sample inside the job, the method covers none of it
+        unsampled_s=pl.when(is_measured).then(0.0).otherwise("share_covered_s"),
         **{
             name: pl.when(is_measured).then(name).otherwise(0.0)
             for name in ("covered_s", "share_covered_s")
         },
-    ).with_columns(missing_s=_missing_s())
+    )
+    held = _with_estimates(held, gaps)
     measured = pl.col("is_measured")
-    power = _first_known(_mean_power_w)
-    deviation_w = _first_known(_power_deviation_w)
     # A sum of samples is off by up to half a period at each end, in either direction; inner
     # samples always leave out as much (docs/method.md, section 6).
     edge_j = {
@@ -70,7 +78,9 @@ def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -
     }.get(method, pl.lit(0.0))
     sampling_j = ((Z95**2) * pl.col("variance_j2") + edge_j.pow(2)).sqrt()
     calibration_j = Z95 * (pl.col("slope_error_j").pow(2) + pl.col("offset_error_j").pow(2)).sqrt()
-    complete = pl.col("missing_s") == 0
+    from_readings_j = pl.col("own_readings_j") + pl.col("same_job_j")
+    gap_j = Z95 * from_readings_j * _first_known(_relative_deviation)
+    is_known = pl.col("is_known")
     rows = held.select(
         "job_id",
         "node",
@@ -86,26 +96,63 @@ def job_node_energies(sums: pl.LazyFrame, nodes: pl.LazyFrame, *, method: str) -
         .then(quotient(pl.col("covered_s"), pl.col("duration_s")))
         .otherwise(quotient(pl.col("share_covered_s"), pl.col("share_s")))
         .clip(0.0, 1.0),
-        estimated_kwh=pl.when(complete).then(0.0).otherwise(power * pl.col("missing_s"))
-        * KWH_PER_J,
+        **{
+            f"{basis}_kwh": pl.when(is_known).then(pl.col(f"{basis}_j") * KWH_PER_J)
+            for basis in BASES
+        },
+        estimated_kwh=pl.when(is_known).then(
+            pl.sum_horizontal(f"{basis}_j" for basis in BASES) * KWH_PER_J
+        ),
+        unknown_node_h=pl.col("unknown_s") * H_PER_S,
         resolution_kwh=pl.when(measured).then(pl.col("quantisation_j") * KWH_PER_J),
         sampling_kwh=pl.when(measured).then(sampling_j * KWH_PER_J),
-        gap_kwh=pl.when(complete).then(0.0).otherwise(Z95 * deviation_w * pl.col("missing_s"))
-        * KWH_PER_J,
+        gap_kwh=pl.when(from_readings_j == 0).then(0.0).otherwise(gap_j * KWH_PER_J),
         calibration_kwh=pl.when(measured).then(calibration_j * KWH_PER_J),
     )
     half = pl.sum_horizontal(pl.col(part).pow(2) for part in HALF_WIDTH_COLUMNS).sqrt()
-    centre = pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
-    return rows.with_columns(
-        total_low_kwh=(centre - half).clip(lower_bound=0.0), total_high_kwh=centre + half
+    total = pl.col("total_kwh")
+    return rows.with_columns(total_kwh=_total()).with_columns(
+        total_low_kwh=(total - half).clip(lower_bound=0.0),
+        total_high_kwh=total + half,
+        measured_frac=_measured_frac(),
+        estimate_basis=_estimate_basis(),
     )
 
 
-def _missing_s() -> pl.Expr:
-    """Share x time (s) without measurement; 0 where only a rounding error is left."""
-    missing = pl.col("share_s") - pl.col("share_covered_s")
-    is_some = (missing > 1e-9 * pl.col("share_s")) & ~pl.col("is_nothing_held")
-    return pl.when(is_some).then(missing).otherwise(0.0)
+def _with_estimates(held: pl.LazyFrame, gaps: pl.LazyFrame | None) -> pl.LazyFrame:
+    """Sums of jobs on nodes with their estimates in J by basis, `unknown_s` and `is_known`.
+
+    `is_known` is false where time is without an estimate and no other time has one.
+
+    Args:
+        held: Sums of jobs on nodes, with `unsampled_s`.
+        gaps: `schemas.gaps.JobGaps`; None: all time without measurement is without an estimate.
+    """
+    parts = [f"{basis}_j" for basis in BASES]
+    if gaps is None:
+        missing_s = pl.col("share_s") - pl.col("share_covered_s") - pl.col("unsampled_s")
+        is_some = (missing_s > 1e-9 * pl.col("share_s")) & ~pl.col("is_nothing_held")
+        found = held.with_columns(
+            **dict.fromkeys(parts, pl.lit(0.0)),
+            unknown_s=pl.when(is_some).then(missing_s).otherwise(0.0),
+        )
+    else:
+        found = held.join(
+            gaps.select("job_id", "node", *parts, "unknown_s"),
+            on=["job_id", "node"],
+            how="left",
+            maintain_order="left",
+        ).with_columns(pl.col(*parts, "unknown_s").fill_null(0.0))
+    unsampled_j = pl.when(pl.col("unsampled_s") > 0).then(
+        _first_known(_mean_power_w) * pl.col("unsampled_s")
+    )
+    is_unsampled = (pl.col("unsampled_s") > 0) & unsampled_j.is_null()
+    return found.with_columns(
+        own_readings_j=pl.col("own_readings_j") + unsampled_j.fill_null(0.0),
+        unknown_s=pl.col("unknown_s") + pl.when(is_unsampled).then("unsampled_s").otherwise(0.0),
+    ).with_columns(
+        is_known=(pl.col("unknown_s") == 0) | (pl.sum_horizontal(parts) > 0),
+    )
 
 
 def _mean_power_w(group: list[str]) -> pl.Expr:
@@ -116,12 +163,12 @@ def _mean_power_w(group: list[str]) -> pl.Expr:
     return quotient(energy, seconds)
 
 
-def _power_deviation_w(group: list[str]) -> pl.Expr:
-    """Standard deviation of the probed power, of each row or of its group."""
+def _relative_deviation(group: list[str]) -> pl.Expr:
+    """Standard deviation over mean of the probed power, of each row or of its group."""
     sums = [pl.col(name) for name in ("n_probes", "probe_w", "probe_w2")]
     count, power, square = [sum_or_zero(each).over(group) if group else each for each in sums]
     variance = (square / count - (power / count).pow(2)).clip(lower_bound=0.0)
-    return pl.when(count > 1).then(variance.sqrt())
+    return pl.when((count > 1) & (power > 0)).then(variance.sqrt() * count / power)
 
 
 def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
@@ -130,12 +177,35 @@ def _first_known(of: Callable[[list[str]], pl.Expr]) -> pl.Expr:
     return pl.coalesce([of(group) for group in groups])
 
 
+def _total() -> pl.Expr:
+    """Measured (0 where null) plus estimated energy; null where the latter is unknown."""
+    return pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
+
+
+def _measured_frac() -> pl.Expr:
+    """Measured part of the total; null where the total is unknown or 0."""
+    return quotient(pl.col("measured_kwh").fill_null(0.0), pl.col("total_kwh")).clip(0.0, 1.0)
+
+
+def _estimate_basis() -> pl.Expr:
+    """Basis of most of the estimated energy, the more reliable of equal ones; else `none`."""
+    parts = {basis: pl.col(f"{basis}_kwh").fill_null(0.0) for basis in BASES}
+    largest = pl.max_horizontal(list(parts.values()))
+    return pl.coalesce(
+        *(
+            pl.when((part == largest) & (part > 0)).then(pl.lit(basis))
+            for basis, part in parts.items()
+        ),
+        pl.lit("none"),
+    )
+
+
 def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
     """Energy of each job (`schemas.JobEnergy`), with the login instead of the pseudonym.
 
-    The energy of a job that never started, or lasted no second, is exactly 0. A job on a node
-    without any known power has neither estimated energy nor interval. `mean_power_w` is the sum of
-    the mean powers of its nodes, each over the time that the node was measured.
+    The energy of a job that never started, or lasted no second, is exactly 0. Energies are sums
+    over the nodes for which they are known; `unknown_node_h` is the rest. `mean_power_w` is the sum
+    of the mean powers of its nodes, each over the time that the node was measured.
 
     Args:
         per_node: Result of `job_node_energies`.
@@ -155,9 +225,9 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
             coverage_frac=quotient(
                 sum_or_zero(weight * pl.col("coverage_frac")), sum_or_zero(weight)
             ),
-            estimated_kwh=pl.when(pl.col("estimated_kwh").is_not_null().all()).then(
-                sum_or_zero(pl.col("estimated_kwh"))
-            ),
+            estimated_kwh=known_sum(pl.col("estimated_kwh").drop_nulls()),
+            unknown_node_h=sum_or_zero(pl.col("unknown_node_h")),
+            **{f"{basis}_kwh": sum_or_zero(pl.col(f"{basis}_kwh")) for basis in BASES},
             mean_power_w=_power_of_nodes_w(),
             is_shared=(pl.col("share") < 1 - 1e-9).any(),
         )
@@ -166,28 +236,44 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
     basis = records.allocations.group_by("job_id").agg(
         assumed=(pl.col("basis") == "whole_node").any(), n_allocated=pl.len()
     )
-    centre = pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
+    total = pl.col("total_kwh")
     return (
-        records.jobs.join(by_job, on="job_id", how="left")
+        records.jobs.with_columns(similar=_similar_jobs())
+        .join(by_job, on="job_id", how="left")
         .join(half, on="job_id", how="left")
         .join(basis, on="job_id", how="left")
         .with_columns(
             pl.col("clusters").fill_null(pl.lit([], dtype=pl.List(pl.String))),
             pl.col("n_nodes").fill_null(0),
-            pl.col("duration_s", "gpu_hours", "core_hours").fill_null(0.0),
+            pl.col("duration_s", "gpu_hours", "core_hours", "unknown_node_h").fill_null(0.0),
         )
         .with_columns(
             pl.when(_is_without_energy(records)).then(0.0).otherwise(pl.col(name)).alias(name)
             for name in ("measured_kwh", "estimated_kwh", "half_width_kwh")
         )
+        .with_columns(total_kwh=_total(), estimate_basis=_estimate_basis())
         .with_columns(
             covered_s=(pl.col("coverage_frac") * pl.col("duration_s")).fill_null(0.0),
-            total_low_kwh=(centre - pl.col("half_width_kwh")).clip(lower_bound=0.0),
-            total_high_kwh=centre + pl.col("half_width_kwh"),
+            total_low_kwh=(total - pl.col("half_width_kwh")).clip(lower_bound=0.0),
+            total_high_kwh=total + pl.col("half_width_kwh"),
+            measured_frac=_measured_frac(),
             flags=_job_flags(records),
         )
         .sort("job_id")
     )
+
+
+def _similar_jobs() -> pl.Expr:
+    """Number of the group of jobs with the same user and name, else the same user and command.
+
+    A job with neither is a group of its own. Groups are numbered by their first job.
+    """
+    texts = [pl.when(pl.col(name) != "").then(pl.col(name)) for name in ("name", "command")]
+    text = pl.coalesce(texts)
+    first = (
+        pl.when(text.is_null()).then("job_id").otherwise(pl.col("job_id").min().over("user", text))
+    )
+    return first.rank("dense").cast(pl.Int64)
 
 
 def _power_of_nodes_w() -> pl.Expr:

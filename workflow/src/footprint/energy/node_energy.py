@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import sum_consecutive
-from footprint.core.units import KWH_PER_J
+from footprint.core.units import H_PER_S, KWH_PER_J
 from footprint.core.vocabulary import NODE_CLASSES
+from footprint.schemas.gaps import ClassGaps
 
 
 def classify_energy(weighted: pl.DataFrame, *, gate: str, jobs_complete: bool) -> pl.DataFrame:
@@ -76,24 +77,47 @@ def classify_energy(weighted: pl.DataFrame, *, gate: str, jobs_complete: bool) -
     )
 
 
-def node_class_energies(classes: pl.LazyFrame, nodes: pl.LazyFrame) -> pl.LazyFrame:
+def node_class_energies(
+    classes: pl.LazyFrame, nodes: pl.LazyFrame, gaps: pl.LazyFrame | None = None
+) -> pl.LazyFrame:
     """Energy (kWh) and time (s) of each node, day and class (`schemas.NodeEnergy`).
+
+    Time without readings is in the class `no_data`, its estimated energy in the class of its use.
 
     Args:
         classes: Results of `classify_energy`.
         nodes: `node`, `cluster`, `has_gpu`.
+        gaps: `schemas.gaps.ClassGaps` of all clusters; None: nothing is estimated.
     """
+    key = ["node", "day", "class"]
+    kind = pl.col("class").cast(pl.Enum(NODE_CLASSES))
+    measured = classes.with_columns(kind, is_measured=pl.lit(True))
+    schema = {name: column.dtype for name, column in ClassGaps.columns().items()}
+    estimated = pl.LazyFrame(schema=schema) if gaps is None else gaps.with_columns(kind)
+    both = measured.join(estimated, on=key, how="full", coalesce=True).with_columns(
+        pl.col(
+            *("energy_j", "duration_s", "overcount_j", "left_out_j", "estimated_j", "unknown_s")
+        ).fill_null(0.0)
+    )
     is_no_data = pl.col("class") == "no_data"
-    return classes.join(nodes, on="node").select(
-        "node",
-        "day",
-        pl.col("class").cast(pl.Enum(NODE_CLASSES)),
-        "cluster",
-        "has_gpu",
-        pl.when(~is_no_data).then(pl.col("energy_j") * KWH_PER_J).alias("measured_kwh"),
-        "duration_s",
-        overcount_kwh=pl.col("overcount_j") * KWH_PER_J,
-        left_out_kwh=pl.col("left_out_j") * KWH_PER_J,
+    is_known = ~is_no_data & ((pl.col("estimated_j") != 0) | (pl.col("unknown_s") == 0))
+    measured_j = pl.when(~is_no_data & pl.col("is_measured")).then("energy_j")
+    estimated_j = pl.when(is_known).then("estimated_j")
+    return (
+        both.join(nodes, on="node")
+        .select(
+            *key,
+            "cluster",
+            "has_gpu",
+            measured_kwh=measured_j * KWH_PER_J,
+            estimated_kwh=estimated_j * KWH_PER_J,
+            total_kwh=(measured_j.fill_null(0.0) + estimated_j) * KWH_PER_J,
+            duration_s="duration_s",
+            unknown_node_h=pl.col("unknown_s") * H_PER_S,
+            overcount_kwh=pl.col("overcount_j") * KWH_PER_J,
+            left_out_kwh=pl.col("left_out_j") * KWH_PER_J,
+        )
+        .sort(key)
     )
 
 

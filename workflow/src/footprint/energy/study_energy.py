@@ -44,6 +44,8 @@ def build_study_energy(
     *,
     job_sums: pl.LazyFrame,
     classes: pl.LazyFrame,
+    job_gaps: pl.LazyFrame | None = None,
+    class_gaps: pl.LazyFrame | None = None,
     method: str,
     key: bytes,
 ) -> StudyEnergy:
@@ -54,6 +56,8 @@ def build_study_energy(
         nodes: `schemas.Nodes` of the study's clusters.
         job_sums: Sums of each cluster and month (`attribution.JOB_SUM_COLUMNS`).
         classes: Classes of each cluster and month (`node_energy.classify_energy`).
+        job_gaps: Estimates of all clusters (`schemas.gaps.JobGaps`); None: nothing is estimated.
+        class_gaps: The same by class (`schemas.gaps.ClassGaps`).
         method: Integration method.
         key: Key of the pseudonyms.
 
@@ -67,8 +71,10 @@ def build_study_energy(
         .agg(pl.col("cluster").last(), has_gpu=pl.col("gpu_reservable").last().list.any())
     )
     kept, n_elsewhere = job_energy.jobs_of_study(records.jobs, records.allocations, studied)
-    per_node = job_energy.job_node_energies(job_sums, hardware, method=method).collect()
-    by_class = node_energy.node_class_energies(classes, hardware).collect()
+    per_node = job_energy.job_node_energies(
+        job_sums, hardware, method=method, gaps=job_gaps
+    ).collect()
+    by_class = node_energy.node_class_energies(classes, hardware, class_gaps).collect()
     job_energy.check_job_sums(per_node, by_class, records.window)
     jobs = job_energy.job_energies(per_node.lazy(), replace(records, jobs=kept))
     trimmed = records.trimmed_jobs()

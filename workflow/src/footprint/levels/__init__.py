@@ -6,6 +6,8 @@ its overhead, queues, projects, users and papers, by each method. From these it 
 (`schemas.Carbon`), and from jobs the numbers of active users (`schemas.ActiveUsers`).
 
 - `levels`: energy at each level
+- `level_totals`: totals of groups of jobs and of overhead classes
+- `budgets`: uncertainty budgets of the site and of papers
 - `selection`: groups that are shown by name, and groups hidden that have too few people
 - `overhead`: overhead energy given to jobs
 - `carbon`: carbon of each level by named factors

@@ -39,7 +39,7 @@ def lorenz_curve(energies_kwh: pl.Series) -> pl.DataFrame:
     of equal energy give the diagonal (Lorenz 1905).
 
     Args:
-        energies_kwh: Energies of jobs or of runs; nulls (not measured) are left out.
+        energies_kwh: Energies of jobs or of runs; nulls (unknown) are left out.
 
     Returns:
         `item_frac`, `energy_frac`; no row where no energy is known or all are 0.
@@ -94,7 +94,7 @@ def energy_frac_of_largest(energies_kwh: pl.Series, counts: Iterable[int]) -> li
 
     Args:
         energies_kwh: As in `lorenz_curve`; all parts are None where the curve has no row.
-        counts: Numbers of jobs, each at most the number of measured jobs.
+        counts: Numbers of jobs, each at most the number of jobs of known energy.
     """
     fractions = lorenz_curve(energies_kwh)["energy_frac"]
     return [1 - fractions[-1 - count] if len(fractions) else None for count in counts]
@@ -107,13 +107,13 @@ def jobs_by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
     with its time inside the study.
 
     Args:
-        jobs: `schemas.JobEnergy`, or any table with its `duration_s`, `measured_kwh`, `gpu_hours`.
+        jobs: `schemas.JobEnergy`, or any table with its `duration_s`, `total_kwh`, `gpu_hours`.
 
     Returns:
-        A row for each of `DURATION_BOUNDS_S`, in their order: `duration`, `n_jobs`, `n_measured`,
-        `measured_kwh` (null: nothing was measured), `job_frac`, `measured_frac` (both of all jobs),
-        `energy_frac` (of the measured energy), `gpu_hour_frac` (of all GPU hours, measured or not);
-        a part is null where the whole is 0.
+        A row for each of `DURATION_BOUNDS_S`, in their order: `duration`, `n_jobs`, `n_known` (of
+        known energy), `total_kwh` (null: none is known), `job_frac`, `known_frac` (both of all
+        jobs), `energy_frac` (of the known energy), `gpu_hour_frac` (of all GPU hours); a part is
+        null where the whole is 0.
     """
     names = list(DURATION_BOUNDS_S)
     labels = pl.Enum(names)
@@ -121,13 +121,13 @@ def jobs_by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
         pl.when(pl.col("duration_s") < end).then(pl.lit(name, labels))
         for name, end in DURATION_BOUNDS_S.items()
     )
-    energy, measured = pl.col("measured_kwh"), pl.col("n_measured")
+    energy, known = pl.col("total_kwh"), pl.col("n_known")
     found = (
         jobs.filter(pl.col("duration_s") > 0)
         .group_by(group_of_job.alias("duration"))
         .agg(
             pl.len().cast(pl.Int64).alias("n_jobs"),
-            energy.count().cast(pl.Int64).alias("n_measured"),
+            energy.count().cast(pl.Int64).alias("n_known"),
             known_sum(energy),
             sum_or_zero(pl.col("gpu_hours")),
         )
@@ -135,11 +135,11 @@ def jobs_by_duration(jobs: pl.LazyFrame) -> pl.DataFrame:
     return (
         pl.LazyFrame({"duration": pl.Series(names, dtype=labels)})
         .join(found, on="duration", how="left")
-        .with_columns(pl.col("n_jobs", "n_measured").fill_null(0), pl.col("gpu_hours").fill_null(0))
+        .with_columns(pl.col("n_jobs", "n_known").fill_null(0), pl.col("gpu_hours").fill_null(0))
         .with_columns(
             quotient(pl.col("n_jobs"), exact_sum(pl.col("n_jobs"))).alias("job_frac"),
-            quotient(measured, exact_sum(pl.col("n_jobs"))).alias("measured_frac"),
-            # no jobs: the energy is 0; no measurement: the energy is unknown
+            quotient(known, exact_sum(pl.col("n_jobs"))).alias("known_frac"),
+            # no jobs: the energy is 0; no known energy: it is unknown
             quotient(
                 pl.when(pl.col("n_jobs") == 0).then(0.0).otherwise(energy), sum_or_zero(energy)
             ).alias("energy_frac"),

@@ -46,8 +46,8 @@ def _level_lines(levels: pl.DataFrame) -> list[str]:
     measured = levels.filter(pl.col("method") == "bmc")
     shown = pl.concat(measured.filter(pl.col("level") == level) for level in SHOWN_LEVELS)
     return [f"{'level':<9}{'name':<34}{'kWh':>12}{'measured':>10}"] + [
-        f"{row['level']:<9}{row['name'][:33]:<34}{_format_number(row['measured_kwh']):>12}"
-        f"{_format_percent(row['coverage_frac']):>10}"
+        f"{row['level']:<9}{row['name'][:33]:<34}{_format_number(row['total_kwh']):>12}"
+        f"{_format_percent(row['measured_frac']):>10}"
         for row in shown.iter_rows(named=True)
     ]
 

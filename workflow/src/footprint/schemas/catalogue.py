@@ -40,6 +40,7 @@ from footprint.schemas.raw import (
     RejectedRows,
     States,
 )
+from footprint.schemas.totals import Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
     PhaseAccuracy,
@@ -89,6 +90,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "phase_accuracy": (PhaseAccuracy, "results/phases/accuracy.parquet"),
     "reconciliation": (Reconciliation, "results/ledger.parquet"),
     "levels": (Levels, "results/levels.parquet"),
+    "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
     "carbon": (Carbon, "results/carbon.parquet"),
     "active_users": (ActiveUsers, "results/active_users.parquet"),

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import dataframely as dy
 import polars as pl
 
 from footprint.core.vocabulary import NODE_CLASSES
 from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
+
+ESTIMATE_BASES = ["none", "own_readings", "same_job", "virtual_meter", "hardware"]
+"""Bases of estimated energy, from the most to the least reliable; `none`: no estimated energy."""
+
+EstimateBasis = partial(
+    dy.Enum,
+    ESTIMATE_BASES,
+    nullable=True,
+    description="Basis of most of estimated_kwh; `none`: there is no estimated energy; null: it "
+    "is unknown",
+)
+UnknownNodeHours = partial(dy.Float64, min=-1e-9, metadata={"unit": "h"})
+_MEASURED_FRAC = "measured_kwh / total_kwh; null: the total is unknown or 0"
+_TOTAL = "measured_kwh (0 where null) + estimated_kwh; null: unknown"
 
 
 class Quality(dy.Schema):
@@ -104,22 +120,33 @@ class JobNodeEnergy(dy.Schema):
         description="Estimated energy for the time without measurement, not in measured_kwh; null: "
         "unknown"
     )
+    own_readings_kwh = Energy(
+        description="Part of estimated_kwh from the node's own readings around the gap"
+    )
+    same_job_kwh = Energy(description="Part of estimated_kwh from other nodes of the job")
+    virtual_meter_kwh = Energy(description="Part of estimated_kwh by the virtual meter")
+    hardware_kwh = Energy(description="Part of estimated_kwh from the node's hardware alone")
+    unknown_node_h = UnknownNodeHours(
+        description="Share x hours with neither readings nor an estimate"
+    )
+    total_kwh = Energy(description=_TOTAL)
+    measured_frac = Fraction(description=_MEASURED_FRAC)
+    estimate_basis = EstimateBasis()
     resolution_kwh = Energy(
         description="Half width of the 95 % interval due to the sensor's resolution"
     )
     sampling_kwh = Energy(
         description="Half width of the 95 % interval due to changes of power between samples"
     )
-    gap_kwh = Energy(description="Half width of the 95 % interval of estimated_kwh")
+    gap_kwh = Energy(
+        description="Half width of the 95 % interval of own_readings_kwh + same_job_kwh due to "
+        "changes of power"
+    )
     calibration_kwh = Energy(
         description="Half width of the 95 % interval due to the configured calibration"
     )
-    total_low_kwh = Energy(
-        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
-    )
-    total_high_kwh = Energy(
-        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
-    )
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
 
 
 class JobEnergy(dy.Schema):
@@ -149,14 +176,21 @@ class JobEnergy(dy.Schema):
         description="Measured part of the allocated share x time; null: nothing was allocated"
     )
     estimated_kwh = Energy(
-        description="Estimated energy for the time without measurement, not in measured_kwh; null: "
-        "unknown"
+        description="Estimated energy for the time without measurement, not in measured_kwh, on "
+        "the nodes for which it is known; null: on none"
     )
-    total_low_kwh = Energy(
-        description="Lower end of the 95 % interval of measured_kwh + estimated_kwh"
+    total_kwh = Energy(description=_TOTAL)
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
+    measured_frac = Fraction(description=_MEASURED_FRAC)
+    estimate_basis = EstimateBasis()
+    unknown_node_h = UnknownNodeHours(
+        description="Share x node-hours with neither readings nor an estimate"
     )
-    total_high_kwh = Energy(
-        description="Upper end of the 95 % interval of measured_kwh + estimated_kwh"
+    similar = dy.Int64(
+        min=1,
+        description="Number of the group of jobs of the same user with the same name, else the "
+        "same command",
     )
     mean_power_w = Watts(
         nullable=True,
@@ -176,9 +210,18 @@ class NodeEnergy(dy.Schema):
     )
     cluster = dy.String(description="Cluster of the node")
     has_gpu = dy.Bool(description="Whether the node has reservable GPUs")
-    measured_kwh = Energy(description="Measured energy of the class; null for `no_data`")
+    measured_kwh = Energy(description="Measured energy of the class; null: nothing was measured")
+    estimated_kwh = Energy(
+        description="Estimated energy of the class in time without measurement; null: unknown, "
+        "and for `no_data`"
+    )
+    total_kwh = Energy(description=_TOTAL)
     duration_s = Seconds(
-        description="Node time of the class; a share of the node counts as a share of its time"
+        description="Measured node time of the class; a share of the node counts as a share of "
+        "its time"
+    )
+    unknown_node_h = UnknownNodeHours(
+        description="Node-hours of the class with neither readings nor an estimate"
     )
     overcount_kwh = Energy(
         description="Energy that overlapping jobs count again beyond measured_kwh, under the gate "

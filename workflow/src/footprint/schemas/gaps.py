@@ -1,11 +1,16 @@
-"""Tables of energy that was not measured: power models and estimates."""
+"""Tables of energy that was not measured: segments of nodes, power models and estimates."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import dataframely as dy
 import polars as pl
 
-from footprint.schemas.columns import Count, Energy, Key
+from footprint.core.vocabulary import NODE_CLASSES
+from footprint.schemas.columns import Count, Energy, Key, Seconds
+
+Joules = partial(dy.Float64, metadata={"unit": "J"})
 
 MODEL_BASES = ["virtual_meter", "hardware"]
 """Power models of nodes, in the order of preference."""
@@ -81,3 +86,72 @@ class VirtualMeter(dy.Schema):
         return (pl.col("hardware_log_ratio").is_not_null() == is_hardware) & (
             pl.col("gpu_factor").is_null() == is_hardware
         )
+
+
+class Segments(dy.Schema):
+    """Time of a node between two neighbouring cuts, of one cluster and month."""
+
+    node = Key(description="Node")
+    from_us = dy.Int64(
+        primary_key=True, metadata={"unit": "µs"}, description="Start, since 1970 (UTC)"
+    )
+    to_us = dy.Int64(metadata={"unit": "µs"}, description="End, excluded, since 1970 (UTC)")
+    share = dy.Float64(
+        min=-1e-9, description="Share of the node that jobs hold; above 1 where jobs overlap"
+    )
+    is_unavailable = dy.Bool(description="Whether the node could not be used")
+    duration_s = Seconds(description="Duration")
+    covered_s = Seconds(description="Time with readings")
+    energy_j = Joules(description="Measured energy of the node")
+    weight = dy.Float64(
+        min=0,
+        description="Part of the node's estimated energy that a job gets for each unit of its "
+        "share: 1, or 1 / share under the gate `active`",
+    )
+
+
+class SegmentSeries(dy.Schema):
+    """Integrals of device series over each segment, of one cluster and month."""
+
+    node = Key(description="Node")
+    from_us = dy.Int64(
+        primary_key=True, metadata={"unit": "µs"}, description="Start of the segment"
+    )
+    gpu_j = Joules(
+        nullable=True,
+        description="Energy of all GPUs of the node over gpu_covered_s; null: no series",
+    )
+    gpu_covered_s = Seconds(
+        nullable=True,
+        description="Time with readings of every GPU; the whole segment for a node without GPUs",
+    )
+    load_s = Seconds(
+        nullable=True,
+        description="Integral of the load per core, at most 1, over load_covered_s; null: no "
+        "series",
+    )
+    load_covered_s = Seconds(nullable=True, description="Time with readings of the load")
+
+
+class JobGaps(dy.Schema):
+    """Estimated energy of a job on a node for the time without readings, by basis."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    node = Key(description="Node")
+    own_readings_j = Joules(description="Estimate from the node's own readings around the gap")
+    same_job_j = Joules(description="Estimate from other nodes of the job")
+    virtual_meter_j = Joules(description="Estimate by the virtual meter")
+    hardware_j = Joules(description="Estimate from the node's hardware")
+    unknown_s = Seconds(description="Share x time with neither readings nor an estimate")
+
+
+class ClassGaps(dy.Schema):
+    """Estimated energy of a node for the time without readings, by UTC day and class."""
+
+    node = Key(description="Node")
+    day = dy.Date(primary_key=True, description="UTC day")
+    cls = dy.Enum(
+        NODE_CLASSES, primary_key=True, alias="class", description="Use of the node's energy"
+    )
+    estimated_j = Joules(description="Estimated energy")
+    unknown_s = Seconds(description="Node time with neither readings nor an estimate")

@@ -12,6 +12,7 @@ groups, draws for ratios of groups, and the uncertainty budget (docs/uncertainty
 - `group_totals`: draws and intervals of groups.
 - `closed_form`: intervals without draws, for tables of many rows.
 - `job_totals`: totals and intervals of jobs and of jobs on nodes.
+- `largest_shares`: bootstrap intervals of the part of the largest jobs.
 - `known_total`: totals of rows of which a part may be unknown.
 - `study_totals`: the functions that rules and later stages call.
 - `group_ratios`: intervals of ratios of groups.

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from footprint.core.sums import sum_by_group
+from footprint.core.sums import sum_consecutive
 from footprint.core.units import H_PER_S, Z95
 from footprint.totals.error_model import OWN_CORRELATION, ErrorModel
 
@@ -31,6 +31,8 @@ ENERGY_COLUMNS = ("measured_kwh", "virtual_meter_kwh", "hardware_kwh", "measured
 
 VARIANCE_COLUMNS = ("sampling_kwh2", "resolution_kwh2", "gap_kwh2", "run_kwh2", "own_kwh2")
 """Parts of `independent_kwh2`."""
+
+_DEVIATIONS = ("sampling_sd", "resolution_sd", "gap_sd", "run_sd", "own_sd")
 
 OPTIONAL_COLUMNS = {
     "measured_kwh": pl.Float64,
@@ -75,7 +77,7 @@ def row_amounts(rows: pl.LazyFrame, clusters: pl.DataFrame) -> pl.LazyFrame:
     half_widths = {name: known[f"{name}_kwh"] for name in ("sampling", "resolution", "gap")}
     return (
         rows.with_columns(missing)
-        .join(clusters.lazy(), on="cluster", how="left")
+        .join(clusters.lazy(), on="cluster", how="left", maintain_order="left")
         .with_columns(
             measured_kwh=metered,
             virtual_meter_kwh=virtual,
@@ -104,25 +106,43 @@ def group_amounts(rows: pl.LazyFrame, by: Sequence[str], model: ErrorModel) -> p
         equal parts in its rows.
     """
     by = list(by)
-    run = "job_id" if "job_id" in rows.collect_schema().names() else "node"
-    keys = list(dict.fromkeys([*by, run, "node", "cluster"]))
-    known_clusters = rows.select(pl.col("cluster").unique()).collect()["cluster"].to_list()
-    parts = ["sampling_sd", "resolution_sd", "gap_sd", "run_sd", "own_sd"]
+    present = rows.collect_schema().names()
+    clusters, nodes = (
+        rows.select(pl.col(name).cast(pl.String).unique().sort()).collect()[name]
+        for name in ("cluster", "node")
+    )
+    node = pl.col("node").cast(pl.Enum(nodes)).to_physical()
+    run = pl.col("job_id") if "job_id" in present else node
+    keys = rows.select(by).unique().sort(by).collect().with_row_index("_group")
     amounts = (
-        row_amounts(rows, model.cluster_table(known_clusters))
-        .select(*keys, "similar", *ENERGY_COLUMNS, *parts)
+        row_amounts(rows, model.cluster_table(clusters.to_list()))
+        .join(keys.lazy(), on=by, how="left", nulls_equal=True)
+        .select(
+            "_group",
+            pl.col("cluster").cast(pl.Enum(clusters)).to_physical().alias("_cluster"),
+            run.alias("_run"),
+            node.alias("_node"),
+            pl.col("similar").rank("dense").fill_null(0).alias("_similar"),
+            *ENERGY_COLUMNS,
+            *_DEVIATIONS,
+        )
+        .sort("_group", "_run", "_node", *ENERGY_COLUMNS, *_DEVIATIONS)
         .collect()
     )
-    energies = sum_by_group(
-        amounts, _distinct(by, "cluster"), first=[], **{c: pl.col(c) for c in ENERGY_COLUMNS}
-    )
-    variances = _independent_variances(amounts, by, run)
     return (
-        energies.with_columns(n_clusters=pl.len().over(by))
-        .join(variances, on=by, how="left", nulls_equal=True, maintain_order="left")
+        _summed(amounts, ["_group", "_cluster"], ENERGY_COLUMNS)
+        .with_columns(n_clusters=pl.len().over("_group"))
+        .join(_independent_variances(amounts), on="_group", maintain_order="left")
         .with_columns(pl.col(VARIANCE_COLUMNS) / pl.col("n_clusters"))
         .with_columns(independent_kwh2=total_variance(VARIANCE_COLUMNS))
-        .select(*_distinct(by, "cluster"), *ENERGY_COLUMNS, *VARIANCE_COLUMNS, "independent_kwh2")
+        .join(keys, on="_group", maintain_order="left")
+        .with_columns(cluster=pl.lit(clusters).gather(pl.col("_cluster")))
+        .select(
+            *dict.fromkeys([*by, "cluster"]),
+            *ENERGY_COLUMNS,
+            *VARIANCE_COLUMNS,
+            "independent_kwh2",
+        )
     )
 
 
@@ -134,56 +154,40 @@ def total_variance(columns: Sequence[str]) -> pl.Expr:
     return found
 
 
-def _independent_variances(amounts: pl.DataFrame, by: list[str], run: str) -> pl.DataFrame:
-    """Variances of each group: `by` and `VARIANCE_COLUMNS`."""
-    of_nodes = sum_by_group(
-        amounts, _distinct(by, "node"), first=[], resolution_sd=pl.col("resolution_sd")
+def _independent_variances(amounts: pl.DataFrame) -> pl.DataFrame:
+    """Variances of each group: `_group` and `VARIANCE_COLUMNS`."""
+    of_nodes = _summed(amounts, ["_group", "_node"], ["resolution_sd"])
+    of_jobs = _summed(
+        amounts.with_columns(sampling_kwh2=pl.col("sampling_sd").pow(2)),
+        ["_group", "_run", "_similar"],
+        ["sampling_kwh2", "gap_sd", "run_sd", "own_sd"],
     )
-    of_jobs = sum_by_group(
-        amounts,
-        _distinct(by, run),
-        first=["similar"] if "similar" not in by else [],
-        sampling_kwh2=pl.col("sampling_sd") ** 2,
-        gap_sd=pl.col("gap_sd"),
-        run_sd=pl.col("run_sd"),
-        own_sd=pl.col("own_sd"),
+    has_similar = pl.col("_similar") > 0
+    of_similar = _summed(of_jobs.filter(has_similar), ["_group", "_similar"], ["gap_sd", "own_sd"])
+    alone = pl.when(has_similar).then(1 - OWN_CORRELATION).otherwise(1.0)
+    together = of_similar.select(
+        "_group", *(pl.col(name).pow(2) * OWN_CORRELATION for name in ("gap_sd", "own_sd"))
     )
-    has_similar = of_jobs.filter(pl.col("similar").is_not_null())
-    of_similar = sum_by_group(
-        has_similar, _distinct(by, "similar"), first=[], gap=pl.col("gap_sd"), own=pl.col("own_sd")
+    apart = of_jobs.select(
+        "_group",
+        "sampling_kwh2",
+        pl.col("run_sd").pow(2),
+        *(pl.col(name).pow(2) * alone for name in ("gap_sd", "own_sd")),
     )
-    alone = pl.when(pl.col("similar").is_null()).then(1.0).otherwise(1 - OWN_CORRELATION)
-    together = sum_by_group(
-        of_similar,
-        by,
-        first=[],
-        gap_similar=OWN_CORRELATION * pl.col("gap") ** 2,
-        own_similar=OWN_CORRELATION * pl.col("own") ** 2,
+    sensors = of_nodes.select("_group", pl.col("resolution_sd").pow(2))
+    names = {
+        "sampling_kwh2": "sampling_kwh2",
+        "resolution_sd": "resolution_kwh2",
+        "gap_sd": "gap_kwh2",
+        "run_sd": "run_kwh2",
+        "own_sd": "own_kwh2",
+    }
+    parts = pl.concat([apart, together, sensors], how="diagonal").with_columns(
+        pl.col(list(names)).fill_null(0.0)
     )
-    apart = sum_by_group(
-        of_jobs,
-        by,
-        first=[],
-        sampling_kwh2=pl.col("sampling_kwh2"),
-        run_kwh2=pl.col("run_sd") ** 2,
-        gap_alone=alone * pl.col("gap_sd") ** 2,
-        own_alone=alone * pl.col("own_sd") ** 2,
-    )
-    sensors = sum_by_group(of_nodes, by, first=[], resolution_kwh2=pl.col("resolution_sd") ** 2)
-    return (
-        apart.join(together, on=by, how="left", nulls_equal=True)
-        .join(sensors, on=by, how="left", nulls_equal=True)
-        .select(
-            *by,
-            "sampling_kwh2",
-            "resolution_kwh2",
-            "run_kwh2",
-            gap_kwh2=pl.col("gap_alone") + pl.col("gap_similar").fill_null(0.0),
-            own_kwh2=pl.col("own_alone") + pl.col("own_similar").fill_null(0.0),
-        )
-    )
+    return _summed(parts, ["_group"], list(names)).rename(names)
 
 
-def _distinct(by: Sequence[str], *more: str) -> list[str]:
-    """Columns of a key, each once."""
-    return list(dict.fromkeys([*by, *more]))
+def _summed(rows: pl.DataFrame, by: list[str], sums: Sequence[str]) -> pl.DataFrame:
+    """Sums of consecutive rows after a stable sort by the key, which has no nulls."""
+    return sum_consecutive(rows.sort(by, maintain_order=True), by, sums=sums)

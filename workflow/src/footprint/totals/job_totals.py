@@ -63,23 +63,22 @@ def intervals_of_rows(rows: pl.LazyFrame, model: ErrorModel) -> pl.LazyFrame:
     """
     names = rows.collect_schema().names()
     kept = [name for name in names if name not in ("total_low_kwh", "total_high_kwh")]
-    numbered = rows.select(kept).with_row_index("_row")
+    # amounts take the names of some columns
+    copies = {f"_{name}": pl.col(name) for name in kept}
     is_known = pl.col("estimated_kwh").is_not_null()
     total = total_energy()
     return (
-        numbered.join(
-            _row_ends(numbered, ["_row"], model), on="_row", how="left", maintain_order="left"
-        )
+        _row_ends(rows.select(*kept, **copies), list(copies), model)
+        .rename({copy: copy.removeprefix("_") for copy in copies})
         .with_columns(
             total_low_kwh=pl.when(is_known).then(pl.min_horizontal("total_low_kwh", total)),
             total_high_kwh=pl.when(is_known).then(pl.max_horizontal("total_high_kwh", total)),
         )
-        .drop("_row")
     )
 
 
-def _row_ends(rows: pl.LazyFrame, by: list[str], model: ErrorModel) -> pl.LazyFrame:
-    """Ends of the intervals of rows, each a group of its own: `by` and the ends."""
+def _row_ends(rows: pl.LazyFrame, keys: list[str], model: ErrorModel) -> pl.LazyFrame:
+    """Ends of the intervals of rows, each a group of its own: `keys` and the ends."""
     clusters = rows.select(pl.col("cluster").unique()).collect()["cluster"].to_list()
     deviations = ["sampling_sd", "resolution_sd", "gap_sd", "run_sd", "own_sd"]
     low, high = interval_ends({name: pl.col(name) for name in TERMS})
@@ -87,8 +86,8 @@ def _row_ends(rows: pl.LazyFrame, by: list[str], model: ErrorModel) -> pl.LazyFr
         row_amounts(rows, model.cluster_table(clusters))
         .with_columns(pl.col(deviations).pow(2))
         .with_columns(independent_kwh2=total_variance(deviations))
-        .select(*by, **interval_terms())
-        .select(*by, total_low_kwh=low, total_high_kwh=high)
+        .select(*keys, **interval_terms())
+        .select(*keys, total_low_kwh=low, total_high_kwh=high)
     )
 
 

@@ -34,10 +34,10 @@ def figure_title(durations: pl.DataFrame, jobs_kwh: pl.Series) -> str:
     """
     largest = concentration.n_jobs_with_energy_frac(jobs_kwh)
     if not largest:
-        return "No energy of a job was measured"
+        return "No energy of a job is known"
     known = jobs_kwh.count()
     text = (
-        f"Half of the energy went into {wording.format_percent(largest / known)} of the measured "
+        f"Half of the energy went into {wording.format_percent(largest / known)} of the "
         f"jobs ({wording.format_count(largest)} of {wording.format_count(known)})"
     )
     short = durations.row(0, named=True)
@@ -60,14 +60,12 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
     """
     held = jobs.filter(has_held_node())
     durations = concentration.jobs_by_duration(held.lazy())
-    title = figure_title(durations, held["measured_kwh"])
+    title = figure_title(durations, held["total_kwh"])
     drawn = style.new_figure(
         width_mm=style.TEXT_MM, height_mm=92, title=title, provenance=provenance
     )
-    if not concentration.n_jobs_with_energy_frac(held["measured_kwh"]):
-        style.draw_empty_panel(
-            drawn.add_subplot(), "No job of the study ran on a node with power readings."
-        )
+    if not concentration.n_jobs_with_energy_frac(held["total_kwh"]):
+        style.draw_empty_panel(drawn.add_subplot(), "No energy of a job is known.")
         return drawn
     panels = drawn.subplot_mosaic(
         [["curves", "key"], ["curves", "durations"]],
@@ -75,10 +73,10 @@ def plot(jobs: pl.DataFrame, runs: pl.DataFrame, *, provenance: str) -> Figure:
         width_ratios=[1, 1.25],
     )
     ran = runs.filter(pl.col("duration_s") > 0)
-    _draw_curves(panels["curves"], {"jobs": held["measured_kwh"], "runs": ran["measured_kwh"]})
+    _draw_curves(panels["curves"], {"jobs": held["total_kwh"], "runs": ran["total_kwh"]})
     key = [Patch(color=colour, label=name) for name, colour in BAR_COLOURS.items()]
-    if (durations["n_jobs"] > durations["n_measured"]).any():
-        key.insert(1, Patch(label="jobs not measured", **style.UNKNOWN_LOOK))
+    if (durations["n_jobs"] > durations["n_known"]).any():
+        key.insert(1, Patch(label="jobs of unknown energy", **style.UNKNOWN_LOOK))
     style.draw_key(panels["key"], key, columns=3)
     _draw_durations(panels["durations"], durations)
     return drawn
@@ -123,17 +121,17 @@ def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
     axes.set_xticks(range(0, 101, 25))
     axes.set_yticks(range(0, 101, 25))
     axes.grid(color=style.FAINT, lw=0.5)
-    axes.set_xlabel("Smallest jobs or runs (% of those measured)")
+    axes.set_xlabel("Smallest jobs or runs (% of those of known energy)")
     axes.set_ylabel("Their energy (%)")
 
 
 def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
-    """Draw two bars for each class of duration: its part of the jobs and of measured energy."""
+    """Draw two bars for each class of duration: its part of the jobs and of the energy."""
     percents = durations.select(
         "duration",
-        jobs=100 * pl.col("measured_frac"),
+        jobs=100 * pl.col("known_frac"),
         energy=100 * pl.col("energy_frac").fill_null(0.0),
-        unmeasured=100 * (pl.col("job_frac") - pl.col("measured_frac")),
+        unknown=100 * (pl.col("job_frac") - pl.col("known_frac")),
     )
     parts = percents.unpivot(["jobs", "energy"], index="duration", variable_name="of")
     seaborn.barplot(
@@ -148,15 +146,15 @@ def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
         ax=axes,
     )
     jobs, energy = (bars for bars in axes.containers if isinstance(bars, BarContainer))
-    unmeasured = axes.barh(
+    unknown = axes.barh(
         [bar.get_y() for bar in jobs],
-        percents["unmeasured"],
+        percents["unknown"],
         left=percents["jobs"],
         height=[bar.get_height() for bar in jobs],
         align="edge",
         **style.UNKNOWN_LOOK,
     )
-    for bars, label in ((unmeasured, _job_label), (energy, _energy_label)):
+    for bars, label in ((unknown, _job_label), (energy, _energy_label)):
         texts = [label(row) for row in durations.iter_rows(named=True)]
         axes.bar_label(bars, texts, padding=3, fontsize=7)
     axes.set_ylim(len(durations) - 0.4, -0.6)
@@ -166,7 +164,7 @@ def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
     # room for the label of the longest bar
     axes.set_xlim(0, 1.4 * widest)
     axes.set_xticks([tick for tick in range(0, 101, 20) if tick <= 1.4 * widest])
-    axes.set_xlabel("Part of all jobs, and of the measured energy (%)")
+    axes.set_xlabel("Part of all jobs, and of the known energy (%)")
     axes.set_ylabel("")
 
 
@@ -178,6 +176,6 @@ def _energy_label(row: Row) -> str:
     if not row["n_jobs"]:
         return f"0{wording.THIN_SPACE}%"
     if row["energy_frac"] is None:
-        return "not measured"
-    kwh = wording.format_energy(row["measured_kwh"])
+        return "unknown"
+    kwh = wording.format_energy(row["total_kwh"])
     return f"{wording.format_percent(row['energy_frac'])} ({kwh})"

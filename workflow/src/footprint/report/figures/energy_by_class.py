@@ -188,7 +188,7 @@ def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> No
     )
     # room for the label of the longest bar
     axes.set_xlim(0, (largest or 1.0) / in_kwh * 1.45)
-    # without any measurement there is no scale
+    # without any energy there is no scale
     axes.xaxis.set_major_locator(MaxNLocator(5) if largest else NullLocator())
     axes.set_xlabel(f"Energy ({unit}) of each cluster × its nodes")
 

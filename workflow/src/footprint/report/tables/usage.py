@@ -14,6 +14,7 @@ from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, ener
 from footprint.report import sites
 from footprint.report.tables.energy import CLASS_DEFINITIONS, NODE_ENERGY_NOTE
 from footprint.report.tables.formats import Column, ReaderTable
+from footprint.totals.largest_shares import intervals_of_largest
 
 
 def active_users_table(users: pl.DataFrame, *, site: str) -> ReaderTable:
@@ -90,20 +91,21 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
     """
     held, ran = jobs.filter(has_held_node()), runs.filter(pl.col("duration_s") > 0)
     rows = [
-        _rows_of_largest(held["measured_kwh"], "Jobs"),
-        _rows_of_largest(ran["measured_kwh"], "Runs"),
+        _rows_of_largest(held, "Jobs"),
+        _rows_of_largest(ran, "Runs"),
         _rows_by_duration(held),
     ]
     note = (
         f"{JOB_COUNT_NOTE} "
-        "Jobs, or runs, by measured energy: numbers such as the largest 1 % are rounded up, and "
-        "parts refer to the measured jobs or runs. Jobs by the time that they held their nodes "
-        "inside the study: parts refer to all jobs and to the measured energy. Runs merge resumed "
-        "jobs and arrays of jobs. The Gini index is 0 if all use the same and near 1 if one uses "
-        "all. Energy that was not measured is unknown, not 0."
+        "Jobs, or runs, by their energy, measured and estimated: numbers such as the largest 1 % "
+        "are rounded up, and parts refer to the jobs or runs of known energy. Jobs by the time "
+        "that they held their nodes inside the study: parts refer to all jobs and to the known "
+        "energy. Runs merge resumed jobs and arrays of jobs. Low and high: 95 % interval of the "
+        "part of energy, by bootstrap over users. The Gini index is 0 if all use the same and near "
+        "1 if one uses all. Energy that cannot be estimated is unknown, not 0."
     )
-    if not held["measured_kwh"].count():
-        note = f"No job of the study ran on a node with power readings. {note}"
+    if not held["total_kwh"].count():
+        note = f"No energy of a job is known. {note}"
     return ReaderTable(
         name="concentration",
         title="Energy of the largest jobs and runs, and of jobs by duration",
@@ -113,9 +115,11 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
             Column(name="name", header="Which"),
             Column(name="n", header="Number", decimals=0),
             Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
-            Column(name="n_measured", header="Of them measured", decimals=0),
-            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=2),
+            Column(name="n_known", header="Of known energy", decimals=0),
+            Column(name="total_kwh", header="Energy", unit="kWh", decimals=2),
             Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
+            Column(name="energy_low_frac", header="Low", unit="%", decimals=1, scale=100),
+            Column(name="energy_high_frac", header="High", unit="%", decimals=1, scale=100),
         ],
     )
 
@@ -123,15 +127,18 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
 _GROUP_TYPES = {
     "name": pl.String(),
     "n": pl.Int64(),
-    "n_measured": pl.Int64(),
+    "n_known": pl.Int64(),
     "part_frac": pl.Float64(),
-    "measured_kwh": pl.Float64(),
+    "total_kwh": pl.Float64(),
     "energy_frac": pl.Float64(),
+    "energy_low_frac": pl.Float64(),
+    "energy_high_frac": pl.Float64(),
 }
 
 
-def _rows_of_largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
-    """Rows of the largest, the fewest with half of the energy, all measured, and all unmeasured."""
+def _rows_of_largest(cases: pl.DataFrame, what: str) -> pl.DataFrame:
+    """Rows of the largest, the fewest with half of the energy, all known, and all unknown."""
+    energies_kwh = cases["total_kwh"]
     known, unknown = energies_kwh.count(), energies_kwh.null_count()
     whole = energies_kwh.to_frame("kwh").select(known_sum(pl.col("kwh"))).item()
     half, index = (
@@ -147,14 +154,19 @@ def _rows_of_largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
         }
         counts["fewest with half of the energy"] = half
     if known:
-        counts["all measured"] = known
+        counts["all of known energy"] = known
     parts = concentration.energy_frac_of_largest(energies_kwh, counts.values())
+    percents = concentration.LARGEST_JOB_PERCENTS if half else ()
+    ends = dict(zip(counts, intervals_of_largest(cases, percents), strict=False))
     rows: list[tuple[object, ...]] = [
-        (name, n, n, n / known, whole if part is None else part * whole, part)
+        (
+            *(name, n, n, n / known, whole if part is None else part * whole, part),
+            *ends.get(name, (None, None)),
+        )
         for (name, n), part in zip(counts.items(), parts, strict=True)
     ]
     if unknown:
-        rows.append(("not measured", unknown, 0, None, None, None))
+        rows.append(("of unknown energy", unknown, 0, *[None] * 5))
     return pl.DataFrame(rows, _GROUP_TYPES, orient="row").select(
         pl.lit(
             f"{what}, largest first"
@@ -162,7 +174,7 @@ def _rows_of_largest(energies_kwh: pl.Series, what: str) -> pl.DataFrame:
             else f"{what}, largest first: Gini index {index:.2f}"
         ).alias("group"),
         *_GROUP_TYPES,
-        is_total=pl.col("name") == "all measured",
+        is_total=pl.col("name") == "all of known energy",
     )
 
 
@@ -171,26 +183,27 @@ def _rows_by_duration(jobs: pl.DataFrame) -> pl.DataFrame:
     classes = concentration.jobs_by_duration(jobs.lazy()).select(
         pl.col("duration").cast(pl.String).alias("name"),
         pl.col("n_jobs").alias("n"),
-        "n_measured",
+        "n_known",
         pl.col("job_frac").alias("part_frac"),
-        "measured_kwh",
+        "total_kwh",
         "energy_frac",
     )
-    n, measured = exact_sum(pl.col("n")), exact_sum(pl.col("n_measured"))
+    n, known = exact_sum(pl.col("n")), exact_sum(pl.col("n_known"))
     every = classes.select(
         pl.lit("all jobs").alias("name"),
         n,
-        measured,
+        known,
         quotient(n, n).alias("part_frac"),
-        known_sum(pl.col("measured_kwh")),
-        quotient(measured, measured).alias("energy_frac"),
+        known_sum(pl.col("total_kwh")),
+        quotient(known, known).alias("energy_frac"),
     )
     return pl.concat([classes, every]).select(
         pl.lit("Jobs by the time that they held their nodes").alias("group"),
-        *("name", "n", "n_measured", "part_frac"),
-        # a class without jobs has 0 kWh, a class without measurement an unknown energy
-        pl.when(pl.col("n") > 0).then("measured_kwh").otherwise(0.0),
+        *("name", "n", "n_known", "part_frac"),
+        # a class without jobs has 0 kWh, a class without known energy an unknown one
+        pl.when(pl.col("n") > 0).then("total_kwh").otherwise(0.0),
         "energy_frac",
+        **dict.fromkeys(("energy_low_frac", "energy_high_frac"), pl.lit(None, pl.Float64)),
         is_total=pl.col("name") == "all jobs",
     )
 
