@@ -38,7 +38,7 @@ COLUMN_EDGES: Mapping[str, float] = {
 }
 """Right edge of each column of numbers, as a part of the panel."""
 
-REASON_LENGTH = 52
+REASON_LENGTH = 48
 """Letters of a reason that fit into the columns of R."""
 
 Row = dict[str, Any]
@@ -125,7 +125,7 @@ def plot(ratio: pl.DataFrame, sensitivities: pl.DataFrame, *, provenance: str) -
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["bars", "numbers"], ["note", "note"]],
         height_ratios=[1, max(len(lines), 3), 2.6 if more else 2.0],
-        width_ratios=[1, 1.05],
+        width_ratios=[1, 1.2],
     )
     bars, numbers = panels["bars"], panels["numbers"]
     style.draw_key(panels["key"], [_phase_patch(name) for name in PHASE_NAMES], columns=4)

@@ -187,7 +187,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
+            Column(name="total_kwh", header="Energy", unit="kWh", digits=3, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()

@@ -116,7 +116,7 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
             Column(name="n", header="Number", decimals=0),
             Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
             Column(name="n_known", header="Of known energy", decimals=0),
-            Column(name="total_kwh", header="Energy", unit="kWh", decimals=2),
+            Column(name="total_kwh", header="Energy", unit="kWh", digits=3),
             Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
             Column(name="energy_low_frac", header="Low", unit="%", decimals=1, scale=100),
             Column(name="energy_high_frac", header="High", unit="%", decimals=1, scale=100),
