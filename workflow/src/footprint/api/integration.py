@@ -53,9 +53,9 @@ def integrate(
 
     The numbers are those of the pipeline for the same samples and allocations (docs/method.md,
     sections 2 to 6). The energy of time without samples is in `estimated_kwh`, never in
-    `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a coverage below 1. It
-    is estimated from the job's own power, else from that of the node's cluster, which is the name
-    of the node before its last hyphen.
+    `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a
+    coverage below 1. It is estimated from the job's own power, else from that of the node's
+    cluster, which is the name of the node before its last hyphen.
 
     Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
     once, and samples without power (null or NaN) count as no reading. A node's samples must be of

@@ -46,8 +46,8 @@ COLUMN_EDGES: Mapping[str, float] = {
 EQUAL_RANGE = "the same"
 
 WITHHELD_NOTE = (
-    "R and the parts of the energy are not given where energy is neither measured nor estimated for "
-    "more than 10 % of the time of development or of the reported training."
+    "R and the parts of the energy are not given where the energy of more than 10 % of the time of "
+    "development or training is unknown."
 )
 
 Row = dict[str, Any]
