@@ -166,12 +166,12 @@ class TestPhases:
     def test_notes_have_the_definition_of_r(self) -> None:
         assert RATIO_DEFINITION in written_text(drawn_phases(ratio("speech")))
 
-    def test_energy_with_unmeasured_runs_is_marked(self) -> None:
+    def test_energy_with_runs_of_unknown_energy_is_marked(self) -> None:
         frame = ratio_frame(ratio("speech"), ratio("whole"))
         hours = pl.when(pl.col("name") == "speech").then(70.0).otherwise(0.0)
         figure = phases.plot(frame.with_columns(unknown_gpu_h=hours), provenance=PROVENANCE)
         assert written_text(figure).count("81.0 kWh†") == 1
-        assert "† Runs without any measurement are left out" in written_text(figure)
+        assert "† Runs of unknown energy are left out" in written_text(figure)
         assert_legible(figure)
 
     def test_paper_without_reported_training_gives_the_reason(self) -> None:
@@ -188,7 +188,7 @@ class TestPhases:
             "R is not given: too little of development or training"
         )
         assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
-        assert "R and the parts of the energy are not given where less than 90 %" in written_text(
+        assert "R and the parts of the energy are not given where the energy of more" in written_text(
             figure
         )
         assert_legible(figure)

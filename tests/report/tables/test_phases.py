@@ -32,7 +32,12 @@ def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     usual |= {"unknown_gpu_h": 0.0}
     usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
     usual |= {"development_known_frac": 1.0, "training_known_frac": 1.0}
-    return usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
+    row = usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
+    if row["ratio"] is not None and "ratio_low" not in changes:
+        row["ratio_low"] = min(2.0, row["ratio"])
+    if row["ratio"] is not None and "ratio_high" not in changes:
+        row["ratio_high"] = max(6.0, row["ratio"])
+    return row
 
 
 def bare(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
