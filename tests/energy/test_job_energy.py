@@ -18,6 +18,7 @@ from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import ConservationError
 from footprint.energy.study_records import StudyRecords
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
+from footprint.schemas.gaps import ClassGaps, JobGaps
 from footprint.schemas.raw import Allocations, Jobs, Nodes
 from footprint.schemas.writing import conform
 
@@ -57,8 +58,17 @@ def sums(*rows: dict[str, Any]) -> pl.LazyFrame:
     return frame.lazy()
 
 
-def per_node(*rows: dict[str, Any], method: str = "trapezoid") -> pl.DataFrame:
-    found = job_energy.job_node_energies(sums(*rows), NODES, method=method)
+def job_gaps(*rows: dict[str, Any]) -> pl.LazyFrame:
+    """Estimates of jobs on nodes (`schemas.gaps.JobGaps`), 0 where a row gives none."""
+    columns = pl.DataFrame(JobGaps.create_empty()).schema
+    nothing = dict.fromkeys(list(columns)[2:], 0.0)
+    return pl.DataFrame([nothing | row for row in rows], schema=columns).lazy()
+
+
+def per_node(
+    *rows: dict[str, Any], method: str = "trapezoid", gaps: pl.LazyFrame | None = None
+) -> pl.DataFrame:
+    found = job_energy.job_node_energies(sums(*rows), NODES, method=method, gaps=gaps)
     return conform(JobNodeEnergy, found)
 
 
@@ -112,28 +122,44 @@ class TestJobNodes:
         assert row["coverage_frac"] == 1
         assert row["estimated_kwh"] == 0
 
-    def test_estimate_uses_the_mean_of_the_job_on_the_node(self) -> None:
+    def test_estimates_of_all_bases_add_up(self) -> None:
         half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.4 * KWH}
-        row = per_node({"job_id": 1, "node": "a-1"} | half).row(0, named=True)
+        parts = {"own_readings_j": 0.1 * KWH, "same_job_j": 0.2 * KWH}
+        parts |= {"virtual_meter_j": 0.3 * KWH, "hardware_j": 0.25 * KWH}
+        gaps = job_gaps({"job_id": 1, "node": "a-1"} | parts)
+        row = per_node({"job_id": 1, "node": "a-1"} | half, gaps=gaps).row(0, named=True)
         assert row["measured_kwh"] == pytest.approx(0.4)
-        assert row["estimated_kwh"] == pytest.approx(0.4)
+        assert row["estimated_kwh"] == pytest.approx(0.85)
+        assert row["total_kwh"] == pytest.approx(1.25)
+        assert row["measured_frac"] == pytest.approx(0.4 / 1.25)
         assert row["coverage_frac"] == pytest.approx(0.5)
+        found = [row[f"{name[:-2]}_kwh"] for name in parts]
+        assert found == pytest.approx([0.1, 0.2, 0.3, 0.25])
+        assert row["estimate_basis"] == "virtual_meter"
+        assert row["unknown_node_h"] == 0
 
-    def test_estimate_without_own_mean_uses_the_job_then_the_cluster(self) -> None:
+    def test_time_without_an_estimate_is_unknown_not_zero(self) -> None:
         rows = per_node(
-            {"job_id": 1, "node": "a-1", "energy_j": 2 * KWH},
+            {"job_id": 1, "node": "a-1"},
             {"job_id": 1, "node": "a-2", "unmeasured": True},
-            {"job_id": 2, "node": "a-2", "unmeasured": True, "share_s": 1800.0},
-            {"job_id": 3, "node": "b-1", "unmeasured": True},
+            {"job_id": 2, "node": "a-2", "unmeasured": True},
+            gaps=job_gaps(
+                {"job_id": 1, "node": "a-2", "unknown_s": 3600.0},
+                {"job_id": 2, "node": "a-2", "hardware_j": 0.5 * KWH, "unknown_s": 1800.0},
+            ),
         )
-        imputed = dict(
-            rows.select(pl.format("{} {}", "job_id", "node"), "estimated_kwh").iter_rows()
-        )
-        # job 1 draws 2 kW on a-1, and so does cluster a; the power of cluster b is unknown
-        assert imputed["1 a-2"] == pytest.approx(2)
-        assert imputed["2 a-2"] == pytest.approx(1)
-        assert imputed["3 b-1"] is None
-        assert rows["measured_kwh"].null_count() == 3
+        assert rows["estimated_kwh"].to_list() == [0, None, pytest.approx(0.5)]
+        assert rows["hardware_kwh"].to_list() == [0, None, pytest.approx(0.5)]
+        assert rows["total_kwh"].to_list() == [pytest.approx(1), None, pytest.approx(0.5)]
+        assert rows["total_low_kwh"].null_count() == 1
+        assert rows["unknown_node_h"].to_list() == pytest.approx([0, 1, 0.5])
+        assert rows["estimate_basis"].to_list() == ["none", "none", "hardware"]
+        assert rows["measured_frac"].to_list() == [1, None, 0]
+
+    def test_time_without_readings_is_unknown_without_any_estimates(self) -> None:
+        row = per_node({"job_id": 3, "node": "b-1", "unmeasured": True}).row(0, named=True)
+        assert row["estimated_kwh"] is None
+        assert row["unknown_node_h"] == pytest.approx(1)
 
     def test_interval_combines_its_four_parts(self) -> None:
         row = per_node(
@@ -153,8 +179,21 @@ class TestJobNodes:
     def test_gap_half_width_is_the_deviation_of_the_power(self) -> None:
         half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.5 * KWH}
         varied = {"probe_w2": 90 * (1000.0**2 + 100.0**2)}  # a deviation of 100 W
-        row = per_node({"job_id": 1, "node": "a-1"} | half | varied).row(0, named=True)
+        estimates = {"own_readings_j": 0.5 * KWH, "hardware_j": 0.7 * KWH}
+        row = per_node(
+            {"job_id": 1, "node": "a-1"} | half | varied,
+            gaps=job_gaps({"job_id": 1, "node": "a-1"} | estimates),
+        ).row(0, named=True)
         assert row["gap_kwh"] == pytest.approx(1.96 * 0.1 * 0.5)
+
+    def test_gap_half_width_of_a_node_without_readings_is_that_of_the_job(self) -> None:
+        varied = {"probe_w2": 90 * (1000.0**2 + 200.0**2)}
+        rows = per_node(
+            {"job_id": 1, "node": "a-1"} | varied,
+            {"job_id": 1, "node": "a-2", "unmeasured": True},
+            gaps=job_gaps({"job_id": 1, "node": "a-2", "same_job_j": KWH}),
+        )
+        assert rows["gap_kwh"].to_list() == pytest.approx([0, 1.96 * 0.2])
 
     def test_sampling_half_width_of_methods_without_interpolation_includes_edges(self) -> None:
         sums_of = {"job_id": 1, "node": "a-1", "edge_j": 0.06 * KWH}
@@ -208,10 +247,14 @@ class TestJobs:
                 "covered_s": 1800.0,
                 "energy_j": 0.2 * KWH,
             },
+            gaps=job_gaps({"job_id": 1, "node": "a-2", "own_readings_j": 0.2 * KWH}),
         )
         row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
         assert row["measured_kwh"] == pytest.approx(1.2)
         assert row["estimated_kwh"] == pytest.approx(0.2)
+        assert row["total_kwh"] == pytest.approx(1.4)
+        assert row["measured_frac"] == pytest.approx(1.2 / 1.4)
+        assert row["estimate_basis"] == "own_readings"
         assert row["coverage_frac"] == pytest.approx((3600 + 450) / (3600 + 900))
         assert row["n_nodes"] == 2
         assert row["clusters"] == ["a"]
@@ -285,6 +328,29 @@ class TestJobs:
         held = allocations(*((1, str(row["node"])) for row in rows))
         row = whole(per_node(*rows), records({"job_id": 1}), held)[1]
         assert row["mean_power_w"] == pytest.approx(sum(w for w, _ in of_nodes), rel=1e-9)
+
+    def test_job_with_an_unknown_node_sums_the_known_ones(self) -> None:
+        nodes = per_node(
+            {"job_id": 1, "node": "a-1"},
+            {"job_id": 1, "node": "b-1", "unmeasured": True},
+            gaps=job_gaps({"job_id": 1, "node": "b-1", "unknown_s": 3600.0}),
+        )
+        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "b-1")))[1]
+        assert (row["estimated_kwh"], row["total_kwh"]) == (0, pytest.approx(1))
+        assert row["unknown_node_h"] == pytest.approx(1)
+
+    def test_similar_jobs_share_user_and_name_or_command(self) -> None:
+        jobs = records(
+            {"job_id": 1, "name": "train", "command": "a"},
+            {"job_id": 2, "name": "train", "command": "b"},
+            {"job_id": 3, "command": "a"},
+            {"job_id": 4, "command": "a", "name": ""},
+            {"job_id": 5, "name": "train", "user": "birch"},
+            {"job_id": 6, "command": ""},
+            {"job_id": 7},
+        )
+        found = whole(per_node({"job_id": 8, "node": "a-1"}), jobs, allocations())
+        assert [found[job]["similar"] for job in range(1, 8)] == [1, 1, 2, 2, 3, 4, 5]
 
     def test_job_that_never_started_has_energy_zero(self) -> None:
         jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})
@@ -386,6 +452,33 @@ class TestConservation:
         found = node_energy.node_class_energies(classes(("a-1", "no_data", 0.0, TWO_DAYS_S)), NODES)
         frame = conform(NodeEnergy, found)
         assert frame["measured_kwh"].to_list() == [None]
+        assert frame["total_kwh"].to_list() == [None]
+
+    def test_node_classes_add_estimates_to_the_class_of_their_use(self) -> None:
+        measured = classes(
+            ("a-1", "job", 1.0, 3600.0),
+            ("a-1", "no_data", 0.0, 7200.0),
+            ("b-1", "no_data", 0.0, 3600.0),
+        )
+        day = date(2025, 3, 1)
+        rows = [
+            ("a-1", day, "job", 0.5 * KWH, 0.0),
+            ("a-1", day, "idle", 0.25 * KWH, 1800.0),
+            ("b-1", day, "job", 0.0, 3600.0),
+        ]
+        schema = pl.DataFrame(ClassGaps.create_empty()).schema
+        gaps = pl.DataFrame(rows, schema=schema, orient="row").lazy()
+        found = conform(NodeEnergy, node_energy.node_class_energies(measured, NODES, gaps))
+        columns = ("node", "class", "measured_kwh", "estimated_kwh", "total_kwh", "unknown_node_h")
+        rounded = found.with_columns(pl.selectors.float().round(9))
+        assert rounded.select(columns).rows() == [
+            ("a-1", "job", 1.0, 0.5, 1.5, 0.0),
+            ("a-1", "idle", None, 0.25, 0.25, 0.5),
+            ("a-1", "no_data", None, None, None, 0.0),
+            ("b-1", "job", None, None, None, 1.0),
+            ("b-1", "no_data", None, None, None, 0.0),
+        ]
+        assert found["duration_s"].to_list() == [3600, 0, 7200, 0, 3600]
 
     def test_check_accepts_equal_sums_and_refuses_a_lost_share(self) -> None:
         of_node = node_energy.node_class_energies(

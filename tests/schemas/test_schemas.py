@@ -88,7 +88,10 @@ def test_node_energy_refuses_unknown_classes_and_negative_durations() -> None:
         "cluster": "c",
         "has_gpu": True,
         "measured_kwh": 1.0,
+        "estimated_kwh": 0.0,
+        "total_kwh": 1.0,
         "duration_s": 86_400.0,
+        "unknown_node_h": 0.0,
         "overcount_kwh": 0.0,
         "left_out_kwh": 0.0,
     }

@@ -111,9 +111,14 @@ def without_power(odd: OddStudy, since: datetime) -> OddStudy:
     """Study whose nodes have no readings from a moment on: their class is no_data."""
     study = odd.study
     late = study.job_energy.filter(pl.col("started_at") >= since).select("job_id", late=True)
-    measured = [name for name in study.job_nodes.columns if name.endswith("_kwh")]
+    known = [name for name in study.job_nodes.columns if name.endswith(("_kwh", "measured_frac"))]
+    node_h = pl.col("share") * pl.col("duration_s") / 3600
     job_nodes = study.job_nodes.join(late, on="job_id", how="left").with_columns(
-        *(pl.when(pl.col("late").is_null()).then(name) for name in measured),
+        *(pl.when(pl.col("late").is_null()).then(name) for name in known),
+        pl.when(pl.col("late").is_null())
+        .then(pl.col("estimate_basis").cast(pl.String))
+        .otherwise(pl.lit("none")),
+        pl.when(pl.col("late").is_null()).then("unknown_node_h").otherwise(node_h),
         *(
             pl.when(pl.col("late").is_null()).then(name).otherwise(0.0)
             for name in ("covered_s", "coverage_frac")

@@ -122,6 +122,9 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         pl.len().cast(pl.Int64).alias("n_nodes"),
         pl.when(pl.col("measured_kwh").count() > 0).then(pl.col("measured_kwh").sum()),
         pl.when(pl.col("estimated_kwh").count() > 0).then(pl.col("estimated_kwh").sum()),
+        pl.when(pl.col("total_kwh").count() > 0).then(pl.col("total_kwh").sum()),
+        pl.col("unknown_node_h").sum(),
+        pl.col("estimate_basis").cast(pl.String).max(),
         (pl.col("share") * pl.col("covered_s")).sum().alias("covered"),
         (pl.col("share") * pl.col("duration_s")).sum().alias("held"),
         pl.when(pl.col("total_low_kwh").count() > 0).then(pl.col("total_low_kwh").sum()),
@@ -136,6 +139,8 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         "core_hours": 0.0,
         "n_nodes": 0,
         "started_at": START,
+        "unknown_node_h": 0.0,
+        "estimate_basis": "none",
     }
     frame = (
         pl.DataFrame(owners, infer_schema_length=None)
@@ -172,6 +177,10 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
             pl.when(total.is_not_null()).then(basis.fill_null("none")).alias("estimate_basis"),
             (pl.col("started_at") + pl.duration(seconds="duration_s")).alias("stopped_at"),
             coverage.alias("coverage_frac"),
+            pl.when(pl.col("total_kwh") > 0)
+            .then(pl.col("measured_kwh").fill_null(0.0) / pl.col("total_kwh"))
+            .alias("measured_frac"),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("similar"),
             (coverage * pl.col("duration_s")).fill_null(0.0).alias("covered_s"),
             pl.lit(None, pl.Float64).alias("mean_power_w"),
             pl.lit([], pl.List(pl.String)).alias("flags"),

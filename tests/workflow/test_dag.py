@@ -18,6 +18,7 @@ RULES_OF_EVERY_STUDY = {
     "match_labels": 1,
     "build_allocations": 1,
     "combine_energy": 1,
+    "fit_virtual_meter": 1,
     "look_up_hardware": 1,
     "estimate_energy": 1,
     "compare_estimates": 1,
@@ -70,7 +71,8 @@ RULES_OF_SIMULATION_CHECK = {
 
 
 def jobs_by_cluster(n: int, *rules: str) -> dict[str, int]:
-    return dict.fromkeys(("measure_node_power", "measure_power_histograms", *rules), n)
+    usual = ("measure_node_power", "measure_power_histograms", "estimate_gaps")
+    return dict.fromkeys((*usual, *rules), n)
 
 
 def jobs_by_month(n: int, *rules: str) -> dict[str, int]:
@@ -131,7 +133,9 @@ def test_plan_with_device_series_integrates_them_by_cluster(
     planned = project.planned(configure(tmp_path, **config))
     of_clusters = jobs_by_cluster(3, "integrate_devices")
     of_months = jobs_by_month(
-        6, "download_power", "integrate_energy", "download_devices", "download_series"
+        6,
+        *("download_power", "integrate_energy", "integrate_series"),
+        *("download_devices", "download_series"),
     )
     of_the_site = RULES_OF_EVERY_STUDY | RULES_OF_SIMULATED_SITE
     assert planned == of_the_site | of_clusters | of_months

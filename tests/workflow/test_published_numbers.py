@@ -15,7 +15,15 @@ import pytest
 from footprint.energy import job_energy
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
-from tests.energy.test_job_energy import KWH, START, allocations, records, sums, whole
+from tests.energy.test_job_energy import (
+    KWH,
+    START,
+    allocations,
+    job_gaps,
+    records,
+    sums,
+    whole,
+)
 from tests.support.integrations import EVERY_5_S, STEADY, allocated, by_job, integrate, samples
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -35,9 +43,10 @@ def probe_sums(mean_w: float, deviation_w: float = 0.0) -> dict[str, float]:
     return {"n_probes": 90.0, "probe_w": 90 * mean_w, "probe_w2": 90 * square}
 
 
-def job_rows(*rows: dict[str, Any]) -> dict[int, dict[str, Any]]:
+def job_rows(*rows: dict[str, Any], gaps: pl.LazyFrame | None = None) -> dict[int, dict[str, Any]]:
     per_node = conform(
-        JobNodeEnergy, job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid")
+        JobNodeEnergy,
+        job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid", gaps=gaps),
     )
     jobs = sorted({row["job_id"] for row in rows})
     held = allocations(*{(row["job_id"], row["node"]) for row in rows})
@@ -63,6 +72,12 @@ def test_energy_of_job_on_four_nodes_equals_hand_sums() -> None:
         {"job_id": 1, "node": "b-1", "gpu_s": 0.0} | dark,
         {"job_id": 2, "node": "b-1"} | probe_sums(1000.0),
         {"job_id": 3, "node": "a-3", "energy_j": 9 * KWH} | probe_sums(9000.0),
+        gaps=job_gaps(
+            {"job_id": 1, "node": "a-1", "own_readings_j": 1.0 * KWH},
+            {"job_id": 1, "node": "a-2", "own_readings_j": 0.2 * KWH},
+            {"job_id": 1, "node": "a-3", "same_job_j": 0.9 * KWH},
+            {"job_id": 1, "node": "b-1", "hardware_j": 0.5 * KWH},
+        ),
     )
     job = found[1]
     assert (job["n_nodes"], job["clusters"]) == (4, ["a", "b"])
@@ -73,17 +88,17 @@ def test_energy_of_job_on_four_nodes_equals_hand_sums() -> None:
     # share x time: 5400 + 900 s of 7200 + 1800 + 1800 + 1800 s
     assert job["coverage_frac"] == pytest.approx(0.5)
     assert job["covered_s"] == pytest.approx(3600.0)
-    # 2 kW x 0.5 h, 0.8 kW x 0.25 h, the job's mean on cluster a, and the mean of cluster b
-    on_a = 3.2 / (6300 / 3600) * 0.5
-    imputed = 1.0 + 0.2 + on_a + 0.5
-    assert job["estimated_kwh"] == pytest.approx(imputed)
-    # Errors of steps add up within a job. Gaps: 100 W x 0.5 h on a-1; on a-3 the deviation of the
+    assert job["estimated_kwh"] == pytest.approx(2.6)
+    assert job["total_kwh"] == pytest.approx(5.8)
+    assert job["measured_frac"] == pytest.approx(3.2 / 5.8)
+    assert job["estimate_basis"] == "own_readings"
+    # Errors of steps add up within a job. Gaps: 5 % of 1 kWh on a-1; on a-3 the deviation of the
     # readings of both nodes, whose mean is 1400 W and mean square (2000^2 + 100^2 + 800^2) / 2.
     on_both_w = math.sqrt((2000**2 + 100**2 + 800**2) / 2 - 1400**2)
-    gaps = (1.96 * 0.1 * 0.5, 1.96 * on_both_w / 1000 * 0.5)
+    gaps = (1.96 * 0.05 * 1.0, 1.96 * on_both_w / 1400 * 0.9)
     half = math.hypot(0.03 + 0.01, 0.3, *gaps)
-    assert job["total_low_kwh"] == pytest.approx(3.2 + imputed - half)
-    assert job["total_high_kwh"] == pytest.approx(3.2 + imputed + half)
+    assert job["total_low_kwh"] == pytest.approx(5.8 - half)
+    assert job["total_high_kwh"] == pytest.approx(5.8 + half)
 
 
 def test_mean_power_of_job_is_energy_over_measured_time() -> None:
