@@ -293,13 +293,15 @@ def test_levels_split_an_estimate_into_measured_time_and_rest() -> None:
     ]
     rows = at_levels(HELD, OWNERS, estimated)
     site = rows["site", "nancy", TOOL]
-    assert (site["measured_kwh"], site["estimated_kwh"]) == (3.0 + 4.0 + 0.0, 0.0 + 4.0 + 16.0)
+    assert (site["covered_kwh"], site["total_kwh"]) == (3.0 + 4.0 + 0.0, 3.0 + 8.0 + 16.0)
     assert (site["n_jobs"], site["n_users"]) == (3, 3)
-    others = ("total_low_kwh", "total_high_kwh", "coverage_frac", "gpu_hours", "overhead_kwh")
-    assert [site[name] for name in others] == [None] * 5
-    assert rows["site", "nancy", "bmc"]["measured_kwh"] == 3.0
+    others = ("measured_kwh", "estimated_kwh", "total_low_kwh", "total_high_kwh", "measured_frac")
+    others += ("coverage_frac", "unknown_node_h", "gpu_hours", "overhead_kwh")
+    assert [site[name] for name in others] == [None] * 9
+    bmc = rows["site", "nancy", "bmc"]
+    assert (bmc["measured_kwh"], bmc["covered_kwh"], bmc["total_kwh"]) == (3.0, 3.0, 5.0)
     paper = rows["paper", "demo", TOOL]
-    assert (paper["measured_kwh"], paper["estimated_kwh"]) == (3.0, 0.0)
+    assert (paper["covered_kwh"], paper["total_kwh"]) == (3.0, 3.0)
 
 
 def test_levels_estimate_is_null_where_one_job_has_none() -> None:
@@ -310,12 +312,12 @@ def test_levels_estimate_is_null_where_one_job_has_none() -> None:
         estimate_row(1, OTHER, 5.0),  # the only job with a record
     ]
     rows = at_levels(HELD, OWNERS, estimated)
-    known = {key[:2]: row["measured_kwh"] for key, row in rows.items() if key[2] == TOOL}
+    known = {key[:2]: row["covered_kwh"] for key, row in rows.items() if key[2] == TOOL}
     assert known["user", "u-1"] == 3.0
     assert known["site", "nancy"] is known["user", "(others)"] is None
-    assert rows["site", "nancy", TOOL]["estimated_kwh"] is None
-    assert rows["site", "nancy", OTHER]["measured_kwh"] is None
-    assert rows["user", "u-1", OTHER]["measured_kwh"] == 5.0
+    assert rows["site", "nancy", TOOL]["total_kwh"] is None
+    assert rows["site", "nancy", OTHER]["covered_kwh"] is None
+    assert rows["user", "u-1", OTHER]["covered_kwh"] == 5.0
     assert rows["user", "u-1", OTHER]["n_jobs"] == 1
 
 
@@ -343,14 +345,13 @@ def test_levels_rows_of_an_estimator_sum_to_the_site() -> None:
     study = study_frames.invented_study(n_jobs=150)
     found = levels_of_study(study)
     whole = {label for label in study_frames.ESTIMATOR_POWERS if "table" not in label}
-    sums = ("n_jobs", "measured_kwh", "estimated_kwh")
+    sums = ("n_jobs", "covered_kwh", "total_kwh")
     for label in whole:
         own = found.filter(pl.col("method") == label)
         (site,) = own.filter(pl.col("level") == "site").rows(named=True)
         estimated = study.estimates.filter(pl.col("estimator") == label)
-        assert site["measured_kwh"] == pytest.approx(estimated["covered_kwh"].sum(), rel=1e-9)
-        both = site["measured_kwh"] + site["estimated_kwh"]
-        assert both == pytest.approx(estimated["energy_kwh"].sum(), rel=1e-9)
+        assert site["covered_kwh"] == pytest.approx(estimated["covered_kwh"].sum(), rel=1e-9)
+        assert site["total_kwh"] == pytest.approx(estimated["energy_kwh"].sum(), rel=1e-9)
         for level in ("queue", "project", "user"):
             parts = own.filter(pl.col("level") == level).select(pl.col(sums).sum()).row(0)
             assert parts == pytest.approx([site[name] for name in sums], rel=1e-9)
@@ -364,12 +365,25 @@ def test_relative_pue_multiplies_every_energy_and_no_ratio() -> None:
     rows = pl.DataFrame(list(at_levels(HELD, OWNERS, estimated).values()), infer_schema_length=None)
     plain, scaled = (comparison.relative_to_measurement(rows, pue=pue) for pue in (1.0, 1.5))
     assert plain.select(rows.columns).equals(rows)
-    energies = ["measured_kwh", "total_low_kwh", "total_high_kwh", "estimated_kwh", "overhead_kwh"]
-    assert scaled.select(energies).equals(plain.select(pl.col(energies) * 1.5))
+    energies = [name for name in plain.columns if name.endswith("_kwh")]
+    for name in energies:
+        assert scaled[name].is_null().equals(plain[name].is_null(), check_names=False)
+        expected = (plain[name].drop_nulls() * 1.5).to_list()
+        assert scaled[name].drop_nulls().to_list() == pytest.approx(expected, rel=1e-12)
     assert scaled.drop(energies).equals(plain.drop(energies))
     site = plain.filter(pl.col("level") == "site")
     by_method = {row["method_name"]: row["ratio"] for row in site.iter_rows(named=True)}
     assert by_method == {"bmc": 1.0, "mlco2": pytest.approx(3 * 4.5 / 3.0, rel=1e-12)}
+
+
+def test_relative_interval_is_that_of_the_total_in_proportion() -> None:
+    estimated = [estimate_row(job, TOOL, 6.0, covered_kwh=4.5) for job in (1, 2, 3)]
+    rows = pl.DataFrame(list(at_levels(HELD, OWNERS, estimated).values()), infer_schema_length=None)
+    found = comparison.relative_to_measurement(rows)
+    (bmc,) = found.filter(pl.col("level") == "site", pl.col("method") == "bmc").rows(named=True)
+    # 3 of 5 kWh were measured
+    assert bmc["covered_low_kwh"] == pytest.approx(0.6 * bmc["total_low_kwh"])
+    assert bmc["covered_low_kwh"] < 3.0 < bmc["covered_high_kwh"]
 
 
 def test_relative_without_a_measurement_has_no_ratio() -> None:

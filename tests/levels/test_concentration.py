@@ -17,7 +17,7 @@ def kwh(*values: float | None) -> pl.Series:
 
 def jobs(*rows: tuple[float, float | None, float]) -> pl.LazyFrame:
     """Jobs by duration in hours, energy and GPU hours."""
-    schema = {"duration_s": pl.Float64, "measured_kwh": pl.Float64, "gpu_hours": pl.Float64}
+    schema = {"duration_s": pl.Float64, "total_kwh": pl.Float64, "gpu_hours": pl.Float64}
     held = [(hours * 3600, energy, gpu_hours) for hours, energy, gpu_hours in rows]
     return pl.LazyFrame(held, schema, orient="row")
 
@@ -92,11 +92,11 @@ def test_jobs_by_duration_sum_jobs_and_energy() -> None:
     )
     assert found["duration"].to_list() == list(concentration.DURATION_BOUNDS_S)
     assert found["n_jobs"].to_list() == [2, 1, 1, 0, 0, 1]
-    assert found["n_measured"].to_list() == [1, 1, 1, 0, 0, 0]
+    assert found["n_known"].to_list() == [1, 1, 1, 0, 0, 0]
     assert found["job_frac"].to_list() == pytest.approx([0.4, 0.2, 0.2, 0.0, 0.0, 0.2])
-    assert found["measured_frac"].to_list() == pytest.approx([0.2, 0.2, 0.2, 0.0, 0.0, 0.0])
-    assert found["measured_kwh"].to_list() == [1.0, 3.0, 6.0, None, None, None]
-    # no job: none of the energy; a job that was not measured: unknown
+    assert found["known_frac"].to_list() == pytest.approx([0.2, 0.2, 0.2, 0.0, 0.0, 0.0])
+    assert found["total_kwh"].to_list() == [1.0, 3.0, 6.0, None, None, None]
+    # no job: none of the energy; a job of unknown energy: unknown
     assert found["energy_frac"].to_list()[:5] == pytest.approx([0.1, 0.3, 0.6, 0.0, 0.0])
     assert found["energy_frac"][5] is None
     assert found["gpu_hour_frac"].to_list() == pytest.approx([0.05, 0.05, 0.1, 0.0, 0.0, 0.8])

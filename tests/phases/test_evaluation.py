@@ -24,7 +24,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 def evaluation_table() -> pl.DataFrame:
     """Evaluation of six runs.
 
-    Jobs 1 and 2 are one run, job 4 never started, job 5 is unmeasured, job 7 stopped as it started.
+    Jobs 1 and 2 are one run, job 4 never started, the energy of job 5 is unknown, job 7 stopped as
+    it started.
     """
     run_of_job = pl.LazyFrame({"job_id": [1, 2, 3, 4, 5, 6, 7], "run_id": [1, 1, 3, 4, 5, 6, 7]})
     truth = ["training_run", "training_run", "debug", None, "debug", "inference_run", "debug"]
@@ -43,7 +44,7 @@ def evaluation_table() -> pl.DataFrame:
             {
                 "job_id": [1, 2, 3, 4, 5, 6, 7],
                 "n_nodes": [1, 1, 1, 0, 1, 2, 0],
-                "measured_kwh": [6.0, 2.0, 0.5, 9.0, None, 1.5, 0.0],
+                "total_kwh": [6.0, 2.0, 0.5, 9.0, None, 1.5, 0.0],
             }
         ),
     )
@@ -77,7 +78,7 @@ def test_recall_by_kind_without_energy_is_null() -> None:
         ("inference_run", 0.0, 0.0),
         ("training_run", 1.0, 1.0),
     ]
-    no_energy = evaluation_table().with_columns(measured_kwh=pl.lit(0.0))
+    no_energy = evaluation_table().with_columns(total_kwh=pl.lit(0.0))
     assert evaluation.accuracy_by_method(no_energy)["energy_frac"].to_list() == [None, None]
 
 

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "labels.md"
 T0 = datetime(2025, 3, 10, 8, tzinfo=UTC)
 
 
-def run_row(run_id: int, measured_kwh: float | None, **changes: Any) -> dict[str, Any]:
+def run_row(run_id: int, total_kwh: float | None, **changes: Any) -> dict[str, Any]:
     """Row of `schemas.Runs`: an assumed training of one job, unless changed."""
     usual: dict[str, Any] = {
         "run_id": run_id,
@@ -37,7 +37,12 @@ def run_row(run_id: int, measured_kwh: float | None, **changes: Any) -> dict[str
         "stopped_at": None,
         "duration_s": 7200.0,
         "gpu_hours": 4.0,
-        "measured_kwh": measured_kwh,
+        "measured_kwh": None,
+        "estimated_kwh": None,
+        "total_kwh": total_kwh,
+        "total_low_kwh": None,
+        "total_high_kwh": None,
+        "measured_frac": None,
         "idle_kwh": None,
         "kind": "training_run",
         "role": "other",
@@ -57,7 +62,7 @@ def study_tables(
     """Tables of a study with labels, in which run 1 belongs to login `a`, run 2 to `b`, ..."""
     table = conform(
         Runs,
-        pl.DataFrame(runs, schema_overrides=dict.fromkeys(("measured_kwh",), pl.Float64)),
+        pl.DataFrame(runs, schema_overrides=dict.fromkeys(("total_kwh",), pl.Float64)),
     )
     jobs = table.lazy().select("run_id", job_id="job_ids").explode("job_id")
     no_label = dict.fromkeys(("paper", "kind", "role", "phase"))
@@ -85,7 +90,8 @@ def ranked_runs(study: Any, **only: str) -> pl.DataFrame:
 
 
 def test_rank_unlabelled_runs_sorts_by_energy_with_cumulated_share() -> None:
-    # 6 + 3 + 1 = 10 kWh: the first run has 0.6 of it, the first two 0.9. Unmeasured runs come last.
+    # 6 + 3 + 1 = 10 kWh: the first run has 0.6 of it, the first two 0.9. Runs of unknown energy
+    # come last.
     runs = [
         run_row(1, 1.0),
         run_row(2, None, gpu_hours=1.0),
@@ -166,16 +172,14 @@ def test_format_listing_shortens_commands_and_aligns_columns() -> None:
         *("2025-03-10 08:00", "24.0", "4.0", "6.00", "75 %", "training_run (plateau)"),
     ]
     assert "big?[2J 7" in second  # no character moves the cursor
-    assert amount == (
-        "3 runs that labels do not settle, 8.0 kWh measured; those above hold 100 % of it."
-    )
+    assert amount == ("3 runs that labels do not settle, 8.0 kWh; those above hold 100 % of it.")
     assert "  -  " in labelling_queue.format_listing(rows, most=3)
     assert labelling_queue.format_listing(rows.clear(), most=3) == "Labels settle every run."
 
 
-def test_format_listing_of_unmeasured_runs_omits_share() -> None:
+def test_format_listing_of_unknown_energies_omits_share() -> None:
     text = labelling_queue.format_listing(ranked_runs(study_tables([run_row(1, None)])), most=5)
-    assert text.endswith("1 runs that labels do not settle, 0.0 kWh measured.")
+    assert text.endswith("1 runs that labels do not settle, 0.0 kWh.")
 
 
 def test_format_drafts_matches_documentation_and_is_readable(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_format_drafts_matches_documentation_and_is_readable(tmp_path: Path) -> 
             "command": ["./train.sh"],
             "started_at": [T0],
             "gpu_hours": [1680.0],
-            "measured_kwh": [512.25],
+            "total_kwh": [512.25],
             "kind": ["training_run"],
             "rule": ["plateau"],
             "role": pl.Series([None], dtype=pl.String),

@@ -36,7 +36,8 @@ def job_node(
     job_id: int, node: str, hours: float, covered: float | None, share: float = 1.0
 ) -> Row:
     row = {"job_id": job_id, "node": node, "share": share if hours else None}
-    return row | {"duration_s": hours * S_PER_H, "coverage_frac": covered}
+    unknown_h = share * hours * (1 - (covered or 0.0))
+    return row | {"duration_s": hours * S_PER_H, "unknown_node_h": unknown_h}
 
 
 def time_of_jobs(
@@ -45,25 +46,25 @@ def time_of_jobs(
     schema = Jobs.create_empty().schema
     names = ("job_id", "started_at", "stopped_at", "walltime_s", "suspensions")
     of_nodes = JobNodeEnergy.create_empty().schema
-    columns = ("job_id", "node", "share", "duration_s", "coverage_frac")
+    columns = ("job_id", "node", "share", "duration_s", "unknown_node_h")
     return recorded_time.recorded_time_of_jobs(
         pl.LazyFrame(jobs, {name: schema[name] for name in names}),
         pl.LazyFrame(nodes, {"job_id": pl.Int64(), "node": pl.String()}, orient="row"),
-        pl.LazyFrame(job_nodes, {name: of_nodes[name] for name in columns}),
+        pl.LazyFrame(job_nodes, {name: of_nodes.get(name, pl.Float64()) for name in columns}),
         start=START,
         end=END,
     )
 
 
 def node_hours(*args: Any) -> dict[int, tuple[float, float]]:
-    """Held and measured node hours of each job."""
+    """Held node hours, and those with known energy, of each job."""
     rows = (
         time_of_jobs(*args)
         .group_by("job_id")
-        .agg(sum_or_zero(pl.col("held_s", "measured_s")) / S_PER_H)
+        .agg(sum_or_zero(pl.col("held_s", "known_s")) / S_PER_H)
         .collect()
     )
-    return {row["job_id"]: (row["held_s"], row["measured_s"]) for row in rows.to_dicts()}
+    return {row["job_id"]: (row["held_s"], row["known_s"]) for row in rows.to_dicts()}
 
 
 def test_held_time_inside_study_is_share_times_time() -> None:
@@ -124,14 +125,14 @@ def test_held_time_before_window_excludes_suspensions() -> None:
             [job(1, 1, 5), job(2, 6, 8)],
             [(1, "a-1"), (1, "b-1"), (2, "a-1")],
             [job_node(1, "a-1", 4, 1.0), job_node(2, "a-1", 2, 1.0)],
-            "50 % of training measured",
+            "50 % of training known",
         ),
         # 24 h, of which 20 h before the study
         (
             [job(1, -20, 4), job(2, 6, 8)],
             [(1, "a-1"), (2, "a-1")],
             [job_node(1, "a-1", 4, 1.0), job_node(2, "a-1", 2, 1.0)],
-            "16 % of training measured",
+            "16 % of training known",
         ),
         # all inside
         (

@@ -19,7 +19,7 @@ RUN_SCHEMA = {
     "project": pl.String(),
     "paper": pl.String(),
     "kind": pl.Enum(KINDS),
-    "measured_kwh": pl.Float64(),
+    "total_kwh": pl.Float64(),
     "gpu_hours": pl.Float64(),
 }
 LABEL_SCHEMA = {
@@ -34,7 +34,7 @@ LABEL_SCHEMA = {
 def run(run_id: int, kind: str | None, kwh: float | None = 1.0, **more: Any) -> dict[str, Any]:
     """A run of the paper `p` in the project `q`, with the given changes."""
     usual = {"project": "q", "paper": "p", "gpu_hours": 1.0}
-    return {"run_id": run_id, "kind": kind, "measured_kwh": kwh} | usual | more
+    return {"run_id": run_id, "kind": kind, "total_kwh": kwh} | usual | more
 
 
 def runs_frame(*rows: dict[str, Any]) -> pl.LazyFrame:
@@ -152,16 +152,16 @@ class TestAssumptions:
             2: (None, None, "development"),
         }
 
-    def test_assumed_training_is_measured_then_by_gpu_hours_then_first_run(self) -> None:
+    def test_assumed_training_is_of_known_energy_then_by_gpu_hours_then_first_run(self) -> None:
         alike = {"gpu_hours": 50.0}
-        unmeasured = [
+        unknown = [
             run(1, "training_run", None, gpu_hours=40.0),
             run(3, "training_run", None, **alike),
             run(2, "training_run", None, **alike),
         ]
-        assert [r for r, (_, basis, _) in assigned(*unmeasured).items() if basis] == [2]
-        measured = run(4, "training_run", 0.1, gpu_hours=0.1)
-        assert [r for r, (_, basis, _) in assigned(*unmeasured, measured).items() if basis] == [4]
+        assert [r for r, (_, basis, _) in assigned(*unknown).items() if basis] == [2]
+        known = run(4, "training_run", 0.1, gpu_hours=0.1)
+        assert [r for r, (_, basis, _) in assigned(*unknown, known).items() if basis] == [4]
 
     def test_each_paper_has_its_own_assumed_training(self) -> None:
         found = assigned(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 import pytest
 
-from footprint.report import appendix, summary
+from footprint.report import summary
+from footprint.report.appendix import StudyScope
 from footprint.schemas.levels import Carbon, Levels
-from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.raw import RejectedRows
 from tests.support import study_frames
 from tests.support.study_frames import PROVENANCE, START
@@ -22,18 +25,22 @@ FACTORS: list[dict[str, Any]] = [
 ]
 
 
-def level(level: str, name: str, measured_kwh: float | None, **columns: Any) -> dict[str, Any]:
+def level(level: str, name: str, total_kwh: float | None, **columns: Any) -> dict[str, Any]:
+    known = total_kwh is not None
     row = {
         "level": level,
         "name": name,
         "method": "bmc",
         "n_jobs": 1200,
         "n_users": 5,
-        "measured_kwh": measured_kwh,
-        "total_low_kwh": None if measured_kwh is None else measured_kwh * 1.01,
-        "total_high_kwh": None if measured_kwh is None else measured_kwh * 1.03,
-        "coverage_frac": None if measured_kwh is None else 0.9,
-        "unknown_node_h": 12.4,
+        "measured_kwh": 0.75 * total_kwh if known else None,
+        "estimated_kwh": 0.25 * total_kwh if known else None,
+        "total_kwh": total_kwh,
+        "total_low_kwh": total_kwh * 0.9 if known else None,
+        "total_high_kwh": total_kwh * 1.2 if known else None,
+        "measured_frac": 0.75 if known else None,
+        "coverage_frac": 0.7 if known else None,
+        "unknown_node_h": 0.0,
         "gpu_node_frac": 0.5,
     }
     return row | columns
@@ -41,11 +48,11 @@ def level(level: str, name: str, measured_kwh: float | None, **columns: Any) -> 
 
 LEVELS = [
     level("site", "nancy", 1000.0),
-    level("project", "small", 10.0, coverage_frac=1.0),
+    level("project", "small", 10.0, measured_frac=0.2),
     level("project", "speech", 900.0, gpu_node_frac=0.8),
     level("project", "(no project)", 2000.0),
-    level("project", "dark", None, gpu_node_frac=None),
-    level("paper", "singing", 200.0),
+    level("project", "dark", None, gpu_node_frac=None, unknown_node_h=12.4),
+    level("paper", "singing", 4137.0, total_low_kwh=3680.0, total_high_kwh=4870.0),
     level("site", "nancy", 7.0, method="mlco2@1"),
 ]
 
@@ -62,16 +69,22 @@ def ratio(scope: str, name: str, **columns: Any) -> dict[str, Any]:
         "n_runs": 40,
         "n_labelled": 30,
         "role_basis": "label",
-        "measured_kwh": 200.0,
-        "training_kwh": 10.0,
-        "inference_kwh": 1.0,
-        "development_kwh": 189.0,
+        "total_kwh": 4137.0,
+        "training_kwh": 52.3,
+        "training_low_kwh": 47.1,
+        "training_high_kwh": 59.8,
+        "inference_kwh": 0.0,
+        "development_kwh": 4085.0,
+        "development_low_kwh": 3630.0,
+        "development_high_kwh": 4810.0,
         "unknown_kwh": 0.0,
         "idle_kwh": 0.0,
-        "unmeasured_gpu_h": 7.4,
-        "ratio": 18.9,
-        "ratio_low": 4.25,
-        "ratio_high": 20.0,
+        "unknown_gpu_h": 7.4,
+        "development_measured_frac": 0.75,
+        "training_measured_frac": 1.0,
+        "ratio": 78.1,
+        "ratio_low": 70.1,
+        "ratio_high": 86.6,
         "ratio_all_unknown": 25.0,
         "baseline_ratio": 1.0,
     }
@@ -84,12 +97,14 @@ CARBON = [
         "name": {"site": "nancy", "paper": "singing"}[name],
         "factor": factor["name"],
         "convention": factor["convention"],
-        "measured_kwh": kwh,
+        "total_kwh": kwh,
         "g_per_kwh": factor["g_per_kwh"],
         "carbon_kg": kwh * factor["g_per_kwh"] / 1000,
+        "carbon_low_kg": 0.9 * kwh * factor["g_per_kwh"] / 1000,
+        "carbon_high_kg": 1.2 * kwh * factor["g_per_kwh"] / 1000,
         "energy_frac": 1.0,
     }
-    for name, kwh in (("site", 1020.0), ("paper", 204.0))
+    for name, kwh in (("site", 1000.0), ("paper", 4137.0))
     for factor in FACTORS
 ]
 DAY = START.date()
@@ -102,121 +117,173 @@ NODES = [
 ]
 
 
-def summary_text(
+SCOPE = StudyScope(
+    site="nancy",
+    simulated=False,
+    start=datetime(2025, 3, 3, tzinfo=UTC),
+    end=datetime(2025, 4, 28, tzinfo=UTC),
+)
+
+
+def findings_of(
     levels: list[dict[str, Any]] = LEVELS,
-    nodes: list[tuple[Any, ...]] = NODES,
+    nodes: pl.DataFrame | None = None,
     ratios: list[dict[str, Any]] | None = None,
+    choices: list[tuple[Any, ...]] = (),  # type: ignore[assignment]
+    scope: StudyScope = SCOPE,
+) -> summary.StudyFindings:
+    names = ("name", "choice", "value", "ratio", "is_headline")
+    varied = [{"scope": "paper"} | dict(zip(names, row, strict=True)) for row in choices]
+    return summary.StudyFindings(
+        scope=scope,
+        levels=frame(Levels, levels),
+        node_energy=node_rows() if nodes is None else nodes,
+        ratio=frame(PhaseRatio, [ratio("paper", "singing")] if ratios is None else ratios),
+        sensitivities=frame(PhaseSensitivities, varied),
+    )
+
+
+def node_rows(rows: list[tuple[Any, ...]] = NODES, *, unknown_h: float = 0.0) -> pl.DataFrame:
+    """Rows of nodes; the job of graffiti-1 has 100 kWh that are estimated."""
+    estimated = {("graffiti-1", "job"): 100.0}
+    return study_frames.node_energy_frame(rows, estimated=estimated, unknown_h=unknown_h)
+
+
+def summary_text(
     carbon: list[dict[str, Any]] = CARBON,
     rejected: list[dict[str, Any]] | None = None,
-    **options: Any,
+    pue: float = 1.0,
+    **tables: Any,
 ) -> str:
-    own = [ratio("paper", "singing")] if ratios is None else ratios
-    arguments: dict[str, Any] = {"days": 14.0, "pue": 1.0}
-    arguments |= {"factors": FACTORS, "provenance": PROVENANCE}
-    findings = summary.StudyFindings(
-        site="nancy",
-        simulated=options.pop("simulated", False),
-        levels=frame(Levels, levels),
-        node_energy=study_frames.node_energy_frame(nodes),
-        ratio=frame(PhaseRatio, own),
-    )
-    said = summary.summary_markdown(
-        findings,
+    text = summary.summary_markdown(
+        findings_of(**tables),
         frame(Carbon, carbon),
         frame(RejectedRows, rejected or []),
-        **(arguments | options),
+        pue=pue,
+        factors=FACTORS,
+        provenance=PROVENANCE,
     )
-    return said.replace("\u00a0", " ")
+    return text.replace("\u00a0", " ")
 
 
-def opening_text(
-    nodes: list[tuple[Any, ...]] = NODES, ratios: list[dict[str, Any]] | None = None
-) -> str:
-    own = [ratio("paper", "singing")] if ratios is None else ratios
-    findings = summary.StudyFindings(
-        site="nancy",
-        simulated=False,
-        levels=frame(Levels, LEVELS),
-        node_energy=study_frames.node_energy_frame(nodes),
-        ratio=frame(PhaseRatio, own),
-    )
-    return summary.opening_markdown(findings).replace("\u00a0", " ")
+def opening_text(**tables: Any) -> str:
+    return summary.opening_markdown(findings_of(**tables)).replace("\u00a0", " ")
+
+
+def statement(**columns: Any) -> str:
+    """The statement of the one paper; `ratios` and `pue` are those of `summary_text`."""
+    options = {name: columns.pop(name) for name in ("ratios", "pue", "carbon") if name in columns}
+    paper = [row | columns for row in LEVELS if row["level"] == "paper"]
+    text = summary_text(levels=paper, **options)
+    (line,) = [line for line in text.splitlines() if line.startswith("> ")]
+    return line.removeprefix("> ")
 
 
 def test_opening_has_the_three_conclusions_alone() -> None:
     site, projects, development = opening_text().splitlines()
-    assert site.startswith("1. The nodes of nancy drew **1.40 MWh** in")
-    assert "**29 %** of it (400 kWh) is overhead" in site
+    # 1 400 kWh read and 100 kWh estimated
+    assert site.startswith("1. The nodes of Nancy drew **1.50 MWh** (93 % measured), 87 % of it on")
+    assert "**27 %** of it (400 kWh) is overhead" in site
     assert projects == (
-        "2. **speech** used the most: **720 kWh** on GPU nodes, in 1 200 jobs of 5 people."
+        "2. **speech** used the most: **0.90 MWh** (95 %: 0.81 to 1.08; 75 % measured), in 1 200 "
+        "jobs of 5 people."
     )
-    assert development.startswith("3. For the 1 paper of this study, development used **18.9 times")
-    assert "|" not in opening_text()
+    assert development == (
+        "3. For the 1 paper of this study, development used **78 times** (95 %: 70 to 87) the "
+        "energy of training the reported model. Published ratios: 3 to 256 over four projects "
+        "(Douwes, Magron and Serizel, arXiv 2610.01619)."
+    )
 
 
 def test_opening_without_measurement_gives_the_reasons() -> None:
-    site, _, development = opening_text(nodes=[], ratios=[]).splitlines()
-    assert site == "1. No energy was measured."
-    assert development.startswith("3. R is unknown")
+    site, _, development = opening_text(nodes=node_rows([]), ratios=[]).splitlines()
+    assert site == "1. The energy of the nodes is unknown: nothing was measured or estimated."
+    assert development.startswith("3. R cannot be given: no run of a paper is known to have")
 
 
 def test_summary_of_assumed_trainings_names_the_assumption() -> None:
     assumed = ratio("paper", "singing", role_basis="assumed")
-    said = "of training the reported model (assumed to be the largest training). Published"
-    assert said in opening_text(ratios=[assumed])
+    text = "of training the reported model (assumed to be the largest training). Published"
+    assert text in opening_text(ratios=[assumed])
     both = [assumed, ratio("paper", "speech", ratio=3.0)]
     assert "model (for 1 of them assumed to be the largest training)." in summary_text(ratios=both)
     assert "assumed to be the largest training" not in summary_text()
 
 
 def test_summary_of_the_site_has_overhead_and_gpu_nodes() -> None:
-    said = summary_text()
-    assert said.startswith("# Energy use of nancy in 14 days\n\n" + PROVENANCE)
-    # 42 of 48 node hours have readings; 1200 of 1400 kWh on GPU nodes; 400 serve no job
-    assert "drew **1.40 MWh** in the 88 % of their time that has readings, 86 % of it on" in said
-    assert "No readings exist for the other 6 node hours; their energy is unknown." in said
-    assert "**29 %** of it (400 kWh) is overhead" in said
-    assert "0.40 kWh of overhead for each kWh of jobs." in said
-    assert (
-        "Jobs: 1 000 kWh measured; 1 010 to 1 030 kWh with estimated gaps (95 % interval); 90 % of "
-        "their node time was measured; 12 node hours have no data and are in none of these numbers."
-    ) in said
+    text = summary_text()
+    assert text.startswith("# Energy use of Nancy in 56 days\n\n" + PROVENANCE)
+    # 6 of 48 node hours have no reading; 1 300 of 1 500 kWh on GPU nodes; 400 serve no job
+    assert "drew **1.50 MWh** (93 % measured), 87 % of it on GPU nodes. No readings exist" in text
+    assert "for 6 node hours (12 %); their energy is estimated." in text
+    assert "**27 %** of it (400 kWh) is overhead" in text
+    assert "0.36 kWh of overhead for each kWh of jobs." in text
+    assert "Jobs: 1.00 MWh (95 %: 0.90 to 1.20; 75 % measured)." in text
 
 
-def test_summary_of_projects_is_sorted_by_energy_on_gpu_nodes() -> None:
-    said = summary_text()
-    assert "**speech** used the most: **720 kWh** on GPU nodes, in 1 200 jobs of 5 people." in said
-    rows = [line for line in said.splitlines() if line.startswith("| ")]
-    names = [line.split(" | ")[0] for line in rows[1:5]]
-    assert names == ["| (no project)", "| speech", "| small", "| dark"]
-    assert rows[2] == "| speech | 720 | 900 | 909 to 927 | 90 % |"
-    assert rows[4] == "| dark | unknown | unknown | unknown | unknown |"
+def test_summary_of_nodes_of_unknown_energy_has_a_lower_bound() -> None:
+    text = summary_text(nodes=node_rows(unknown_h=2.4))
+    assert "The nodes of Nancy drew at least **1.50 MWh** (93 % measured)" in text
+    assert "their energy is estimated, except for 2 node hours of unknown energy." in text
 
 
-def test_summary_of_development_has_definition_range_and_labels() -> None:
-    said = summary_text(
+def test_summary_says_what_intervals_are_meant_for() -> None:
+    text = summary_text()
+    assert "Intervals (95 %) are meant for the energy that the nodes really drew" in text
+    assert "calibration" not in text
+
+
+def test_summary_of_projects_is_sorted_by_total_energy() -> None:
+    rows = [line for line in summary_text().splitlines() if line.startswith("| ")]
+    assert rows[1:5] == [
+        "| (no project) | 2.00 MWh | 1.80 to 2.40 | 75 % | 50 % |",
+        "| speech | 0.90 MWh | 0.81 to 1.08 | 75 % | 80 % |",
+        "| small | an estimated 10.0 kWh | 9.0 to 12.0 | 20 % | 50 % |",
+        "| dark | unknown | unknown | unknown | unknown |",
+    ]
+
+
+def test_summary_of_development_has_definition_intervals_and_labels() -> None:
+    text = summary_text(
         ratios=[
-            ratio("project", "speech", ratio=2.0, role_basis="assumed", n_labelled=0),
+            ratio("project", "speech", ratio=2.0, role_basis="assumed", n_labelled=0, **NO_ENDS),
             ratio("paper", "singing"),
-            ratio("paper", "dancing", ratio=1.04, ratio_high=None),
-            ratio("paper", "dark", ratio=None, ratio_low=None, ratio_high=None, role_basis=None),
+            ratio("paper", "dancing", ratio=1.04, ratio_low=0.9, ratio_high=None),
+            ratio("paper", "dark", ratio=None, training_kwh=None, role_basis=None, **NO_ENDS),
         ]
     )
+    assert "For the 2 papers of this study, development used **1.0 to 78.1 times** the" in text
+    assert "R = E_development / E_best_training" in text
+    sides = "| 4.1 MWh (3.6 to 4.8) | 52 kWh (47 to 60) | 75 % and 100 % |"
+    assert f"| singing | 78 (70 to 87) {sides} 30 of 40 | label |" in text
+    assert f"| dancing | 1.04 (0.90 or more) {sides}" in text
+    assert "| dark | cannot be given: unknown | 4.1 MWh (3.6 to 4.8) | unknown |" in text
+    assert f"| project speech | 2.0 (interval unknown) {sides} 0 of 40 | assumed |" in text
+
+
+NO_ENDS = {"ratio_low": None, "ratio_high": None}
+
+
+def test_summary_has_the_ratio_under_other_choices_membership_first() -> None:
+    choices = [
+        ("singing", "idle_holds", "in", 78.1, True),
+        ("singing", "idle_holds", "out", 60.0, False),
+        ("singing", "membership", "labelled", 78.1, True),
+        ("singing", "membership", "same_people", 95.2, False),
+        ("singing", "thresholds", "configured", 78.1, True),
+    ]
+    text = summary_text(choices=choices)
     assert (
-        "For the 2 papers of this study, development used **1.0 to 18.9 times** the energy" in said
-    )
-    assert "R = E_development / E_best_training" in said
-    assert "3 to 256 over four projects" in said
-    assert "| singing | 18.9 | 4.2 to 20.0 | 25.0 | 30 of 40 | label | 7 |" in said
-    assert "| dancing | 1.0 | 4.2 to no end |" in said
-    assert "| dark | unknown | unknown | 25.0 | 30 of 40 | unknown | 7 |" in said
-    assert "| project speech | 2.0 | 4.2 to 20.0 | 25.0 | 0 of 40 | assumed | 7 |" in said
+        "- **singing**: jobs of the paper: 78.1 (labelled), 95.2 (same people); idle holds: 78.1 "
+        "(in), 60.0 (out).\n"
+    ) in text
+    assert "no interval includes" not in summary_text()
 
 
 def test_summary_of_carbon_has_each_factor_with_its_source() -> None:
     said = summary_text()
-    assert "- RTE, 20.0 g/kWh (fuel burnt): 20.4 kg CO2e (RTE's report)" in said
-    assert "- cycle, 56.0 g/kWh (life cycle): 57.1 kg CO2e (a study)" in said
+    assert "- RTE, 20.0 g/kWh (fuel burnt): 20.0 kg CO2e (18.0 to 24.0); RTE's report" in said
+    assert "- cycle, 56.0 g/kWh (life cycle): 56 kg CO2e (50 to 67); a study" in said
     assert "PUE 1, so without cooling" in said
     assert "at PUE 1.5." in summary_text(pue=1.5)
     site = {"level": "site", "name": "nancy", "carbon_kg": 30.0}
@@ -226,44 +293,114 @@ def test_summary_of_carbon_has_each_factor_with_its_source() -> None:
         site | {"factor": "embodied", "convention": "embodied"},
     ]
     said = summary_text(carbon=more)
-    assert "30.0 kg CO2e (RTE's eCO2mix at the jobs' own hours, known for 90 % of the" in said
+    assert "30.0 kg CO2e; RTE's eCO2mix at the jobs' own hours, known for 90 % of the" in said
     assert "- making the nodes, by allocated time: 30.0 kg CO2e" in said
     assert "the embodied line counts it" in said
     assert "## Carbon" not in summary_text(carbon=[])
 
 
-def test_appendix_sentence_has_energy_training_ratio_and_carbon() -> None:
-    (line,) = [line for line in summary_text().splitlines() if line.startswith("> ")]
-    assert line == (
-        "> The jobs of singing used 200 kWh (95 % interval with estimated gaps 202 to 206 kWh; "
-        "90 % of their node time was measured), in 1 200 jobs; training the reported model used "
-        "10.0 kWh of it (as labelled), and its development 18.9 times as much; 4.08 kg CO2e of "
-        "fuel burnt (RTE); 11.4 kg CO2e by life cycle (cycle). Energy was measured at the nodes by "
-        "their BMC, with footprint. Manufacturing, cooling, storage and networks are not included."
+ENERGY = (
+    "Research for singing used 4.1 MWh of electricity at the compute nodes of Nancy between 3 "
+    "March and 27 April 2025 (95 %: 3.7 to 4.9; 75 % measured, the rest estimated)."
+)
+RATIO = (
+    "Training the reported model took 52 kWh (47 to 60); all other runs took 78 (70 to 87) times "
+    "as much."
+)
+CARBON_SENTENCE = "At 20.0 g/kWh (RTE, fuel burnt), this is 83 kg CO2e (74 to 97)."
+METHOD = (
+    "Measured by the nodes' management controllers; cooling, network, storage and manufacturing "
+    "are not included."
+)
+
+
+def test_statement_is_word_for_word() -> None:
+    assert statement() == f"{ENERGY} {RATIO} {CARBON_SENTENCE} {METHOD}"
+    assert statement(carbon=[]) == f"{ENERGY} {RATIO} {METHOD}"
+    assert statement(ratios=[], carbon=[]) == f"{ENERGY} {METHOD}"
+
+
+def test_statement_of_an_energy_under_half_measured_calls_it_estimated() -> None:
+    assert statement(measured_frac=0.4, carbon=[], ratios=[]).startswith(
+        "Research for singing used an estimated 4.1 MWh of electricity at the compute nodes of "
+        "Nancy between 3 March and 27 April 2025 (95 %: 3.7 to 4.9; 40 % measured, the rest "
+        "estimated). Measured by"
     )
-    assert "kg CO2e of fuel burnt (RTE, at PUE 1.5);" in summary_text(pue=1.5)
-    assert "training the reported" not in summary_text(ratios=[])
+    unread = statement(measured_frac=0.0, carbon=[], ratios=[])
+    assert "(95 %: 3.7 to 4.9; 0 % measured)." in unread
+    assert "Estimated without readings of the nodes' power; cooling, network" in unread
+    assert "; 100 % measured). " in statement(measured_frac=1.0)
+
+
+def test_statement_with_unknown_energy_is_a_lower_bound() -> None:
+    assert statement(unknown_node_h=12.4, carbon=[], ratios=[]).startswith(
+        "Research for singing used at least 4.1 MWh of electricity at the compute nodes of Nancy "
+        "between 3 March and 27 April 2025 (95 %: 3.7 to 4.9; 75 % measured, the rest estimated; "
+        "the energy of 12.4 node h is unknown and not included). Measured by"
+    )
+
+
+def test_statement_without_a_ratio_gives_the_reason() -> None:
+    half = ratio("paper", "singing", **(HALF | {"ratio_reason": "48 % of training known"}))
+    assert statement(ratios=[half], carbon=[]) == (
+        f"{ENERGY} Training the reported model took 52 kWh (47 to 60); the ratio of all other "
+        f"runs to it cannot be given: 48 % of training known. {METHOD}"
+    )
+    none = HALF | {"training_kwh": None, "ratio_reason": "no training known"}
+    assert statement(ratios=[ratio("paper", "singing", **none)], carbon=[]) == (
+        f"{ENERGY} The ratio of all other runs to training the reported model cannot be given: no "
+        f"training known. {METHOD}"
+    )
+
+
+def test_statement_names_runs_that_neither_side_of_the_ratio_has() -> None:
+    row = ratio("paper", "singing", inference_kwh=1.0, unknown_kwh=2.0, role_basis="assumed")
+    assert (
+        "Training the reported model (assumed to be the largest training) took 52 kWh (47 to 60); "
+        "all other runs, except inference with it and runs of unknown kind, took 78 (70 to 87) "
+        "times as much."
+    ) in statement(ratios=[row])
+
+
+def test_statement_has_carbon_of_the_printed_energy_by_the_first_factor() -> None:
+    # 4 137 kWh x 1.5 x 20 g/kWh = 124 kg, whatever the table of carbon has
+    wrong = [row | {"carbon_kg": 1.0} for row in CARBON]
+    text = statement(pue=1.5, carbon=wrong)
+    assert "At 20.0 g/kWh (RTE, fuel burnt) and a PUE of 1.5, this is 124 kg CO2e (110 to" in text
+    assert text.count("CO2e") == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ((2025, 3, 3), (2025, 3, 4), "on 3 March 2025"),
+        ((2024, 12, 30), (2025, 1, 6), "between 30 December 2024 and 5 January 2025"),
+    ],
+)
+def test_days_of_a_study_exclude_its_end(start: Any, end: Any, expected: str) -> None:
+    days = {"start": datetime(*start, tzinfo=UTC), "end": datetime(*end, tzinfo=UTC)}
+    assert StudyScope(site="nancy", simulated=True, **days).days_text == expected
+
+
+def test_summary_without_papers_names_the_labels() -> None:
     assert "Label the jobs of a paper" in summary_text(levels=LEVELS[:5])
 
 
 HALF = {"ratio": None, "ratio_low": None, "ratio_high": None, "ratio_all_unknown": None}
-HALF |= {"ratio_reason": "48 % of training measured"}
+HALF |= {"ratio_reason": "48 % of training known"}
 
 
-def test_summary_of_a_half_measured_training_gives_the_reason() -> None:
+def test_summary_of_a_half_known_training_gives_the_reason() -> None:
     half = ratio("paper", "singing", **HALF)
-    said = summary_text(ratios=[half])
-    assert "**No ratio is given** for singing (48 % of training measured): less than 90 %" in said
-    assert "| singing | 48 % of training measured | unknown | unknown | 30 of 40 | label |" in said
-    assert "of it (as labelled), the ratio of development to training is not given (48 % of" in said
-    assert "times as much" not in said
-    assert "No ratio is given" in opening_text(ratios=[half])
-    both = summary_text(ratios=[half, ratio("paper", "speech", ratio=3.0)])
-    assert "For 1 of the 2 papers of this study, development used **3.0 times**" in both
-    assert "**No ratio is given** for singing" in both
+    text = summary_text(ratios=[half])
+    assert "**R cannot be given** for singing (48 % of training known)." in text
+    assert "| singing | cannot be given: 48 % of training known | 4.1 MWh" in text
+    assert "times as much" not in text
+    assert "**R cannot be given**" in opening_text(ratios=[half])
+    both = summary_text(ratios=[half, ratio("paper", "speech", ratio=3.0, **NO_ENDS)])
+    assert "For 1 of the 2 papers of this study, development used **3.0 times** the" in both
     of_project = summary_text(ratios=[ratio("project", "q", **HALF)])
-    assert "No ratio is given: less than 90 %" in of_project
-    assert "is known to have trained" not in of_project
+    assert "| project q | cannot be given: 48 % of training known |" in of_project
 
 
 def test_summary_lists_what_is_left_out() -> None:
@@ -273,25 +410,23 @@ def test_summary_lists_what_is_left_out() -> None:
 
 
 def test_summary_of_a_simulated_site_has_it_in_title_and_warning() -> None:
-    said = summary_text(simulated=True)
-    assert said.startswith("# Energy use of the simulated site nancy in 14 days")
-    assert "**SIMULATED SITE." in said
-    assert "Do not publish them" in said
+    text = summary_text(scope=replace(SCOPE, simulated=True))
+    assert text.startswith("# Energy use of the simulated site nancy in 56 days")
+    assert "**SIMULATED SITE." in text
+    assert "at the compute nodes of the simulated site nancy between" in text
+    assert "Do not publish them" in text
     assert "imulated" not in summary_text().replace(PROVENANCE, "")
 
 
 def test_summary_without_measurement_gives_the_reasons() -> None:
-    said = summary_text(levels=[], nodes=[], ratios=[], carbon=[])
-    assert "No energy was measured" in said
-    assert "No energy of a project is known." in said
-    assert "R is unknown" in said
+    text = summary_text(levels=[], nodes=node_rows([]), ratios=[], carbon=[])
+    assert "nothing was measured or estimated" in text
+    assert "No energy of a project is known." in text
+    assert "R cannot be given" in text
     unknown = [level("site", "nancy", None), level("project", "dark", None, gpu_node_frac=None)]
-    dark = [("grappe-1", DAY, "no_data", None, 24.0)]
-    assert "No energy was measured" in summary_text(levels=unknown, nodes=dark)
-    said = summary_text(levels=unknown, nodes=NODES)
-    assert "Jobs: energy unknown, because nothing was measured." in said
+    assert "Jobs: unknown." in summary_text(levels=unknown)
     no_jobs = [("gros-1", DAY, "idle", 1.0, 24.0)]
-    assert "A footprint of jobs alone omits it.\n" in summary_text(nodes=no_jobs)
+    assert "A footprint of jobs alone omits it.\n" in summary_text(nodes=node_rows(no_jobs))
 
 
 def test_summary_with_rejected_rows_has_their_section() -> None:
@@ -300,28 +435,3 @@ def test_summary_with_rejected_rows_has_their_section() -> None:
     section = said.partition("## Rejected rows\n\n")[2].partition("\n\n## ")[0]
     assert section.splitlines()[-1] == "- jobs: no end: 3 (jobs/a.json, as in job 7)"
     assert "Rejected" not in summary_text()
-
-
-def test_carbon_bounds_are_over_factors_of_one_convention() -> None:
-    emissions = {
-        "low": ("direct", 2.0),
-        "high": ("direct", 60.0),
-        "middle": ("direct", 5.0),
-        "unknown": ("direct", None),
-        "cycle": ("life_cycle", 90.0),
-    }
-    rows = [
-        {"level": "site", "name": "nancy", "factor": name, "convention": convention}
-        | {"total_kwh": 1.0, "carbon_kg": kg, "energy_frac": 1.0}
-        for name, (convention, kg) in emissions.items()
-    ]
-    other = {"level": "paper", "factor": "other", "carbon_kg": 99.0}
-    table = frame(Carbon, [*rows, rows[0] | other])
-
-    def factors_at_bounds(convention: str, of: pl.DataFrame = table) -> list[str]:
-        bounds = appendix.carbon_bounds(of, level="site", name="nancy", convention=convention)
-        return bounds["factor"].to_list()
-
-    assert factors_at_bounds("direct") == ["low", "high"]
-    assert factors_at_bounds("life_cycle") == ["cycle"]
-    assert factors_at_bounds("direct", table.clear()) == []

@@ -16,17 +16,26 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
 
 
 LEVELS = [
-    {"level": level, "name": name, "method": "bmc", "measured_kwh": kwh, "coverage_frac": coverage}
-    for level, name, kwh, coverage in [
-        ("overhead", "idle", 12.34, None),
-        ("paper", "a-paper-with-a-name-that-goes-on-and-on", 0.04, 1.0),
-        ("project", "speech", 1234567.89, 0.876),
-        ("queue", "production", 5.0, 1.0),
-        ("site", "nancy", 1234580.0, 0.876),
-        ("user", "u-00000000", None, None),
+    {
+        "level": level,
+        "name": name,
+        "method": "bmc",
+        "total_kwh": kwh,
+        "total_low_kwh": None if kwh is None else 0.9 * kwh,
+        "total_high_kwh": None if kwh is None else 1.2 * kwh,
+        "measured_frac": part,
+        "unknown_node_h": unknown_h,
+    }
+    for level, name, kwh, part, unknown_h in [
+        ("overhead", "idle", 12.34, None, None),
+        ("paper", "a-paper-with-a-name-that-goes-on-and-on", 0.04, 1.0, 0.0),
+        ("project", "speech", 1234567.89, 0.876, 3.0),
+        ("queue", "production", 5.0, 1.0, 0.0),
+        ("site", "nancy", 1234580.0, 0.876, 0.0),
+        ("user", "u-00000000", None, None, None),
     ]
 ]
-LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "measured_kwh": 9.0}]
+LEVELS += [{**LEVELS[4], "method": "mlco2@025b988", "total_kwh": 9.0}]
 CHECK = [
     {
         "sensors": "1 W",
@@ -56,12 +65,14 @@ def results(tmp_path: Path) -> Path:
 
 def test_levels_begin_with_the_site_and_omit_people(results: Path) -> None:
     lines = terminal.results_text(results, checked=True).splitlines()
-    assert lines[1].split() == ["level", "name", "kWh", "measured"]
-    assert lines[2].split() == ["site", "nancy", "1", "234", "580.0", "88", "%"]
-    assert lines[3].split() == ["overhead", "idle", "12.3"]
-    assert lines[4].split() == ["project", "speech", "1", "234", "567.9", "88", "%"]
+    assert lines[1].split() == ["level", "name", "total", "95", "%", "measured"]
+    assert [" ".join(line.split()) for line in lines[2:5]] == [
+        "site nancy 1.23 GWh 1.11 to 1.48 88 %",
+        "overhead idle 12.3 kWh 11.1 to 14.8",
+        "project speech >= 1.23 GWh 1.11 to 1.48 88 %",
+    ]
     assert lines[5].startswith("paper    a-paper-with-a-name-that-goes-on- ")
-    assert {len(line) for line in lines[1:6]} == {65}
+    assert {len(line) for line in lines[1:6]} == {83}
     assert not any("u-0000" in line or "production" in line for line in lines)
 
 
@@ -91,10 +102,10 @@ RATIOS = [
     for scope, name, ratio, low, high, reason in [
         ("project", "speech", 1.0, 1.0, 1.0, None),
         ("paper", "singing", 22.74, 4.0, 25.0, None),
-        ("paper", "dancing", 3.0, 3.01, 2.99, None),
+        ("paper", "dancing", 3.0, None, None, None),
         ("paper", "open", 3.0, 1.0, None, None),
         ("paper", "unlabelled", None, None, None, None),
-        ("paper", "unmeasured", None, None, None, "48 % of training measured"),
+        ("paper", "unmeasured", None, None, None, "48 % of training known"),
     ]
 ]
 
@@ -104,11 +115,11 @@ def test_ratios_of_papers_follow_the_levels(results: Path) -> None:
     lines = terminal.results_text(results, checked=False).splitlines()
     start = lines.index("energy of development over training of the reported model (R)")
     assert [line.split("R ")[1] for line in lines[start + 1 : start + 6]] == [
-        "3.0; 30 of 40 runs labelled",
-        "3.0 (1.0 to no end); 30 of 40 runs labelled",
-        "22.7 (4.0 to 25.0); 30 of 40 runs labelled",
-        "unknown; 30 of 40 runs labelled",
-        "not given (48 % of training measured); 30 of 40 runs labelled",
+        "3.0 (interval unknown); 30 of 40 runs labelled",
+        "3.0 (95 %: 1.0 or more); 30 of 40 runs labelled",
+        "23 (95 %: 4 to 25); 30 of 40 runs labelled",
+        "cannot be given: unknown; 30 of 40 runs labelled",
+        "cannot be given: 48 % of training known; 30 of 40 runs labelled",
     ]
     assert "speech" not in "".join(lines[start:])
     write(results, "phases/ratio.parquet", RATIOS[:1])
@@ -143,7 +154,7 @@ def test_levels_omit_estimates(results: Path) -> None:
 
 
 def test_unknown_energy_is_called_unknown(tmp_path: Path) -> None:
-    row = {**LEVELS[4], "measured_kwh": None, "coverage_frac": None}
+    row = {**LEVELS[4], "total_kwh": None, "measured_frac": None}
     write(tmp_path, "levels.parquet", [row])
     assert terminal.results_text(tmp_path, checked=False).splitlines()[2].split() == [
         "site",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footprint.report import wording
 
@@ -10,7 +14,7 @@ from footprint.report import wording
 @pytest.mark.parametrize(
     ("kwh", "expected"),
     [
-        (None, "not measured"),
+        (None, "unknown"),
         (0.0, "0 kWh"),
         (0.00045, "0.450 Wh"),
         (0.48, "480 Wh"),
@@ -55,3 +59,93 @@ def test_number_texts_have_thin_spaces_and_units() -> None:
     assert wording.format_duration(0.5) == "30\u2009min"
     assert wording.format_duration(5.416) == "5.42\u2009h"
     assert wording.format_duration(732.0, of="node ") == "30.5\u2009node days"
+
+
+TOTALS: list[tuple[tuple[float | None, ...], str]] = [
+    ((4137.0, 3680.0, 4870.0, 0.75), "4.1 MWh (95 %: 3.7 to 4.9; 75 % measured)"),
+    # half width 6.35 kWh: one digit; 3.5 kWh: two
+    ((52.3, 47.1, 59.8, 0.9), "52 kWh (95 %: 47 to 60; 90 % measured)"),
+    ((52.34, 50.0, 57.0, 0.9), "52.3 kWh (95 %: 50.0 to 57.0; 90 % measured)"),
+    # the unit suits the upper end, so that no number has four digits
+    ((980.0, 900.0, 1050.0, 1.0), "0.98 MWh (95 %: 0.90 to 1.05; 100 % measured)"),
+    ((9.996, 9.99, 9.999, 1.0), "10.0 kWh (95 %: 10.0 to 10.0; 100 % measured)"),
+    ((1.24e9, 1.1e9, 1.4e9, 0.75), "1 240 GWh (95 %: 1 100 to 1 400; 75 % measured)"),
+    ((4137.0, 3680.0, 4870.0, 0.49), "an estimated 4.1 MWh (95 %: 3.7 to 4.9; 49 % measured)"),
+    ((4137.0, 3680.0, 4870.0, 0.5), "4.1 MWh (95 %: 3.7 to 4.9; 50 % measured)"),
+    ((4137.0, 3680.0, 4870.0, 0.75, 12.0), "at least 4.1 MWh (95 %: 3.7 to 4.9; 75 % measured)"),
+    (
+        (4137.0, 3680.0, 4870.0, 0.0, 12.0),
+        "at least an estimated 4.1 MWh (95 %: 3.7 to 4.9; 0 % measured)",
+    ),
+    ((0.0, 0.0, 0.0, None), "0 kWh (95 %: 0 to 0)"),
+    ((12.3, None, None, 1.0), "12.3 kWh (interval unknown; 100 % measured)"),
+    # a value that is not 0 is not printed as 0
+    ((0.004, 0.0, 3.0, 0.5), "0.004 kWh (95 %: 0.000 to 3.000; 50 % measured)"),
+    ((None, None, None, None), "unknown"),
+    ((None, None, None, None, 12.0), "unknown"),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), TOTALS)
+def test_total_text_has_interval_and_measured_part(
+    values: tuple[float | None, ...], expected: str
+) -> None:
+    assert wording.format_total(*values).replace(wording.THIN_SPACE, " ") == expected
+
+
+def test_row_total_text_marks_the_energy_alone() -> None:
+    row = {"total_kwh": 4137.0, "total_low_kwh": 3680.0, "total_high_kwh": 4870.0}
+    row |= {"measured_frac": 0.4, "unknown_node_h": 1.0}
+    text = wording.format_row_total(row, mark="**").replace(wording.THIN_SPACE, " ")
+    assert text == "at least an estimated **4.1 MWh** (95 %: 3.7 to 4.9; 40 % measured)"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((77.9, 70.1, 86.6), "78 (95 %: 70 to 87)"),
+        ((1.04, 0.9, 1.3), "1.04 (95 %: 0.90 to 1.30)"),
+        ((77.9, 70.1, None), "78 (95 %: 70 or more)"),
+        ((77.9, None, None), "77.9 (interval unknown)"),
+        ((None, None, None, "no training known"), "cannot be given: no training known"),
+        ((None, 1.0, 2.0), "cannot be given: unknown"),
+    ],
+)
+def test_ratio_text_has_interval_or_reason(values: tuple[Any, ...], expected: str) -> None:
+    assert wording.format_ratio_interval(*values) == expected
+
+
+def test_carbon_text_has_the_ends_of_its_energy() -> None:
+    assert wording.format_mass(89.8, 79.9, 105.7) == "90\u2009kg CO2e (80 to 106)"
+    assert wording.format_mass(89.8, None, None) == "89.8\u2009kg CO2e"
+
+
+def number(text: str) -> float:
+    return float(text.replace(wording.THIN_SPACE, ""))
+
+
+@given(
+    value=st.floats(1e-6, 1e12),
+    below=st.floats(0.0, 1.0),
+    above=st.floats(0.0, 3.0),
+)
+def test_rounding_keeps_the_value_inside_and_three_digits(
+    value: float, below: float, above: float
+) -> None:
+    low, high = value * (1 - below), value * (1 + above)
+    total, interval = wording.energy_texts(value, low, high)
+    assert interval is not None
+    texts = [total.rpartition(wording.THIN_SPACE)[0], *interval.split(" to ")]
+    shown, first, last = map(number, texts)
+    assert first <= shown <= last
+    assert len({len(text.partition(".")[2]) for text in texts}) == 1
+    for text in texts:
+        digits = text.replace(wording.THIN_SPACE, "").replace(".", "").strip("0")
+        assert len(digits) <= 3
+    assert shown > 0
+
+
+def test_value_outside_of_its_interval_widens_it() -> None:
+    # the tables never have such a row; a text must not have it either
+    assert wording.format_total(3111.0, 3120.0, 3121.0, 1.0).startswith("3.11")
+    assert "95 %: 3.11 to 3.12" in wording.format_total(3111.0, 3120.0, 3121.0, 1.0)

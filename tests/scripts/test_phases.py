@@ -11,16 +11,18 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from footprint.phases import classifier, features
+from footprint.phases.sensitivities import CHOICES
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.phases import (
     N_POWER_BINS,
     PhaseOfJob,
     PhaseRatio,
+    PhaseSensitivities,
     PowerHistograms,
     RunOfJob,
     Runs,
 )
-from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from tests.scripts.conftest import IDLE_POWER
 from tests.support.rule_chain import RuleChain
 from tests.support.study_frames import PROVENANCE
@@ -46,15 +48,18 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
         "compare_phases",
         "compare_phases-whole_jobs",
         input=made.paths("runs", "features", "labels", "levels", "jobs", "allocations")
-        | {"job_nodes": made.path("energy-job_nodes")},
-        output={"ratio": made.path("ratio-whole_jobs")},
-        params={"thresholds": {}, "papers": "all"} | made.window,
+        | {"job_nodes": made.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+        output={
+            "ratio": made.path("ratio-whole_jobs"),
+            "sensitivities": made.path("sensitivities-whole_jobs"),
+        },
+        params=made.ratio_params,
     )
     made.run(
         "evaluate_phases",
         input=made.paths("features", "run_of_job")
         | {"job_energy": made.path("energy-jobs"), "truth": made.path("kinds")},
-        output=made.paths("evaluation"),
+        output=made.paths("evaluation", "accuracy"),
         params={"thresholds": {}},
     )
     return made
@@ -109,7 +114,9 @@ def run_estimators(made: RuleChain) -> None:
         ("runs", Runs),
         ("phase_of_job", PhaseOfJob),
         ("ratio", PhaseRatio),
+        ("sensitivities", PhaseSensitivities),
         ("evaluation", PhaseEvaluation),
+        ("accuracy", PhaseAccuracy),
     ],
 )
 def test_scripts_of_phases_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
@@ -172,27 +179,47 @@ def test_classify_runs_with_label_overrides_rules(chain: RuleChain) -> None:
 def test_compare_phases_writes_ratio_of_paper(chain: RuleChain) -> None:
     own = largest_project_jobs(chain)
     row = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
-    best = own["measured_kwh"][0]
     assert row["measured_kwh"] == pytest.approx(own["measured_kwh"].sum(), rel=1e-9)
+    of_jobs = chain.read("phase_of_job").join(own.select("job_id"), on="job_id", how="semi")
+    assert row["total_kwh"] == pytest.approx(of_jobs["total_kwh"].sum(), rel=1e-9)
+    best = of_jobs.filter(job_id=own["job_id"][0])["total_kwh"].item()
     assert row["training_kwh"] == pytest.approx(best, rel=1e-9)
     assert row["inference_kwh"] is None
     sum_of_phases = row["training_kwh"] + row["development_kwh"] + row["unknown_kwh"]
-    assert sum_of_phases == pytest.approx(row["measured_kwh"], rel=1e-9)
+    assert sum_of_phases == pytest.approx(row["total_kwh"], rel=1e-9)
     assert row["ratio"] == pytest.approx(row["development_kwh"] / best, rel=1e-12)
-    low, high = row["ratio_low"], row["ratio_high"]
-    assert low <= row["ratio"] * (1 + 1e-12)  # sums in another order
-    assert row["ratio"] <= high * (1 + 1e-12)
+    assert row["ratio_low"] < row["ratio"] < row["ratio_high"]
+    assert row["training_low_kwh"] < best < row["training_high_kwh"]
     assert row["ratio_all_unknown"] >= row["ratio"]
     assert (row["n_labelled"], row["role_basis"]) == (1, "label")
+
+
+def test_compare_phases_writes_sensitivities_beside_the_ratio(chain: RuleChain) -> None:
+    ratio = chain.read("ratio").filter(scope="paper", name=PAPER)["ratio"].item()
+    own = chain.read("sensitivities").filter(scope="paper", name=PAPER)
+    choices = own["choice"].unique().cast(pl.String).sort().to_list()
+    assert choices == sorted(set(CHOICES) - {"gate_policy"})
+    assert own["choice"][0] == "membership"
+    headlines = own.filter("is_headline")
+    assert headlines["ratio"].to_list() == pytest.approx([ratio] * len(choices), rel=1e-12)
+
+
+def test_evaluate_phases_writes_accuracy_beside_two_baselines(chain: RuleChain) -> None:
+    rows = chain.read("accuracy")
+    assert len(rows) == 6
+    assert rows.filter(pl.col("right_frac") < pl.col("right_low_frac")).is_empty()
+    assert rows.filter(pl.col("right_frac") > pl.col("right_high_frac")).is_empty()
+    by_energy = dict(rows.filter(weight="energy").select("method", "right_frac").iter_rows())
+    assert by_energy["rules"] > by_energy["everything_is_training"]
 
 
 def test_ratio_of_jobs_that_are_mostly_outside_the_window_is_null(chain: RuleChain) -> None:
     row = chain.read("ratio-whole_jobs").filter(scope="paper", name=PAPER).row(0, named=True)
     inside = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
     assert row["development_kwh"] == inside["development_kwh"]
-    assert row["training_coverage_frac"] < inside["training_coverage_frac"]
+    assert row["training_known_frac"] < inside["training_known_frac"]
     assert row["ratio"] is None
-    assert "measured" in row["ratio_reason"]
+    assert row["ratio_reason"].endswith(" known")
 
 
 def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> None:
@@ -200,8 +227,8 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
     started = chain.read("kinds").drop_nulls("kind").join(held, on="job_id", how="semi")
     assert len(started)
     found = chain.read("evaluation").group_by("method").agg(pl.col("n_jobs").sum())
-    assert set(found["method"]) == {"rules", "baseline"}
-    assert found["n_jobs"].to_list() == [len(started)] * 2
+    assert set(found["method"]) == {"rules", "baseline", "everything_is_training"}
+    assert found["n_jobs"].to_list() == [len(started)] * 3
     assert "all kinds" in chain.logs["evaluate_phases"]
 
 

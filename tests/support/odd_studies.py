@@ -20,7 +20,7 @@ from footprint.core.vocabulary import KINDS
 from footprint.estimators import comparison
 from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
-from footprint.phases import evaluation, roles
+from footprint.phases import energies, evaluation, roles
 from footprint.phases import ratio as phase_ratios
 from footprint.report.figures import (
     concentration,
@@ -230,15 +230,18 @@ def hardware_table() -> pl.LazyFrame:
     return frame_of_schema(Hardware, *rows, **usual)
 
 
-def runs_and_labels(study: StudyFrames) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Runs of one job each, with kinds in turn and their roles, and an empty table of labels."""
+def runs_with_phases(study: StudyFrames) -> pl.LazyFrame:
+    """Runs of one job each, with kinds in turn and their roles, without labels."""
     kinds = pl.DataFrame({"turn": range(len(KINDS)), "kind": KINDS})
     runs = (
-        study.job_energy.with_columns((pl.col("job_id") % len(KINDS)).alias("turn"))
+        energies.add_total(study.job_energy.lazy())
+        .collect()
+        .with_columns((pl.col("job_id") % len(KINDS)).alias("turn"))
         .join(kinds, on="turn", maintain_order="left")
         .join(study.papers, on="job_id", how="left", maintain_order="left")
         .select(
-            *(pl.col("job_id").alias("run_id"), "paper", "project", "measured_kwh", "gpu_hours"),
+            *(pl.col("job_id").alias("run_id"), "paper", "project", "gpu_hours"),
+            *("measured_kwh", "estimated_kwh", "total_kwh"),
             *("started_at", "stopped_at", "duration_s"),
             pl.col("kind").cast(pl.Enum(KINDS)),
             (pl.col("measured_kwh") * 0.1).alias("idle_kwh"),
@@ -248,14 +251,14 @@ def runs_and_labels(study: StudyFrames) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     )
     text = dict.fromkeys(("kind", "role", "phase"), pl.String())
     labelled = pl.LazyFrame(schema={"run_id": pl.Int64(), **text})
-    return runs.join(roles.assign_roles(runs, labelled), on="run_id"), labelled
+    return runs.join(roles.assign_roles(runs, labelled), on="run_id")
 
 
 def node_time_of_jobs(job_nodes: pl.LazyFrame) -> pl.LazyFrame:
     """Node time of jobs that held nodes of the study alone, inside its window."""
     held_s = (pl.col("share") * pl.col("duration_s")).fill_null(0.0)
-    measured_s = held_s * pl.col("coverage_frac").fill_null(0.0)
-    return job_nodes.select("job_id", held_s=held_s, measured_s=measured_s)
+    known_s = held_s * pl.col("coverage_frac").fill_null(0.0)
+    return job_nodes.select("job_id", held_s=held_s, known_s=known_s)
 
 
 def compute_results(odd: OddStudy) -> StudyResults:
@@ -274,11 +277,10 @@ def compute_results(odd: OddStudy) -> StudyResults:
     of_levels = conform(Levels, rows)
     jobs, job_nodes = study.job_energy.lazy(), study.job_nodes.lazy()
     ratios = comparison.ratios_by_group(study.estimates.lazy(), jobs, job_nodes, hardware_table())
-    runs, labelled = runs_and_labels(study)
+    runs = runs_with_phases(study)
     of_phases = phase_ratios.compare_development_with_training(
         runs,
         levels=of_levels.lazy(),
-        labelled=labelled,
         time=phase_ratios.time_of_runs(runs, node_time_of_jobs(job_nodes)),
         papers_wanted=odd.papers_wanted,
     )

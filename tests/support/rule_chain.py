@@ -217,7 +217,7 @@ class RuleChain:
         }
         self.run(
             "combine_energy",
-            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps", "virtual_meter")
             | monthly
             | {
                 f"{name}_gaps": [self.path(f"gaps_of_{table}-{cluster}") for cluster in clusters]
@@ -232,6 +232,7 @@ class RuleChain:
             | {
                 "clusters": clusters,
                 "method": "trapezoid",
+                "meters": self.planned.meters,
                 "metric": METRIC,
                 "privacy": self.planned.privacy | privacy,
                 "simulated": not privacy,
@@ -273,7 +274,7 @@ class RuleChain:
             "build_levels",
             input=self.energy_paths()
             | {"node_energy": self.path("energy-nodes")}
-            | self.paths("papers", "estimates"),
+            | self.paths("papers", "estimates", "virtual_meter"),
             output=self.paths("levels"),
             params={
                 "site": "nancy",
@@ -285,6 +286,7 @@ class RuleChain:
                 },
                 "privacy": {"key": None, "minimum_group": minimum_group},
                 "simulated": True,
+                "meters": self.planned.meters,
             },
         )
 
@@ -331,10 +333,17 @@ class RuleChain:
         self.run(
             "classify_runs",
             input=self.paths("features", "run_of_job", "labels")
-            | {"job_energy": self.path("energy-jobs")},
+            | self.energy_paths()
+            | {"virtual_meter": []},
             output={"runs": self.path("runs"), "jobs": self.path("phase_of_job")},
-            params={"thresholds": {}},
+            params={"thresholds": {}, "meters": None},
         )
+
+    @property
+    def ratio_params(self) -> dict[str, Any]:
+        """Parameters of `compare_phases`."""
+        gate = self.planned.integration["gate"]
+        return {"thresholds": {}, "papers": "all", "meters": None, "gate": gate} | self.window
 
     def compare_phases(self) -> None:
         """Run `compare_phases` as if every job had run inside the study's window."""
@@ -342,9 +351,9 @@ class RuleChain:
             "compare_phases",
             input=self.paths("runs", "features", "labels", "levels", "allocations")
             | self._write_jobs_inside()
-            | {"job_nodes": self.path("energy-job_nodes")},
-            output=self.paths("ratio"),
-            params={"thresholds": {}, "papers": "all"} | self.window,
+            | {"job_nodes": self.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+            output=self.paths("ratio", "sensitivities"),
+            params=self.ratio_params,
         )
 
     def _write_jobs_inside(self) -> dict[str, str]:

@@ -165,7 +165,8 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         for name in PARTS
     )
     if "similar" not in frame.columns:
-        frame = frame.with_columns(similar=pl.lit(None, pl.Int64))
+        frame = frame.with_columns(similar=pl.int_range(1, pl.len() + 1))
+    frame = frame.with_columns(pl.col("unknown_node_h").fill_null(0.0))
     return with_totals(
         JobEnergy,
         frame.with_columns(

@@ -61,6 +61,45 @@ rule budget_uncertainty:
         "../scripts/budget_uncertainty.py"
 
 
+use rule draw as plot_uncertainty with:
+    """Draw the share of each source in the uncertainty of the site and of each paper."""
+    input:
+        uncertainty=rules.budget_uncertainty.output.uncertainty,
+        levels=rules.build_levels.output.levels,
+    output:
+        **figure_files("uncertainty", category="2 Levels", shows="sources of uncertainty"),
+    pathvars:
+        rule="plot_uncertainty",
+    params:
+        function="figures.uncertainty.plot",
+
+
+use rule tabulate as tabulate_uncertainty with:
+    """Tabulate the uncertainty budget of the site and of each paper."""
+    input:
+        uncertainty=rules.budget_uncertainty.output.uncertainty,
+    output:
+        **table_files("uncertainty", category="2 Levels", shows="sources of uncertainty"),
+    pathvars:
+        rule="tabulate_uncertainty",
+    params:
+        function="tables.uncertainty.uncertainty_table",
+
+
+use rule tabulate as tabulate_virtual_meter with:
+    """Tabulate estimated against measured energy of each cluster, leaving it out."""
+    input:
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
+    output:
+        **table_files(
+            "virtual_meter", category="5 Quality", shows="estimates, leaving a cluster out"
+        ),
+    pathvars:
+        rule="tabulate_virtual_meter",
+    params:
+        function="tables.uncertainty.virtual_meter_table",
+
+
 use rule draw as plot_energy_by_class with:
     """Draw energy and time of the nodes by cluster and class."""
     input:

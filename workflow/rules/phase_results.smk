@@ -3,14 +3,16 @@
 REQUIRED INPUTS: runs and their features, levels
 OUTPUTS:
     ratio       results/phases/ratio.parquet                    R of papers and projects
+    sensitivities   results/phases/sensitivities.parquet        R under other choices
     evaluation  results/phases/evaluation.parquet               assigned against true kinds
+    accuracy    results/phases/accuracy.parquet                 share of right kinds
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{phases,concentration,evaluation}.{csv,html,tex}
 """
 
 
 rule compare_phases:
-    """Compute R of each paper and project: development over reported training, with its range."""
+    """Compute R of each paper and project, its interval, and its sensitivities to choices."""
     input:
         runs=rules.classify_runs.output.runs,
         features=rules.extract_features.output.features,
@@ -19,8 +21,11 @@ rule compare_phases:
         job_nodes=rules.combine_energy.output.job_nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
+        by_gate=[],
     output:
         ratio="<results>/phases/ratio.parquet",
+        sensitivities="<results>/phases/sensitivities.parquet",
     log:
         "<logs>/compare_phases.log",
     benchmark:
@@ -32,12 +37,14 @@ rule compare_phases:
         papers=STUDY.config["levels"]["papers"],
         start=STUDY.start,
         end=STUDY.end,
+        meters=None,
+        gate=STUDY.integration["gate"],
     script:
         "../scripts/compare_phases.py"
 
 
 rule evaluate_phases:
-    """Compare assigned with true kinds on the simulated site."""
+    """Compare assigned with true kinds on the simulated site, beside two baselines."""
     input:
         features=rules.extract_features.output.features,
         run_of_job=rules.merge_runs.output.run_of_job,
@@ -45,6 +52,7 @@ rule evaluate_phases:
         truth=rules.download_truth.output.kinds,
     output:
         evaluation="<results>/phases/evaluation.parquet",
+        accuracy="<results>/phases/accuracy.parquet",
     log:
         "<logs>/evaluate_phases.log",
     benchmark:
@@ -61,6 +69,7 @@ use rule draw as plot_phases with:
     """Draw the shares of training, inference and development of each paper and project."""
     input:
         ratio=rules.compare_phases.output.ratio,
+        sensitivities=rules.compare_phases.output.sensitivities,
     output:
         **figure_files("phases", category="4 Phases", shows="phases of papers and projects"),
     pathvars:
@@ -79,6 +88,31 @@ use rule tabulate as tabulate_phases with:
         rule="tabulate_phases",
     params:
         function="tables.phases.phases_table",
+
+
+use rule draw as plot_sensitivities with:
+    """Draw R of each paper under other choices."""
+    input:
+        sensitivities=rules.compare_phases.output.sensitivities,
+        ratio=rules.compare_phases.output.ratio,
+    output:
+        **figure_files("sensitivities", category="4 Phases", shows="R under other choices"),
+    pathvars:
+        rule="plot_sensitivities",
+    params:
+        function="figures.sensitivities.plot",
+
+
+use rule tabulate as tabulate_sensitivities with:
+    """Tabulate R of each paper and project under other choices."""
+    input:
+        sensitivities=rules.compare_phases.output.sensitivities,
+    output:
+        **table_files("sensitivities", category="4 Phases", shows="R under other choices"),
+    pathvars:
+        rule="tabulate_sensitivities",
+    params:
+        function="tables.phases.sensitivities_table",
 
 
 use rule draw as plot_energy_per_run with:

@@ -68,6 +68,7 @@ rule write_summary:
         levels=rules.build_levels.output.levels,
         node_energy=rules.combine_energy.output.nodes,
         ratio=rules.compare_phases.output.ratio,
+        sensitivities=rules.compare_phases.output.sensitivities,
         carbon=rules.estimate_carbon.output.carbon,
         rejected=rules.combine_energy.output.rejected,
     output:

@@ -18,7 +18,7 @@ rows = budgets.budget_of_levels(
     pl.scan_parquet(inputs.papers),
     site=snakemake.params.site,
     model=ErrorModel.of_study(
-        pl.read_parquet(inputs.virtual_meter) if inputs.virtual_meter else None,
+        pl.read_parquet(inputs.virtual_meter),
         snakemake.params.meters,
     ),
 )

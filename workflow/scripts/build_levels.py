@@ -31,7 +31,7 @@ rows = levels.energy_by_level(
     ),
     redistribution=params.levels["redistribution"],
     model=ErrorModel.of_study(
-        pl.read_parquet(snakemake.input.virtual_meter) if snakemake.input.virtual_meter else None,
+        pl.read_parquet(snakemake.input.virtual_meter),
         params.meters,
     ),
 )

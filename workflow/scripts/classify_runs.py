@@ -3,18 +3,24 @@
 import polars as pl
 
 from footprint.core import logs
-from footprint.phases import assembly, classifier
+from footprint.phases import assembly, classifier, energies
 from footprint.schemas.phases import PhaseOfJob, Runs
 from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
+given = snakemake.input
 phase_tables = assembly.assemble_phase_tables(
-    pl.scan_parquet(snakemake.input.features),
+    pl.scan_parquet(given.features),
     thresholds=classifier.Thresholds.from_config(snakemake.params.thresholds),
-    run_of_job=pl.scan_parquet(snakemake.input.run_of_job),
-    job_energy=pl.scan_parquet(snakemake.input.job_energy),
-    labelled=pl.scan_parquet(snakemake.input.labels),
+    run_of_job=pl.scan_parquet(given.run_of_job),
+    job_energy=pl.scan_parquet(given.job_energy),
+    labelled=pl.scan_parquet(given.labels),
+    errors=energies.errors_of_study(
+        pl.scan_parquet(given.job_nodes),
+        virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
+        meters=snakemake.params.meters,
+    ),
 )
 write_table(Runs, phase_tables.runs, snakemake.output.runs)
 write_table(PhaseOfJob, phase_tables.jobs, snakemake.output.jobs)

@@ -37,8 +37,6 @@ rows = levels.energy_by_level(
     site=params.site,
     selection=LevelSelection(projects=wanted["projects"], papers=wanted["papers"], minimum_group=1),
     redistribution=wanted["redistribution"],
-    model=ErrorModel.of_study(
-        pl.read_parquet(inputs.virtual_meter) if inputs.virtual_meter else None, params.meters
-    ),
+    model=ErrorModel.of_study(pl.read_parquet(inputs.virtual_meter), params.meters),
 )
 write_table(Levels, rows, snakemake.output.levels)

@@ -1,6 +1,5 @@
 """Write the study's conclusions, with their limits and in brief for the report."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import mistune
@@ -8,23 +7,23 @@ import polars as pl
 
 from footprint.core import calendar, logs
 from footprint.report import summary
+from footprint.report.appendix import StudyScope
 
 logs.log_to_file(snakemake.log[0])
 
 params, inputs = snakemake.params, snakemake.input
 start, end = calendar.study_window(params.start, params.end)
 findings = summary.StudyFindings(
-    site=params.site,
-    simulated=params.simulated,
+    scope=StudyScope(site=params.site, simulated=params.simulated, start=start, end=end),
     levels=pl.read_parquet(inputs.levels),
     node_energy=pl.read_parquet(inputs.node_energy),
     ratio=pl.read_parquet(inputs.ratio),
+    sensitivities=pl.read_parquet(inputs.sensitivities),
 )
 text = summary.summary_markdown(
     findings,
     pl.read_parquet(inputs.carbon),
     pl.read_parquet(inputs.rejected),
-    days=(end - start) / timedelta(days=1),
     pue=params.pue,
     factors=params.factors,
     provenance=params.provenance,

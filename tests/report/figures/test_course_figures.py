@@ -121,7 +121,7 @@ def drawn_time(node_energy: pl.DataFrame, days: int) -> Figure:
 
 def drawn_concentration(jobs: list[tuple[float, float | None]], runs: list[float | None]) -> Figure:
     """Of jobs by hours and energy, and runs by energy."""
-    schema = {"duration_s": pl.Float64, "measured_kwh": pl.Float64}
+    schema = {"duration_s": pl.Float64, "total_kwh": pl.Float64}
     held = pl.DataFrame([(3600 * hours, kwh) for hours, kwh in jobs], schema, orient="row")
     ran = pl.DataFrame([(3600.0, kwh) for kwh in runs], schema, orient="row")
     return concentration.plot(
@@ -306,11 +306,11 @@ class TestEnergyOverTime:
         days = (jobs["ends_at"] - jobs["begins_at"]).dt.total_days().to_list()
         assert days == [6, *[7] * 13, 6]
         assert jobs["is_whole"].to_list() == [False, *[True] * 13, False]
-        per_day = [kwh / n for kwh, n in zip(jobs["measured_kwh"], days, strict=True)]
+        per_day = [kwh / n for kwh, n in zip(jobs["total_kwh"], days, strict=True)]
         assert per_day == pytest.approx([6.0] * 15)
         assert set(found["measured_frac"]) == {0.5}
         unmeasured = found.filter(pl.col("class") == "no_data")
-        assert unmeasured["measured_kwh"].null_count() == 15
+        assert unmeasured["total_kwh"].null_count() == 15
         assert unmeasured["node_h"].to_list() == pytest.approx([24.0 * n for n in days])
 
     def test_title_has_the_part_of_the_overhead(self) -> None:
@@ -342,8 +342,8 @@ class TestEnergyOverTime:
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
         bare = drawn_time(nodes_frame(2).filter(pl.col("node") == "b-1"), 2)
-        assert title_text(bare) == "No energy was measured at Nancy"
-        assert "No node of the study has power readings" in written_text(bare)
+        assert title_text(bare) == "No energy is known at Nancy"
+        assert "No energy of the study is known." in written_text(bare)
         empty = drawn_time(nodes_frame(2).clear(), 2)
         assert "The study has no node" in written_text(empty)
         assert_legible(bare)
@@ -360,10 +360,10 @@ class TestConcentration:
 
     def test_title_has_the_jobs_with_half_of_the_energy(self) -> None:
         figure = drawn_concentration(list(self.JOBS), [7.0, 3.0])
-        # 6 of 10 kWh by one of six measured jobs; 4 of 7 jobs took 6 minutes
+        # 6 of 10 kWh by one of six jobs of known energy; 4 of 7 jobs took 6 minutes
         assert title_text(figure) == (
-            "Half of the energy went into 17 % of the measured jobs (1 of 6); jobs under 10 min "
-            "were 57 % of the jobs and 10 % of the energy"
+            "Half of the energy went into 17 % of the jobs (1 of 6); jobs under 10 min were "
+            "57 % of the jobs and 10 % of the energy"
         )
         assert_legible(figure)
 
@@ -378,15 +378,15 @@ class TestConcentration:
         hatched = [bar for bar in panel(figure, "durations").patches if bar.get_hatch()]
         widths = sum(bar.get_width() for bar in hatched)  # type: ignore[attr-defined]
         assert widths == pytest.approx(100 / 7)
-        assert "jobs not measured" in written_text(figure)
+        assert "jobs of unknown energy" in written_text(figure)
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
         for jobs in ([], [(1.0, None)], [(0.0, 0.0)]):
             figure = drawn_concentration(jobs, [])  # type: ignore[arg-type]
-            assert title_text(figure) == "No energy of a job was measured"
-            assert "No job of the study ran on a node with power readings" in written_text(figure)
+            assert title_text(figure) == "No energy of a job is known"
+            assert "No energy of a job is known." in written_text(figure)
             assert_legible(figure)
 
     def test_schemas_have_the_columns_that_the_figure_reads(self) -> None:
         for schema in (JobEnergy, Runs):
-            assert {"duration_s", "measured_kwh", "gpu_hours"} <= set(schema.column_names())
+            assert {"duration_s", "total_kwh", "gpu_hours"} <= set(schema.column_names())

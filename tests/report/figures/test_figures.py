@@ -133,9 +133,9 @@ def test_by_cluster_has_energy_and_time_of_each_class() -> None:
     rows = energy_by_class.energy_by_cluster(CLASSES)
     assert rows["cluster"].to_list() == ["graffiti"] * 2 + ["gros"] * 3
     job = rows.filter(pl.col("cluster") == "gros", pl.col("class") == "job").row(0, named=True)
-    assert (job["measured_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
+    assert (job["total_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
     assert job["measured_frac"] == 0.75
-    assert rows.filter(pl.col("class") == "no_data")["measured_kwh"].to_list() == [None]
+    assert rows.filter(pl.col("class") == "no_data")["total_kwh"].to_list() == [None]
 
 
 def test_energy_by_class_title_has_jobs_and_overhead() -> None:
@@ -154,7 +154,7 @@ def test_energy_by_class_without_measurement_gives_the_reason() -> None:
     assert_legible(figure)
     unknown = node_energy_frame([("grappe-1", DAY, "no_data", None, 24.0)])
     figure = energy_by_class.plot(unknown, site="nancy", provenance=PROVENANCE)
-    assert title_text(figure) == "No energy was measured at Nancy"
+    assert title_text(figure) == "No energy is known at Nancy"
     assert "not measured" in written_text(figure)
     assert_legible(figure)
 
@@ -169,8 +169,8 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
         .then(200.0)
         .when(pl.col("name") == "multispeech")
         .then(150.0)
-        .otherwise(pl.col("measured_kwh"))
-        .alias("measured_kwh")
+        .otherwise(pl.col("total_kwh"))
+        .alias("total_kwh")
     )
     assert (
         levels.figure_title(rows)
@@ -185,18 +185,18 @@ def test_levels_without_measurement_are_hatched_and_named(study: study_frames.St
     unmeasured = pl.col("name").is_in(["larsen", "u-00000002"])
     rows = levels_of_study(study).with_columns(
         pl.when(~unmeasured).then(name)
-        for name in ("measured_kwh", "total_low_kwh", "total_high_kwh")
+        for name in ("total_kwh", "total_low_kwh", "total_high_kwh")
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
-    assert written_text(figure).count("not measured: ") == 3  # and no_data
+    assert written_text(figure).count("unknown: ") == 3  # and no_data
     hatched = figure.findobj(lambda artist: getattr(artist, "get_hatch", lambda: None)())
     assert len(hatched) == 3
     assert_legible(figure)
 
 
-def test_levels_of_low_coverage_are_marked(study: study_frames.StudyFrames) -> None:
+def test_levels_of_low_measured_fraction_are_marked(study: study_frames.StudyFrames) -> None:
     rows = levels_of_study(study).with_columns(
-        coverage_frac=pl.when(pl.col("level") == "site").then(0.5).otherwise(1.0)
+        measured_frac=pl.when(pl.col("level") == "site").then(0.5).otherwise(1.0)
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     (text,) = (
@@ -219,19 +219,18 @@ def test_levels_draw_the_measurement_alone(study: study_frames.StudyFrames) -> N
 
 
 def test_levels_of_many_projects_count_the_rest() -> None:
-    site = {"level": "site", "name": "nancy", "measured_kwh": 100.0}
+    site = {"level": "site", "name": "nancy", "total_kwh": 100.0}
     projects = [
-        {"level": "project", "name": f"p{i:02}", "measured_kwh": float(i)} for i in range(1, 13)
+        {"level": "project", "name": f"p{i:02}", "total_kwh": float(i)} for i in range(1, 13)
     ]
     rows = pl.DataFrame([site, *projects]).with_columns(
         method=pl.lit("bmc"),
         n_jobs=1,
         n_users=9,
-        total_low_kwh=pl.col("measured_kwh") * 0.9,
-        total_high_kwh=pl.col("measured_kwh") * 1.1,
-        coverage_frac=1.0,
+        total_low_kwh=pl.col("total_kwh") * 0.9,
+        total_high_kwh=pl.col("total_kwh") * 1.1,
+        measured_frac=1.0,
         gpu_node_frac=0.5,
-        estimated_kwh=0.0,
         overhead_kwh=pl.lit(None, pl.Float64),
         unknown_node_h=0.0,
     )
@@ -242,10 +241,10 @@ def test_levels_of_many_projects_count_the_rest() -> None:
 
 
 def test_levels_without_energy_give_the_reason(study: study_frames.StudyFrames) -> None:
-    rows = levels_of_study(study).with_columns(measured_kwh=pl.lit(None, pl.Float64))
+    rows = levels_of_study(study).with_columns(total_kwh=pl.lit(None, pl.Float64))
     figure = levels.plot(rows, provenance=PROVENANCE)
-    assert title_text(figure) == "No energy of a job was measured at Nancy"
-    assert "No job of the study ran on a node with power readings" in written_text(figure)
+    assert title_text(figure) == "No energy of a job is known at Nancy"
+    assert "No energy of a job is known." in written_text(figure)
     assert_legible(figure)
 
 

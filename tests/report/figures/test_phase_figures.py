@@ -28,7 +28,7 @@ from tests.support.study_frames import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-NOTHING_KNOWN = "No measured run is known to have trained a reported model"
+NOTHING_KNOWN = "No run is known to have trained a reported model"
 
 
 def drawn_phases(*rows: dict[str, Any]) -> Figure:
@@ -55,8 +55,11 @@ def drawn_runs(weeks: float = 2.0, **energies_kwh: list[float | None]) -> Figure
 
 
 MANY = [
-    *(ratio(f"paper-of-a-long-title-{i:02}", measured_kwh=1e6 / 3**i) for i in range(12)),
-    *(ratio(f"project{i}", "project", role_basis="assumed", ratio=1234.5) for i in range(3)),
+    *(ratio(f"paper-of-a-long-title-{i:02}", total_kwh=1e6 / 3**i) for i in range(12)),
+    *(
+        ratio(f"project{i}", "project", role_basis="assumed", ratio=1234.5, ratio_high=2000.0)
+        for i in range(3)
+    ),
     bare("others (small groups)", "project"),
 ]
 SPREAD = {
@@ -143,7 +146,7 @@ class TestPhases:
     def test_bars_are_parts_of_the_energy(self) -> None:
         # 20 kWh of 200 kWh trained, 10 inferred, 120 were development, 50 unknown
         kwh = {"training_kwh": 20.0, "inference_kwh": 10.0, "development_kwh": 120.0}
-        figure = drawn_phases(ratio("speech", measured_kwh=200.0, unknown_kwh=50.0, **kwh))
+        figure = drawn_phases(ratio("speech", total_kwh=200.0, unknown_kwh=50.0, **kwh))
         axes = panel(figure, "bars")
         widths = {name: bars(axes, style.PHASE_COLOURS[name]) for name in style.PHASE_COLOURS}
         assert widths == {
@@ -163,12 +166,12 @@ class TestPhases:
     def test_notes_have_the_definition_of_r(self) -> None:
         assert RATIO_DEFINITION in written_text(drawn_phases(ratio("speech")))
 
-    def test_energy_with_unmeasured_runs_is_marked(self) -> None:
+    def test_energy_with_runs_of_unknown_energy_is_marked(self) -> None:
         frame = ratio_frame(ratio("speech"), ratio("whole"))
         hours = pl.when(pl.col("name") == "speech").then(70.0).otherwise(0.0)
-        figure = phases.plot(frame.with_columns(unmeasured_gpu_h=hours), provenance=PROVENANCE)
+        figure = phases.plot(frame.with_columns(unknown_gpu_h=hours), provenance=PROVENANCE)
         assert written_text(figure).count("81.0 kWh†") == 1
-        assert "† Runs without any measurement are left out" in written_text(figure)
+        assert "† Runs of unknown energy are left out" in written_text(figure)
         assert_legible(figure)
 
     def test_paper_without_reported_training_gives_the_reason(self) -> None:
@@ -178,14 +181,14 @@ class TestPhases:
         assert_legible(figure)
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(self) -> None:
-        reason = "12 % of development, 48 % of training measured"
+        reason = "12 % of development, 48 % of training known"
         rows = half_measured("speech", ratio_reason=reason), half_measured("q", "project")
         figure = drawn_phases(*rows)
         assert title_text(figure).startswith(
             "R is not given: too little of development or training"
         )
-        assert {reason, "50 % of training measured"} < set(written_text(figure).split("\n"))
-        assert "R and the parts of the energy are not given where less than 90 %" in written_text(
+        assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
+        assert "R and the parts of the energy are not given where the energy of more" in written_text(
             figure
         )
         assert_legible(figure)
@@ -205,10 +208,10 @@ class TestPhases:
         assert title_text(figure) == NOTHING_KNOWN
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
-        for rows in ((), (bare("speech", measured_kwh=None, development_kwh=None),)):
+        for rows in ((), (bare("speech", total_kwh=None, development_kwh=None),)):
             figure = drawn_phases(*rows)
-            assert title_text(figure) == "No energy of a paper or project was measured"
-            assert "No run of a paper or project was measured" in written_text(figure)
+            assert title_text(figure) == "No energy of a paper or project is known"
+            assert "No energy of a paper or project is known." in written_text(figure)
             assert_legible(figure)
 
 

@@ -29,7 +29,10 @@ MLCO2, GREEN, CARBON = "mlco2@025b988", "green_algorithms@3.0", "codecarbon_2@2.
 
 def level(name: str, method: str, kwh: float | None, **changes: Any) -> dict[str, Any]:
     """A row of `schemas.Levels`, of a project unless told."""
-    usual = {"level": "project", "name": name, "method": method, "n_jobs": 10, "measured_kwh": kwh}
+    usual = {"level": "project", "name": name, "method": method, "n_jobs": 10}
+    usual |= {"covered_kwh": kwh, "total_kwh": kwh}
+    if method == "bmc":
+        usual["measured_kwh"] = kwh
     return usual | changes
 
 

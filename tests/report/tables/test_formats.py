@@ -260,7 +260,7 @@ def test_latex_uses_commands_of_latex_and_booktabs_alone(
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 def test_latex_compiles_and_fits_the_page(made: dict[str, ReaderTable], tmp_path: Path) -> None:
     # As large as in a study of two months on fifty nodes.
-    large = ("measured_kwh", "total_low_kwh", "total_high_kwh", "with_overhead_kwh", "job", "idle")
+    large = ("total_kwh", "total_low_kwh", "total_high_kwh", "with_overhead_kwh", "job", "idle")
     large += ("n_read", "n_duplicate", "n_nan", "n_stuck")
     for table in made.values():
         columns = [column for column in large if column in table.rows.columns]
@@ -293,11 +293,11 @@ def test_levels_table_has_groups_in_order_and_largest_first(made: dict[str, Read
     assert groups == ["Site", "Overhead", "Queues", "Projects", "People", "Papers"]
     assert set(rows["method"]) == {"bmc"}
     for _, group in rows.group_by("group", maintain_order=True):
-        known = group["measured_kwh"].drop_nulls().to_list()
+        known = group["total_kwh"].drop_nulls().to_list()
         assert known == sorted(known, reverse=True)
     assert value(made["levels"], "idle", "n_jobs") is None
     site = rows.row(0, named=True)
-    assert site["with_overhead_kwh"] == pytest.approx(site["measured_kwh"] + site["overhead_kwh"])
+    assert site["with_overhead_kwh"] == pytest.approx(site["total_kwh"] + site["overhead_kwh"])
     assert "GPU and core hours that they held" in made["levels"].note
 
 
@@ -329,7 +329,7 @@ def test_energy_by_class_table_has_sums_of_clusters() -> None:
     assert value(table, "gros", "measured_frac") == 0.5
     assert value(table, "graffiti", "idle") is None
     assert value(table, "all clusters", "job") == 12.0
-    assert value(table, "all clusters", "measured_kwh") == 13.0
+    assert value(table, "all clusters", "total_kwh") == 13.0
     assert value(table, "all clusters", "n_nodes") == 3
     headers = [column.header for column in table.columns]
     assert headers == ["Cluster", "Nodes", "Job", "Idle", "All", "Time", "Measured"]

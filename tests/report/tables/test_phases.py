@@ -26,26 +26,35 @@ pytestmark = pytest.mark.filterwarnings("error")
 def ratio(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     """A row of `schemas.PhaseRatio`: R is 5, and 7 with all that is unknown."""
     usual = {"scope": scope, "name": name, "n_runs": 40, "n_labelled": 3, "role_basis": "label"}
-    usual |= {"measured_kwh": 81.0, "training_kwh": 10.0, "inference_kwh": 1.0}
+    usual |= {"measured_kwh": 81.0, "estimated_kwh": 0.0, "total_kwh": 81.0}
+    usual |= {"training_kwh": 10.0, "inference_kwh": 1.0}
     usual |= {"development_kwh": 50.0, "unknown_kwh": 20.0, "idle_kwh": 8.5, "ratio": 5.0}
-    usual |= {"unmeasured_gpu_h": 0.0}
+    usual |= {"unknown_gpu_h": 0.0}
     usual |= {"ratio_low": 2.0, "ratio_high": 6.0, "ratio_all_unknown": 7.0}
-    usual |= {"development_coverage_frac": 1.0, "training_coverage_frac": 1.0}
-    return usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
+    usual |= {"development_known_frac": 1.0, "training_known_frac": 1.0}
+    row = usual | {"baseline_ratio": 0.7, "ratio_reason": None} | changes
+    if row["ratio"] is not None and "ratio_low" not in changes:
+        row["ratio_low"] = min(2.0, row["ratio"])
+    if row["ratio"] is not None and "ratio_high" not in changes:
+        row["ratio_high"] = max(6.0, row["ratio"])
+    return row
 
 
 def bare(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
     """A row without any reported training."""
     unknown = ("training_kwh", "inference_kwh", "ratio", "ratio_low", "ratio_high", "role_basis")
     nothing = dict.fromkeys((*unknown, "ratio_all_unknown", "baseline_ratio", "idle_kwh"))
-    nothing |= {"n_labelled": 0, "ratio_reason": NO_TRAINING_REASON, "training_coverage_frac": None}
+    nothing |= {"n_labelled": 0, "ratio_reason": NO_TRAINING_REASON, "training_known_frac": None}
     return ratio(name, scope, **(nothing | changes))
 
 
 def half_measured(name: str, scope: str = "paper", **changes: Any) -> dict[str, Any]:
-    """A row whose training was measured for half of its time."""
+    """A row whose training has a known energy for half of its time."""
     ratios = ("ratio", "ratio_low", "ratio_high", "ratio_all_unknown", "baseline_ratio")
-    half = {"ratio_reason": "50 % of training measured", "training_coverage_frac": 0.5}
+    half = {
+        "ratio_reason": "50 % of training known",
+        "training_known_frac": 0.5,
+    }
     return ratio(name, scope, **(dict.fromkeys(ratios) | half | changes))
 
 
@@ -54,7 +63,7 @@ def ratio_frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
-    columns = ["method", "truth", "kind", "n_jobs", "measured_kwh"]
+    columns = ["method", "truth", "kind", "n_jobs", "total_kwh"]
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     return conform(PhaseEvaluation, frame_of_schema(PhaseEvaluation, *named))
 
@@ -74,8 +83,8 @@ EVALUATION = (
 @pytest.fixture(scope="module")
 def made() -> dict[str, ReaderTable]:
     rows = [
-        ratio("enhancement", unmeasured_gpu_h=70.0),
-        bare("parsing", measured_kwh=700.0),
+        ratio("enhancement", unknown_gpu_h=70.0),
+        bare("parsing", total_kwh=700.0),
         ratio("q", "project"),
     ]
     return {
@@ -93,7 +102,7 @@ class TestPhases:
         assert headers(table) == [
             *("Name", "Runs", "Labelled", "Reported"),
             *("Energy (kWh)", "Training (kWh)", "Inference (kWh)", "Development (kWh)"),
-            *("Unknown (kWh)", "Idle in holds (kWh)", "Not measured (GPU h)"),
+            *("Unknown (kWh)", "Idle in holds (kWh)", "Energy unknown (GPU h)"),
             *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
             "R not given",
         ]
@@ -123,8 +132,8 @@ class TestPhases:
         table = phases.phases_table(ratio_frame(half_measured("speech"), bare("parsing")))
         for form, text in written(table, tmp_path).items():
             said = text.replace("\\%", "%").replace("\\,", " ").replace("\n", " ")
-            assert form == "csv" or "speech (50 % of training measured)" in said, form
-        assert cell(table, "speech", "ratio_reason") == "50 % of training measured"
+            assert form == "csv" or "speech (50 % of training known)" in said, form
+        assert cell(table, "speech", "ratio_reason") == "50 % of training known"
         assert "parsing (" not in table.note
 
     def test_note_begins_with_the_definition_of_r(self, made: dict[str, ReaderTable]) -> None:
@@ -159,7 +168,7 @@ class TestEvaluation:
         assert found == pytest.approx(
             {"training_run": 0.8, "inference_run": 0.1, "unknown": 0.1}, rel=1e-12
         )
-        assert (training["n_jobs"], training["measured_kwh"]) == (10, 100.0)
+        assert (training["n_jobs"], training["total_kwh"]) == (10, 100.0)
         sums = rows.select(pl.sum_horizontal(KINDS)).to_series().to_list()
         assert sums == pytest.approx([1.0] * 12, rel=1e-12)
 

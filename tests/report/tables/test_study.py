@@ -38,18 +38,18 @@ def test_study_summary_has_nodes_classes_projects_and_phases() -> None:
     table = summary(LEVELS, NODES, [ratio("paper", "singing"), ratio("paper", "x")])
     rows = by_name(table)
     assert rows["All nodes"]["n"] == 2
-    assert rows["All nodes"]["measured_kwh"] == pytest.approx(1400)
+    assert rows["All nodes"]["total_kwh"] == pytest.approx(1400)
     assert rows["All nodes"]["measured_frac"] == pytest.approx(42 / 48)
     assert rows["GPU nodes"]["part_frac"] == pytest.approx(12 / 14)
     assert rows["Held by jobs"]["n"] == 1200
     assert rows["Held by jobs"]["total_low_kwh"] == pytest.approx(1010)
-    assert rows["Overhead"]["measured_kwh"] == pytest.approx(400)
+    assert rows["Overhead"]["total_kwh"] == pytest.approx(400)
     assert rows["Overhead"]["node_h"] == pytest.approx(10)
-    assert rows["Without readings"]["measured_kwh"] is None
+    assert rows["Without readings"]["total_kwh"] is None
     assert rows["Without readings"]["part_frac"] is None
     assert rows["speech"]["part_frac"] == pytest.approx(0.9)
-    assert rows["dark"]["measured_kwh"] is None
-    assert rows["Development"]["measured_kwh"] == pytest.approx(378)
+    assert rows["dark"]["total_kwh"] is None
+    assert rows["Development"]["total_kwh"] == pytest.approx(378)
     assert rows["Development"]["part_frac"] == pytest.approx(189 / 200)
     assert rows["Development"]["n"] == 2
     groups = table.rows["group"].unique(maintain_order=True).to_list()
@@ -64,7 +64,7 @@ def test_study_summary_pools_the_phases_of_papers_with_a_ratio_alone() -> None:
         LEVELS, NODES, [ratio("paper", "a"), ratio("paper", "b", training_kwh=500.0, **half)]
     )
     rows = by_name(table)
-    assert rows["Training of reported models"]["measured_kwh"] == pytest.approx(10)
+    assert rows["Training of reported models"]["total_kwh"] == pytest.approx(10)
     assert rows["Training of reported models"]["part_frac"] == pytest.approx(10 / 200)
     assert rows["Development"]["n"] == 1
     assert "papers with R (1 of 2 papers have none and are left out)" in table.note
@@ -77,7 +77,7 @@ def test_study_summary_pools_the_phases_of_papers_with_a_ratio_alone() -> None:
 def test_study_summary_without_measurement_has_unknown_energies() -> None:
     dark = [("grappe-1", NODES[0][1], "no_data", None, 24.0)]
     unknown = by_name(summary([], dark, []))["All nodes"]
-    assert unknown["measured_kwh"] is None
+    assert unknown["total_kwh"] is None
     assert unknown["part_frac"] is None
     assert unknown["measured_frac"] == 0.0
     table = summary([], [], [])
@@ -92,11 +92,11 @@ def test_study_summary_rows_sum_to_all_nodes() -> None:
         levels_of_study(study), study.node_energy, frame(PhaseRatio, [])
     )
     rows = by_name(table)
-    whole = rows["All nodes"]["measured_kwh"]
-    assert rows["GPU nodes"]["measured_kwh"] + rows["Other nodes"]["measured_kwh"] == pytest.approx(
+    whole = rows["All nodes"]["total_kwh"]
+    assert rows["GPU nodes"]["total_kwh"] + rows["Other nodes"]["total_kwh"] == pytest.approx(
         whole
     )
-    classes = rows["Held by jobs"]["measured_kwh"] + rows["Overhead"]["measured_kwh"]
+    classes = rows["Held by jobs"]["total_kwh"] + rows["Overhead"]["total_kwh"]
     assert classes == pytest.approx(whole)
 
 
@@ -168,7 +168,7 @@ def carbon_table(rows: list[dict[str, Any]], **options: Any) -> formats.ReaderTa
 def test_carbon_table_has_a_column_for_each_factor() -> None:
     table = carbon_table(CARBON)
     assert [column.header for column in table.columns] == ["Name", "Energy", "RTE", "cycle"]
-    wanted = ["name", "measured_kwh", "factor_0", "factor_1", "is_total"]
+    wanted = ["name", "total_kwh", "factor_0", "factor_1", "is_total"]
     assert table.rows.select(wanted).rows() == [
         ("nancy", 1020.0, pytest.approx(20.4), pytest.approx(57.12), True),
         ("singing", 204.0, pytest.approx(4.08), pytest.approx(11.424), False),

@@ -74,9 +74,11 @@ Held = tuple[float, float | None]
 
 def shares_table(jobs: list[Held], runs: list[Held]) -> ReaderTable:
     """Of jobs and runs by hours and energy."""
-    schema = {"duration_s": pl.Float64, "measured_kwh": pl.Float64}
+    schema = {"duration_s": pl.Float64, "total_kwh": pl.Float64}
     held, ran = (
-        pl.DataFrame([(3600 * hours, kwh) for hours, kwh in each], schema, orient="row")
+        pl.DataFrame(
+            [(3600 * hours, kwh) for hours, kwh in each], schema, orient="row"
+        ).with_columns(user=pl.lit("u-1"))
         for each in (jobs, runs)
     )
     return usage.concentration_table(
@@ -88,7 +90,7 @@ def shares_table(jobs: list[Held], runs: list[Held]) -> ReaderTable:
 def group(table: ReaderTable, what: str) -> list[tuple[Any, ...]]:
     """Name, number, part, measured, energy and its part, of the rows of a group."""
     own = table.rows.filter(pl.col("group").str.starts_with(what))
-    return own.select([column.name for column in table.columns]).rows()
+    return own.select([column.name for column in table.columns][:6]).rows()
 
 
 class TestConcentration:
@@ -106,20 +108,30 @@ class TestConcentration:
             ("largest 20 %", 4, near(0.2), 4, near(23.0), near(23 / 39)),
             ("largest 50 %", 10, near(0.5), 10, near(29.0), near(29 / 39)),
             ("fewest with half of the energy", 1, near(0.05), 1, near(20.0), near(20 / 39)),
-            ("all measured", 20, 1.0, 20, near(39.0), 1.0),
-            ("not measured", 1, None, 0, None, None),
+            ("all of known energy", 20, 1.0, 20, near(39.0), 1.0),
+            ("of unknown energy", 1, None, 0, None, None),
         ]
         runs = group(table, "Runs")
         assert runs[0] == ("largest 1 %", 1, 0.5, 1, near(6.0), near(0.75))
         assert runs[-2:] == [
-            ("all measured", 2, 1.0, 2, near(8.0), 1.0),
-            ("not measured", 1, None, 0, None, None),
+            ("all of known energy", 2, 1.0, 2, near(8.0), 1.0),
+            ("of unknown energy", 1, None, 0, None, None),
         ]
         # (-1 x 2 + 1 x 6) / (2 x 8)
         assert table.rows["group"].unique(maintain_order=True).to_list()[1:] == [
             "Runs, largest first: Gini index 0.25",
             "Jobs by the time that they held their nodes",
         ]
+
+    def test_rows_of_largest_jobs_have_intervals_over_users(self) -> None:
+        study = study_frames.invented_study()
+        table = usage.concentration_table(study.job_energy, study.job_energy.clear())
+        ends = ("energy_low_frac", "energy_frac", "energy_high_frac")
+        for percent in concentration.LARGEST_JOB_PERCENTS:
+            low, part, high = (cell(table, f"largest {percent} %", name) for name in ends)
+            assert 0 < low <= part <= high <= 1
+            assert low < high
+        assert cell(table, "all of known energy", "energy_low_frac") is None
 
     def test_numbers_of_largest_jobs_are_exact_for_whole_percentages(self) -> None:
         table = shares_table([(1.0, 1.0)] * 300, [])
@@ -133,7 +145,7 @@ class TestConcentration:
         rows = group(shares_table(list(self.JOBS), []), "Jobs by the time")
         assert [row[0] for row in rows] == [*concentration.DURATION_BOUNDS_S, "all jobs"]
         assert rows[0][1:] == (19, near(19 / 21), 19, near(19.0), near(19 / 39))
-        # no job, so no energy; one that was not measured, so none that is known
+        # no job, so no energy; one of unknown energy, so none that is known
         assert rows[1][1:] == (0, 0.0, 0, 0.0, 0.0)
         assert rows[2][1:] == (1, near(1 / 21), 0, None, None)
         assert rows[-1][1:] == (21, 1.0, 20, near(39.0), 1.0)
@@ -141,7 +153,7 @@ class TestConcentration:
     def test_rows_of_totals_are_marked(self) -> None:
         table = shares_table(list(self.JOBS), [(1.0, 1.0)])
         totals = table.rows.filter("is_total")["name"].to_list()
-        assert totals == ["all measured", "all measured", "all jobs"]
+        assert totals == ["all of known energy", "all of known energy", "all jobs"]
 
     def test_number_of_jobs_with_half_of_the_energy_matches_the_figure(self) -> None:
         study = study_frames.invented_study()
@@ -149,23 +161,23 @@ class TestConcentration:
         table = usage.concentration_table(study.job_energy, study.job_energy.clear())
         n = cell(table, "fewest with half of the energy", "n")
         said = concentration_figure.figure_title(
-            concentration.jobs_by_duration(held.lazy()), held["measured_kwh"]
+            concentration.jobs_by_duration(held.lazy()), held["total_kwh"]
         )
-        assert f"({n} of {cell(table, 'all measured', 'n')})" in said
+        assert f"({n} of {cell(table, 'all of known energy', 'n')})" in said
 
-    def test_tables_without_measurement_or_jobs_have_unknown_energies(self, tmp_path: Path) -> None:
+    def test_tables_without_energies_or_jobs_have_unknown_energies(self, tmp_path: Path) -> None:
         dark = shares_table([(1.0, None), (9.0, None)], [(10.0, None)])
-        assert dark.note.startswith("No job of the study ran on a node with power readings")
-        assert group(dark, "Jobs, largest")[0] == ("not measured", 2, None, 0, None, None)
+        assert dark.note.startswith("No energy of a job is known.")
+        assert group(dark, "Jobs, largest")[0] == ("of unknown energy", 2, None, 0, None, None)
         assert group(dark, "Jobs by the time")[-1] == ("all jobs", 2, 1.0, 0, None, None)
         assert "Gini" not in " ".join(dark.rows["group"])
         nothing = shares_table([], [])
         assert group(nothing, "Jobs by the time")[-1] == ("all jobs", 0, None, 0, 0.0, None)
         assert "all jobs" in written(nothing, tmp_path)["tex"]
 
-    def test_jobs_of_zero_energy_are_all_measured(self) -> None:
+    def test_jobs_of_zero_energy_are_of_known_energy(self) -> None:
         idle = group(shares_table([(1.0, 0.0)], []), "Jobs")
-        assert idle[0] == ("all measured", 1, 1.0, 1, 0.0, None)
+        assert idle[0] == ("all of known energy", 1, 1.0, 1, 0.0, None)
 
 
 def time_table(nodes: pl.DataFrame, *, days: int, start: datetime = START) -> ReaderTable:
@@ -178,7 +190,7 @@ class TestEnergyOverTime:
         table = time_table(nodes_frame(2), days=2)
         assert headers(table) == [
             *("Day", "Job (kWh)", "Idle (kWh)", "Standby (kWh)", "All (kWh)"),
-            *("Without data (node h)", "Measured (%)"),
+            *("Without readings (node h)", "Measured (%)"),
         ]
         names = [column.name for column in table.columns]
         assert table.rows.select(names).rows() == [
@@ -205,7 +217,7 @@ class TestEnergyOverTime:
 
     def test_rows_of_a_long_study_are_months(self) -> None:
         table = time_table(nodes_frame(40), days=1200)
-        rows = table.rows.select("first_day", "last_day", "measured_kwh").rows()
+        rows = table.rows.select("first_day", "last_day", "total_kwh").rows()
         assert rows[0] == ("2025-03-03", "2025-03-31", pytest.approx(290.0))
         assert rows[1] == ("2025-04-01", "2025-04-30", pytest.approx(110.0))
         assert rows[2][0] == "all months"
@@ -223,7 +235,7 @@ class TestEnergyOverTime:
             ]
         )
         table = time_table(nodes, days=3)
-        found = table.rows.select("job", "idle", "measured_kwh", "measured_frac").rows()
+        found = table.rows.select("job", "idle", "total_kwh", "measured_frac").rows()
         assert found == [
             (4.0, 0.0, 4.0, 1.0),
             (0.0, 2.0, 2.0, 0.75),
@@ -240,8 +252,8 @@ class TestEnergyOverTime:
         assert empty.note.startswith("The study has no node.")
         assert len(written(empty, tmp_path)["csv"].splitlines()) == 1
         dark = time_table(nodes_frame(2).filter(pl.col("node") == "b-1"), days=2)
-        assert dark.note.startswith("No node of the study has power readings.")
-        assert dark.rows["measured_kwh"].null_count() == 3
+        assert dark.note.startswith("No energy of the study is known.")
+        assert dark.rows["total_kwh"].null_count() == 3
         assert cell(dark, "all days", "measured_frac") == 0.0
 
 

@@ -17,6 +17,7 @@ from footprint.core.errors import InputError
 from footprint.estimators import comparison
 from footprint.labels import files, matching
 from footprint.phases import assembly, baseline, classifier, labelling_queue, ratio, recorded_time
+from footprint.phases.energies import complete_job_nodes
 from footprint.phases.roles import labels_of_runs
 from footprint.schemas.catalogue import TABLES
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
@@ -219,8 +220,9 @@ class Results:
     def ratio_with_labels(self, labels: str) -> dy.DataFrame[PhaseRatio]:
         """R of each paper and project as if a label file with this text were in `labels.files`.
 
-        The kinds of the runs are decided anew, with the default thresholds of the rules. A label of
-        the text replaces the study's label of the same job. Results on disk stay as they are.
+        Intervals are null: they need the configured meters, which results do not contain. The
+        kinds of the runs are decided anew, with the default thresholds of the rules. A label of the
+        text replaces the study's label of the same job. Results on disk stay as they are.
 
         Args:
             labels: Text of a label file in YAML (docs/labels.md), as `- {chain: 7, role: other}`.
@@ -247,16 +249,14 @@ class Results:
         of_jobs = recorded_time.recorded_time_of_jobs(
             jobs,
             self._table(Allocations).lazy(),
-            self.job_nodes.lazy(),
+            complete_job_nodes(self.job_nodes.lazy()),
             start=datetime.combine(first, time.min, UTC),
             end=datetime.combine(last, time.min, UTC) + timedelta(days=1),
         )
         compared = ratio.compare_development_with_training(
             runs,
             levels=self.levels.lazy(),
-            labelled=labelled,
             time=ratio.time_of_runs(runs, of_jobs),
-            variants=classifier.classify_variants(features, thresholds),
             baseline=baseline.classify_by_exit_state(features),
         )
         rows: dy.DataFrame[PhaseRatio] = conform(PhaseRatio, compared)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import known_sum, quotient, sum_or_zero
-from footprint.core.units import H_PER_S
 from footprint.totals.error_model import ErrorModel
 from footprint.totals.job_totals import ESTIMATE_PARTS
 from footprint.totals.known_total import known_total
@@ -37,21 +36,24 @@ def totals_of_groups(rows: pl.LazyFrame, model: ErrorModel) -> pl.LazyFrame:
     )
 
 
-def totals_of_overhead(node_energy: pl.LazyFrame, model: ErrorModel) -> pl.LazyFrame:
+def totals_of_overhead(
+    node_energy: pl.LazyFrame, job_nodes: pl.LazyFrame, model: ErrorModel
+) -> pl.LazyFrame:
     """Return the totals of each class of node time but `job`.
 
-    Classes without energy and without unknown time are left out. The row `no_data` has only unknown
-    time; it includes time of jobs.
+    Classes without energy and without unknown time are left out.
 
     Args:
         node_energy: `schemas.NodeEnergy`.
+        job_nodes: `schemas.JobNodeEnergy`, for the bases of estimates: estimates of overhead have
+            those of the jobs on the same cluster.
         model: Errors of the study. Each node counts as one run of a class.
 
     Returns:
         As `totals_of_groups`, with null `coverage_frac`.
     """
     rows = (
-        _with_estimate_parts(node_energy)
+        _with_estimate_parts(node_energy, job_nodes)
         .filter(pl.col("class") != "job")
         .with_columns(name=pl.col("class").cast(pl.String), share=pl.lit(1.0))
         .group_by("name", "node", "cluster", "has_gpu", "share")
@@ -73,26 +75,29 @@ def totals_of_overhead(node_energy: pl.LazyFrame, model: ErrorModel) -> pl.LazyF
     )
 
 
-def _with_estimate_parts(node_energy: pl.LazyFrame) -> pl.LazyFrame:
-    """Classes of nodes with their estimated energy by basis, and `unknown_node_h`.
+def _with_estimate_parts(node_energy: pl.LazyFrame, job_nodes: pl.LazyFrame) -> pl.LazyFrame:
+    """Classes of nodes with their estimated energy by basis, in the parts of the cluster's jobs.
 
-    Where the table has no bases, a node of a cluster with readings counts as estimated from its own
-    readings, another by its hardware, which has the widest interval. Where it has no unknown time,
-    all of `no_data` is unknown.
+    Where no energy of jobs was estimated, a cluster with readings has estimates from its own
+    readings, and another has estimates by its hardware, which have the widest interval.
     """
-    present = node_energy.collect_schema().names()
-    estimated = pl.col("estimated_kwh")
+    parts = list(ESTIMATE_PARTS.values())
+    of_jobs = job_nodes.group_by("cluster").agg(
+        sum_or_zero(pl.col(name)).alias(f"{name}_of_jobs") for name in parts
+    )
+    whole = pl.sum_horizontal(f"{name}_of_jobs" for name in parts)
     is_read = (pl.col("measured_kwh").max().over("cluster") > 0).fill_null(False)
-    parts = {name: pl.lit(0.0) for name in ESTIMATE_PARTS.values()} | {
-        "own_readings_kwh": pl.when(is_read).then(estimated).otherwise(0.0),
-        "hardware_kwh": pl.when(~is_read).then(estimated).otherwise(0.0),
+    usual = {name: pl.lit(0.0) for name in parts} | {
+        "own_readings_kwh": is_read.cast(pl.Float64),
+        "hardware_kwh": (~is_read).cast(pl.Float64),
     }
-    is_no_data = pl.col("class") == "no_data"
-    unknown = {
-        "unknown_node_h": pl.when(is_no_data).then(pl.col("duration_s") * H_PER_S).otherwise(0.0)
-    }
-    missing = {} if set(parts) <= set(present) else parts
-    return node_energy.with_columns(**missing, **({} if "unknown_node_h" in present else unknown))
+    return node_energy.join(of_jobs, on="cluster", how="left").with_columns(
+        (
+            pl.col("estimated_kwh")
+            * quotient(pl.col(f"{name}_of_jobs"), whole).fill_null(usual[name])
+        ).alias(name)
+        for name in parts
+    )
 
 
 def _gpu_node_frac() -> pl.Expr:

@@ -88,7 +88,7 @@ def energy_by_level(
     rows = [_measured_rows(jobs, nodes, level, names, model) for level, names in shown.items()]
     rows += [_estimated_rows(jobs, estimates, level, names) for level, names in shown.items()]
     rows += [_empty_rows(level, names, people[level]) for level, names in wanted.items()]
-    rows.append(_overhead_rows(energy.nodes, model))
+    rows.append(_overhead_rows(energy, model))
     order = pl.col("level").cast(pl.Enum(LEVELS))
     return (
         pl.concat(rows, how="diagonal")
@@ -226,8 +226,8 @@ def _empty_rows(level: str, wanted: NameSelection, found: Collection[str]) -> pl
     return pl.LazyFrame([(level, name, 0, 0) for name in absent], schema, orient="row")
 
 
-def _overhead_rows(node_energy: pl.LazyFrame, model: ErrorModel) -> pl.LazyFrame:
+def _overhead_rows(energy: EnergyTables, model: ErrorModel) -> pl.LazyFrame:
     """Rows of the level `overhead`: one for each class of node time but `job`."""
-    return totals_of_overhead(node_energy, model).with_columns(
+    return totals_of_overhead(energy.nodes, energy.job_nodes, model).with_columns(
         pl.lit("overhead").alias("level"), pl.lit(0, pl.Int64).alias("n_jobs")
     )

@@ -1,6 +1,6 @@
 """Merge jobs into runs, classify the runs, and compare development with training.
 
-Takes the jobs and allocations of a site (`schemas.Jobs`, `schemas.Allocations`), the measured
+Takes the jobs and allocations of a site (`schemas.Jobs`, `schemas.Allocations`), the total
 energy of jobs (kWh), the power samples of their nodes and GPUs (W), and the labels of jobs. Gives
 the run of each job (`schemas.RunOfJob`), the kind, role and phase of each run (`schemas.Runs`), and
 the ratio R of development to training of each paper and project (`schemas.PhaseRatio`).
@@ -17,9 +17,13 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `classifier`: kinds of runs by rules and labels, also under varied thresholds.
 - `roles`: roles and phases of runs.
 - `assembly`: the tables of runs and of the run of each job.
-- `recorded_time`: node time held by the records of jobs, and its measured part.
-- `ratio`: energy of development over energy of training, its range and its limits.
-- `baseline`: the published exit-state rule that the classifier must beat.
+- `energies`: total energies of runs, with their intervals.
+- `recorded_time`: node time held by the records of jobs, and its part with known energy.
+- `ratio`: energy of development over energy of training.
+- `ratio_intervals`: 95 % intervals of the ratios.
+- `membership`: unlabelled runs that may belong to a paper.
+- `sensitivities`: ratios under other choices.
+- `baseline`: the exit-state rule and "everything is training", which the classifier must beat.
 - `evaluation`: accuracy of the classifier on a simulated site.
 - `labelling_queue`: runs that labels do not settle, by energy, and drafts of their labels.
 """

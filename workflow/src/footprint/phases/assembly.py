@@ -8,7 +8,9 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
-from footprint.phases import classifier, roles
+from footprint.phases import classifier, energies, roles
+
+_JOB_ENERGIES = (*energies.ENERGY_COLUMNS, *energies.INTERVAL_COLUMNS)
 
 
 class PhaseTables(NamedTuple):
@@ -25,6 +27,7 @@ def assemble_phase_tables(
     run_of_job: pl.LazyFrame,
     job_energy: pl.LazyFrame,
     labelled: pl.LazyFrame,
+    errors: energies.StudyErrors | None = None,
 ) -> PhaseTables:
     """Kind, role and phase of each run, from labels first and from the rules otherwise.
 
@@ -34,6 +37,7 @@ def assemble_phase_tables(
         run_of_job: `schemas.RunOfJob`.
         job_energy: `schemas.JobEnergy`. Jobs on nodes outside the study have no row.
         labelled: `schemas.JobLabels`.
+        errors: Nodes of the jobs and errors of the study. None: runs have no intervals.
 
     Raises:
         ConservationError: The energies of runs do not sum to those of their jobs.
@@ -42,8 +46,9 @@ def assemble_phase_tables(
     classified = classifier.apply_labels(
         classifier.classify_runs(features, thresholds), labels.select("run_id", "kind").drop_nulls()
     )
+    complete = energies.complete_jobs(job_energy)
     jobs = run_of_job.join(
-        job_energy.select("job_id", "user", "project", "measured_kwh", began="started_at"),
+        complete.select("job_id", "user", "project", *_JOB_ENERGIES, began="started_at"),
         on="job_id",
     )
     members = (
@@ -54,34 +59,35 @@ def assemble_phase_tables(
             job_ids="job_id",
         )
     )
-    amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "measured_kwh", "idle_kwh")
+    amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "idle_kwh")
     runs = (
         members.join(features.select("run_id", *amounts), on="run_id")
+        .join(energies.energy_of_runs(run_of_job, complete, errors), on="run_id")
         .join(classified, on="run_id")
         .join(labels.select("run_id", "paper"), on="run_id", how="left")
         .with_columns(rule_set=pl.lit(classifier.RULE_SET))
         .collect()
         .lazy()
     )
-    complete = (
+    with_phases = (
         runs.join(roles.assign_roles(runs, labels), on="run_id")
         .drop("paper")
         .sort("run_id")
         .collect()
         .lazy()
     )
-    _check_conservation(complete, jobs)
-    phase_of_job = jobs.select("job_id", "run_id", "measured_kwh").join(
-        complete.select("run_id", "kind", "role", "phase"), on="run_id"
+    _check_conservation(with_phases, jobs)
+    phase_of_job = jobs.select("job_id", "run_id", *_JOB_ENERGIES).join(
+        with_phases.select("run_id", "kind", "role", "phase"), on="run_id"
     )
-    return PhaseTables(complete, phase_of_job.sort("job_id"))
+    return PhaseTables(with_phases, phase_of_job.sort("job_id"))
 
 
 def _check_conservation(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> None:
-    runs_kwh, jobs_kwh = (
-        frame.select(sum_or_zero(pl.col("measured_kwh"))).collect().item() for frame in (runs, jobs)
-    )
-    if abs(runs_kwh - jobs_kwh) > CONSERVATION_TOLERANCE_FRAC * max(jobs_kwh, 1e-6):
-        raise ConservationError(
-            f"the energies of runs sum to {runs_kwh} kWh, those of their jobs to {jobs_kwh} kWh"
-        )
+    sums = [sum_or_zero(pl.col(name)).alias(name) for name in energies.ENERGY_COLUMNS]
+    of_runs, of_jobs = (frame.select(sums).collect().row(0) for frame in (runs, jobs))
+    for name, runs_kwh, jobs_kwh in zip(energies.ENERGY_COLUMNS, of_runs, of_jobs, strict=True):
+        if abs(runs_kwh - jobs_kwh) > CONSERVATION_TOLERANCE_FRAC * max(jobs_kwh, 1e-6):
+            raise ConservationError(
+                f"{name} of runs sums to {runs_kwh} kWh, that of their jobs to {jobs_kwh} kWh"
+            )

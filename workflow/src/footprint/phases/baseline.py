@@ -1,8 +1,8 @@
-"""The published exit-state rule, which is the baseline that the classifier must beat.
+"""Baselines that the classifier must beat: the exit-state rule, and "everything is training".
 
-The rule reads exit states of jobs on MIT Supercloud as stages of development: COMPLETED is mature,
-CANCELLED exploratory, FAILED development, TIMEOUT an IDE session ("AI-Enabling Workloads on
-Large-Scale GPU-Accelerated System", HPCA 2022). Mature runs count as training, all others as
+The published rule reads exit states of jobs on MIT Supercloud as stages of development: COMPLETED
+is mature, CANCELLED exploratory, FAILED development, TIMEOUT an IDE session ("AI-Enabling Workloads
+on Large-Scale GPU-Accelerated System", HPCA 2022). Mature runs count as training, all others as
 development. The rule has no kinds: the closest kind is given, so that both can be compared.
 """
 
@@ -45,4 +45,23 @@ def classify_by_exit_state(features: pl.LazyFrame) -> pl.LazyFrame:
         "run_id",
         kind=ended.replace_strict(by_ending["kind"], default=None, return_dtype=KIND_TYPE),
         phase=ended.replace_strict(by_ending["phase"], default=None, return_dtype=PHASE_TYPE),
+    ).sort("run_id")
+
+
+def classify_everything_as_training(features: pl.LazyFrame) -> pl.LazyFrame:
+    """Kind `training_run` and phase `training` for each run.
+
+    Most energy of a site is that of trainings, so that this baseline is right for much of it.
+
+    Args:
+        features: Result of `features.collect_features`.
+
+    Returns:
+        `run_id`, `kind`, `phase`, sorted by run; null for runs that never started.
+    """
+    has_started = pl.col("ended").is_not_null()
+    return features.select(
+        "run_id",
+        kind=pl.when(has_started).then(pl.lit("training_run", KIND_TYPE)),
+        phase=pl.when(has_started).then(pl.lit("training", PHASE_TYPE)),
     ).sort("run_id")

@@ -94,11 +94,11 @@ def rank_unlabelled_runs(
         paper: Only runs of this paper, by labels.
 
     Returns:
-        `rank` (1 has the most energy; unmeasured runs come last, by their GPU hours), `run_id`,
+        `rank` (1 has the most energy; runs of unknown energy come last, by their GPU hours), `run_id`,
         `n_jobs`, `user` (login), `project`, `paper`, `name`, `command` (of the first job),
-        `started_at`, `duration_s`, `gpu_hours`, `measured_kwh`, `cumulated_frac` (share of the
-        energy of all listed runs that the runs up to this rank use; null: unmeasured), `kind` and
-        `rule` (of the classifier), `role` (of labels). Sorted by rank.
+        `started_at`, `duration_s`, `gpu_hours`, `total_kwh`, `cumulated_frac` (share of the
+        energy of all listed runs that the runs up to this rank use; null: energy unknown), `kind`
+        and `rule` (of the classifier), `role` (of labels). Sorted by rank.
     """
     labels = study.labelled.select(
         run_id="job_id",
@@ -119,7 +119,7 @@ def rank_unlabelled_runs(
         for columns, value in criteria.items()
         if value is not None
     ]
-    measured_kwh = pl.col("measured_kwh")
+    total_kwh = pl.col("total_kwh")
     rows = (
         study.runs.filter(pl.col("kind").is_not_null())
         .drop("role")
@@ -128,13 +128,13 @@ def rank_unlabelled_runs(
         .join(owners, on="run_id", how="left")
         .filter(~is_settled.fill_null(False), *conditions)
         .sort(
-            measured_kwh.fill_null(-1.0),
+            total_kwh.fill_null(-1.0),
             "gpu_hours",
             "run_id",
             descending=[True, True, False],
         )
         .with_columns(
-            cumulated_frac=measured_kwh.cum_sum() / sum_or_zero(measured_kwh),
+            cumulated_frac=total_kwh.cum_sum() / sum_or_zero(total_kwh),
             rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
         )
     )
@@ -150,8 +150,8 @@ def rank_unlabelled_runs(
         "started_at",
         "duration_s",
         "gpu_hours",
-        "measured_kwh",
-        pl.when(measured_kwh.is_not_null() & pl.col("cumulated_frac").is_finite())
+        "total_kwh",
+        pl.when(total_kwh.is_not_null() & pl.col("cumulated_frac").is_finite())
         .then("cumulated_frac")
         .alias("cumulated_frac"),
         pl.col("kind").cast(pl.String),
@@ -181,7 +181,7 @@ def format_listing(rows: pl.DataFrame, *, most: int) -> str:
             "-" if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M}",
             f"{row['duration_s'] / 3600:.1f}",
             f"{row['gpu_hours']:.1f}",
-            "-" if row["measured_kwh"] is None else f"{row['measured_kwh']:.2f}",
+            "-" if row["total_kwh"] is None else f"{row['total_kwh']:.2f}",
             "-" if row["cumulated_frac"] is None else f"{100 * row['cumulated_frac']:.0f} %",
             f"{row['kind']} ({row['rule']})",
         ]
@@ -198,16 +198,14 @@ def format_listing(rows: pl.DataFrame, *, most: int) -> str:
         ).rstrip()
         for row in table
     ]
-    measured_kwh = rows.select(sum_or_zero(pl.col("measured_kwh"))).item()
+    total_kwh = rows.select(sum_or_zero(pl.col("total_kwh"))).item()
     shown_frac = first["cumulated_frac"].max()
     share = (
         ""
         if shown_frac is None
         else f"; those above hold {100 * float(str(shown_frac)):.0f} % of it"
     )
-    amount = (
-        f"{rows.height} runs that labels do not settle, {measured_kwh:.1f} kWh measured{share}."
-    )
+    amount = f"{rows.height} runs that labels do not settle, {total_kwh:.1f} kWh{share}."
     return "\n".join([*lines, "", amount])
 
 
@@ -271,7 +269,7 @@ def runs_named_by_labels(
 
 def _describe_run(row: dict[str, object]) -> str:
     jobs = "1 job" if row["n_jobs"] == 1 else f"{row['n_jobs']} jobs"
-    energy = "unmeasured" if row["measured_kwh"] is None else f"{row['measured_kwh']:.2f} kWh"
+    energy = "unknown energy" if row["total_kwh"] is None else f"{row['total_kwh']:.2f} kWh"
     start = "" if row["started_at"] is None else f" from {row['started_at']:%Y-%m-%d %H:%M}"
     name = f" {_one_line(row['name'])!r}" if row["name"] else ""
     command = _one_line(row["command"])

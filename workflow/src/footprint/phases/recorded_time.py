@@ -1,4 +1,4 @@
-"""Compute the node time that each job held by its record, and the measured part of that time.
+"""Compute the node time that each job held by its record, and the part with known energy.
 
 A study measures its own nodes inside its window. A job may have held nodes of other clusters, may
 have started before the window, and may have ended after it.
@@ -12,6 +12,7 @@ import polars as pl
 
 from footprint.allocation import held_intervals
 from footprint.core.sums import exact_sum
+from footprint.core.units import S_PER_H
 
 _INTERVAL_SUMS = ("recorded_us", "inside_us")
 
@@ -35,12 +36,13 @@ def recorded_time_of_jobs(
     Args:
         jobs: `schemas.Jobs`.
         allocations: `schemas.Allocations`, including those on nodes outside the study.
-        job_nodes: `schemas.JobNodeEnergy`.
+        job_nodes: `schemas.JobNodeEnergy` with `unknown_node_h`.
         start: Start of the study.
         end: End of the study, excluded.
 
     Returns:
-        `job_id`, `held_s` and `measured_s` (node seconds), one row a job and node.
+        `job_id`, `held_s` and `known_s` (node seconds; energy is measured or estimated), one row a
+        job and node.
     """
     low, high = (pl.lit(bound).cast(pl.Datetime("us", "UTC")) for bound in (start, end))
     without_node = jobs.join(allocations, on="job_id", how="anti")
@@ -69,9 +71,10 @@ def recorded_time_of_jobs(
         pl.when(pl.col("is_of_study")).then(pl.col("recorded_us") - pl.col("inside_us"))
     ).fill_null(pl.col("recorded_us"))
     studied_s = (pl.col("share") * pl.col("duration_s")).fill_null(0.0)
+    unknown_s = (pl.col("unknown_node_h") * S_PER_H).fill_null(0.0)
     return (
         recorded.join(
-            job_nodes.select("job_id", "node", "share", "duration_s", "coverage_frac"),
+            job_nodes.select("job_id", "node", "share", "duration_s", "unknown_node_h"),
             on=["job_id", "node"],
             how="full",
             coalesce=True,
@@ -80,6 +83,6 @@ def recorded_time_of_jobs(
         .select(
             "job_id",
             held_s=studied_s + (share * outside_us.cast(pl.Float64) * 1e-6).fill_null(0.0),
-            measured_s=studied_s * pl.col("coverage_frac").fill_null(0.0),
+            known_s=(studied_s - unknown_s).clip(lower_bound=0.0),
         )
     )

@@ -34,7 +34,7 @@ def assign_roles(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
     """Role and phase of each run.
 
     Args:
-        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `measured_kwh`,
+        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `total_kwh`,
             `gpu_hours`.
         labelled: `run_id`, `kind`, `role`, `phase`, from `labels_of_runs`.
 
@@ -55,12 +55,12 @@ def role_inputs(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
     role or paper.
 
     Args:
-        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `measured_kwh`,
+        runs: `run_id`, `project`, `paper`, `kind` (null: the run never started), `total_kwh`,
             `gpu_hours`.
         labelled: `run_id`, `kind`, `role`, `phase`, from `labels_of_runs`.
 
     Returns:
-        `run_id`, `kind` (of a label, else of the rules), `measured_kwh`, `gpu_hours`, `label_kind`,
+        `run_id`, `kind` (of a label, else of the rules), `total_kwh`, `gpu_hours`, `label_kind`,
         `label_role`, `label_phase` (null: no label), `unit` (null: nothing is assumed).
     """
     labels = labelled.select(
@@ -70,7 +70,7 @@ def role_inputs(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("phase").cast(_PHASE_TYPE).alias("label_phase"),
     )
     rows = runs.select(
-        "run_id", "project", "paper", pl.col("kind").cast(_KIND_TYPE), "measured_kwh", "gpu_hours"
+        "run_id", "project", "paper", pl.col("kind").cast(_KIND_TYPE), "total_kwh", "gpu_hours"
     ).join(labels, on="run_id", how="left", validate="1:1")
     implied = pl.when(pl.col("label_phase").is_in(["training", "inference"])).then(
         pl.lit("reported", _ROLE_TYPE)
@@ -102,8 +102,8 @@ def role_inputs(runs: pl.LazyFrame, labelled: pl.LazyFrame) -> pl.LazyFrame:
 def assumed_trainings(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.LazyFrame:
     """The run of each unit that is assumed to have trained the reported model.
 
-    It is the training with the most measured energy. Unmeasured trainings rank below all measured
-    ones, by GPU hours, because they give no ratio. Runs with a labelled phase are excluded.
+    It is the training with the largest total energy. Trainings of unknown energy rank below all
+    others, by GPU hours, because they give no ratio. Runs with a labelled phase are excluded.
 
     Args:
         rows: The columns of `role_inputs`, and those of `over`.
@@ -118,7 +118,7 @@ def assumed_trainings(rows: pl.LazyFrame, *, over: Sequence[str] = ()) -> pl.Laz
         .sort(
             *over,
             "unit",
-            "measured_kwh",
+            "total_kwh",
             "gpu_hours",
             "run_id",
             descending=[*(False for _ in over), False, True, True, False],

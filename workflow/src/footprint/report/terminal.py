@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from footprint.report import rejected_rows
+from footprint.report import rejected_rows, wording
 
 SHOWN_LEVELS = ("site", "overhead", "project", "paper")
 
 
 def results_text(results: str | Path, *, checked: bool) -> str:
-    """Energy by level, coverage, R of the papers, rejected rows, and paths of the results.
+    """Totals by level with intervals, R of the papers, rejected rows, and paths of the results.
 
     Sections without a results file are omitted.
 
@@ -45,18 +45,29 @@ def results_text(results: str | Path, *, checked: bool) -> str:
 def _level_lines(levels: pl.DataFrame) -> list[str]:
     measured = levels.filter(pl.col("method") == "bmc")
     shown = pl.concat(measured.filter(pl.col("level") == level) for level in SHOWN_LEVELS)
-    return [f"{'level':<9}{'name':<34}{'kWh':>12}{'measured':>10}"] + [
-        f"{row['level']:<9}{row['name'][:33]:<34}{_format_number(row['total_kwh']):>12}"
-        f"{_format_percent(row['measured_frac']):>10}"
-        for row in shown.iter_rows(named=True)
+    return [f"{'level':<9}{'name':<34}{'total':>13}{'95 %':>17}{'measured':>10}"] + [
+        _level_line(row) for row in shown.iter_rows(named=True)
     ]
 
 
+def _level_line(row: dict[str, Any]) -> str:
+    """Total of a row of the levels, its interval, and its measured part."""
+    total, interval = wording.UNKNOWN, None
+    if row["total_kwh"] is not None:
+        total, interval = wording.energy_texts(
+            row["total_kwh"], row["total_low_kwh"], row["total_high_kwh"]
+        )
+        total = f">= {total}" if row["unknown_node_h"] else total
+    part = "" if row["measured_frac"] is None else wording.format_percent(row["measured_frac"])
+    line = f"{row['level']:<9}{row['name'][:33]:<34}{total:>13}{interval or '':>17}{part:>10}"
+    return line.replace(wording.THIN_SPACE, " ")
+
+
 def _ratio_lines(ratio: pl.DataFrame) -> list[str]:
-    """Lines with R of each paper and its range over the thresholds; empty without papers."""
+    """Lines with R of each paper and its interval; empty without papers."""
     papers = ratio.filter(pl.col("scope") == "paper").sort("name")
     lines = [
-        f"  {row['name'][:33]:<34}R {_ratio_text(row)}{_ratio_range(row)}; "
+        f"  {row['name'][:33]:<34}R {_ratio_text(row)}; "
         f"{row['n_labelled']} of {row['n_runs']} runs labelled"
         for row in papers.iter_rows(named=True)
     ]
@@ -65,18 +76,11 @@ def _ratio_lines(ratio: pl.DataFrame) -> list[str]:
 
 
 def _ratio_text(row: dict[str, Any]) -> str:
-    """R, or the reason for its absence."""
-    if row["ratio"] is None and row["ratio_reason"] is not None:
-        return f"not given ({row['ratio_reason']})"
-    return _format_number(row["ratio"])
-
-
-def _ratio_range(row: dict[str, Any]) -> str:
-    if row["ratio_low"] is None:
-        return ""
-    low = _format_number(row["ratio_low"])
-    high = "no end" if row["ratio_high"] is None else _format_number(row["ratio_high"])
-    return "" if low == high == _format_number(row["ratio"]) else f" ({low} to {high})"
+    """R and its interval, or the reason for its absence."""
+    text = wording.format_ratio_interval(
+        row["ratio"], row["ratio_low"], row["ratio_high"], row["ratio_reason"]
+    )
+    return text.replace(wording.THIN_SPACE, " ")
 
 
 def _simulation_lines(check: pl.DataFrame) -> list[str]:
@@ -93,10 +97,6 @@ def _largest_error(row: dict[str, Any]) -> str:
         return "no job over 10 min to compare"
     largest = _format_percent(row["largest_error_frac"], 2)
     return f"largest error of {row['n_jobs_compared']} jobs over 10 min: {largest}"
-
-
-def _format_number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.1f}".replace(",", " ")
 
 
 def _format_percent(value: float | None, digits: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Numbers and kinds in words: energies, percentages, durations, intervals, ratios.
+"""Numbers and kinds in words: totals with intervals, percentages, durations, ratios.
 
 The summary, figures and tables word them alike. Nothing here needs a library that draws.
 """
@@ -6,13 +6,16 @@ The summary, figures and tables word them alike. Nothing here needs a library th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 Row = Mapping[str, Any]
 
 THIN_SPACE: Final = "\u2009"
 MINUS: Final = "\u2212"
+UNKNOWN: Final = "unknown"
+LEAST_MEASURED_FRAC: Final = 0.5
+"""Least measured fraction of an energy that is not called estimated."""
 
 KIND_NAMES: Final[Mapping[str, str]] = {
     "interactive": "interactive",
@@ -24,6 +27,17 @@ KIND_NAMES: Final[Mapping[str, str]] = {
     "unknown": "unknown",
 }
 """Every kind, with its name in tables and figures."""
+
+
+CHOICE_NAMES: Final[Mapping[str, str]] = {
+    "membership": "jobs of the paper",
+    "reported_training": "reported training",
+    "idle_holds": "idle holds",
+    "unknown_kinds": "runs of unknown kind",
+    "thresholds": "thresholds of the rules",
+    "gate_policy": "division of shared nodes",
+}
+"""Choices that R depends on, the most important first, with their names in tables and figures."""
 
 
 def format_number(value: float, *, digits: int = 3) -> str:
@@ -47,9 +61,9 @@ def energy_unit(largest_kwh: float | None) -> tuple[str, float]:
 
 
 def format_energy(kwh: float | None, *, digits: int = 3) -> str:
-    """An energy with its unit, such as `12.3 MWh`; `not measured` if it is unknown."""
+    """An energy with its unit, such as `12.3 MWh`; `unknown` if it is null."""
     if kwh is None or math.isnan(kwh):
-        return "not measured"
+        return UNKNOWN
     if kwh == 0:
         return f"0{THIN_SPACE}kWh"
     unit, in_kwh = energy_unit(kwh)
@@ -86,14 +100,182 @@ def format_duration(duration_h: float, *, of: str = "") -> str:
     return f"{format_number(duration_h / 24)}{THIN_SPACE}{of}days"
 
 
-def format_kwh(kwh: float) -> str:
-    """An energy without its unit: whole kWh from 100 on, else three significant digits."""
-    return format_count(round(kwh)) if kwh >= 100 else format_number(kwh)
+def format_rounded(values: Sequence[float], *, decimals: int) -> list[str]:
+    """Numbers rounded to the same decimals (negative: to tens, hundreds), with thin spaces."""
+    shown = max(decimals, 0)
+    return [
+        f"{round(value, decimals) + 0.0:,.{shown}f}".replace(",", THIN_SPACE).replace("-", MINUS)
+        for value in values
+    ]
 
 
-def format_interval(row: Row) -> str:
-    """The 95 % interval of a row of `schemas.Levels`, in kWh without the unit."""
-    return format_range(format_kwh(row["total_low_kwh"]), format_kwh(row["total_high_kwh"]))
+def decimals_of_interval(value: float, low: float, high: float) -> int:
+    """Decimals of a value and of both ends of its interval.
+
+    The half width has two digits up to 0.354, 3.54, 35.4 and so on, and one above, as the Particle
+    Data Group rounds uncertainties (Review of Particle Physics, introduction, section 5.3). No
+    number has more than three significant digits, unless the value would be rounded to 0.
+
+    Args:
+        value: Value, not negative.
+        low: Lower end.
+        high: Upper end.
+    """
+    largest = max(value, high)
+    if largest <= 0:
+        return 0
+    decimals = 2 - math.floor(math.log10(largest))
+    if round(largest, decimals) >= 10.0 ** (3 - decimals):
+        # 9.996 is rounded to 10.00
+        decimals -= 1
+    half = (high - low) / 2
+    if half > 0:
+        place = math.floor(math.log10(half))
+        digits = 2 if half / 10.0**place < 3.55 else 1
+        decimals = min(decimals, digits - 1 - place)
+    if value > 0:
+        decimals = max(decimals, -math.floor(math.log10(value)))
+    return decimals
+
+
+def _round_interval(value: float, low: float, high: float) -> tuple[str, str]:
+    """A value, and both ends of its interval as `3.7 to 4.9`, with the same decimals."""
+    # rounding keeps the order: the value stays inside
+    low, high = min(low, value), max(high, value)
+    decimals = decimals_of_interval(value, low, high)
+    text, *ends = format_rounded([value, low, high], decimals=decimals)
+    return text, " to ".join(ends)
+
+
+class EnergyTexts(NamedTuple):
+    """An energy in words.
+
+    Attributes:
+        total: Energy with its unit, as `4.1 MWh`.
+        interval: Ends of its 95 % interval without the unit, as `3.7 to 4.9`; None: unknown.
+    """
+
+    total: str
+    interval: str | None
+
+
+def energy_texts(total_kwh: float, low_kwh: float | None, high_kwh: float | None) -> EnergyTexts:
+    """An energy and its 95 % interval, with the same unit and the same decimals.
+
+    Args:
+        total_kwh: Total energy.
+        low_kwh: Lower end; None: unknown.
+        high_kwh: Upper end; None: unknown.
+    """
+    if low_kwh is None or high_kwh is None:
+        return EnergyTexts(format_energy(total_kwh), None)
+    unit, in_kwh = energy_unit(max(total_kwh, high_kwh) or 1.0)
+    value, interval = _round_interval(total_kwh / in_kwh, low_kwh / in_kwh, high_kwh / in_kwh)
+    return EnergyTexts(f"{value}{THIN_SPACE}{unit}", interval)
+
+
+def format_qualified(
+    text: str, *, measured_frac: float | None, unknown_node_h: float | None
+) -> str:
+    """An energy with `an estimated` or `at least` before it, where it is that.
+
+    Args:
+        text: Energy with its unit.
+        measured_frac: Measured fraction of the energy; under a half, it is called estimated.
+        unknown_node_h: Node hours without readings and estimate; above 0, the energy is a bound.
+    """
+    if measured_frac is not None and measured_frac < LEAST_MEASURED_FRAC:
+        text = f"an estimated {text}"
+    return f"at least {text}" if unknown_node_h else text
+
+
+def format_total(
+    total_kwh: float | None,
+    low_kwh: float | None,
+    high_kwh: float | None,
+    measured_frac: float | None,
+    unknown_node_h: float | None = 0.0,
+    *,
+    mark: str = "",
+) -> str:
+    """A total energy, its 95 % interval and its measured fraction.
+
+    As in `4.1 MWh (95 %: 3.7 to 4.9; 75 % measured)`; under 50 % measured `an estimated 4.1 MWh
+    (...)`; with time of unknown energy `at least 4.1 MWh (...)`; `unknown` if the total is null.
+
+    Args:
+        total_kwh: Total energy, measured and estimated.
+        low_kwh: Lower end of the interval.
+        high_kwh: Upper end of the interval.
+        measured_frac: Measured fraction of the total.
+        unknown_node_h: Node hours without readings and without an estimate.
+        mark: Letters before and after the energy, as `**` of Markdown.
+    """
+    if total_kwh is None or math.isnan(total_kwh):
+        return UNKNOWN
+    total, interval = energy_texts(total_kwh, low_kwh, high_kwh)
+    details = ["interval unknown" if interval is None else f"95 %: {interval}"]
+    if measured_frac is not None:
+        details.append(f"{format_percent(measured_frac)} measured")
+    text = format_qualified(
+        f"{mark}{total}{mark}", measured_frac=measured_frac, unknown_node_h=unknown_node_h
+    )
+    return f"{text} ({'; '.join(details)})"
+
+
+def format_row_total(row: Row, *, mark: str = "") -> str:
+    """`format_total` of a row with the columns of totals (`schemas.Levels`)."""
+    return format_total(
+        row["total_kwh"],
+        row["total_low_kwh"],
+        row["total_high_kwh"],
+        row["measured_frac"],
+        row["unknown_node_h"],
+        mark=mark,
+    )
+
+
+def format_ratio_interval(
+    ratio: float | None, low: float | None, high: float | None, reason: str | None = None
+) -> str:
+    """A ratio R with its 95 % interval, or why it cannot be given.
+
+    As in `78 (95 %: 70 to 87)`; `78 (95 %: 70 or more)` without an upper end.
+
+    Args:
+        ratio: Ratio; None: it cannot be given.
+        low: Lower end of the interval; None: no interval is known.
+        high: Upper end; None: there is none.
+        reason: Why there is no ratio.
+    """
+    if ratio is None or math.isnan(ratio):
+        return f"cannot be given: {reason or UNKNOWN}"
+    value, interval = ratio_texts(ratio, low, high)
+    return f"{value} ({'interval unknown' if interval is None else f'95 %: {interval}'})"
+
+
+def ratio_texts(ratio: float, low: float | None, high: float | None) -> tuple[str, str | None]:
+    """A ratio and its 95 % interval, with the same decimals.
+
+    The interval is `70 to 87`, or `70 or more` without an upper end; None if `low` is None.
+    """
+    if low is None:
+        return format_ratio(ratio), None
+    if high is None:
+        low = min(low, ratio)
+        # the lower end alone says how well the ratio is known
+        decimals = decimals_of_interval(ratio, low, 2 * ratio - low)
+        value, end = format_rounded([ratio, low], decimals=decimals)
+        return value, f"{end} or more"
+    return _round_interval(ratio, low, high)
+
+
+def format_mass(mass_kg: float, low_kg: float | None, high_kg: float | None) -> str:
+    """Carbon with its interval, as `90 kg CO2e (80 to 106)`."""
+    if low_kg is None or high_kg is None:
+        return f"{format_number(mass_kg)}{THIN_SPACE}kg CO2e"
+    value, interval = _round_interval(mass_kg, low_kg, high_kg)
+    return f"{value}{THIN_SPACE}kg CO2e ({interval})"
 
 
 def format_range(low: str, high: str) -> str:
@@ -103,4 +285,4 @@ def format_range(low: str, high: str) -> str:
 
 def format_ratio(value: float | None) -> str:
     """A ratio R: two significant digits below 10, else three; `unknown` for None."""
-    return "unknown" if value is None else format_number(value, digits=2 if value < 10 else 3)
+    return UNKNOWN if value is None else format_number(value, digits=2 if value < 10 else 3)

@@ -22,7 +22,14 @@ from footprint.schemas.estimates import (
 )
 from footprint.schemas.labels import JobLabels, Ledger, Reconciliation, Tracked
 from footprint.schemas.levels import Carbon, Levels
-from footprint.schemas.phases import PhaseOfJob, PhaseRatio, PowerHistograms, RunOfJob, Runs
+from footprint.schemas.phases import (
+    PhaseOfJob,
+    PhaseRatio,
+    PhaseSensitivities,
+    PowerHistograms,
+    RunOfJob,
+    Runs,
+)
 from footprint.schemas.raw import (
     Allocations,
     DevicePower,
@@ -36,6 +43,7 @@ from footprint.schemas.raw import (
 from footprint.schemas.totals import Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
+    PhaseAccuracy,
     PhaseEvaluation,
     SimulationCheck,
     TrueKinds,
@@ -76,8 +84,10 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "runs": (Runs, "results/phases/runs.parquet"),
     "phase_of_job": (PhaseOfJob, "results/phases/jobs.parquet"),
     "phase_ratio": (PhaseRatio, "results/phases/ratio.parquet"),
+    "phase_sensitivities": (PhaseSensitivities, "results/phases/sensitivities.parquet"),
     "true_kinds": (TrueKinds, "resources/<site>/true_kinds.parquet"),
     "phase_evaluation": (PhaseEvaluation, "results/phases/evaluation.parquet"),
+    "phase_accuracy": (PhaseAccuracy, "results/phases/accuracy.parquet"),
     "reconciliation": (Reconciliation, "results/ledger.parquet"),
     "levels": (Levels, "results/levels.parquet"),
     "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),

@@ -43,8 +43,7 @@ class Levels(dy.Schema):
         min=0,
         metadata={"unit": "h"},
         description="Allocated node hours with neither readings nor an estimate; above 0, "
-        "total_kwh is a lower bound. For `overhead`: of the class; for its row `no_data`: of all "
-        "nodes, time of jobs included",
+        "total_kwh is a lower bound. For `overhead`: of the class",
     )
     covered_kwh = Energy(
         description="Energy of the time with readings: measured_kwh, or that of the estimator"

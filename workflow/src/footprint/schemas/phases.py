@@ -67,6 +67,16 @@ class Runs(dy.Schema):
     duration_s = Seconds(description="Allocated time of the jobs within the window")
     gpu_hours = dy.Float64(min=0, metadata={"unit": "h"}, description="Allocated GPUs x hours")
     measured_kwh = Energy(description="Measured energy of the jobs; null: nothing was measured")
+    estimated_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in measured_kwh; null: "
+        "unknown for all jobs"
+    )
+    total_kwh = Energy(
+        description="Measured plus estimated energy of the jobs; null: unknown for all jobs"
+    )
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
+    measured_frac = Fraction(description="measured_kwh / total_kwh")
     idle_kwh = Energy(
         description="Part of measured_kwh at idle power; null: no power histogram of the jobs"
     )
@@ -104,6 +114,14 @@ class PhaseOfJob(dy.Schema):
     )
     phase = dy.Enum(PHASES, nullable=True, description="Phase of the run; null: never ran")
     measured_kwh = Energy(description="Measured energy of the job")
+    estimated_kwh = Energy(
+        description="Estimated energy for the time without measurement, not in measured_kwh; null: "
+        "unknown"
+    )
+    total_kwh = Energy(description="Measured plus estimated energy of the job; null: unknown")
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
+    measured_frac = Fraction(description="measured_kwh / total_kwh")
 
 
 class PhaseRatio(dy.Schema):
@@ -121,37 +139,47 @@ class PhaseRatio(dy.Schema):
         description="Whether the reported training is labelled or assumed; null: none found",
     )
     measured_kwh = Energy(description="Measured energy of all runs")
-    training_kwh = Energy(description="Measured energy of the training of the reported model")
-    inference_kwh = Energy(description="Measured energy of inference with the reported model")
-    development_kwh = Energy(description="Measured energy of all other runs of known kind")
-    unknown_kwh = Energy(description="Measured energy of runs of unknown kind")
+    estimated_kwh = Energy(description="Estimated energy of all runs, not in measured_kwh")
+    total_kwh = Energy(description="Measured plus estimated energy of all runs")
+    training_kwh = Energy(description="Total energy of the training of the reported model")
+    training_low_kwh = Energy(description="Lower end of the 95 % interval of training_kwh")
+    training_high_kwh = Energy(description="Upper end of the 95 % interval of training_kwh")
+    inference_kwh = Energy(description="Total energy of inference with the reported model")
+    development_kwh = Energy(description="Total energy of all other runs of known kind")
+    development_low_kwh = Energy(description="Lower end of the 95 % interval of development_kwh")
+    development_high_kwh = Energy(description="Upper end of the 95 % interval of development_kwh")
+    unknown_kwh = Energy(description="Total energy of runs of unknown kind")
     idle_kwh = Energy(
-        description="Energy at idle power of runs of the kinds `idle_hold` and `interactive`"
+        description="Measured energy at idle power of runs of the kinds `idle_hold` and "
+        "`interactive`"
     )
-    unmeasured_gpu_h = dy.Float64(
-        min=0, metadata={"unit": "h"}, description="GPU hours of runs without any measured energy"
+    unknown_gpu_h = dy.Float64(
+        min=0, metadata={"unit": "h"}, description="GPU hours of runs of unknown energy"
     )
-    development_coverage_frac = Fraction(
-        description="Measured share x time over share x time of all nodes allocated to the jobs of "
-        "development from start to end, including nodes and time outside the study"
+    development_measured_frac = Fraction(description="Measured part of development_kwh")
+    training_measured_frac = Fraction(description="Measured part of training_kwh")
+    development_known_frac = Fraction(
+        description="Share x time with measured or estimated energy over share x time of all nodes "
+        "allocated to the jobs of development from start to end, including nodes and time outside "
+        "the study"
     )
-    training_coverage_frac = Fraction(
-        description="Measured share x time over share x time of all nodes allocated to the jobs of "
-        "the reported training, including nodes and time outside the study"
+    training_known_frac = Fraction(
+        description="Share x time with measured or estimated energy over share x time of all nodes "
+        "allocated to the jobs of the reported training, including nodes and time outside the study"
     )
     ratio = dy.Float64(
         nullable=True,
         description="R = development_kwh / training_kwh; null: see ratio_reason",
     )
     ratio_reason = Text(
-        description="Why the ratio is null: no reported training was found, or less than 90 % of "
-        "the time of development or training was measured"
+        description="Why the ratio is null: no reported training was found, labels do not cover "
+        "all papers of the project, or the energy is unknown for more than 10 % of the time of "
+        "development or training"
     )
-    ratio_low = dy.Float64(
-        nullable=True, description="Lowest ratio with the rules' thresholds x 0.5, 1 and 2"
-    )
+    ratio_low = dy.Float64(nullable=True, description="Lower end of the 95 % interval of ratio")
     ratio_high = dy.Float64(
-        nullable=True, description="Highest ratio with the rules' thresholds x 0.5, 1 and 2"
+        nullable=True,
+        description="Upper end of the 95 % interval of ratio; null with ratio_low: no upper end",
     )
     ratio_all_unknown = dy.Float64(
         nullable=True, description="Ratio with unknown_kwh counted as development"
@@ -159,3 +187,38 @@ class PhaseRatio(dy.Schema):
     baseline_ratio = dy.Float64(
         nullable=True, description="Ratio by the baseline, which uses exit states alone"
     )
+
+    @dy.rule()
+    def ratio_is_inside_its_interval(cls) -> pl.Expr:
+        ratio = pl.col("ratio")
+        is_inside = (ratio >= pl.col("ratio_low")).fill_null(True)
+        return is_inside & (ratio <= pl.col("ratio_high")).fill_null(True)
+
+
+class PhaseSensitivities(dy.Schema):
+    """Ratio of development to training under other choices, by paper and project with a ratio."""
+
+    scope = Key(description="`paper` or `project`")
+    name = Key(description="Name of the paper or project")
+    choice = dy.Enum(
+        [
+            *("membership", "reported_training", "idle_holds"),
+            *("unknown_kinds", "thresholds", "gate_policy"),
+        ],
+        primary_key=True,
+        description="`membership`: runs of the paper; `reported_training`: training of the "
+        "reported model; `idle_holds`: runs that hold idle nodes; `unknown_kinds`: runs of unknown "
+        "kind; `thresholds`: thresholds of the rules x 0.5, 1 and 2; `gate_policy`: division of "
+        "shared nodes",
+    )
+    value = Key(
+        description="Value of the choice, as in `labelled`, `same_people`, `same_folder`, "
+        "`same_people_or_folder` of `membership`; `label`, `assumed`, `largest`, `longest`, `last` "
+        "of `reported_training`; `lowest`, `highest` over `thresholds`"
+    )
+    ratio = dy.Float64(
+        nullable=True,
+        description="Ratio with this value; null: no training, or energy of development or "
+        "training unknown for more than 10 % of the time",
+    )
+    is_headline = dy.Bool(description="Whether `ratio` of the table of ratios uses this value")

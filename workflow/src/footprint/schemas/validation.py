@@ -84,13 +84,38 @@ class TrueKinds(dy.Schema):
 class PhaseEvaluation(dy.Schema):
     """Number and energy of jobs by true kind and classified kind, on the simulated site."""
 
-    method = Key(description="`rules`, or `baseline`: the rule that uses exit states alone")
+    method = Key(
+        description="`rules`; `baseline`: the rule that uses exit states alone; "
+        "`everything_is_training`: each run is a training"
+    )
     truth = Key(description="True kind of the job")
     kind = Key(description="Classified kind of the job")
     n_jobs = Count(
         metadata={"unit": "jobs"},
         description="Number of jobs with an allocation within the study's nodes and window",
     )
-    measured_kwh = dy.Float64(
-        min=0, metadata={"unit": "kWh"}, description="Measured energy of the jobs"
+    total_kwh = dy.Float64(
+        min=0, metadata={"unit": "kWh"}, description="Total energy of the jobs; unknown counts as 0"
+    )
+
+
+class PhaseAccuracy(dy.Schema):
+    """Share of jobs, and of their energy, with the right kind, on the simulated site."""
+
+    method = Key(
+        description="`rules`; `baseline`: the rule that uses exit states alone; "
+        "`everything_is_training`: each run is a training"
+    )
+    weight = Key(description="`energy`: share of the total energy; `jobs`: share of the jobs")
+    n_jobs = Count(
+        metadata={"unit": "jobs"},
+        description="Number of jobs with an allocation within the study's nodes and window",
+    )
+    n_users = Count(metadata={"unit": "users"}, description="Number of owners of these jobs")
+    right_frac = Fraction(description="Share with the right kind; `unknown` is wrong")
+    right_low_frac = Fraction(
+        description="Lower end of the 95 % interval, by bootstrap over users; null: fewer than 2"
+    )
+    right_high_frac = Fraction(
+        description="Upper end of the 95 % interval, by bootstrap over users; null: fewer than 2"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from footprint.core.sums import known_sum, sum_or_zero
+from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
 from footprint.report import wording
@@ -15,6 +17,7 @@ from footprint.report.figures import style
 from footprint.totals.known_total import known_total
 
 ROW_MM = 6.0
+KEY_COLUMNS = 7
 
 
 def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
@@ -24,27 +27,31 @@ def energy_by_cluster(node_energy: pl.DataFrame) -> pl.DataFrame:
         node_energy: `schemas.NodeEnergy`.
 
     Returns:
-        `cluster`, `class`, `total_kwh` (null for no_data), `node_h`, `n_nodes` (of the cluster),
-        `measured_frac` (measured part of the node time of the cluster).
+        `cluster`, `class`, `measured_kwh`, `estimated_kwh`, `total_kwh` (measured and estimated;
+        null for no_data), `node_h` (time with readings; for no_data, without), `n_nodes` and
+        `measured_frac` (measured part of the energy) of the cluster, `unknown_node_h`.
     """
-    known = pl.col("class") != "no_data"
+    total = known_total()
     clusters = (
         node_energy.lazy()
         .group_by("cluster")
         .agg(
-            sum_or_zero(known_total()).alias("cluster_kwh"),
+            sum_or_zero(total).alias("cluster_kwh"),
             pl.col("node").n_unique().alias("n_nodes"),
-            (
-                sum_or_zero(pl.col("duration_s").filter(known)) / sum_or_zero(pl.col("duration_s"))
-            ).alias("measured_frac"),
+            quotient(sum_or_zero(pl.col("measured_kwh")), sum_or_zero(total)).alias(
+                "measured_frac"
+            ),
         )
     )
     return (
         node_energy.lazy()
         .group_by("cluster", "class")
         .agg(
-            known_sum(known_total()).alias("total_kwh"),
+            known_sum(pl.col("measured_kwh")),
+            known_sum(pl.col("estimated_kwh").drop_nulls()),
+            known_sum(total).alias("total_kwh"),
             (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
+            sum_or_zero(pl.col("unknown_node_h")),
         )
         .join(clusters, on="cluster")
         .sort("cluster_kwh", "cluster", "class", descending=[True, False, False])
@@ -61,23 +68,31 @@ def figure_title(classes: pl.DataFrame, *, site: str) -> str:
         site: Name of the site.
     """
     kwh, of_class = pl.col("total_kwh"), pl.col("class")
-    energy, jobs, overhead = classes.select(
+    energy, measured, jobs, overhead, unknown_h = classes.select(
         sum_or_zero(kwh).alias("energy"),
+        sum_or_zero(pl.col("measured_kwh")).alias("measured"),
         sum_or_zero(kwh.filter(of_class == "job")).alias("jobs"),
         sum_or_zero(kwh.filter(of_class.is_in(OVERHEAD_CLASSES))).alias("overhead"),
+        sum_or_zero(pl.col("unknown_node_h")).alias("unknown_h"),
     ).row(0)
     if not energy:
-        return f"No energy is known at {site.title()}"
+        return f"The energy of the nodes of {site.title()} is unknown"
+    part = measured / energy
+    energy_text = wording.format_qualified(
+        wording.format_energy(energy), measured_frac=part, unknown_node_h=unknown_h
+    )
     return (
-        f"{wording.format_percent(jobs / energy)} of the {wording.format_energy(energy)} that the "
-        f"nodes of {site.title()} drew went into jobs, "
-        f"{wording.format_percent(overhead / energy)} into hardware without a job"
+        f"The nodes of {site.title()} drew {energy_text} ({wording.format_percent(part)} "
+        f"measured): {wording.format_percent(jobs / energy)} in jobs, "
+        f"{wording.format_percent(overhead / energy)} in hardware without a job"
     )
 
 
 @style.with_style
 def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
     """Bars of energy and of node time by class, a row for each cluster.
+
+    Measured energy is followed by estimated energy in lighter colours.
 
     Args:
         node_energy: `schemas.NodeEnergy`.
@@ -86,6 +101,10 @@ def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
     """
     classes = energy_by_cluster(node_energy)
     clusters = classes["cluster"].unique(maintain_order=True).to_list()
+    present = [name for name in NODE_CLASSES if name in classes["class"].to_list()]
+    patches = [style.class_patch(name) for name in present]
+    if (classes["estimated_kwh"] > 0).any():
+        patches.append(style.estimated_patch())
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
         height_mm=34 + ROW_MM * max(len(clusters), 3),
@@ -94,7 +113,7 @@ def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
     )
     axes = drawn.subplot_mosaic(
         [["key", "key"], ["energy", "time"]],
-        height_ratios=[1, max(len(clusters), 3) * 1.3],
+        height_ratios=[1 if len(patches) <= KEY_COLUMNS else 2, max(len(clusters), 3) * 1.3],
         width_ratios=[1.25, 1],
     )
     if not clusters:
@@ -102,25 +121,35 @@ def plot(node_energy: pl.DataFrame, *, site: str, provenance: str) -> Figure:
         for name in ("energy", "time"):
             style.draw_empty_panel(axes[name], "The study has no node.")
         return drawn
-    present = [name for name in NODE_CLASSES if name in classes["class"].to_list()]
-    style.draw_key(axes["key"], [style.class_patch(name) for name in present], columns=7)
+    style.draw_key(axes["key"], patches, columns=KEY_COLUMNS)
     _draw_energies(axes["energy"], classes, clusters)
     _draw_times(axes["time"], classes, clusters)
     return drawn
 
 
-def _draw_bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl.Expr) -> None:
-    """Draw stacked bars of `value`: classes from left to right, clusters from top to bottom."""
-    left = dict.fromkeys(clusters, 0.0)
+def _draw_bars(
+    axes: Axes,
+    classes: pl.DataFrame,
+    clusters: list[str],
+    value: pl.Expr,
+    left: dict[str, float],
+    *,
+    is_estimate: bool = False,
+) -> None:
+    """Draw stacked bars of `value` to the right of `left`, which it moves to their ends."""
     rows = classes.with_columns(value.fill_null(0.0).alias("value"))
     for name in NODE_CLASSES:
         values = dict(rows.filter(pl.col("class") == name).select("cluster", "value").iter_rows())
         widths = [values.get(cluster, 0.0) for cluster in clusters]
-        look = style.UNKNOWN_LOOK if name == "no_data" else {"color": style.CLASS_COLOURS[name]}
-        axes.barh(range(len(clusters)), widths, left=list(left.values()), height=0.72, **look)
-        left = {
-            cluster: left[cluster] + width for cluster, width in zip(clusters, widths, strict=True)
-        }
+        look: dict[str, Any] = {"color": style.CLASS_COLOURS[name]}
+        if is_estimate:
+            look = {"color": style.lighter(style.CLASS_COLOURS[name])}
+        elif name == "no_data":
+            look = dict(style.UNKNOWN_LOOK)
+        lefts = [left[cluster] for cluster in clusters]
+        axes.barh(range(len(clusters)), widths, left=lefts, height=0.72, **look)
+        for cluster, width in zip(clusters, widths, strict=True):
+            left[cluster] += width
     axes.set_ylim(len(clusters) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -128,27 +157,29 @@ def _draw_bars(axes: Axes, classes: pl.DataFrame, clusters: list[str], value: pl
 
 def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
     rows = classes.group_by("cluster").agg(
-        known_sum(pl.col("total_kwh")), pl.col("measured_frac", "n_nodes").first()
+        known_sum(pl.col("total_kwh").drop_nulls()),
+        sum_or_zero(pl.col("unknown_node_h")),
+        pl.col("measured_frac", "n_nodes").first(),
     )
     of_cluster = {row["cluster"]: row for row in rows.iter_rows(named=True)}
     largest = max((row["total_kwh"] or 0.0) for row in of_cluster.values())
     unit, in_kwh = wording.energy_unit(largest)
-    _draw_bars(axes, classes, clusters, pl.col("total_kwh") / in_kwh)
+    left = dict.fromkeys(clusters, 0.0)
+    _draw_bars(axes, classes, clusters, pl.col("measured_kwh") / in_kwh, left)
     for place, cluster in enumerate(clusters):
-        row = of_cluster[cluster]
-        kwh, measured = row["total_kwh"], row["measured_frac"]
-        text = wording.format_energy(kwh)
-        if kwh is not None and measured < style.FULL_COVERAGE:
-            text += f", {wording.format_percent(measured)} of the time measured"
+        edge = [left[cluster], left[cluster]]
+        axes.plot(edge, [place - 0.36, place + 0.36], color=style.INK, lw=0.8)
+    estimated = pl.col("estimated_kwh") / in_kwh
+    _draw_bars(axes, classes, clusters, estimated, left, is_estimate=True)
+    for place, cluster in enumerate(clusters):
+        text, is_measured = _cluster_text(of_cluster[cluster])
         axes.annotate(
             text,
-            ((kwh or 0.0) / in_kwh, place),
+            (left[cluster], place),
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
-            color=style.INK
-            if kwh is not None and measured >= style.FULL_COVERAGE
-            else style.ACCENT,
+            color=style.INK if is_measured else style.ACCENT,
             fontsize=7,
         )
     axes.set_yticks(
@@ -162,9 +193,20 @@ def _draw_energies(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> No
     axes.set_xlabel(f"Energy ({unit}) of each cluster × its nodes")
 
 
+def _cluster_text(row: dict[str, Any]) -> tuple[str, bool]:
+    """Energy of a cluster in words, and whether at least half of it was measured."""
+    kwh, part = row["total_kwh"], row["measured_frac"]
+    bound = "≥ " if kwh and row["unknown_node_h"] else ""
+    text = bound + wording.format_energy(kwh)
+    if part is not None and part < style.FULL_COVERAGE:
+        text += f", {wording.format_percent(part)} measured"
+    return text, part is not None and part >= wording.LEAST_MEASURED_FRAC
+
+
 def _draw_times(axes: Axes, classes: pl.DataFrame, clusters: list[str]) -> None:
     whole = sum_or_zero(pl.col("node_h")).over("cluster")
-    _draw_bars(axes, classes, clusters, 100 * pl.col("node_h") / whole)
+    left = dict.fromkeys(clusters, 0.0)
+    _draw_bars(axes, classes, clusters, 100 * pl.col("node_h") / whole, left)
     axes.set_yticks(range(len(clusters)), [""] * len(clusters))
     axes.set_xlim(0, 100)
-    axes.set_xlabel("Node time (%)")
+    axes.set_xlabel("Node time with readings, by class (%)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,9 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from footprint.core.sums import known_sum, sum_or_zero
+from footprint.core.sums import sum_or_zero
 from footprint.core.vocabulary import NODE_CLASSES, OVERHEAD_CLASSES
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
 from footprint.report import wording
@@ -44,7 +44,7 @@ def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
         .sort("begins_at")
     )
     if sums.is_empty():
-        return f"No energy is known at {site.title()}"
+        return f"The energy of the nodes of {site.title()} is unknown"
     whole = sums.filter("is_whole")
     parts = (sums if whole.is_empty() else whole).select(pl.col("overhead") / pl.col("energy"))
     fractions = parts["overhead"].drop_nulls().to_list()
@@ -63,8 +63,9 @@ def plot(
 ) -> Figure:
     """Stacked bars by class: energy per day above, node time in per cent below.
 
-    A bar is as wide as its period and as high as the energy per day, so a period that the study
-    cuts is narrower and not lower.
+    A bar is as wide as its period and as high as the total energy per day, so a period that the
+    study cuts is narrower and not lower. Estimated energy stands above measured energy, in lighter
+    colours.
 
     Args:
         node_energy: `schemas.NodeEnergy`.
@@ -88,11 +89,10 @@ def plot(
         style.draw_empty_panel(panels["energy"], "The study has no node.")
         return drawn
     present = [name for name in NODE_CLASSES if name in periods["class"].to_list()]
-    style.draw_key(
-        panels["key"],
-        [*(style.class_patch(name) for name in present), *_key_marks(periods)],
-        columns=5,
-    )
+    patches = [style.class_patch(name) for name in present]
+    if (periods["total_kwh"] > periods["measured_kwh"].fill_null(0.0)).any():
+        patches.append(style.estimated_patch())
+    style.draw_key(panels["key"], patches, columns=5)
     _draw_energies(panels["energy"], periods, step)
     _draw_times(panels["time"], periods)
     bars = (panels["energy"], panels["time"])
@@ -101,84 +101,71 @@ def plot(
     return drawn
 
 
-def _partly_measured(periods: pl.DataFrame) -> pl.DataFrame:
-    """Periods with energy and a coverage below `style.FULL_COVERAGE`."""
-    return (
-        periods.group_by("begins_at", "ends_at", "measured_frac")
-        .agg(known_sum(pl.col("total_kwh")))
-        .filter(pl.col("total_kwh").is_not_null(), pl.col("measured_frac") < style.FULL_COVERAGE)
-        .sort("begins_at")
-    )
-
-
-def _key_marks(periods: pl.DataFrame) -> list[Line2D]:
-    if _partly_measured(periods).is_empty():
-        return []
-    text = f"under {wording.format_percent(style.FULL_COVERAGE)} of the node time measured"
-    return [Line2D([], [], label=text, **_MARK_LOOK)]
-
-
-_MARK_LOOK: dict[str, Any] = {
-    "marker": "v",
-    "markersize": 2.5,
-    "markerfacecolor": "white",
-    "markeredgecolor": style.ACCENT,
-    "markeredgewidth": 0.6,
-    "linestyle": "none",
-}
-
-
 def _period_days() -> pl.Expr:
     return (pl.col("ends_at") - pl.col("begins_at")).dt.total_seconds() / 86400
 
 
-def _draw_bars(axes: Axes, periods: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
-    """Draw stacked bars of `value`, classes from below to above.
-
-    Returns:
-        `begins_at`, `ends_at`, `top` of each bar.
-    """
-    rows = (
-        periods.sort("begins_at", pl.col("class").cast(pl.Enum(NODE_CLASSES)))
-        .with_columns(value.fill_null(0.0).alias("value"))
-        .with_columns(pl.col("value").cum_sum().over("begins_at").alias("top"))
+def _draw_bars(axes: Axes, periods: pl.DataFrame, values: Sequence[pl.Expr]) -> None:
+    """Draw stacked bars, classes from below to above; values after the first in lighter colours."""
+    order = pl.col("class").cast(pl.String).cast(pl.Enum(NODE_CLASSES))
+    rows = pl.concat(
+        periods.with_columns(value.fill_null(0.0).alias("value"), layer=pl.lit(layer))
+        for layer, value in enumerate(values)
+    )
+    rows = rows.sort("begins_at", "layer", order).with_columns(
+        pl.col("value").cum_sum().over("begins_at").alias("top")
     )
     begins, ends = (date2num(rows[name].to_numpy()) for name in ("begins_at", "ends_at"))
     gap = GAP_MM / PANEL_MM * (ends.max() - begins.min())
     ends -= np.minimum(gap, 0.05 * (ends - begins))
-    tops = rows["top"].to_numpy()
+    tops, layers = rows["top"].to_numpy(), rows["layer"].to_numpy()
     bottoms = tops - rows["value"].to_numpy()
-    for name in NODE_CLASSES:
-        own = (rows["class"] == name).to_numpy() & (bottoms < tops)
-        look = style.UNKNOWN_LOOK if name == "no_data" else {"color": style.CLASS_COLOURS[name]}
-        style.draw_rectangles(axes, begins[own], bottoms[own], ends[own], tops[own], **look)
-    return rows.group_by("begins_at", "ends_at").agg(pl.col("top").last())
+    for layer in range(len(values)):
+        for name in NODE_CLASSES:
+            own = (rows["class"] == name).to_numpy() & (layers == layer) & (bottoms < tops)
+            look: dict[str, Any] = {"color": style.CLASS_COLOURS[name]}
+            if layer:
+                look = {"color": style.lighter(style.CLASS_COLOURS[name])}
+            elif name == "no_data":
+                look = dict(style.UNKNOWN_LOOK)
+            style.draw_rectangles(axes, begins[own], bottoms[own], ends[own], tops[own], **look)
 
 
 def _draw_energies(axes: Axes, periods: pl.DataFrame, step: str) -> None:
-    per_day = periods.with_columns((pl.col("total_kwh") / _period_days()).alias("kwh"))
+    measured = pl.col("measured_kwh").fill_null(0.0)
+    per_day = periods.with_columns(
+        kwh=pl.col("total_kwh") / _period_days(),
+        measured=measured / _period_days(),
+        estimated=(pl.col("total_kwh") - measured).clip(lower_bound=0.0) / _period_days(),
+    )
     sums = per_day.group_by("begins_at").agg(sum_or_zero(pl.col("kwh")))
     largest = float(sums["kwh"].max() or 0.0)  # type: ignore[arg-type]
     unit, in_kwh = wording.energy_unit(largest)
-    bars = _draw_bars(axes, per_day, pl.col("kwh") / in_kwh)
-    partial = _partly_measured(periods).join(
-        bars, on=["begins_at", "ends_at"], maintain_order="left"
-    )
-    if len(partial):
-        middle = partial["begins_at"] + (partial["ends_at"] - partial["begins_at"]) / 2
-        above = partial["top"] + 0.03 * largest / in_kwh
-        axes.plot(date2num(middle.to_numpy()), above, **_MARK_LOOK)
+    _draw_bars(axes, per_day, [pl.col("measured") / in_kwh, pl.col("estimated") / in_kwh])
+    if (per_day["estimated"] > 0).any():
+        _draw_measured_edge(axes, per_day, in_kwh)
     axes.set_ylim(0, 1.08 * (largest / in_kwh or 1.0))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     mean = "" if step == "1d" else f",\nmean of the {CALENDAR_STEP_NAMES[step]}"
     axes.set_ylabel(f"Energy per day ({unit}){mean}")
     if not largest:
-        style.draw_empty_panel(axes, "No energy of the study is known.")
+        style.draw_empty_panel(axes, "The energy of no node is known.")
+
+
+def _draw_measured_edge(axes: Axes, per_day: pl.DataFrame, in_kwh: float) -> None:
+    """Draw a line between measured and estimated energy of each period."""
+    tops = (
+        per_day.group_by("begins_at", "ends_at")
+        .agg(sum_or_zero(pl.col("measured")))
+        .sort("begins_at")
+    )
+    begins, ends = (date2num(tops[name].to_numpy()) for name in ("begins_at", "ends_at"))
+    axes.hlines(tops["measured"].to_numpy() / in_kwh, begins, ends, color=style.INK, lw=0.8)
 
 
 def _draw_times(axes: Axes, periods: pl.DataFrame) -> None:
     whole = sum_or_zero(pl.col("node_h")).over("begins_at")
-    _draw_bars(axes, periods, 100 * pl.col("node_h") / whole)
+    _draw_bars(axes, periods, [100 * pl.col("node_h") / whole])
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 50, 100])
     axes.set_ylabel("Node time (%)")

@@ -21,7 +21,7 @@ from footprint.report.figures import style
 from footprint.report.figures.distributions import seaborn
 
 FEWEST_RUNS = 5
-"""Fewest measured runs of a kind for its quartiles to be meaningful."""
+"""Fewest runs of a kind for its quartiles to be meaningful."""
 
 LABEL_GAP_FRAC = 0.075
 """Least distance between the names of two kinds, as a fraction of the height of the panel."""
@@ -47,16 +47,16 @@ def energy_by_kind(runs: pl.DataFrame, *, weeks: float) -> pl.DataFrame:
         weeks: Length of the study in weeks.
 
     Returns:
-        `kind`, `n_runs` (runs that started), `n_measured`, `per_week`, `low_kwh`, `median_kwh`,
-        `high_kwh` (quartiles of the runs with measured energy), in the order of `KINDS`.
+        `kind`, `n_runs` (runs that started), `n_known`, `per_week`, `low_kwh`, `median_kwh`,
+        `high_kwh` (quartiles of the runs with known energy), in the order of `KINDS`.
     """
-    energy = pl.col("measured_kwh").filter(pl.col("measured_kwh") > 0)
+    energy = pl.col("total_kwh").filter(pl.col("total_kwh") > 0)
     return (
         runs.filter(pl.col("kind").is_not_null())
         .group_by(pl.col("kind").cast(pl.Enum(KINDS)))
         .agg(
             pl.len().cast(pl.Int64).alias("n_runs"),
-            energy.len().cast(pl.Int64).alias("n_measured"),
+            energy.len().cast(pl.Int64).alias("n_known"),
             (pl.len() / weeks).alias("per_week"),
             energy.quantile(0.25, "linear").alias("low_kwh"),
             energy.quantile(0.5, "linear").alias("median_kwh"),
@@ -94,16 +94,14 @@ def plot(runs: pl.DataFrame, *, weeks: float, provenance: str) -> Figure:
         weeks: Length of the study in weeks.
         provenance: The foot line.
     """
-    kinds = energy_by_kind(runs, weeks=weeks).filter(pl.col("n_measured") >= FEWEST_RUNS)
+    kinds = energy_by_kind(runs, weeks=weeks).filter(pl.col("n_known") >= FEWEST_RUNS)
     drawn = style.new_figure(
         width_mm=style.TEXT_MM, height_mm=84, title=figure_title(kinds), provenance=provenance
     )
     panels = drawn.subplot_mosaic([["idea", "runs"]], width_ratios=[1, 1.25])
     _draw_principle(panels["idea"])
     if kinds.is_empty():
-        style.draw_empty_panel(
-            panels["runs"], f"No kind has {FEWEST_RUNS} runs with measured energy."
-        )
+        style.draw_empty_panel(panels["runs"], f"No kind has {FEWEST_RUNS} runs with known energy.")
     else:
         _draw_runs(panels["runs"], kinds)
     return drawn

@@ -22,8 +22,8 @@ MOST_ROWS = 8
 
 ROW_MM = 4.6
 COLUMN_EDGES: Mapping[str, float] = {
-    "energy": 0.15,
-    "95 % interval": 0.46,
+    "total": 0.2,
+    "95 % interval": 0.45,
     "measured": 0.62,
     "GPU nodes": 0.8,
     "with overhead": 1.0,
@@ -46,8 +46,14 @@ def figure_title(levels: pl.DataFrame) -> str:
     site = levels.filter(pl.col("level") == "site").row(0, named=True)
     place = site["name"].title()
     if not site["total_kwh"]:
-        return f"No energy of a job is known at {place}"
-    text = f"Jobs at {place} used {wording.format_energy(site['total_kwh'])}"
+        return f"The energy of the jobs at {place} is unknown"
+    energy, interval = wording.energy_texts(
+        site["total_kwh"], site["total_low_kwh"], site["total_high_kwh"]
+    )
+    energy = wording.format_qualified(
+        energy, measured_frac=site["measured_frac"], unknown_node_h=site["unknown_node_h"]
+    )
+    text = f"Jobs at {place} used {energy}" + (f" (95 %: {interval})" if interval else "")
     named = levels.filter(
         pl.col("level") == "project",
         pl.col("total_kwh").is_not_null(),
@@ -68,8 +74,8 @@ def figure_title(levels: pl.DataFrame) -> str:
 def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
     """Dots with intervals on a logarithmic axis by level, with the numbers in columns.
 
-    A dot is the total energy, measured and estimated. The line is its 95 % interval. Under 95 % of
-    the energy of a hollow dot was measured. Rows of unknown energy are hatched.
+    A dot is the total energy, measured and estimated. The line is its 95 % interval. A hollow dot
+    is less than half measured. Rows of unknown energy are hatched.
 
     Args:
         levels: `schemas.Levels`; the rows of the measurement are drawn.
@@ -85,7 +91,7 @@ def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
         provenance=provenance,
     )
     if not lines:
-        why = "No energy of a job is known."
+        why = "Nothing was measured or estimated of the jobs of the study."
         style.draw_empty_panel(drawn.add_subplot(), why)
         return drawn
     panels = drawn.subplot_mosaic(
@@ -160,7 +166,7 @@ def _draw_mark(axes: Axes, place: int, row: Row) -> None:
         # a logarithmic axis has no 0
         left = max(row["total_low_kwh"], axes.get_xlim()[0])
         axes.plot([left, row["total_high_kwh"]], [place, place], color=colour, lw=1.6)
-    axes.plot(kwh, place, **_dot_look(colour, hollow=not _is_covered(row)))
+    axes.plot(kwh, place, **_dot_look(colour, hollow=_is_estimate(row)))
     if row["overhead_kwh"] is not None:
         axes.plot(kwh + row["overhead_kwh"], place, **OVERHEAD_TICK_LOOK)
 
@@ -177,15 +183,16 @@ def _dot_look(colour: str, *, hollow: bool) -> dict[str, Any]:
     }
 
 
-def _is_covered(row: Row) -> bool:
-    return row["measured_frac"] is None or row["measured_frac"] >= style.FULL_COVERAGE
+def _is_estimate(row: Row) -> bool:
+    part = row["measured_frac"]
+    return part is not None and part < wording.LEAST_MEASURED_FRAC
 
 
 def _write_numbers(axes: Axes, place: int, row: Row) -> None:
-    """Write energy, interval, measured part, part on GPU nodes, and energy with overhead."""
+    """Write total, interval, measured part, part on GPU nodes, total with overhead."""
     kwh = row.get("total_kwh")
     if "rest_kwh" in row:
-        _write_cell(axes, place, "energy", wording.format_energy(row["rest_kwh"]))
+        _write_cell(axes, place, "total", wording.format_energy(row["rest_kwh"]))
         _write_cell(axes, place, "95 % interval", "see the table")
         return
     if kwh is None and row["unknown_node_h"]:
@@ -193,15 +200,15 @@ def _write_numbers(axes: Axes, place: int, row: Row) -> None:
         _write_cell(axes, place, "95 % interval", f"unknown: {hours}", style.ACCENT)
         return
     if kwh is None:
-        _write_cell(axes, place, "energy", "no job" if row["n_jobs"] == 0 else "unknown")
+        _write_cell(axes, place, "total", "no job" if row["n_jobs"] == 0 else wording.UNKNOWN)
         return
-    at_least = "≥ " if row["unknown_node_h"] else ""
-    _write_cell(axes, place, "energy", at_least + wording.format_energy(kwh))
-    if row["total_high_kwh"] is not None:
-        low, high = (wording.format_energy(row[f"total_{end}_kwh"]) for end in ("low", "high"))
-        _write_cell(axes, place, "95 % interval", f"{low} – {high}")
+    energy, interval = wording.energy_texts(kwh, row["total_low_kwh"], row["total_high_kwh"])
+    bound = "≥ " if row["unknown_node_h"] else ""
+    _write_cell(axes, place, "total", bound + energy)
+    if interval is not None:
+        _write_cell(axes, place, "95 % interval", interval)
     if row["measured_frac"] is not None:
-        colour = style.INK if _is_covered(row) else style.ACCENT
+        colour = style.ACCENT if _is_estimate(row) else style.INK
         _write_cell(axes, place, "measured", wording.format_percent(row["measured_frac"]), colour)
     if row["gpu_node_frac"] is not None:
         _write_cell(axes, place, "GPU nodes", wording.format_percent(row["gpu_node_frac"]))
@@ -224,11 +231,11 @@ def _write_header(axes: Axes, *, has_overhead: bool) -> None:
 def _key_marks(levels: pl.DataFrame) -> list[Line2D]:
     bmc = style.METHOD_COLOURS["bmc"]
     handles = [
-        Line2D([], [], label="energy", **_dot_look(bmc, hollow=False)),
+        Line2D([], [], label="total energy", **_dot_look(bmc, hollow=False)),
         Line2D([], [], label="95 % interval", color=bmc, lw=1.6),
     ]
-    if levels.select((pl.col("measured_frac") < style.FULL_COVERAGE).any()).item():
-        hollow = Line2D([], [], label="less than 95 % measured", **_dot_look(bmc, hollow=True))
+    if levels.select((pl.col("measured_frac") < wording.LEAST_MEASURED_FRAC).any()).item():
+        hollow = Line2D([], [], label="less than half measured", **_dot_look(bmc, hollow=True))
         handles.insert(1, hollow)
     if levels["overhead_kwh"].count():
         handles.append(Line2D([], [], label="with overhead", **OVERHEAD_TICK_LOOK))

@@ -63,9 +63,9 @@ def _change_text(ratio: float) -> str:
 def plot(levels: pl.DataFrame, *, pue: float, provenance: str) -> Figure:
     """Marks of the four methods on a logarithmic axis, and their ratios to the measurement.
 
-    All methods cover the measured jobs and the measured time. The line through the measurement is
-    the 95 % interval of the total, in proportion. A hollow dot has a coverage under
-    95 %.
+    All methods cover the measured jobs and their time with readings. The line through the
+    measurement is its 95 % interval, that of the total in proportion. A hollow dot has readings for
+    less than 95 % of the time.
 
     Args:
         levels: `schemas.Levels`.
@@ -134,7 +134,7 @@ def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) 
             lw=1.6,
         )
     if not _is_covered(bmc):
-        text = f"{wording.format_percent(bmc['coverage_frac'])} measured"
+        text = f"{wording.format_percent(bmc['coverage_frac'])} of time"
         ratio.text(1.02, place, text, transform=ratio.get_yaxis_transform(), **COVERAGE_TEXT_LOOK)
     for name in FOUR_METHODS:
         row = methods.get(name)
@@ -176,7 +176,7 @@ def _key_marks(rows: pl.DataFrame) -> list[Line2D]:
         if name in present
     ]
     if rows.filter(pl.col("coverage_frac") < style.FULL_COVERAGE).height:
-        text = "BMC, less than 95 % measured"
+        text = "BMC, readings for less than 95 % of the time"
         handles.append(Line2D([], [], label=text, **_mark_look("bmc", hollow=True)))
     return handles
 

@@ -10,7 +10,7 @@ import polars as pl
 from footprint.allocation.node_allocations import held_until
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.vocabulary import OTHERS, SMALL_GROUPS, NameSelection
-from footprint.phases.ratio import NO_TRAINING_REASON, groups_of_runs
+from footprint.phases.ratio import NO_TRAINING_REASON, UNCOMPUTED_REASONS, groups_of_runs
 from footprint.report import wording
 
 MOST_STEPS = 400
@@ -44,8 +44,8 @@ def runs_of_papers(
 
     Returns:
         `paper` (its row of the levels: small groups are merged), `run_id`, `started_at`,
-        `stopped_at`, `phase`, `role_basis`, `measured_kwh`, `is_ratio_withheld` (whether too little
-        of the paper's development or training was measured for a ratio), sorted by paper, start
+        `stopped_at`, `phase`, `role_basis`, `total_kwh`, `is_ratio_withheld` (whether too little
+        of the paper's development or training is known for a ratio), sorted by paper, start
         and run.
     """
     ends = (
@@ -58,8 +58,9 @@ def runs_of_papers(
     )
     of_paper = ratio.filter(pl.col("scope") == "paper").select(
         paper="name",
-        is_ratio_withheld=pl.col("ratio_reason").fill_null(NO_TRAINING_REASON)
-        != NO_TRAINING_REASON,
+        is_ratio_withheld=~pl.col("ratio_reason")
+        .fill_null(NO_TRAINING_REASON)
+        .is_in(UNCOMPUTED_REASONS),
     )
     known = runs.join(papers.select("run_id", "paper"), on="run_id", how="left")
     shown = groups_of_runs(known, levels=levels, papers_wanted=papers_wanted)
@@ -76,7 +77,7 @@ def runs_of_papers(
             pl.coalesce("stopped_at", "ends_at"),
             pl.col("phase").cast(pl.String),
             pl.col("role_basis").cast(pl.String),
-            "measured_kwh",
+            "total_kwh",
             pl.col("is_ratio_withheld").fill_null(False),
         )
         .sort("paper", "started_at", "run_id")
@@ -88,34 +89,34 @@ def cumulative_energy(runs: pl.DataFrame, *, start: datetime, end: datetime) -> 
     """Cumulative energy of a paper by phase; the energy of a run is added at its end.
 
     Args:
-        runs: Runs of a paper from `runs_of_papers`; runs without measurement add nothing.
+        runs: Runs of a paper from `runs_of_papers`; runs of unknown energy add nothing.
         start: First moment of the study.
         end: First moment after the study; runs that end later or never end here.
 
     Returns:
-        `moment`, a column for each phase and their sum `measured_kwh` (kWh): a row for `start`, for
+        `moment`, a column for each phase and their sum `total_kwh` (kWh): a row for `start`, for
         each end of a run, and for `end`.
     """
     stopped = pl.col("stopped_at").fill_null(end).clip(start, end)
-    measured = runs.filter(pl.col("measured_kwh").is_not_null())
+    known = runs.filter(pl.col("total_kwh").is_not_null())
     by_phase = [
-        sum_or_zero(pl.col("measured_kwh").filter(pl.col("phase") == name)).alias(name)
+        sum_or_zero(pl.col("total_kwh").filter(pl.col("phase") == name)).alias(name)
         for name in PHASE_ORDER
     ]
     ends = pl.DataFrame({"moment": [start, end]}, {"moment": pl.Datetime("us", "UTC")})
     return (
-        measured.group_by(stopped.alias("moment"))
+        known.group_by(stopped.alias("moment"))
         .agg(by_phase)
         .join(ends, on="moment", how="full", coalesce=True)
         .sort("moment")
         .with_columns(pl.col(PHASE_ORDER).fill_null(0.0).cum_sum())
-        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("measured_kwh"))
+        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("total_kwh"))
     )
 
 
 def figure_title(runs: pl.DataFrame) -> str:
     """Title of the figure: the part of the energy that training of the reported model used."""
-    energy, phase = pl.col("measured_kwh"), pl.col("phase")
+    energy, phase = pl.col("total_kwh"), pl.col("phase")
     papers = (
         runs.filter(is_named_paper())
         .group_by("paper")
@@ -129,10 +130,10 @@ def figure_title(runs: pl.DataFrame) -> str:
             pl.col("is_ratio_withheld").any(),
         )
         .filter(energy > 0)
-        .sort("measured_kwh", "paper", descending=[True, False])
+        .sort("total_kwh", "paper", descending=[True, False])
     )
     if papers.is_empty():
-        return "No energy of a paper's runs was measured"
+        return "The energy of no paper's runs is known"
     # the part of the training reveals R, so it needs the same coverage
     trained = papers.filter(pl.col("training_kwh").is_not_null(), ~pl.col("is_ratio_withheld"))
     # labelled trainings are preferred to assumed ones
@@ -144,10 +145,10 @@ def figure_title(runs: pl.DataFrame) -> str:
         n_runs = (
             "1 run" if first["n_runs"] == 1 else f"{wording.format_count(first['n_runs'])} runs"
         )
-        text = f"{first['paper']} took {wording.format_energy(first['measured_kwh'])} in {n_runs}"
+        text = f"{first['paper']} took {wording.format_energy(first['total_kwh'])} in {n_runs}"
         if trained.is_empty():
             return text
-        part = wording.format_percent(first["training_kwh"] / first["measured_kwh"])
+        part = wording.format_percent(first["training_kwh"] / first["total_kwh"])
         return f"{text}; {what} was {part} of it"
     if trained.is_empty():
         sum_text = wording.format_energy(papers.select(sum_or_zero(energy)).item())
@@ -165,13 +166,13 @@ def is_named_paper() -> pl.Expr:
 
 
 def papers_by_energy(runs: pl.DataFrame) -> list[str]:
-    """Named papers with measured energy, those with most energy first."""
+    """Named papers with known energy, those with most energy first."""
     return (
         runs.filter(is_named_paper())
         .group_by("paper")
-        .agg(known_sum(pl.col("measured_kwh")))
-        .filter(pl.col("measured_kwh") > 0)
-        .sort("measured_kwh", "paper", descending=[True, False])["paper"]
+        .agg(known_sum(pl.col("total_kwh")))
+        .filter(pl.col("total_kwh") > 0)
+        .sort("total_kwh", "paper", descending=[True, False])["paper"]
         .to_list()
     )
 
@@ -181,24 +182,22 @@ def omission_note(runs: pl.DataFrame, left_out: list[str]) -> str:
 
     Args:
         runs: Result of `runs_of_papers`.
-        left_out: Named papers with measured energy for which there is no room.
+        left_out: Named papers with known energy for which there is no room.
     """
     texts = []
     if left_out:
-        kwh = runs.filter(pl.col("paper").is_in(left_out)).select(
-            sum_or_zero(pl.col("measured_kwh"))
-        )
+        kwh = runs.filter(pl.col("paper").is_in(left_out)).select(sum_or_zero(pl.col("total_kwh")))
         which = "1 more paper" if len(left_out) == 1 else f"{len(left_out)} more papers"
         texts.append(f"{which} with less energy ({wording.format_energy(kwh.item())} together)")
     merged = runs.filter(~is_named_paper())
     if len(merged):
-        kwh = merged.select(known_sum(pl.col("measured_kwh"))).item()
+        kwh = merged.select(known_sum(pl.col("total_kwh"))).item()
         texts.append(f"papers of small groups ({wording.format_energy(kwh)} together)")
-    unmeasured = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("measured_kwh").count())
-    without = unmeasured.filter(pl.col("measured_kwh") == 0)
+    counted = runs.filter(is_named_paper()).group_by("paper").agg(pl.col("total_kwh").count())
+    without = counted.filter(pl.col("total_kwh") == 0)
     if len(without):
         which = "1 paper" if len(without) == 1 else f"{len(without)} papers"
-        texts.append(f"{which} without any measurement")
+        texts.append(f"{which} of unknown energy")
     text = f"Not drawn: {', '.join(texts)}." if texts else ""
     return textwrap.fill(text, NOTE_LENGTH, break_on_hyphens=False)
 

@@ -96,8 +96,8 @@ def plot_runs_of_papers(
 def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str) -> Figure:
     """Two panels for each paper: its runs at their energy, and its cumulative energy.
 
-    A run is a mark at its start with a line to its end, at the height of its energy; runs without
-    measurement are hatched at the foot. The energy rises where a run ends.
+    A run is a mark at its start with a line to its end, at the height of its energy; runs of
+    unknown energy are hatched at the foot. The energy rises where a run ends.
 
     Args:
         runs: Result of `runs_of_papers`.
@@ -117,7 +117,7 @@ def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str)
     )
     if not names:
         style.draw_empty_panel(
-            drawn.add_subplot(), "No run of a paper that the levels show was measured."
+            drawn.add_subplot(), "The energy of no run of a paper that the levels show is known."
         )
         return drawn
     places = [f"{kind}{place}" for place in range(rows * columns) for kind in ("runs", "sum")]
@@ -162,8 +162,8 @@ def _key_marks(runs: pl.DataFrame) -> list[Patch | Line2D]:
         for name in PHASE_NAMES
         if name in present
     ]
-    if runs["measured_kwh"].null_count():
-        marks.append(Patch(label="not measured", **style.UNKNOWN_LOOK))
+    if runs["total_kwh"].null_count():
+        marks.append(Patch(label="energy unknown", **style.UNKNOWN_LOOK))
     return marks
 
 
@@ -182,9 +182,9 @@ def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) ->
     most = NAME_LENGTH[columns]
     short = name if len(name) <= most else f"{name[: most - 1]}…"
     n_runs = "1 run" if len(runs) == 1 else f"{wording.format_count(len(runs))} runs"
-    unmeasured = runs["measured_kwh"].null_count()
-    if unmeasured:
-        n_runs += f", {wording.format_count(unmeasured)} not measured"
+    unknown = runs["total_kwh"].null_count()
+    if unknown:
+        n_runs += f", {wording.format_count(unknown)} of unknown energy"
     between = ": " if columns == 1 else "\n"
     axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4, parse_math=False)
 
@@ -192,25 +192,25 @@ def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) ->
 def _draw_runs(
     axes: Axes, runs: pl.DataFrame, *, start: datetime, end: datetime, as_image: bool
 ) -> None:
-    """Draw the runs of a paper: marks, lines and, without measurement, hatches."""
+    """Draw the runs of a paper: marks, lines and hatches where the energy is unknown."""
     inside = runs.with_columns(
         pl.col("started_at").fill_null(start).clip(start, end),
         pl.col("stopped_at").fill_null(end).clip(start, end),
     )
-    measured = inside.filter(pl.col("measured_kwh").is_not_null())
-    largest = float(measured["measured_kwh"].max())  # type: ignore[arg-type]
-    positive = measured.filter(pl.col("measured_kwh") > 0)["measured_kwh"]
+    known = inside.filter(pl.col("total_kwh").is_not_null())
+    largest = float(known["total_kwh"].max())  # type: ignore[arg-type]
+    positive = known.filter(pl.col("total_kwh") > 0)["total_kwh"]
     foot = max(float(positive.min()), largest / 10**MOST_DECADES)  # type: ignore[arg-type]
-    unmeasured = inside.filter(pl.col("measured_kwh").is_null())
+    unknown = inside.filter(pl.col("total_kwh").is_null())
     axes.set_yscale("log")
-    # room at the foot for unmeasured runs
-    axes.set_ylim(foot / (4 if len(unmeasured) else 1.6), largest * 2)
+    # room at the foot for runs of unknown energy
+    axes.set_ylim(foot / (4 if len(unknown) else 1.6), largest * 2)
     for layer, phase in enumerate(PHASE_ORDER):
-        own = measured.filter(pl.col("phase") == phase)
+        own = known.filter(pl.col("phase") == phase)
         if own.is_empty():
             continue
         x0, x1 = (date2num(own[column].to_list()) for column in ("started_at", "stopped_at"))
-        y = own["measured_kwh"].clip(foot).to_numpy()
+        y = own["total_kwh"].clip(foot).to_numpy()
         lines = np.stack([np.column_stack([x0, y]), np.column_stack([x1, y])], axis=1)
         axes.add_collection(
             LineCollection(
@@ -231,7 +231,7 @@ def _draw_runs(
             rasterized=as_image,
             **_mark_look(phase),
         )
-    left, right = (date2num(unmeasured[name].to_numpy()) for name in ("started_at", "stopped_at"))
+    left, right = (date2num(unknown[name].to_numpy()) for name in ("started_at", "stopped_at"))
     # wide enough to be visible
     right = np.maximum(right, left + 0.008 * (date2num(end) - date2num(start)))
     style.draw_rectangles(
@@ -253,7 +253,7 @@ def _draw_runs(
 def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
     """Draw the stacked areas of the phases, and the line of their sum."""
     course = thin_course(course)
-    whole = float(course["measured_kwh"][-1])
+    whole = float(course["total_kwh"][-1])
     unit, in_kwh = wording.energy_unit(whole)
     moments = date2num(course["moment"].to_list())
     below = np.zeros(len(course))
@@ -267,7 +267,7 @@ def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
         if course[name][-1] > 0:
             axes.fill_between(moments, below, above, step="post", **look)
         below = above
-    axes.plot(moments, course["measured_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
+    axes.plot(moments, course["total_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
     axes.annotate(
         wording.format_energy(whole),
         (1.0, whole / in_kwh),

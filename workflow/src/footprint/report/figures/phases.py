@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from footprint.levels.levels import LEVEL_HEADINGS, is_named
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report import wording
 from footprint.report.figures import style
 
 MOST_ROWS = 8
 """Most rows of a scope, those with most energy; a line of its own counts the rest."""
 ROW_MM = 6.0
-MOST_NOTES = 3
-"""Notes that fit below the panels; one more needs another line."""
+MOST_NOTES = 2
+"""Notes that fit below the panels; more need another line."""
 LINE_MM = 5.0
 
 PHASE_NAMES: Mapping[str, str] = {
@@ -29,39 +30,39 @@ PHASE_NAMES: Mapping[str, str] = {
     "unknown": "unknown",
 }
 COLUMN_EDGES: Mapping[str, float] = {
-    "energy": 0.19,
-    "R": 0.33,
-    "range": 0.55,
-    "all unknown": 0.79,
-    "exit states": 1.0,
+    "energy": 0.2,
+    "R": 0.32,
+    "95 %": 0.55,
+    "other jobs": 0.75,
+    "other choices": 1.0,
 }
 """Right edge of each column of numbers, as a part of the panel."""
 
-EQUAL_RANGE = "the same"
-
-WITHHELD_NOTE = (
-    "R and the parts of the energy are not given where less than 90 % of the time of development "
-    "or of the reported training was measured."
-)
+REASON_LENGTH = 48
+"""Letters of a reason that fit into the columns of R."""
 
 Row = dict[str, Any]
 
 
-def format_ratio(ratio: float | None) -> str:
-    """A ratio as text, such as `4.2` and `210`; a dash if it is unknown."""
-    if ratio is None:
-        return "–"
-    return wording.format_number(ratio, digits=2 if ratio < 100 else 3)
+def choice_range(sensitivities: pl.DataFrame, row: Row, *, membership: bool) -> str:
+    """Range of R of a paper or project over the values of choices; empty without other values.
 
-
-def format_ratio_range(low: float | None, high: float | None) -> str:
-    """A range of ratios as text, open above if `high` is None (no training by some thresholds)."""
-    if low is None:
+    Args:
+        sensitivities: `schemas.PhaseSensitivities`.
+        row: Row of `schemas.PhaseRatio`.
+        membership: Whether to vary the jobs of a paper; else all other choices.
+    """
+    is_membership = pl.col("choice").cast(pl.String) == "membership"
+    own = sensitivities.filter(
+        pl.col("scope") == row["scope"],
+        pl.col("name") == row["name"],
+        is_membership if membership else ~is_membership,
+    )
+    if own.filter(~pl.col("is_headline"))["ratio"].count() == 0:
         return ""
-    if high is None:
-        return f"over {format_ratio(low)}"
-    same = format_ratio(low) == format_ratio(high)
-    return EQUAL_RANGE if same else f"{format_ratio(low)} to {format_ratio(high)}"
+    low, high = own.select(low=pl.col("ratio").min(), high=pl.col("ratio").max()).row(0)
+    texts = (wording.format_number(end, digits=2 if end < 100 else 3) for end in (low, high))
+    return wording.format_range(*texts)
 
 
 def figure_title(ratio: pl.DataFrame) -> str:
@@ -69,14 +70,14 @@ def figure_title(ratio: pl.DataFrame) -> str:
 
     Ratios from labels are preferred to those from an assumption. Merged groups are left out.
     """
-    if ratio.filter(pl.col("measured_kwh") > 0).is_empty():
-        return "No energy of a paper or project was measured"
+    if ratio.filter(pl.col("total_kwh") > 0).is_empty():
+        return "The energy of no paper or project is known"
     known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
-        why = ratio.filter(is_named())["ratio_reason"]
-        if (why != NO_TRAINING_REASON).any():
-            return "R is not given: too little of development or training was measured"
-        return "No measured run is known to have trained a reported model"
+        why = ratio.filter(is_named())["ratio_reason"].drop_nulls()
+        if why.is_in(UNCOMPUTED_REASONS).all():
+            return "No run is known to have trained a reported model"
+        return "R cannot be given: too little of development or training is known"
     basis = "label" if (known["role_basis"] == "label").any() else "assumed"
     own = known.filter(pl.col("role_basis") == basis)
     scope = "paper" if (own["scope"] == "paper").any() else "project"
@@ -87,24 +88,24 @@ def _ratio_sentence(own: pl.DataFrame, *, assumed: bool) -> str:
     what = "the largest training" if assumed else "the best training"
     first = own.row(0, named=True)
     if len(own) > 1:
-        least, most = own.sort("ratio")["ratio"].gather([0, -1])
-        return (
-            f"Development took {format_ratio(least)} to {format_ratio(most)} times {what} "
-            f"in {len(own)} {first['scope']}s"
-        )
-    range_text = format_ratio_range(first["ratio_low"], first["ratio_high"])
-    text = f"Development of {first['name']} took {format_ratio(first['ratio'])} times {what}"
-    return text + (f" ({range_text})" if range_text not in ("", EQUAL_RANGE) else "")
+        ends = own.sort("ratio")["ratio"].gather([0, -1]).to_list()
+        least, most = (wording.format_ratio(end) for end in ends)
+        return f"Development took {least} to {most} times {what} in {len(own)} {first['scope']}s"
+    value, interval = wording.ratio_texts(*(first[f"ratio{end}"] for end in ("", "_low", "_high")))
+    text = f"Development of {first['name']} took {value} times {what}"
+    return text if interval is None else f"{text} (95 %: {interval})"
 
 
 @style.with_style
-def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
-    """Stacked bars of the phases in per cent of the energy, with energy and ratios in columns.
+def plot(ratio: pl.DataFrame, sensitivities: pl.DataFrame, *, provenance: str) -> Figure:
+    """Stacked bars of the phases in per cent of the total energy, with R in columns.
 
-    A row whose ratio is withheld for lack of measurement has its reason in place of a bar.
+    R has its 95 % interval, its range over the jobs that may belong to the paper, and its range
+    over all other choices. A row whose R cannot be given has the reason.
 
     Args:
         ratio: `schemas.PhaseRatio`.
+        sensitivities: `schemas.PhaseSensitivities`.
         provenance: The foot line.
     """
     lines = _row_lines(ratio)
@@ -117,19 +118,21 @@ def plot(ratio: pl.DataFrame, *, provenance: str) -> Figure:
         provenance=provenance,
     )
     if not lines:
-        style.draw_empty_panel(drawn.add_subplot(), "No run of a paper or project was measured.")
+        style.draw_empty_panel(
+            drawn.add_subplot(), "The energy of no run of a paper or project is known."
+        )
         return drawn
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["bars", "numbers"], ["note", "note"]],
-        height_ratios=[1, max(len(lines), 3), 2.2 if more else 1.6],
-        width_ratios=[1, 1.05],
+        height_ratios=[1, max(len(lines), 3), 2.6 if more else 2.0],
+        width_ratios=[1, 1.2],
     )
     bars, numbers = panels["bars"], panels["numbers"]
     style.draw_key(panels["key"], [_phase_patch(name) for name in PHASE_NAMES], columns=4)
     for place, line in enumerate(lines):
         if "heading" not in line:
             _draw_bar(bars, place, line)
-            _write_numbers(numbers, place, line)
+            _write_numbers(numbers, place, line, sensitivities)
     _format_axes(bars, numbers, lines)
     style.draw_note(drawn, panels["note"], notes, letter_pt=3.5)
     return drawn
@@ -139,8 +142,8 @@ def _row_lines(ratio: pl.DataFrame) -> list[Row]:
     """Headings and rows from top to bottom, the largest of each scope first."""
     lines: list[Row] = []
     for scope in SCOPES:
-        own = ratio.filter(pl.col("scope") == scope, pl.col("measured_kwh").is_not_null())
-        own = own.sort("measured_kwh", "name", descending=[True, False])
+        own = ratio.filter(pl.col("scope") == scope, pl.col("total_kwh").is_not_null())
+        own = own.sort("total_kwh", "name", descending=[True, False])
         if own.is_empty():
             continue
         lines.append({"heading": LEVEL_HEADINGS[scope]})
@@ -157,38 +160,39 @@ def _phase_patch(name: str) -> Patch:
 
 
 def _is_withheld(row: Row) -> bool:
-    """Whether R, and with it the parts of the energy, is withheld for lack of measurement."""
-    return row.get("ratio_reason") not in (None, NO_TRAINING_REASON)
+    """Whether too little is known for R, and with it for the parts of the energy."""
+    return row.get("ratio_reason") not in (None, *UNCOMPUTED_REASONS)
 
 
 def _draw_bar(axes: Axes, place: int, row: Row) -> None:
-    if "rest" in row or not row["measured_kwh"] or _is_withheld(row):
+    if "rest" in row or not row["total_kwh"] or _is_withheld(row):
         return
     left = 0.0
     for name in PHASE_NAMES:
-        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["measured_kwh"]
+        width = 100 * (row[f"{name}_kwh"] or 0.0) / row["total_kwh"]
         look = style.UNKNOWN_LOOK if name == "unknown" else {"color": style.PHASE_COLOURS[name]}
         axes.barh(place, width, left=left, height=0.7, **look)
         left += width
 
 
-def _write_numbers(axes: Axes, place: int, row: Row) -> None:
+def _write_numbers(axes: Axes, place: int, row: Row, sensitivities: pl.DataFrame) -> None:
     if "rest" in row:
-        _write_cell(axes, place, "range", "see the table", style.GREY)
+        _write_cell(axes, place, "95 %", "see the table", style.GREY)
         return
-    part = bool(row.get("unmeasured_gpu_h"))
-    text = wording.format_energy(row["measured_kwh"]) + ("†" if part else "")
-    _write_cell(axes, place, "energy", text, style.ACCENT if part else style.INK)
+    bound = "≥ " if row["unknown_gpu_h"] else ""
+    _write_cell(axes, place, "energy", bound + wording.format_energy(row["total_kwh"]))
     if row["ratio"] is None:
-        _write_cell(
-            axes, place, "exit states", row["ratio_reason"] or NO_TRAINING_REASON, style.GREY
+        reason = textwrap.shorten(
+            row["ratio_reason"] or NO_TRAINING_REASON, REASON_LENGTH, placeholder=" …"
         )
+        _write_cell(axes, place, "other choices", reason, style.GREY)
         return
-    assumed = row["role_basis"] == "assumed"
-    _write_cell(axes, place, "R", format_ratio(row["ratio"]) + ("*" if assumed else ""), bold=True)
-    _write_cell(axes, place, "range", format_ratio_range(row["ratio_low"], row["ratio_high"]))
-    _write_cell(axes, place, "all unknown", format_ratio(row["ratio_all_unknown"]))
-    _write_cell(axes, place, "exit states", format_ratio(row["baseline_ratio"]))
+    assumed = "*" if row["role_basis"] == "assumed" else ""
+    value, interval = wording.ratio_texts(row["ratio"], row["ratio_low"], row["ratio_high"])
+    _write_cell(axes, place, "R", value + assumed, bold=True)
+    _write_cell(axes, place, "95 %", interval or wording.UNKNOWN)
+    for column, membership in {"other jobs": True, "other choices": False}.items():
+        _write_cell(axes, place, column, choice_range(sensitivities, row, membership=membership))
 
 
 def _write_cell(
@@ -215,7 +219,7 @@ def _format_axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
     bars.tick_params(axis="y", length=0)
     bars.spines["left"].set_visible(False)
     bars.set_xlim(0, 100)
-    bars.set_xlabel("Measured energy (%)")
+    bars.set_xlabel("Total energy (%)")
     numbers.set_axis_off()
     numbers.set_xlim(0, 1)
     for column in COLUMN_EDGES:
@@ -223,13 +227,17 @@ def _format_axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
 
 
 def _note_paragraphs(lines: list[Row]) -> list[str]:
-    """Notes: the definition of R, why it is withheld, and the meaning of the marks."""
-    notes = [RATIO_DEFINITION]
+    """Notes: the definition of R, the meaning of the ranges, and that of the marks."""
     given = [line for line in lines if line.get("ratio") is not None]
+    notes = [RATIO_DEFINITION]
+    if given:
+        notes.append(
+            "Other jobs: R with jobs of the same people or folder without a label. Other choices: "
+            "R with another reported training, without idle holds, with unknown kinds or under "
+            "other thresholds. No interval includes them."
+        )
     if any(line["role_basis"] == "assumed" for line in given):
         notes.append("* No label names the reported training: the largest is assumed to be it.")
-    if any(_is_withheld(line) for line in lines):
-        notes.append(WITHHELD_NOTE)
-    if any(line.get("unmeasured_gpu_h") for line in lines):
-        notes.append("† Runs without any measurement are left out; the table has their GPU hours.")
+    if any(line.get("unknown_gpu_h") for line in lines):
+        notes.append("≥ The energy of some runs is unknown; the table has their GPU hours.")
     return notes

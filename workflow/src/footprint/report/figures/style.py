@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec
 
 import matplotlib as mpl
+import matplotlib.colors
 import numpy as np
 from fontTools import subset
 from matplotlib.axes import Axes
@@ -60,6 +61,9 @@ UNKNOWN_LOOK: Final[Mapping[str, Any]] = {
     "linewidth": 0.0,
 }
 """Look of unknown or unmeasured parts."""
+
+ESTIMATED_MIX: Final = 0.42
+"""Part of a colour in the lighter one of estimated energy; the rest is white."""
 
 METHOD_COLOURS: Final[Mapping[str, str]] = {
     "bmc": "#1a1a1a",
@@ -199,6 +203,18 @@ def class_patch(name: str) -> Patch:
     if name == "no_data":
         return Patch(label=CLASS_NAMES[name], **UNKNOWN_LOOK)
     return Patch(color=CLASS_COLOURS[name], label=CLASS_NAMES[name])
+
+
+def lighter(colour: str) -> tuple[float, float, float]:
+    """Colour for the estimated part of what `colour` shows, as red, green, blue from 0 to 1."""
+    red, green, blue = mpl.colors.to_rgb(colour)
+    mixed = (ESTIMATED_MIX * part + 1 - ESTIMATED_MIX for part in (red, green, blue))
+    return next(mixed), next(mixed), next(mixed)
+
+
+def estimated_patch() -> Patch:
+    """Patch of estimated energy in a key, which has a lighter colour than measured energy."""
+    return Patch(color=lighter(CLASS_COLOURS["job"]), label="lighter: estimated")
 
 
 def draw_rectangles(

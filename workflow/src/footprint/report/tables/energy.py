@@ -5,12 +5,12 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.latex import THIN_SPACE
-from footprint.core.sums import exact_sum, known_sum, sum_or_zero
+from footprint.core.sums import exact_sum, known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
-from footprint.report.tables.formats import Column, ReaderTable
+from footprint.report.tables.formats import Column, ReaderTable, total_columns
 from footprint.sources.kwollect.collected_metrics import uncollected_nodes
 from footprint.totals.known_total import known_total
 
@@ -18,6 +18,11 @@ CLASS_DEFINITIONS = (
     "Each node's energy is split into classes. Job: the shares that jobs held. Stranded: the free "
     "part of a node with a job. Idle: on, without a job. Standby: below the power threshold. "
     "Unavailable: absent, suspected, dead or in maintenance."
+)
+
+NODE_ENERGY_NOTE = (
+    "Energies are totals: measured where readings exist, estimated elsewhere. Measured: the part "
+    "of all energy that readings cover. Time with readings: part of the node time."
 )
 
 
@@ -38,34 +43,38 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
         pl.when(pl.col("level") != "overhead").then("n_jobs"),
         (pl.col("total_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
     )
-    # a year of a site has six digits before the point, a small paper needs two behind it
-    largest = rows["total_kwh"].max()
-    decimals = 1 if isinstance(largest, float) and largest >= 1000 else 2
+    parts = {"measured_kwh": "Measured", "estimated_kwh": "Estimated"}
     columns = [
         Column(name="name", header="Name"),
         Column(name="n_jobs", header="Jobs", decimals=0),
         Column(name="n_users", header="People", decimals=0, printed=False),
-        Column(name="total_kwh", header="Energy", unit="kWh", decimals=decimals),
-        Column(name="measured_kwh", header="Measured", unit="kWh", decimals=2, printed=False),
-        Column(name="estimated_kwh", header="Estimated", unit="kWh", decimals=2, printed=False),
-        Column(name="total_low_kwh", header="Low", unit="kWh", decimals=decimals),
-        Column(name="total_high_kwh", header="High", unit="kWh", decimals=decimals),
-        Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        *total_columns(),
+        *(
+            Column(name=name, header=text, unit="kWh", digits=3, printed=False)
+            for name, text in parts.items()
+        ),
+        Column(
+            name="coverage_frac",
+            header="Time with readings",
+            unit="%",
+            decimals=1,
+            scale=100,
+            printed=False,
+        ),
         Column(name="unknown_node_h", header="Unknown", unit="node h", decimals=0),
         Column(name="gpu_node_frac", header="On GPU nodes", unit="%", decimals=0, scale=100),
         Column(name="gpu_hours", header="GPU time", unit="h", decimals=0, printed=False),
         Column(name="core_hours", header="Core time", unit="h", decimals=0, printed=False),
     ]
     note = (
-        "Energy: electrical energy of the nodes in the jobs' allocations, measured, and estimated "
-        "for the time without readings. Low and high: its 95 % interval. Measured: measured part "
-        "of the energy. Unknown: allocated node hours with neither readings nor an estimate; "
-        "above 0, the energy is a lower bound. "
-        f"{JOB_COUNT_NOTE} Groups of few people are shown together."
+        "Total: energy that readings cover, and the estimate for the time without readings. Low "
+        "and high: its 95 % interval. Measured: the part that readings cover. Unknown: allocated "
+        "node hours with neither readings nor an estimate; where there are any, the total is at "
+        f"least the given energy. {JOB_COUNT_NOTE} Groups of few people are shown together."
     )
     if rows["overhead_kwh"].count():
         columns.append(
-            Column(name="with_overhead_kwh", header="With overhead", unit="kWh", decimals=decimals)
+            Column(name="with_overhead_kwh", header="With overhead", unit="kWh", digits=3)
         )
         rule = {
             "energy": "in proportion to their energy",
@@ -73,7 +82,7 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
             "users": "in equal parts for each person",
         }[redistribution]
         note += (
-            " With overhead: Energy plus a part of the overhead (stranded, idle, standby and "
+            " With overhead: the total plus a part of the overhead (stranded, idle, standby and "
             f"unavailable hardware), divided among the jobs {rule}."
         )
     return ReaderTable(
@@ -93,13 +102,17 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
     """
     present = [name for name in NODE_CLASSES if name in node_energy["class"].cast(pl.String)]
     kwh, duration_s = known_total(), pl.col("duration_s")
-    of_class, known = pl.col("class"), pl.col("class") != "no_data"
+    of_class, is_measured = pl.col("class"), pl.col("class") != "no_data"
     sums = [
         pl.col("node").n_unique().cast(pl.Int64).alias("n_nodes"),
         *(known_sum(kwh.filter(of_class == name)).alias(name) for name in present),
         known_sum(kwh).alias("total_kwh"),
+        quotient(sum_or_zero(pl.col("measured_kwh")), sum_or_zero(kwh)).alias("measured_frac"),
         (sum_or_zero(duration_s) * H_PER_S).alias("node_h"),
-        (sum_or_zero(duration_s.filter(known)) / sum_or_zero(duration_s)).alias("measured_frac"),
+        quotient(sum_or_zero(duration_s.filter(is_measured)), sum_or_zero(duration_s)).alias(
+            "coverage_frac"
+        ),
+        sum_or_zero(pl.col("unknown_node_h")).alias("unknown_node_h"),
         sum_or_zero(pl.col("overcount_kwh")).alias("overcount_kwh"),
         sum_or_zero(pl.col("left_out_kwh")).alias("left_out_kwh"),
     ]
@@ -111,15 +124,14 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
     columns = [
         Column(name="cluster", header="Cluster"),
         Column(name="n_nodes", header="Nodes", decimals=0),
-        *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="total_kwh", header="All", unit="kWh", decimals=1),
-        Column(name="node_h", header="Time", unit="node h", decimals=0, printed=False),
+        *(Column(name=name, header=name.capitalize(), unit="kWh", digits=3) for name in shown),
+        Column(name="total_kwh", header="All", unit="kWh", digits=3),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        Column(name="node_h", header="Time", unit="node h", decimals=0, printed=False),
+        Column(name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100),
+        Column(name="unknown_node_h", header="Unknown", unit="node h", decimals=0, printed=False),
     ]
-    note = (
-        f"{CLASS_DEFINITIONS} Energy: measured, and estimated for the time without readings. "
-        "Measured: the part of the node time with readings."
-    )
+    note = f"{CLASS_DEFINITIONS} {NODE_ENERGY_NOTE}"
     residues = {
         "overcount_kwh": (
             "Counted again",
@@ -129,7 +141,7 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
     }
     for name, (header, meaning) in residues.items():
         if (rows[name] > 0).any():
-            columns.insert(-2, Column(name=name, header=header, unit="kWh", decimals=1))
+            columns.insert(-4, Column(name=name, header=header, unit="kWh", digits=3))
             note += f" {meaning}"
     return ReaderTable(
         name="energy_by_class",

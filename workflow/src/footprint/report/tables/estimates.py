@@ -71,25 +71,36 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         name="methods",
         title="Energy by four methods at each level",
         note=(
-            "BMC: measured energy of the jobs; low and high: the 95 % interval of their total, in "
-            "proportion. MLCO2: GPU hours × power limits. GA: hours × (power "
-            "limits + thermal design power of cores + memory). CC: CodeCarbon 2, from readings of "
-            "the devices where they exist, else from limits. The models cover the same jobs and "
-            f"the measured time; × is the ratio to BMC. {JOB_COUNT_NOTE}" + factor
+            "BMC: measured energy of the jobs, without the estimate for the rest of their time; "
+            "low and high: its 95 % interval, that of the total in proportion. MLCO2: GPU hours × "
+            "power limits. GA: hours × (power limits + thermal design power of cores + memory). "
+            "CC: CodeCarbon 2, from readings of the devices where they exist, else from limits. "
+            "All methods cover the same jobs and "
+            f"the time with readings; × is the ratio to BMC. {JOB_COUNT_NOTE}" + factor
         ),
         rows=shown,
         columns=[
             Column(name="name", header="Name"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="coverage_frac", header="Measured", unit="%", decimals=1, scale=100),
-            Column(name="bmc", header="BMC", unit="kWh", decimals=1),
-            Column(name="low", header="Low", unit="kWh", decimals=1, printed=False),
-            Column(name="high", header="High", unit="kWh", decimals=1, printed=False),
+            Column(
+                name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100
+            ),
+            *(
+                Column(
+                    name=name,
+                    header=text,
+                    unit="kWh",
+                    digits=3,
+                    interval=("bmc", "low", "high"),
+                    printed=name == "bmc",
+                )
+                for name, text in {"bmc": "BMC", "low": "Low", "high": "High"}.items()
+            ),
             *(
                 column
                 for name, text in models.items()
                 for column in (
-                    Column(name=name, header=text, unit="kWh", decimals=1),
+                    Column(name=name, header=text, unit="kWh", digits=3),
                     Column(name=f"{name}_x", header=text, unit="×", decimals=2),
                 )
             ),

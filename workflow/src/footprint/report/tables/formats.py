@@ -11,11 +11,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from footprint.core.latex import THIN_SPACE, escape_latex
 from footprint.core.light_imports import hide_packages
+from footprint.report.wording import decimals_of_interval, format_number, format_rounded
 
 UNKNOWN_CELL = "–"
 """Cell of an unknown value."""
@@ -32,7 +34,10 @@ class Column:
         name: Column of the rows that has the values.
         header: Header.
         unit: Unit, shown with the header.
-        decimals: Decimals of its numbers; None for text.
+        decimals: Decimals of its numbers; None for text, and for `digits`.
+        digits: Significant digits of its numbers, in place of decimals.
+        interval: Columns of a value and of both ends of its interval. The three columns are rounded
+            to the same decimals (`wording.decimals_of_interval`); without ends, to `digits`.
         scale: Factor from the values to the unit: 100 for fractions shown in per cent.
         printed: Whether LaTeX has the column; a printed page is narrow.
     """
@@ -41,8 +46,31 @@ class Column:
     header: str
     unit: str = ""
     decimals: int | None = None
+    digits: int | None = None
+    interval: tuple[str, str, str] | None = None
     scale: float = 1.0
     printed: bool = True
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column has numbers, which are aligned on the right."""
+        return self.decimals is not None or self.digits is not None
+
+
+TOTAL_INTERVAL = ("total_kwh", "total_low_kwh", "total_high_kwh")
+"""Columns of a total energy and both ends of its 95 % interval."""
+
+
+def total_columns(header: str = "Total") -> list[Column]:
+    """Columns of a total energy, of both ends of its interval, and of its measured fraction."""
+    headers = (header, "Low", "High")
+    return [
+        *(
+            Column(name=name, header=text, unit="kWh", digits=3, interval=TOTAL_INTERVAL)
+            for name, text in zip(TOTAL_INTERVAL, headers, strict=True)
+        ),
+        Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,24 +125,32 @@ def _header_with_unit(column: Column) -> str:
 
 
 def _cell_texts(table: ReaderTable, columns: Sequence[Column]) -> list[list[str]]:
-    """Text of every cell, with fixed decimals in a column, so that numbers align on the point."""
+    """Text of every cell; numbers of a column with fixed decimals align on the point."""
     return [
-        [_cell_text(row[column.name], column) for column in columns]
-        for row in table.rows.iter_rows(named=True)
+        [_cell_text(row, column) for column in columns] for row in table.rows.iter_rows(named=True)
     ]
 
 
-def _cell_text(value: object, column: Column) -> str:
+def _cell_text(row: Mapping[str, Any], column: Column) -> str:
+    value = row[column.name]
     if value is None:
         return UNKNOWN_CELL
-    if column.decimals is None:
+    if not column.is_number:
         return str(value)
-    number = float(value) * column.scale  # type: ignore[arg-type]
-    text = f"{number:,.{column.decimals}f}".replace(",", THIN_SPACE)
-    smallest = 10.0**-column.decimals
+    number = float(value) * column.scale
+    decimals = column.decimals
+    if column.interval is not None:
+        ends = [row[name] for name in column.interval]
+        if None not in ends:
+            shown = [float(end) * column.scale for end in ends]
+            return format_rounded([number], decimals=decimals_of_interval(*shown))[0]
+    if decimals is None:
+        return format_number(number, digits=column.digits or 3)
+    text = f"{number:,.{decimals}f}".replace(",", THIN_SPACE)
+    smallest = 10.0**-decimals
     if number != 0 and abs(number) < smallest / 2:
         # a value that rounds to 0 is not 0
-        text = f"< {smallest:.{column.decimals}f}"
+        text = f"< {smallest:.{decimals}f}"
     return text.replace("-", "\u2212")
 
 
@@ -136,8 +172,8 @@ def table_html(table: ReaderTable, *, provenance: str) -> str:
     grouped = "group" in table.rows.columns and not table.rows.is_empty()
     if grouped:
         cells = cells.with_columns(table.rows["group"])
-    numbers = [column.name for column in table.columns if column.decimals is not None]
-    texts = [column.name for column in table.columns if column.decimals is None]
+    numbers = [column.name for column in table.columns if column.is_number]
+    texts = [column.name for column in table.columns if not column.is_number]
     drawn = (
         GT(cells, groupname_col="group" if grouped else None, id=table.name.replace("_", "-"))
         .tab_header(title=table.title)
@@ -186,7 +222,7 @@ def table_latex(table: ReaderTable, *, provenance: str) -> str:
 def _latex_float(table: ReaderTable, *, notes: Sequence[str], is_continued: bool) -> str:
     columns = [column for column in table.columns if column.printed]
     width = len(columns)
-    shape = "".join("l" if column.decimals is None else "r" for column in columns)
+    shape = "".join("r" if column.is_number else "l" for column in columns)
     words = [_header_lines(column.header) for column in columns]
     deep = max(len(lines) for lines in words)
     title = escape_latex(table.title)

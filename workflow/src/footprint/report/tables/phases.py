@@ -8,64 +8,47 @@ from footprint.core.sums import exact_sum, quotient, sum_or_zero
 from footprint.core.vocabulary import KINDS
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, SCOPES
+from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable
-from footprint.report.wording import KIND_NAMES
+from footprint.report.wording import CHOICE_NAMES, KIND_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
-WEIGHT_NAMES = {"measured_kwh": "by energy", "n_jobs": "by number of jobs"}
+WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
 
 
-UNPRINTED_COLUMNS = {"idle_kwh", "ratio_all_unknown", "baseline_ratio"}
-"""Columns that do not fit on a printed page."""
+RATIO_INTERVAL = ("ratio", "ratio_low", "ratio_high")
+PHASE_HEADERS = {"development": "Development", "training": "Training"}
 
 
 def phases_table(ratio: pl.DataFrame) -> ReaderTable:
-    """Energy of each paper and project by phase, and R with its range, bound and baseline.
+    """Energy of each paper and project by phase with intervals, and R with its interval.
 
     Args:
         ratio: `schemas.PhaseRatio`.
     """
     order = pl.col("scope").cast(pl.Enum(SCOPES))
     rows = ratio.sort(
-        order, "measured_kwh", "name", descending=[False, True, False], nulls_last=True
+        order, "total_kwh", "name", descending=[False, True, False], nulls_last=True
     ).with_columns(
         pl.col("scope").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         pl.col("role_basis").cast(pl.String),
     )
-    energies = {
-        "measured_kwh": "Energy",
-        "training_kwh": "Training",
-        "inference_kwh": "Inference",
-        "development_kwh": "Development",
-        "unknown_kwh": "Unknown",
-        "idle_kwh": "Idle in holds",
-    }
-    bounds = {
-        "ratio": "R",
-        "ratio_low": "R low",
-        "ratio_high": "R high",
-        "ratio_all_unknown": "R all unknown",
-        "baseline_ratio": "R exit states",
-    }
-    hours = Column(
-        name="unmeasured_gpu_h", header="Not measured", unit="GPU h", decimals=1, printed=False
-    )
+    others = {"inference_kwh": "Inference", "unknown_kwh": "Unknown", "idle_kwh": "Idle in holds"}
+    bounds = {"ratio_all_unknown": "R all unknown", "baseline_ratio": "R exit states"}
     return ReaderTable(
         name="phases",
         title="Development against training of the reported model",
         note=(
-            f"{RATIO_DEFINITION} R low and high: range of R over the thresholds of the rules × "
-            "0.5, 1 and 2; high alone is missing where some thresholds leave no training. R all "
-            "unknown: R with all runs of unknown kind as development; R itself has none of them. R "
-            "exit states: R by the published rule on how jobs ended. Labelled: runs whose role a "
-            "label gives. Reported: whether labels name the training of the reported model "
-            "(label), or the largest training is assumed to be it (assumed); inference is never "
-            "assumed. Idle in holds: energy at idle power inside holds and sessions; the phases "
-            "include it. Unmeasured time is in no energy and in no ratio. R is not given where "
-            "less than 90 % of the time of development or of the reported training was measured"
-            f"{_withheld_ratios(rows)}. docs/phases.md has the rules."
+            f"{RATIO_DEFINITION} Low and high: 95 % intervals, of the energy that the nodes really "
+            "drew and of R. R high is missing where R has no upper end. Measured: part of the "
+            "energy that readings cover; the rest is estimated. Labelled: runs whose role a label "
+            "gives. Reported: whether labels name the training of the reported model (label), or "
+            "the largest training is assumed to be it (assumed); inference is never assumed. "
+            "Unknown: runs of unknown kind, which R leaves out. Idle in holds: measured energy at "
+            "idle power inside holds and sessions; the phases include it. R all unknown: R with "
+            "all runs of unknown kind as development. R exit states: R by the published rule on "
+            f"how jobs ended.{_withheld_ratios(rows)} docs/phases.md has the rules."
         ),
         rows=rows,
         columns=[
@@ -73,25 +56,25 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             Column(name="n_runs", header="Runs", decimals=0, printed=False),
             Column(name="n_labelled", header="Labelled", decimals=0, printed=False),
             Column(name="role_basis", header="Reported"),
+            Column(name="total_kwh", header="Total", unit="kWh", digits=3),
+            *(column for phase in PHASE_HEADERS for column in _phase_columns(phase)),
             *(
-                Column(
-                    name=name,
-                    header=text,
-                    unit="kWh",
-                    decimals=1,
-                    printed=name not in UNPRINTED_COLUMNS,
-                )
-                for name, text in energies.items()
+                Column(name=name, header=text, unit="kWh", digits=3, printed=False)
+                for name, text in others.items()
             ),
-            hours,
+            Column(
+                name="unknown_gpu_h",
+                header="Energy unknown",
+                unit="GPU h",
+                decimals=1,
+                printed=False,
+            ),
             *(
-                Column(
-                    name=name,
-                    header=text,
-                    unit="×",
-                    decimals=2,
-                    printed=name not in UNPRINTED_COLUMNS,
-                )
+                Column(name=name, header=text, unit="×", digits=3, interval=RATIO_INTERVAL)
+                for name, text in zip(RATIO_INTERVAL, ("R", "R low", "R high"), strict=True)
+            ),
+            *(
+                Column(name=name, header=text, unit="×", digits=3, printed=False)
                 for name, text in bounds.items()
             ),
             Column(name="ratio_reason", header="R not given", printed=False),
@@ -99,16 +82,84 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
     )
 
 
+def _phase_columns(phase: str) -> list[Column]:
+    """Columns of the energy of a phase, of both ends of its interval, and of its measured part."""
+    name = PHASE_HEADERS[phase]
+    interval = (f"{phase}_kwh", f"{phase}_low_kwh", f"{phase}_high_kwh")
+    headers = (name, f"{name} low", f"{name} high")
+    return [
+        *(
+            Column(
+                name=column,
+                header=text,
+                unit="kWh",
+                digits=3,
+                interval=interval,
+                printed=column == interval[0],
+            )
+            for column, text in zip(interval, headers, strict=True)
+        ),
+        Column(
+            name=f"{phase}_measured_frac",
+            header=f"{name} measured",
+            unit="%",
+            decimals=1,
+            scale=100,
+        ),
+    ]
+
+
+def sensitivities_table(sensitivities: pl.DataFrame) -> ReaderTable:
+    """R of each paper and project under each choice, the choice of the jobs of a paper first.
+
+    Args:
+        sensitivities: `schemas.PhaseSensitivities`.
+    """
+    scope = pl.col("scope").cast(pl.Enum(SCOPES))
+    choice = pl.col("choice").cast(pl.String)
+    rows = sensitivities.sort(
+        scope,
+        "name",
+        choice.cast(pl.Enum(list(CHOICE_NAMES))),
+        ~pl.col("is_headline"),
+        "value",
+    ).with_columns(
+        pl.when(pl.col("scope") == "paper")
+        .then("name")
+        .otherwise(pl.format("project {}", "name"))
+        .alias("group"),
+        choice.replace_strict(CHOICE_NAMES, return_dtype=pl.String).alias("choice"),
+        pl.col("value").str.replace_all("_", " "),
+        pl.when("is_headline").then(pl.lit("yes")).otherwise(pl.lit("no")).alias("used"),
+    )
+    return ReaderTable(
+        name="sensitivities",
+        title="R under other choices",
+        note=(
+            "A choice is not chance, so that the interval of R does not include it. Used: the "
+            "value with which R is given elsewhere. Each row changes one choice alone. A dash: too "
+            "little energy is known for R, or there is no training. docs/phases.md has the choices."
+        ),
+        rows=rows,
+        columns=[
+            Column(name="choice", header="Choice"),
+            Column(name="value", header="Value"),
+            Column(name="ratio", header="R", unit="×", digits=3),
+            Column(name="used", header="Used"),
+        ],
+    )
+
+
 def _withheld_ratios(rows: pl.DataFrame) -> str:
-    """Rows with a known training and no R, each with its reason, as the end of a sentence.
+    """Sentence on rows with a known training and no R, with reasons; empty if there are none.
 
     The column of reasons does not fit on a printed page.
     """
-    reasons = rows.filter(pl.col("ratio_reason") != NO_TRAINING_REASON).select(
+    reasons = rows.filter(~pl.col("ratio_reason").is_in(UNCOMPUTED_REASONS)).select(
         "name", "ratio_reason"
     )
     listed = [f"{name} ({reason})" for name, reason in reasons.iter_rows()]
-    return f": {', '.join(listed)}" if listed else ""
+    return f" R cannot be given for {', '.join(listed)}." if listed else ""
 
 
 def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
@@ -136,7 +187,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),
-            Column(name="measured_kwh", header="Energy", unit="kWh", decimals=1, printed=False),
+            Column(name="total_kwh", header="Energy", unit="kWh", digits=3, printed=False),
             *(
                 Column(name=kind, header=name, unit="%", decimals=1, scale=100)
                 for kind, name in KIND_NAMES.items()
@@ -156,7 +207,7 @@ def _confusion_rows(evaluation: pl.DataFrame, method: str, weight: str) -> pl.Da
         every.group_by("row")
         .agg(
             exact_sum(pl.col("n_jobs")),
-            sum_or_zero(pl.col("measured_kwh")),
+            sum_or_zero(pl.col("total_kwh")),
             *(
                 quotient(sum_or_zero(part.filter(kind == name)), whole).alias(name)
                 for name in KINDS

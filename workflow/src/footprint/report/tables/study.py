@@ -19,7 +19,7 @@ from footprint.core.vocabulary import (
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.hardware import catalogue as descriptions
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
-from footprint.report.tables.formats import Column, ReaderTable
+from footprint.report.tables.formats import Column, ReaderTable, total_columns
 from footprint.totals.known_total import known_total
 
 CLASS_NAMES = {
@@ -46,9 +46,9 @@ _SUMMARY_TYPES = {
     "total_kwh": pl.Float64(),
     "total_low_kwh": pl.Float64(),
     "total_high_kwh": pl.Float64(),
+    "measured_frac": pl.Float64(),
     "part_frac": pl.Float64(),
     "node_h": pl.Float64(),
-    "measured_frac": pl.Float64(),
     "is_total": pl.Boolean(),
 }
 
@@ -78,36 +78,31 @@ def study_summary_table(
             "Count: nodes; for jobs, projects and papers, jobs; for phases, "
             f"papers with R{_left_out(ratio)}. {JOB_COUNT_NOTE} "
             "Overhead: stranded, idle, standby and unavailable. "
-            "Part: part of the energy of all nodes; for projects and papers, of the energy of all "
-            "jobs; for phases, of the energy of these papers. Energies are measured, and estimated "
-            "for the time without readings. Low and high: 95 % interval. Measured: for nodes, the "
-            "part of their time with readings; for jobs, projects and papers, the measured part of "
-            "the energy."
+            "Total: measured energy, and the estimate for the time without readings. Low and high: "
+            "its 95 % interval, where it was computed. Measured: the part of the total that "
+            "readings cover. Part: part of the energy of all nodes; for projects and papers, of "
+            "the energy of all jobs; for phases, of the energy of these papers. Time of classes is "
+            "that with readings."
         ),
         rows=pl.concat([empty, *rows], how="diagonal_relaxed").select(list(_SUMMARY_TYPES)),
         columns=[
             Column(name="name", header="What"),
             Column(name="n", header="Count", decimals=0),
-            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1),
-            Column(name="total_low_kwh", header="Low", unit="kWh", decimals=1),
-            Column(name="total_high_kwh", header="High", unit="kWh", decimals=1),
+            *total_columns(),
             Column(name="part_frac", header="Part", unit="%", decimals=1, scale=100),
             Column(name="node_h", header="Time", unit="node h", decimals=0),
-            Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
         ],
     )
 
 
 def _node_sums(node_energy: pl.DataFrame) -> list[pl.Expr]:
-    seconds = pl.col("duration_s")
-    known_s = sum_or_zero(seconds.filter(pl.col("class") != "no_data"))
     all_kwh = node_energy.select(sum_or_zero(known_total())).item()
     energy = known_sum(known_total())
     return [
         energy.alias("total_kwh"),
+        quotient(sum_or_zero(pl.col("measured_kwh")), energy).alias("measured_frac"),
         (energy / (all_kwh if all_kwh > 0 else None)).cast(pl.Float64).alias("part_frac"),
-        (sum_or_zero(seconds) * H_PER_S).alias("node_h"),
-        quotient(known_s, sum_or_zero(seconds)).alias("measured_frac"),
+        (sum_or_zero(pl.col("duration_s")) * H_PER_S).alias("node_h"),
     ]
 
 
@@ -139,7 +134,6 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
         pl.col("n_jobs").alias("n"),
         "total_low_kwh",
         "total_high_kwh",
-        jobs_measured_frac="measured_frac",
     )
     of_overhead = node_energy.filter(pl.col("class").is_in(OVERHEAD_CLASSES))
     overhead = of_overhead.select(pl.lit("overhead").alias("class"), *_node_sums(node_energy)).head(
@@ -153,10 +147,13 @@ def _class_rows(node_energy: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFra
             pl.lit("Energy of the nodes by class").alias("group"),
             pl.col("class").replace(CLASS_NAMES).alias("name"),
             (pl.col("class") == "overhead").alias("is_total"),
-            # classes other than no_data consist of measured time
-            pl.col("jobs_measured_frac").alias("measured_frac"),
+            # jobs that overlap count energy of nodes again, under the gate `binary`
+            *(
+                pl.when(pl.col("total_kwh").is_between("total_low_kwh", "total_high_kwh")).then(end)
+                for end in ("total_low_kwh", "total_high_kwh")
+            ),
         )
-        .drop("class", "jobs_measured_frac")
+        .drop("class")
     )
 
 
@@ -183,8 +180,8 @@ def _project_and_paper_rows(measured: pl.DataFrame) -> pl.DataFrame:
             "total_kwh",
             "total_low_kwh",
             "total_high_kwh",
-            (pl.col("total_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
             "measured_frac",
+            (pl.col("total_kwh") / pl.lit(site_kwh, pl.Float64)).alias("part_frac"),
             is_total=pl.lit(False),
         )
     )
@@ -331,7 +328,6 @@ def carbon_table(
             on=["level", "name"],
             how="left",
         )
-    largest = energy["total_kwh"].max()
     return ReaderTable(
         name="carbon",
         title="Carbon of each level, by named factors",
@@ -344,13 +340,13 @@ def carbon_table(
         ),
         columns=[
             Column(name="name", header="Name"),
-            Column(name="total_kwh", header="Energy", unit="kWh", decimals=1),
+            Column(name="total_kwh", header="Total", unit="kWh", digits=3),
             *(
                 Column(
                     name=f"factor_{place}",
                     header=_factor_header(name),
                     unit="kg",
-                    decimals=1 if largest is None or largest < 1e5 else 0,  # type: ignore[operator]
+                    digits=3,
                 )
                 for place, name in enumerate(names)
             ),
@@ -371,10 +367,10 @@ def _carbon_notes(
 ) -> list[str]:
     cooling = "1, so without cooling" if pue == 1 else f"{pue:g}"
     notes = [
-        "kg of CO2 equivalent: energy (measured plus the estimate for gaps) × PUE × factor. PUE is "
+        "kg of CO2 equivalent: total energy, measured and estimated, × PUE × factor. PUE is "
         f"{cooling}. A direct factor counts the fuel burnt, a life-cycle factor the plants as "
-        "well; the two cannot be compared, and no range covers both. Energy and carbon without "
-        "any measurement are unknown, not 0."
+        "well; the two cannot be compared, and no range covers both. A dash: the "
+        "energy is unknown."
     ]
     for factor in factors:
         kind = factor["convention"].replace("_", " ")

@@ -12,7 +12,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE, has_held_node
 from footprint.levels import concentration
 from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, energy_by_calendar_step
 from footprint.report import sites
-from footprint.report.tables.energy import CLASS_DEFINITIONS
+from footprint.report.tables.energy import CLASS_DEFINITIONS, NODE_ENERGY_NOTE
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.totals.largest_shares import intervals_of_largest
 
@@ -116,7 +116,7 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
             Column(name="n", header="Number", decimals=0),
             Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
             Column(name="n_known", header="Of known energy", decimals=0),
-            Column(name="total_kwh", header="Energy", unit="kWh", decimals=2),
+            Column(name="total_kwh", header="Energy", unit="kWh", digits=3),
             Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
             Column(name="energy_low_frac", header="Low", unit="%", decimals=1, scale=100),
             Column(name="energy_high_frac", header="High", unit="%", decimals=1, scale=100),
@@ -225,13 +225,13 @@ def energy_over_time_table(
     present = [name for name in NODE_CLASSES if name in classes["class"].cast(pl.String)]
     shown = [name for name in present if name != "no_data"]
     note = (
-        f"{CLASS_DEFINITIONS} Energy: measured, and estimated for the time without readings. "
-        "Measured: the part of the node time with readings. Days are in UTC."
+        f"{CLASS_DEFINITIONS} {NODE_ENERGY_NOTE} Without readings: node time whose energy is "
+        "estimated, or unknown. Days are in UTC."
     )
     if classes.is_empty():
         note = f"The study has no node. {note}"
     elif not classes["total_kwh"].count():
-        note = f"No energy of the study is known. {note}"
+        note = f"The energy of no node of the study is known. {note}"
     if step == "day":
         days = [Column(name="first_day", header="Day")]
     else:
@@ -242,16 +242,15 @@ def energy_over_time_table(
         note += f" A {step} that the study cuts counts the days inside."
     columns = [
         *days,
-        *(Column(name=name, header=name.capitalize(), unit="kWh", decimals=1) for name in shown),
-        Column(name="total_kwh", header="All", unit="kWh", decimals=1),
-        Column(name="no_data_node_h", header="Without readings", unit="node h", decimals=0),
+        *(Column(name=name, header=name.capitalize(), unit="kWh", digits=3) for name in shown),
+        Column(name="total_kwh", header="All", unit="kWh", digits=3),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
+        Column(name="missing_node_h", header="Without readings", unit="node h", decimals=0),
+        Column(name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100),
     ]
     if step != "day":
-        daily = Column(
-            name="daily_kwh", header="All per day", unit="kWh", decimals=1, printed=False
-        )
-        columns.insert(-2, daily)
+        daily = Column(name="daily_kwh", header="All per day", unit="kWh", digits=3, printed=False)
+        columns.insert(-3, daily)
     return ReaderTable(
         name="energy_over_time",
         title=f"Energy of each {step} by class",
@@ -275,16 +274,17 @@ def _period_rows(classes: pl.DataFrame, shown: list[str], *, total_name: str) ->
     sums = [
         _day_text(begin).alias("first_day"),
         _day_text(stop, is_end=True).alias("last_day"),
-        # a class without time has 0 kWh in a period of known energy, an unknown energy elsewhere
+        # a class without time has 0 kWh in a period of known energy, an unknown one elsewhere
         *(
             pl.when(kwh.count() > 0).then(sum_or_zero(kwh.filter(of_class == name))).alias(name)
             for name in shown
         ),
         known_sum(kwh),
         (known_sum(kwh) / days).alias("daily_kwh"),
-        sum_or_zero(hours.filter(of_class == "no_data")).alias("no_data_node_h"),
+        quotient(sum_or_zero(pl.col("measured_kwh")), sum_or_zero(kwh)).alias("measured_frac"),
+        sum_or_zero(hours.filter(of_class == "no_data")).alias("missing_node_h"),
         quotient(sum_or_zero(hours.filter(of_class != "no_data")), sum_or_zero(hours)).alias(
-            "measured_frac"
+            "coverage_frac"
         ),
     ]
     rows = classes.group_by(pl.col("begins_at").alias("period"), maintain_order=True).agg(sums)
