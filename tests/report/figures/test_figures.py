@@ -184,8 +184,7 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
 def test_levels_without_measurement_are_hatched_and_named(study: study_frames.StudyFrames) -> None:
     unmeasured = pl.col("name").is_in(["larsen", "u-00000002"])
     rows = levels_of_study(study).with_columns(
-        pl.when(~unmeasured).then(name)
-        for name in ("total_kwh", "total_low_kwh", "total_high_kwh")
+        pl.when(~unmeasured).then(name) for name in ("total_kwh", "total_low_kwh", "total_high_kwh")
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     assert written_text(figure).count("unknown: ") == 3  # and no_data
