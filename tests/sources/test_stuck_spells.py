@@ -276,14 +276,14 @@ def test_stuck_spells_of_simulated_sites_are_found() -> None:
     assert kept_s <= 0.2 * true_s > 0
 
 
-def test_stuck_spell_under_one_job_on_a_coarse_sensor_is_found_by_gpu_power(
+def test_stuck_spell_under_one_job_is_found_by_gpu_power(
     tmp_path: Path,
 ) -> None:
-    judged = CleanedSite(524)
-    [(first, last)] = judged.true_spells()["grat-1"]
+    judged = CleanedSite(502)
+    [(first, last)] = judged.true_spells()["graffiti-5"]
     inside = pl.col("timestamp").is_between(first, last)
     alone, with_gpus = (
-        sum(len(each.samples.filter(inside)) for each in judged.clean("grat-1", folder))
+        sum(len(each.samples.filter(inside)) for each in judged.clean("graffiti-5", folder))
         for folder in (None, tmp_path)
     )
     assert alone > 1500
