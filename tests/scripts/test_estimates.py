@@ -164,10 +164,10 @@ def test_unknown_processor_gives_null_estimates_until_configured(
     estimated = pl.read_parquet(estimates).filter(pl.col("job_id").is_in(on_it.implode()))
     ga = estimated.filter(pl.col("estimator").str.starts_with("green_algorithms"))
     assert ga.height > 0
-    assert ga["measured_kwh"].null_count() == ga.height
+    assert ga["energy_kwh"].null_count() == ga.height
     assert ga["basis"].str.contains("unknown").all()
     assert (
-        estimated.filter(pl.col("estimator").str.starts_with("mlco2"))["measured_kwh"].null_count()
+        estimated.filter(pl.col("estimator").str.starts_with("mlco2"))["energy_kwh"].null_count()
         == 0
     )
     given["params"]["hardware"] = {"cpus": {"Zilog Z80": {"tdp_w": 1.5}}}
@@ -210,7 +210,7 @@ def test_integrate_gpu_power_equals_integral_of_readings(chain: RuleChain) -> No
         joules += own[0] * piece["share"]
         seconds += own[1] * piece["share"]
     assert joules > 1e6
-    assert found["measured_kwh"].sum() == pytest.approx(joules / 3.6e6, rel=1e-9)
+    assert found["energy_kwh"].sum() == pytest.approx(joules / 3.6e6, rel=1e-9)
     assert found["covered_gpu_hours"].sum() == pytest.approx(seconds / 3600, rel=1e-9)
     held = chain.read("energy-job_nodes").filter(pl.col("cluster") == "grele")
     both = held.join(found, on=["job_id", "node"], suffix="_of_gpus")
@@ -306,14 +306,14 @@ def test_match_recorded_matches_jobs_and_counts_rejected_records(
     assert_frame_equal(found, conform(Recorded, matched.jobs))
     assert_frame_equal(rejected, matched.rejected)
     (row,) = found.rows(named=True)
-    assert (row["job_id"], row["measured_kwh"], row["n_runs"]) == (longest["job_id"], 0.035, 1)
+    assert (row["job_id"], row["energy_kwh"], row["n_runs"]) == (longest["job_id"], 0.035, 1)
     assert rejected["source"].to_list() == ["kept/emissions.csv", "x.csv"]
     run_estimate_energy(
         chain, "with records", ["recorded", "mlco2"], recorded=chain.path("recorded")
     )
     estimated = chain.read("with records").filter(pl.col("estimator") == "recorded@1")
     assert estimated["job_id"].to_list() == [longest["job_id"]]
-    assert estimated["measured_kwh"].to_list() == [0.035]
+    assert estimated["energy_kwh"].to_list() == [0.035]
     assert "recorded@1 estimates 1 of 1 jobs" in chain.logs["with records"]
 
 

@@ -23,7 +23,7 @@ def write_ledgers(
 
     Args:
         folder: The ledger.
-        jobs: `schemas.Jobs` with `energy_kwh`, the energy of its nodes.
+        jobs: `schemas.Jobs` with `measured_kwh`, the energy of its nodes.
         allocations: `schemas.Allocations`.
         truth: `schemas.TrueKinds`.
 
@@ -67,7 +67,7 @@ def _write(folder: Path, row: dict[str, Any]) -> None:
         at=end.isoformat(),
         duration_s=(end - start).total_seconds(),
         exit_status=0,
-        devices=_devices(row["energy_kwh"], start, end),
+        devices=_devices(row["measured_kwh"], start, end),
     )
 
 

@@ -67,10 +67,10 @@ def energy_by_level(
     """Energy at each level of the study, by each method (`schemas.Levels`).
 
     Energies and coverage are sums over the level's rows of `job_nodes`. The interval is
-    `uncertainty.combine_half_widths` of these rows, centred on `measured_kwh + estimated_kwh` and never
-    below 0. A row of `job_nodes` whose estimated energy is unknown counts with its measured energy
-    alone, so the interval leaves out time that `unknown_node_h` and `coverage_frac` report. Jobs
-    that held no node of the study are not counted.
+    `uncertainty.combine_half_widths` of these rows, centred on `measured_kwh + estimated_kwh`
+    and never below 0. A row of `job_nodes` whose estimated energy is unknown counts with its
+    measured energy alone, so the interval leaves out time that `unknown_node_h` and `coverage_frac`
+    report. Jobs that held no node of the study are not counted.
 
     The `measured_kwh` of an estimator is for the measured time, to compare it with the measurement;
     its `estimated_kwh` is for the rest. Both are null where the estimator has no value for a job.

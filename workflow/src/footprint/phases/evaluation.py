@@ -76,8 +76,8 @@ def recall_by_kind(table: pl.DataFrame) -> pl.DataFrame:
         table: `schemas.PhaseEvaluation`.
 
     Returns:
-        `method`, `truth`, `n_jobs`, `measured_kwh`, `energy_frac`, `jobs_frac`, sorted by method and
-        truth.
+        `method`, `truth`, `n_jobs`, `measured_kwh`, `energy_frac`, `jobs_frac`, sorted by method
+        and truth.
     """
     return _right_shares(table, ["method", "truth"])
 

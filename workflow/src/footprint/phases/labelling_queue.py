@@ -96,9 +96,9 @@ def rank_unlabelled_runs(
     Returns:
         `rank` (1 has the most energy; unmeasured runs come last, by their GPU hours), `run_id`,
         `n_jobs`, `user` (login), `project`, `paper`, `name`, `command` (of the first job),
-        `started_at`, `duration_s`, `gpu_hours`, `measured_kwh`, `cumulated_frac` (share of the energy
-        of all listed runs that the runs up to this rank use; null: unmeasured), `kind` and `rule`
-        (of the classifier), `role` (of labels). Sorted by rank.
+        `started_at`, `duration_s`, `gpu_hours`, `measured_kwh`, `cumulated_frac` (share of the
+        energy of all listed runs that the runs up to this rank use; null: unmeasured), `kind` and
+        `rule` (of the classifier), `role` (of labels). Sorted by rank.
     """
     labels = study.labelled.select(
         run_id="job_id",

@@ -179,4 +179,5 @@ def _energy_label(row: Row) -> str:
         return f"0{wording.THIN_SPACE}%"
     if row["energy_frac"] is None:
         return "not measured"
-    return f"{wording.format_percent(row['energy_frac'])} ({wording.format_energy(row['measured_kwh'])})"
+    kwh = wording.format_energy(row["measured_kwh"])
+    return f"{wording.format_percent(row['energy_frac'])} ({kwh})"
