@@ -16,6 +16,7 @@ from footprint.allocation import node_allocations
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, NodePower, Quality
+from footprint.schemas.gaps import ClassGaps, JobGaps, Segments, SegmentSeries, VirtualMeter
 from footprint.schemas.raw import Allocations, Jobs, Nodes, Power, RejectedRows, States
 from footprint.schemas.validation import SimulationCheck, TrueKinds, Truth
 from footprint.schemas.writing import conform
@@ -59,6 +60,10 @@ def utc_midnight(text: str) -> datetime:
         ("power-gres-2025-03", Power),
         ("quality-grele-2025-04", Quality),
         ("quality-gres-2025-04", Quality),
+        ("segments-grele-2025-03", Segments),
+        ("virtual_meter", VirtualMeter),
+        ("gaps_of_jobs-gres", JobGaps),
+        ("gaps_of_classes-gres", ClassGaps),
         ("energy-jobs", JobEnergy),
         ("energy-job_nodes", JobNodeEnergy),
         ("energy-nodes", NodeEnergy),
@@ -70,7 +75,7 @@ def utc_midnight(text: str) -> datetime:
 def test_scripts_of_energy_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
     found = chain.read(name)
     assert schema.is_valid(found)
-    empty = ("states", "rejected", "gres", "energy-rejected")
+    empty = ("states", "rejected", "-gres-", "energy-rejected")
     assert len(found) > 0 or any(word in name for word in empty)
 
 
@@ -131,6 +136,47 @@ def test_combine_energy_sums_months_under_pseudonyms(chain: RuleChain) -> None:
     )
     quality = chain.read("energy-quality")
     assert set(quality["node"]) == {"grele-1", "grele-2"}
+
+
+def test_combine_energy_completes_the_cluster_without_sensors(chain: RuleChain) -> None:
+    job_nodes = chain.read("energy-job_nodes").filter(pl.col("cluster") == "gres")
+    assert set(job_nodes["estimate_basis"]) == {"hardware"}
+    assert job_nodes["measured_kwh"].null_count() == len(job_nodes) > 0
+    assert job_nodes["total_kwh"].min() > 0
+    nodes = chain.read("energy-nodes").filter(pl.col("cluster") == "gres")
+    in_jobs = nodes.filter(pl.col("class") == "job")["total_kwh"].sum()
+    assert in_jobs == pytest.approx(job_nodes["total_kwh"].sum(), rel=1e-9)
+
+
+def test_estimate_gaps_uses_series_of_the_cluster_without_sensors(
+    chain: RuleChain, tmp_path: Path
+) -> None:
+    made = chain.continue_in(tmp_path / "series")
+    for cluster in CLUSTERS:
+        for month in MONTHS:
+            made.run(
+                "download_devices",
+                input=made.paths("nodes"),
+                output={
+                    "devices": made.path(f"devices-{cluster}-{month}"),
+                    "rejected": made.path(f"devices_rejected-{cluster}-{month}"),
+                },
+                params=made.source | made.window | {"max_gap_s": 30},
+                wildcards={"cluster": cluster, "month": month},
+            )
+            made.integrate_series(cluster, month, devices=[made.path(f"devices-{cluster}-{month}")])
+    assert SegmentSeries.is_valid(made.read("segment_series-gres-2025-03"))
+    made.estimate_gaps(with_series=True)
+    made.combine_energy(CLUSTERS)
+    found = made.read("energy-job_nodes")
+    of_gres = found.filter(pl.col("cluster") == "gres").join(
+        made.read("truth"), on=["job_id", "node"]
+    )
+    assert "virtual_meter" in set(of_gres["estimate_basis"])
+    assert of_gres["total_kwh"].sum() == pytest.approx(of_gres["true_kwh"].sum(), rel=0.2)
+    # the measured energy does not depend on estimates
+    before = chain.read("energy-job_nodes")
+    assert_frame_equal(found.select("measured_kwh"), before.select("measured_kwh"))
 
 
 def test_check_simulation_prints_small_errors(chain: RuleChain) -> None:

@@ -186,14 +186,14 @@ class RuleChain:
             input=self.paths("hardware", "node_allocations")
             | {"segments": monthly("segments", *CLUSTERS)}
             | {"series": monthly("segment_series", *CLUSTERS) if with_series else []},
-            output=self.paths("virtual_meter"),
+            output=self.paths("virtual_meter", "free_power"),
             params=self.window,
         )
         for cluster in CLUSTERS:
             self.run(
                 "estimate_gaps",
                 f"estimate_gaps-{cluster}",
-                input=self.paths("hardware", "node_allocations", "virtual_meter")
+                input=self.paths("hardware", "node_allocations", "virtual_meter", "free_power")
                 | {"segments": monthly("segments", cluster)}
                 | {"series": monthly("segment_series", cluster) if with_series else []},
                 output={

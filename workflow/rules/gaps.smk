@@ -5,6 +5,7 @@ OUTPUTS:
     series          results/energy/months/{cluster}/{month}.series.parquet
                     integrals of device series, in studies that have such series
     virtual meter   results/energy/virtual_meter.parquet    power models and their errors
+    free power      results/energy/free_power.parquet       power of nodes that no job holds
     gaps            results/energy/gaps/{cluster}.{jobs,classes}.parquet    estimated energy
 """
 
@@ -55,6 +56,7 @@ rule fit_virtual_meter:
         ),
     output:
         virtual_meter="<results>/energy/virtual_meter.parquet",
+        free_power="<results>/energy/free_power.parquet",
     log:
         "<logs>/fit_virtual_meter.log",
     benchmark:
@@ -76,6 +78,7 @@ rule estimate_gaps:
         hardware="<resources>/<site>/hardware.parquet",
         node_allocations=rules.build_allocations.output.node_allocations,
         virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
+        free_power=rules.fit_virtual_meter.output.free_power,
         segments=collect(
             rules.integrate_energy.output.segments, month=STUDY.months, allow_missing=True
         ),

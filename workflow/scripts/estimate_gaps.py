@@ -18,6 +18,7 @@ estimated = gap_energy.estimate_gaps(
     jobs_complete=params.jobs_complete,
     hardware=node_hardware.summarise_hardware(pl.read_parquet(inputs.hardware)),
     models=pl.read_parquet(inputs.virtual_meter),
+    free_power=pl.read_parquet(inputs.free_power),
     series=pl.read_parquet(inputs.series) if inputs.series else None,
 )
 write_table(JobGaps, estimated.jobs, snakemake.output.jobs)

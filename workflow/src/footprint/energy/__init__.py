@@ -27,5 +27,11 @@ joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 - `virtual_meter`: the model on series of GPU power and load.
 - `hardware_power`: the model without series.
 - `model_errors`: errors of the models, by leaving out one cluster at a time.
+- `device_integrals`: integrals of device series over segments.
+- `observed_segments`: segments with readings, on which the models are fitted.
+- `free_power`: power of nodes that no job holds, relative to their hardware.
+- `gap_power`: power of nodes in the time without readings, from the best of several bases.
+- `gap_energy`: estimated energy of jobs and node classes.
+- `calibrated_samples`: samples of a node for the kernel, with checks of the calibration.
 - `ridge`: non-negative least squares, shrunk towards prior values.
 """

@@ -15,6 +15,7 @@ from footprint.core.sums import sum_by_group, sum_consecutive
 from footprint.core.vocabulary import NODE_CLASSES
 from footprint.energy import segments as cuts
 from footprint.energy.conservation import check_gap_conservation
+from footprint.energy.free_power import scale_free_power
 from footprint.energy.gap_power import BASES, estimate_power
 from footprint.schemas.gaps import ClassGaps, JobGaps
 from footprint.schemas.writing import conform
@@ -45,6 +46,7 @@ def estimate_gaps(
     hardware: pl.DataFrame | None,
     models: pl.DataFrame | None,
     series: pl.DataFrame | None,
+    free_power: pl.DataFrame | None = None,
 ) -> GapEnergy:
     """Estimate the energy of jobs and node classes of a cluster in the time without readings.
 
@@ -57,6 +59,7 @@ def estimate_gaps(
         hardware: `node_hardware.NODE_HARDWARE_SCHEMA`, for the models; None: no models.
         models: `schemas.gaps.VirtualMeter`; None: no models.
         series: `schemas.gaps.SegmentSeries` of all months; None: no device series.
+        free_power: `schemas.gaps.FreePower`; None: free nodes draw their idle power.
 
     Raises:
         ConservationError: Jobs, classes and segments do not add up.
@@ -71,6 +74,8 @@ def estimate_gaps(
         limits,
     )
     power = estimate_power(ordered, held, hardware, models, series)
+    if free_power is not None:
+        power = scale_free_power(power, ordered, free_power)
     missing_s, is_known = pl.col("missing_s"), pl.col("power_w").is_not_null()
     gaps = power.with_columns(
         estimated_j=(pl.col("power_w") * missing_s).fill_null(0.0),

@@ -135,6 +135,15 @@ class SegmentSeries(dy.Schema):
     load_covered_s = Seconds(nullable=True, description="Time with readings of the load")
 
 
+class FreePower(dy.Schema):
+    """Measured power of nodes that no job holds, relative to their idle power by hardware."""
+
+    is_unavailable = dy.Bool(primary_key=True, description="Whether the node could not be used")
+    is_long = dy.Bool(primary_key=True, description="Whether the node was free for over an hour")
+    ratio = dy.Float64(min=0, description="Measured energy over energy by hardware; 1 if unknown")
+    measured_s = Seconds(description="Measured free time of all nodes")
+
+
 class JobGaps(dy.Schema):
     """Estimated energy of a job on a node for the time without readings, by basis."""
 
