@@ -3,8 +3,8 @@
 Each measured cluster is predicted by the model without its readings: `d_c = log(measured /
 predicted)`. The common scale is `s^2 = (4 s0^2 + (n - 1) v) / (n + 3)` with `v = mean(d^2)`, for
 `n` measured clusters: a prior `s0` worth 4 degrees of freedom. With 0 or 1 measured cluster it is
-`s0`. The error of a cluster without readings is `s t(n + 3)`; the error of the mean, `s / sqrt(n)`, is
-common to all of them. Outside of the range of the measured hardware `s` is doubled (judgement, B).
+`s0`. The error of a cluster without readings is `s t(n + 3)`; the error of the mean, `s / sqrt(n)`,
+is common to all of them. Outside of the range of the measured hardware `s` is doubled (judgement, B).
 """
 
 from __future__ import annotations
