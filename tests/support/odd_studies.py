@@ -20,7 +20,7 @@ from footprint.core.vocabulary import KINDS
 from footprint.estimators import comparison
 from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
-from footprint.phases import energies, evaluation, roles
+from footprint.phases import energies, evaluation, roles, sensitivities
 from footprint.phases import ratio as phase_ratios
 from footprint.report.figures import (
     concentration,
@@ -35,12 +35,13 @@ from footprint.report.figures import (
 )
 from footprint.report.figures import levels as levels_figure
 from footprint.report.figures import ratios as ratios_figure
+from footprint.report.figures import sensitivities as sensitivities_figure
 from footprint.report.figures import simulation_check as check_figure
 from footprint.report.figures.busiest_week import busiest_week
 from footprint.schemas.energy import JobNodeEnergy, NodeEnergy
 from footprint.schemas.estimates import EstimateRatios, Hardware
 from footprint.schemas.levels import Levels
-from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.validation import SimulationCheck
 from footprint.schemas.writing import conform
 from footprint.validation import against_truth
@@ -210,6 +211,7 @@ class StudyResults:
     ratios: pl.DataFrame
     runs: pl.DataFrame
     phases: pl.DataFrame
+    sensitivities: pl.DataFrame
     evaluation: pl.DataFrame
     compared: pl.DataFrame
     check: pl.DataFrame
@@ -284,6 +286,19 @@ def compute_results(odd: OddStudy) -> StudyResults:
         time=phase_ratios.time_of_runs(runs, node_time_of_jobs(job_nodes)),
         papers_wanted=odd.papers_wanted,
     )
+    of_phases = conform(PhaseRatio, of_phases)
+    time = phase_ratios.time_of_runs(runs, node_time_of_jobs(job_nodes))
+    text = dict.fromkeys(("kind", "role", "phase"), pl.String())
+    varied = sensitivities.sensitivities(
+        phase_ratios.rows_of_groups(
+            runs, levels=of_levels.lazy(), time=time, papers_wanted=odd.papers_wanted
+        ),
+        of_phases.lazy(),
+        runs=runs,
+        labelled=pl.LazyFrame(schema={"run_id": pl.Int64(), **text}),
+        time=time,
+        alternatives=sensitivities.Alternatives(),
+    )
     error = 1 + 0.001 * pl.Series(np.random.default_rng(0).normal(size=len(study.job_energy)))
     truth = study.job_energy.select("job_id", true_kwh=pl.col("measured_kwh") * error)
     steps_w = {name: float(i + 1) for i, name in enumerate(study_frames.CLUSTERS)}
@@ -293,7 +308,8 @@ def compute_results(odd: OddStudy) -> StudyResults:
         levels=of_levels,
         ratios=conform(EstimateRatios, ratios),
         runs=runs.collect(),
-        phases=conform(PhaseRatio, of_phases),
+        phases=of_phases,
+        sensitivities=conform(PhaseSensitivities, varied),
         evaluation=evaluation.confusion_table(
             {"rules": runs, "baseline": runs},
             run_of_job=runs.select("run_id", pl.col("run_id").alias("job_id")),
@@ -337,7 +353,8 @@ def draw_figures(made: StudyResults) -> dict[str, Figure]:
         "methods": methods.plot(made.levels, pue=1.0, **foot),
         "ratios": ratios_figure.plot(made.ratios, **foot),
         "node_week": node_week_figure(study),
-        "phases": phases.plot(made.phases, **foot),
+        "phases": phases.plot(made.phases, made.sensitivities, **foot),
+        "sensitivities": sensitivities_figure.plot(made.sensitivities, made.phases, **foot),
         "energy_over_time": energy_over_time.plot(
             study.node_energy, site="nancy", **window, **foot
         ),

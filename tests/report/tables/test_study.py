@@ -93,9 +93,7 @@ def test_study_summary_rows_sum_to_all_nodes() -> None:
     )
     rows = by_name(table)
     whole = rows["All nodes"]["total_kwh"]
-    assert rows["GPU nodes"]["total_kwh"] + rows["Other nodes"]["total_kwh"] == pytest.approx(
-        whole
-    )
+    assert rows["GPU nodes"]["total_kwh"] + rows["Other nodes"]["total_kwh"] == pytest.approx(whole)
     classes = rows["Held by jobs"]["total_kwh"] + rows["Overhead"]["total_kwh"]
     assert classes == pytest.approx(whole)
 
