@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import dataframely as dy
 import numpy as np
 import polars as pl
 
@@ -89,27 +88,8 @@ def _totals_of_row(row: dict[str, object]) -> dict[str, object]:
     }
 
 
-TOTAL_TYPES = {
-    **dict.fromkeys((*PARTS, "unknown_node_h", "total_kwh", "measured_frac"), pl.Float64),
-    "estimated_kwh": pl.Float64,
-    "estimate_basis": pl.String,
-    "similar": pl.Int64,
-}
-"""Columns of totals, which are kept where the schema of a table lacks them."""
-
-
-def with_totals(schema: type[dy.Schema], frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows as `conform` returns them, with the columns of totals that the frame has."""
-    rows = conform(schema, frame)
-    key = schema.primary_key()
-    added = [name for name in TOTAL_TYPES if name in frame.columns and name not in rows.columns]
-    types = {name: TOTAL_TYPES[name] for name in added}
-    types |= {name: rows.schema[name] for name in key}
-    return rows.join(frame.select(*key, *added).cast(types), on=key, how="left").sort(key)
-
-
 def job_nodes_frame(rows: list[dict]) -> pl.DataFrame:
-    return with_totals(JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
+    return conform(JobNodeEnergy, pl.DataFrame(rows, infer_schema_length=None))
 
 
 def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFrame:
@@ -122,9 +102,6 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         pl.len().cast(pl.Int64).alias("n_nodes"),
         pl.when(pl.col("measured_kwh").count() > 0).then(pl.col("measured_kwh").sum()),
         pl.when(pl.col("estimated_kwh").count() > 0).then(pl.col("estimated_kwh").sum()),
-        pl.when(pl.col("total_kwh").count() > 0).then(pl.col("total_kwh").sum()),
-        pl.col("unknown_node_h").sum(),
-        pl.col("estimate_basis").cast(pl.String).max(),
         (pl.col("share") * pl.col("covered_s")).sum().alias("covered"),
         (pl.col("share") * pl.col("duration_s")).sum().alias("held"),
         pl.when(pl.col("total_low_kwh").count() > 0).then(pl.col("total_low_kwh").sum()),
@@ -140,7 +117,6 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
         "n_nodes": 0,
         "started_at": START,
         "unknown_node_h": 0.0,
-        "estimate_basis": "none",
     }
     frame = (
         pl.DataFrame(owners, infer_schema_length=None)
@@ -166,8 +142,7 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
     )
     if "similar" not in frame.columns:
         frame = frame.with_columns(similar=pl.int_range(1, pl.len() + 1))
-    frame = frame.with_columns(pl.col("unknown_node_h").fill_null(0.0))
-    return with_totals(
+    return conform(
         JobEnergy,
         frame.with_columns(
             pl.when(total > 0)
@@ -177,10 +152,6 @@ def job_energy_frame(job_nodes: pl.DataFrame, owners: list[dict]) -> pl.DataFram
             pl.when(total.is_not_null()).then(basis.fill_null("none")).alias("estimate_basis"),
             (pl.col("started_at") + pl.duration(seconds="duration_s")).alias("stopped_at"),
             coverage.alias("coverage_frac"),
-            pl.when(pl.col("total_kwh") > 0)
-            .then(pl.col("measured_kwh").fill_null(0.0) / pl.col("total_kwh"))
-            .alias("measured_frac"),
-            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("similar"),
             (coverage * pl.col("duration_s")).fill_null(0.0).alias("covered_s"),
             pl.lit(None, pl.Float64).alias("mean_power_w"),
             pl.lit([], pl.List(pl.String)).alias("flags"),
@@ -228,17 +199,7 @@ def node_energy_frame(
         .then(pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh"))
         .alias("total_kwh"),
     )
-    added = ["estimated_kwh", "total_kwh", "unknown_node_h"]
-    rows_of_schema = conform(NodeEnergy, frame)
-    added = [name for name in added if name not in rows_of_schema.columns]
-    key = ["node", "day", "class"]
-    return rows_of_schema.join(
-        frame.select(*key, *added).with_columns(
-            pl.col("class").cast(rows_of_schema["class"].dtype)
-        ),
-        on=key,
-        how="left",
-    ).sort(key)
+    return conform(NodeEnergy, frame)
 
 
 def invented_study(*, seed: int = 1, n_jobs: int = 400, days: int = 14) -> StudyFrames:

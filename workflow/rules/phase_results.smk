@@ -37,7 +37,7 @@ rule compare_phases:
         papers=STUDY.config["levels"]["papers"],
         start=STUDY.start,
         end=STUDY.end,
-        meters=None,
+        meters=STUDY.meters,
         gate=STUDY.integration["gate"],
     script:
         "../scripts/compare_phases.py"

@@ -136,6 +136,6 @@ rule classify_runs:
         "../../envs/footprint.yaml"
     params:
         thresholds=STUDY.phases["thresholds"],
-        meters=None,
+        meters=STUDY.meters,
     script:
         "../scripts/classify_runs.py"

@@ -51,10 +51,10 @@ def runs_frame(*rows: Run, basis: str = "label", is_ratio_withheld: bool = False
                 "stopped_at": None if last is None else START + timedelta(days=last),
                 "phase": phase,
                 "role_basis": basis if phase == "training" else None,
-                "measured_kwh": measured_kwh,
+                "total_kwh": total_kwh,
                 "is_ratio_withheld": is_ratio_withheld,
             }
-            for place, (paper, first, last, phase, measured_kwh) in enumerate(rows)
+            for place, (paper, first, last, phase, total_kwh) in enumerate(rows)
         ],
         schema={
             "paper": pl.String,
@@ -63,7 +63,7 @@ def runs_frame(*rows: Run, basis: str = "label", is_ratio_withheld: bool = False
             "stopped_at": pl.Datetime("us", "UTC"),
             "phase": pl.String,
             "role_basis": pl.String,
-            "measured_kwh": pl.Float64,
+            "total_kwh": pl.Float64,
             "is_ratio_withheld": pl.Boolean,
         },
     )
@@ -174,7 +174,7 @@ class TestPaperRuns:
         hours = [(moment - START) / timedelta(hours=1) for moment in found["moment"]]
         assert hours == pytest.approx([0.0, 2.4, 18.0, 24.0, 48.0])
         # the last goes on after the study; what was not measured adds nothing
-        assert found["measured_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
+        assert found["total_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
         assert found["training"].to_list() == [0.0, 0.0, 0.0, 10.0, 10.0]
         assert found["development"].to_list() == [0.0, 0.0, 30.0, 30.0, 90.0]
 
@@ -208,7 +208,7 @@ class TestPaperRuns:
         # from 1.25 to 1.5 days after the start
         assert unmeasured.x0 == pytest.approx(date2num(START) + 1.25)
         assert unmeasured.width == pytest.approx(0.25)
-        assert "speech: 5 runs, 1 not measured" in written_text(figure)
+        assert "speech: 5 runs, 1 of unknown energy" in written_text(figure)
         assert "100 kWh" in written_text(figure)
         assert_legible(figure)
 
@@ -242,8 +242,10 @@ class TestPaperRuns:
     def test_figure_without_measurement_gives_the_reason(self) -> None:
         bare: Run = ("speech", 0.0, 1.0, "training", None)
         for figure in (drawn_runs(), drawn_runs(bare)):
-            assert title_text(figure) == "No energy of a paper's runs was measured"
-            assert "No run of a paper that the levels show was measured" in written_text(figure)
+            assert title_text(figure) == "The energy of no paper's runs is known"
+            assert "The energy of no run of a paper that the levels show is known" in written_text(
+                figure
+            )
             assert_legible(figure)
 
     def test_of_papers_selects_papers_of_the_levels(self) -> None:
@@ -257,7 +259,7 @@ class TestPaperRuns:
                 "stopped_at": [None, *([end(1)] * 3)],
                 "phase": ["development"] * 3 + [None],
                 "role_basis": pl.Series([None] * 4, dtype=pl.String),
-                "measured_kwh": [1.0, 2.0, 4.0, 8.0],
+                "total_kwh": [1.0, 2.0, 4.0, 8.0],
             }
         )
         papers = pl.LazyFrame({"run_id": [1, 2, 4], "paper": ["shown", "hidden", "shown"]})
@@ -272,7 +274,7 @@ class TestPaperRuns:
                 "walltime_s": [None, 3600, None],
             }
         )
-        ratio = [{"scope": "paper", "name": "shown", "ratio_reason": "48 % of training measured"}]
+        ratio = [{"scope": "paper", "name": "shown", "ratio_reason": "48 % of training known"}]
         found = paper_energy.runs_of_papers(
             runs,
             papers,
@@ -282,7 +284,7 @@ class TestPaperRuns:
             papers_wanted=["shown"],
             end=end(2),
         )
-        assert found.select("paper", "run_id", "measured_kwh").rows() == [("shown", 1, 1.0)]
+        assert found.select("paper", "run_id", "total_kwh").rows() == [("shown", 1, 1.0)]
         assert found["stopped_at"].to_list() == [end(1) + timedelta(hours=1)]
         assert found["is_ratio_withheld"].to_list() == [True]
 

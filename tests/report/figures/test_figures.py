@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from footprint.report import wording
@@ -134,17 +135,17 @@ def test_by_cluster_has_energy_and_time_of_each_class() -> None:
     assert rows["cluster"].to_list() == ["graffiti"] * 2 + ["gros"] * 3
     job = rows.filter(pl.col("cluster") == "gros", pl.col("class") == "job").row(0, named=True)
     assert (job["total_kwh"], job["node_h"], job["n_nodes"]) == (200.0, 12.0, 1)
-    assert job["measured_frac"] == 0.75
+    assert job["measured_frac"] == 1.0
     assert rows.filter(pl.col("class") == "no_data")["total_kwh"].to_list() == [None]
 
 
 def test_energy_by_class_title_has_jobs_and_overhead() -> None:
     figure = energy_by_class.plot(CLASSES, site="nancy", provenance=PROVENANCE)
     assert title_text(figure) == (
-        "80 % of the 1.00 MWh that the nodes of Nancy drew went into jobs, 15 % into hardware "
-        "without a job"
+        "The nodes of Nancy drew at least 1.00 MWh (100 % measured): 80 % in jobs, 15 % in "
+        "hardware without a job"
     )
-    assert "250 kWh, 75 % of the time measured" in written_text(figure)
+    assert "≥ 250 kWh" in written_text(figure)
     assert_legible(figure)
 
 
@@ -154,8 +155,26 @@ def test_energy_by_class_without_measurement_gives_the_reason() -> None:
     assert_legible(figure)
     unknown = node_energy_frame([("grappe-1", DAY, "no_data", None, 24.0)])
     figure = energy_by_class.plot(unknown, site="nancy", provenance=PROVENANCE)
-    assert title_text(figure) == "No energy is known at Nancy"
-    assert "not measured" in written_text(figure)
+    assert title_text(figure) == "The energy of the nodes of Nancy is unknown"
+    assert "unknown" in written_text(figure)
+    assert_legible(figure)
+
+
+def test_energy_by_class_draws_estimated_energy_lighter_after_measured_energy() -> None:
+    rows = [("graffiti-1", DAY, "job", 600.0, 12.0), ("graffiti-1", DAY, "idle", 100.0, 12.0)]
+    estimated = {("graffiti-1", "job"): 250.0, ("graffiti-1", "idle"): 50.0}
+    figure = energy_by_class.plot(
+        node_energy_frame(rows, estimated=estimated), site="nancy", provenance=PROVENANCE
+    )
+    bars = [bar for bar in figure.axes[1].patches if bar.get_width()]
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars]
+    assert ends == pytest.approx([(0.0, 0.6), (0.6, 0.7), (0.7, 0.95), (0.95, 1.0)])
+    colours = [to_rgb(bar.get_facecolor()) for bar in bars]
+    names = ("job", "idle")
+    assert colours[:2] == [to_rgb(style.CLASS_COLOURS[name]) for name in names]
+    assert colours[2:] == [pytest.approx(style.lighter(style.CLASS_COLOURS[n])) for n in names]
+    assert "1.00 MWh, 70 % measured" in written_text(figure)
+    assert "lighter: estimated" in written_text(figure)
     assert_legible(figure)
 
 
@@ -175,9 +194,7 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
     assert (
         levels.figure_title(rows)
         .replace(wording.THIN_SPACE, " ")
-        .startswith(
-            "Jobs at Nancy used 200 kWh, 75 % of it multispeech; 344 kWh more went into hardware"
-        )
+        .startswith("Jobs at Nancy used at least 200 kWh (95 %: ")
     )
 
 
@@ -195,11 +212,11 @@ def test_levels_without_measurement_are_hatched_and_named(study: study_frames.St
 
 def test_levels_of_low_measured_fraction_are_marked(study: study_frames.StudyFrames) -> None:
     rows = levels_of_study(study).with_columns(
-        measured_frac=pl.when(pl.col("level") == "site").then(0.5).otherwise(1.0)
+        measured_frac=pl.when(pl.col("level") == "site").then(0.4).otherwise(1.0)
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     (text,) = (
-        text for text in visible_texts(figure) if text.get_text() == f"50{wording.THIN_SPACE}%"
+        text for text in visible_texts(figure) if text.get_text() == f"40{wording.THIN_SPACE}%"
     )
     assert text.get_color() == style.ACCENT
     hollow = [
@@ -242,8 +259,8 @@ def test_levels_of_many_projects_count_the_rest() -> None:
 def test_levels_without_energy_give_the_reason(study: study_frames.StudyFrames) -> None:
     rows = levels_of_study(study).with_columns(total_kwh=pl.lit(None, pl.Float64))
     figure = levels.plot(rows, provenance=PROVENANCE)
-    assert title_text(figure) == "No energy of a job is known at Nancy"
-    assert "No energy of a job is known." in written_text(figure)
+    assert title_text(figure) == "The energy of the jobs at Nancy is unknown"
+    assert "Nothing was measured or estimated of the jobs of the study." in written_text(figure)
     assert_legible(figure)
 
 

@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import RATIO_DEFINITION
-from footprint.report.figures import energy_per_run, phases, style
+from footprint.report.figures import energy_per_run, phases, sensitivities, style
+from footprint.schemas.phases import PhaseSensitivities
 from tests.report.figures.test_estimate_figures import panel, values
 from tests.report.tables.test_phases import bare, half_measured, ratio, ratio_frame
+from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import (
     assert_legible,
     assert_same_elsewhere,
@@ -31,8 +33,22 @@ pytestmark = pytest.mark.filterwarnings("error")
 NOTHING_KNOWN = "No run is known to have trained a reported model"
 
 
-def drawn_phases(*rows: dict[str, Any]) -> Figure:
-    return phases.plot(ratio_frame(*rows), provenance=PROVENANCE)
+def choices_frame(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
+    """`schemas.PhaseSensitivities` of papers from rows of name, choice, value, R."""
+    used = {"labelled", "label", "in"}
+    return frame_of_schema(
+        PhaseSensitivities,
+        *(
+            {"scope": "paper", "name": name, "choice": choice, "value": value, "ratio": ratio}
+            | {"is_headline": value in used}
+            for name, choice, value, ratio in rows
+        ),
+    ).collect()
+
+
+def drawn_phases(*rows: dict[str, Any], choices: pl.DataFrame | None = None) -> Figure:
+    varied = choices_frame() if choices is None else choices
+    return phases.plot(ratio_frame(*rows), varied, provenance=PROVENANCE)
 
 
 def bars(axes: Axes, colour: str) -> list[float]:
@@ -46,7 +62,7 @@ def bars(axes: Axes, colour: str) -> list[float]:
 def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
     """Runs of each kind with these energies."""
     rows = [(kind, kwh) for kind, every in energies_kwh.items() for kwh in every]
-    schema = {"kind": pl.Enum(KINDS), "measured_kwh": pl.Float64}
+    schema = {"kind": pl.Enum(KINDS), "total_kwh": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -108,7 +124,7 @@ class TestPhases:
         figure = drawn_phases(ratio("speech", ratio=14.2, ratio_low=7.04, ratio_high=20.6))
         assert (
             title_text(figure)
-            == "Development of speech took 14 times the best training (7.0 to 21)"
+            == "Development of speech took 14 times the best training (95 %: 7 to 21)"
         )
         assert_legible(figure)
 
@@ -116,10 +132,8 @@ class TestPhases:
         figure = drawn_phases(ratio("speech", ratio_high=None))
         assert (
             title_text(figure)
-            == "Development of speech took 5.0 times the best training (over 2.0)"
+            == "Development of speech took 5.0 times the best training (95 %: 2.0 or more)"
         )
-        narrow = drawn_phases(ratio("speech", ratio_low=4.99, ratio_high=5.01))
-        assert title_text(narrow).endswith("5.0 times the best training")
         without = drawn_phases(ratio("speech", ratio_low=None, ratio_high=None))
         assert title_text(without) == "Development of speech took 5.0 times the best training"
 
@@ -128,18 +142,18 @@ class TestPhases:
             ratio("b", ratio=31.0), ratio("a", ratio=4.0), ratio("q", "project", ratio=90.0)
         )
         assert (
-            title_text(figure) == "Development took 4.0 to 31 times the best training in 2 papers"
+            title_text(figure) == "Development took 4.0 to 31.0 times the best training in 2 papers"
         )
 
     def test_title_prefers_labels_and_assumptions_are_marked(self) -> None:
-        guess = ratio("guessed", role_basis="assumed", ratio=2.0)
+        guess = ratio("guessed", role_basis="assumed", ratio=2.0, ratio_low=1.0, ratio_high=9.0)
         both = drawn_phases(guess, ratio("q", "project"))
-        assert title_text(both).startswith("Development of q took 5.0 times the best training")
-        assert "2.0*" in written_text(both)
+        assert title_text(both).startswith("Development of q took 5 times the best training")
+        assert "2*" in written_text(both)
         assert "* No label names the reported training" in written_text(both)
         alone = drawn_phases(guess)
         assert title_text(alone).startswith(
-            "Development of guessed took 2.0 times the largest training"
+            "Development of guessed took 2 times the largest training"
         )
         assert "No label names" not in written_text(drawn_phases(ratio("speech")))
 
@@ -159,9 +173,18 @@ class TestPhases:
         assert axes.get_xlim() == (0, 100)
 
     def test_numbers_are_written_beside_the_bars(self) -> None:
-        text = written_text(drawn_phases(ratio("speech", ratio_low=2.0, ratio_high=130.4)))
-        for each in ("81.0 kWh", "5.0", "2.0 to 130", "7.0", "0.70", "all unknown", "exit states"):
-            assert each in text.split("\n")
+        choices = choices_frame(
+            ("speech", "membership", "labelled", 5.0),
+            ("speech", "membership", "same_people", 9.0),
+            ("speech", "idle_holds", "in", 5.0),
+            ("speech", "idle_holds", "out", 4.0),
+            ("other", "membership", "same_people", 99.0),
+        )
+        figure = drawn_phases(ratio("speech"), choices=choices)
+        for each in ("81.0 kWh", "5", "2 to 6", "5.0 to 9.0", "4.0 to 5.0", "other jobs"):
+            assert each in written_text(figure).split("\n")
+        assert "No interval includes them." in written_text(figure)
+        assert_legible(figure)
 
     def test_notes_have_the_definition_of_r(self) -> None:
         assert RATIO_DEFINITION in written_text(drawn_phases(ratio("speech")))
@@ -169,9 +192,10 @@ class TestPhases:
     def test_energy_with_runs_of_unknown_energy_is_marked(self) -> None:
         frame = ratio_frame(ratio("speech"), ratio("whole"))
         hours = pl.when(pl.col("name") == "speech").then(70.0).otherwise(0.0)
-        figure = phases.plot(frame.with_columns(unknown_gpu_h=hours), provenance=PROVENANCE)
-        assert written_text(figure).count("81.0 kWh†") == 1
-        assert "† Runs of unknown energy are left out" in written_text(figure)
+        frame = frame.with_columns(unknown_gpu_h=hours)
+        figure = phases.plot(frame, choices_frame(), provenance=PROVENANCE)
+        assert written_text(figure).count("≥ 81.0 kWh") == 1
+        assert "≥ The energy of some runs is unknown" in written_text(figure)
         assert_legible(figure)
 
     def test_paper_without_reported_training_gives_the_reason(self) -> None:
@@ -185,18 +209,13 @@ class TestPhases:
         rows = half_measured("speech", ratio_reason=reason), half_measured("q", "project")
         figure = drawn_phases(*rows)
         assert title_text(figure).startswith(
-            "R is not given: too little of development or training"
+            "R cannot be given: too little of development or training"
         )
         assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
-        assert (
-            "R and the parts of the energy are not given where the energy of more"
-            in written_text(figure)
-        )
         assert_legible(figure)
         # the widths of the bars would give R away
         assert not panel(figure, "bars").patches
         assert len(panel(drawn_phases(*rows, bare("b"), ratio("a")), "bars").patches) == 8
-        assert "not given" not in written_text(drawn_phases(ratio("speech"), bare("parsing")))
 
     def test_rows_of_many_papers_are_the_largest(self, drawn: dict[str, Figure]) -> None:
         text = written_text(drawn["phases"])
@@ -211,9 +230,64 @@ class TestPhases:
     def test_figure_without_measurement_gives_the_reason(self) -> None:
         for rows in ((), (bare("speech", total_kwh=None, development_kwh=None),)):
             figure = drawn_phases(*rows)
-            assert title_text(figure) == "No energy of a paper or project is known"
-            assert "No energy of a paper or project is known." in written_text(figure)
+            assert title_text(figure) == "The energy of no paper or project is known"
+            assert "The energy of no run of a paper or project is known." in written_text(figure)
             assert_legible(figure)
+
+
+class TestSensitivities:
+    CHOICES = (
+        ("speech", "membership", "labelled", 5.0),
+        ("speech", "membership", "same_people", 9.0),
+        ("speech", "thresholds", "highest", None),
+        ("speech", "reported_training", "label", 5.0),
+        ("speech", "reported_training", "last", 6.0),
+    )
+
+    def test_rows_have_r_as_given_then_choices_with_membership_first(self) -> None:
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES), ratio_frame(ratio("speech")), provenance=PROVENANCE
+        )
+        labels = [text.get_text() for text in panel(figure, "marks").get_yticklabels()]
+        assert labels == [
+            "speech",
+            "jobs of the paper: same people",
+            "reported training: last",
+            "thresholds of the rules: highest",
+        ]
+        lines = written_text(figure).split("\n")
+        assert {"5 (2 to 6)", "9.0", "6.0", "no R"} < set(lines)
+        assert title_text(figure) == (
+            "The choice of the jobs of the paper changes R most: from 5.0 to 9.0 for speech (same "
+            "people)"
+        )
+        assert_legible(figure)
+
+    def test_marks_are_at_r_and_the_band_is_its_interval(self) -> None:
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES), ratio_frame(ratio("speech")), provenance=PROVENANCE
+        )
+        axes = panel(figure, "marks")
+        assert [line.get_xdata()[0] for line in axes.lines] == [5.0, 9.0, 6.0]
+        (band,) = axes.collections
+        edges = band.get_paths()[0].get_extents()
+        assert (edges.x0, edges.x1) == (2.0, 6.0)
+
+    def test_papers_beyond_the_most_are_counted(self) -> None:
+        rows = [
+            (f"paper{i}", choice, value, r * (1 + i))
+            for i in range(5)
+            for _, choice, value, r in self.CHOICES
+            if r is not None
+        ]
+        figure = sensitivities.plot(choices_frame(*rows), ratio_frame(), provenance=PROVENANCE)
+        assert "R (2 more papers in the table)" in written_text(figure)
+        assert_legible(figure)
+
+    def test_figure_without_a_ratio_gives_the_reason(self) -> None:
+        figure = sensitivities.plot(choices_frame(), ratio_frame(), provenance=PROVENANCE)
+        assert "R cannot be given for any paper" in written_text(figure)
+        assert_legible(figure)
 
 
 class TestEnergyPerRun:
@@ -224,7 +298,7 @@ class TestEnergyPerRun:
         runs = pl.concat(
             [runs_frame(training_run=list(self.TRAINING)), runs_frame(**{"unknown": [7.0]})]
         )
-        never = pl.DataFrame({"kind": [None], "measured_kwh": [None]}, schema=runs.schema)
+        never = pl.DataFrame({"kind": [None], "total_kwh": [None]}, schema=runs.schema)
         found = energy_per_run.energy_by_kind(pl.concat([runs, never]), weeks=3.0)
         assert found.rows() == [
             ("training_run", 6, 5, 2.0, 2.0, 3.0, 4.0),
@@ -259,7 +333,7 @@ class TestEnergyPerRun:
 
     def test_figure_without_runs_gives_the_reason_and_keeps_the_principle(self) -> None:
         figure = drawn_runs(training_run=[None] * 9)
-        assert "No kind has 5 runs with measured energy" in written_text(figure)
+        assert "No kind has 5 runs with known energy" in written_text(figure)
         assert "a row of epochs" in written_text(figure)
         assert_legible(figure)
 
