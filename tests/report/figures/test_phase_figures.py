@@ -188,8 +188,9 @@ class TestPhases:
             "R is not given: too little of development or training"
         )
         assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
-        assert "R and the parts of the energy are not given where the energy of more" in written_text(
-            figure
+        assert (
+            "R and the parts of the energy are not given where the energy of more"
+            in written_text(figure)
         )
         assert_legible(figure)
         # the widths of the bars would give R away
