@@ -86,8 +86,8 @@ class MeterGains:
     def gain(self, seed: int, cluster: str) -> float:
         """Gain of a cluster's meters for a seed, whichever other clusters the site has."""
         common, own = self._weights()
-        offset = common * _rectangular(seed, "meter gain")
-        offset += own * _rectangular(seed, "meter gain", cluster)
+        offset = common * _rectangular(seed, "gain")
+        offset += own * _rectangular(seed, "gain", cluster)
         return 0.5 * (self.low + self.high) + 0.5 * (self.high - self.low) * offset
 
     def _weights(self) -> tuple[float, float]:
