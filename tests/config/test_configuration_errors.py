@@ -161,6 +161,18 @@ def test_key_without_effect_on_the_source_is_refused(
             None,
             "integration.max_gap_s: null cannot be used; set it to a number",
         ),
+        (
+            "integration.meter",
+            {"low": 1.2, "high": 1.1},
+            "integration.meter: the lowest gain, 1.2, is above the highest, 1.1; set low and high",
+        ),
+        (
+            "integration.meter.low",
+            1.2,
+            "integration.meter: the lowest gain, 1.2, is above the highest, 1.15; set low and high",
+        ),
+        ("integration.meter.correlation", 1.5, "integration.meter.correlation: 1.5 cannot be used"),
+        ("integration.meter.low", 0, "integration.meter.low: 0 cannot be used"),
         ("integration.method", "trapeze", "integration.method: "),
         ("integration.method", "trapeze", "did you mean `trapezoid`?"),
         ("integration.gate", "reservd", "did you mean `reserved`?"),

@@ -71,6 +71,7 @@ def test_smallest_configuration_is_completed_with_all_defaults() -> None:
             "off_threshold_w": 20,
             "idle_power": {},
             "max_power": {},
+            "meter": {"low": None, "high": None, "correlation": None},
             "calibration": {},
         },
         "hardware": {"cpus": {}, "gpus": {}, "nodes": {}},

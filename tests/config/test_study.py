@@ -116,3 +116,38 @@ def test_nodes_of_a_cluster_are_distinct_and_in_the_order_of_monthly_files(tmp_p
     write_table(Nodes, api_answers.nodes_table(*described), str(path))
     assert monthly_files.cluster_nodes(path, "gros") == ["gros-1", "gros-10", "gros-2"]
     assert monthly_files.cluster_nodes(path, "grue") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "meter", "expected"),
+    [
+        ("bmc_node_power_watt", {}, (0.95, 1.15, 0.5)),
+        ("wattmetre_power_watt", {}, (0.99, 1.01, 0.5)),
+        ("bmc_node_power_watt", {"low": 0.9, "correlation": 0}, (0.9, 1.15, 0.0)),
+        ("wattmetre_power_watt", {"low": None, "high": 1.2}, (0.99, 1.2, 0.5)),
+    ],
+)
+def test_meters_are_those_of_the_metric_unless_configured(
+    metric: str, meter: dict[str, Any], expected: tuple[float, float, float]
+) -> None:
+    # the simulated site has readings of management controllers alone
+    integration = configuration()["integration"]
+    integration["metric"] = metric
+    integration["meter"] |= meter
+    found = study.meter_settings(integration)
+    assert (found["low"], found["high"], found["correlation"]) == expected
+    assert found["calibration"] == {}
+
+
+def test_meters_include_calibrations_and_no_month_depends_on_them() -> None:
+    calibration = {"gres": {"slope": 1.1, "slope_error": 0.01}}
+    plain, changed = (
+        study.plan_study(configuration(integration={"calibration": calibration} | more))
+        for more in ({}, {"meter": {"low": 1.0, "high": 1.05}})
+    )
+    assert changed.meters["calibration"]["gres"]["slope_error"] == 0.01
+    assert (changed.meters["low"], changed.meters["high"]) == (1.0, 1.05)
+    # the rules of months take these settings as parameters
+    assert changed.integration == plain.integration
+    assert "meter" not in changed.integration
+    assert changed.meters != plain.meters

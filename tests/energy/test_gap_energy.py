@@ -16,7 +16,7 @@ from footprint.energy import gap_energy
 from footprint.energy.conservation import ConservationError, check_gap_conservation
 from footprint.energy.gap_power import BASES
 from footprint.energy.node_hardware import NODE_HARDWARE_SCHEMA
-from footprint.energy.power_model import OBSERVED_SCHEMA, fit_power_models
+from footprint.energy.power_model import OBSERVED_SCHEMA, fit_power_models, predict_power
 from footprint.schemas.gaps import Segments, SegmentSeries
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -42,7 +42,22 @@ HARDWARE = pl.DataFrame(
 )
 MODELS = fit_power_models(pl.DataFrame(schema=OBSERVED_SCHEMA), HARDWARE)
 """Models without any readings: their priors."""
-IDLE_W = 0.55 * 200
+
+
+def predicted_w(*, share: float = 0.0, load: float | None = None) -> float:
+    """Power of c-1 by the models, from its load or else from its hardware."""
+    covered_s = None if load is None else 1.0
+    row = {"node": "c-1", "share": share, "duration_s": 1.0, "gpu_j": 0.0, "gpu_covered_s": 1.0}
+    rows = pl.DataFrame(
+        row | {"load_s": load, "load_covered_s": covered_s},
+        schema_overrides={"load_s": pl.Float64, "load_covered_s": pl.Float64},
+    )
+    found = predict_power(rows, HARDWARE, MODELS).collect()
+    assert found["basis"].to_list() == ["hardware" if load is None else "virtual_meter"]
+    return float(found["power_w"].item())
+
+
+IDLE_W = predicted_w()
 
 
 def segment(
@@ -188,18 +203,18 @@ class TestBases:
         rows = segments(segment("c-1", 0, 1000, 1.0, None), segment("c-1", 1000, END_S, 0.0, 100.0))
         series = series_of(rows, load=[0.5, 0.0])
         found = estimate(rows, held((1, "c-1", 0, 1000, 1.0)), series=series)
-        power_w = IDLE_W + 0.75 * 200 * 0.5
+        power_w = predicted_w(share=1.0, load=0.5)
         assert parts_of(found, 1) == {"virtual_meter": pytest.approx(1000 * power_w)}
 
     def test_series_scale_the_readings_around_a_gap(self) -> None:
         # twice the predicted power where it is read: twice in the gap, which has another load
         rows = segments(
-            segment("c-1", 0, 86_400, 1.0, 2 * IDLE_W),
+            segment("c-1", 0, 86_400, 1.0, 2 * predicted_w(share=1.0, load=0.0)),
             segment("c-1", 86_400, END_S, 1.0, None),
         )
         series = series_of(rows, load=[0.0, 1.0])
         found = estimate(rows, held((1, "c-1", 0, END_S, 1.0)), series=series)
-        expected_j = 86_400 * 2 * (IDLE_W + 0.75 * 200)
+        expected_j = 86_400 * 2 * predicted_w(share=1.0, load=1.0)
         assert parts_of(found, 1) == {"own_readings": pytest.approx(expected_j)}
 
     def test_unknown_hardware_leaves_the_energy_unknown(self) -> None:
@@ -239,13 +254,9 @@ class TestSplit:
     )
     JOBS = ((1, "c-1", 0, 1000, 0.5), (2, "c-1", 0, 2000, 0.25))
 
-    def power_w(self, share: float) -> float:
-        """Power by hardware with a share held."""
-        return IDLE_W + share * 0.75 * 0.6 * 200
-
     def test_reserved_gate_gives_jobs_their_share_and_strands_the_rest(self) -> None:
         found = estimate(segments(*self.ROWS), held(*self.JOBS))
-        first_j, second_j = 1000 * self.power_w(0.75), 500 * 200.0
+        first_j, second_j = 1000 * predicted_w(share=0.75), 500 * 200.0
         assert parts_of(found, 1) == {"hardware": pytest.approx(0.5 * first_j)}
         assert parts_of(found, 2) == {
             "hardware": pytest.approx(0.25 * first_j),
@@ -264,7 +275,7 @@ class TestSplit:
             weight=pl.when(pl.col("share") > 0).then(1 / pl.col("share")).otherwise(1.0)
         )
         found = estimate(rows, held(*self.JOBS), gate="active")
-        first_j, second_j = 1000 * self.power_w(0.75), 500 * 200.0
+        first_j, second_j = 1000 * predicted_w(share=0.75), 500 * 200.0
         assert parts_of(found, 1) == {"hardware": pytest.approx(first_j * 2 / 3)}
         assert classes_of(found)["job"] == pytest.approx(first_j + second_j)
         assert "stranded" not in classes_of(found)
@@ -273,7 +284,7 @@ class TestSplit:
         rows = segments(segment("c-1", 0, 1000, 2.0, None), segment("c-1", 1000, END_S, 0.0, 100.0))
         jobs = held((1, "c-1", 0, 1000, 1.0), (2, "c-1", 0, 1000, 1.0))
         found = estimate(rows, jobs, gate="binary")
-        whole_j = 1000 * self.power_w(1.0)
+        whole_j = 1000 * predicted_w(share=1.0)
         assert parts_of(found, 1) == parts_of(found, 2) == {"hardware": pytest.approx(whole_j)}
         assert classes_of(found) == {"job": pytest.approx(whole_j)}
 

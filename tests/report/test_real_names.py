@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
 from footprint.report import real_names
+from footprint.schemas.gaps import VirtualMeter
 from footprint.schemas.levels import Levels
 from footprint.schemas.phases import Runs
 from footprint.schemas.usage import Logins
@@ -106,7 +107,8 @@ def runs_of(job_energy: pl.DataFrame) -> pl.DataFrame:
         "project",
         "duration_s",
         "gpu_hours",
-        "measured_kwh",
+        *("measured_kwh", "estimated_kwh", "total_kwh", "total_low_kwh", "total_high_kwh"),
+        "measured_frac",
         run_id="job_id",
         job_ids=pl.concat_list("job_id"),
         **{name: pl.lit(value) for name, value in constant.items()},
@@ -132,6 +134,7 @@ def reveal(run: Run, folder: Path, *, asked: bool) -> str:
         "job_nodes": study.job_nodes,
         "node_energy": study.node_energy,
         "estimates": study.estimates,
+        "virtual_meter": VirtualMeter.create_empty(),
     }
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
@@ -145,6 +148,7 @@ def reveal(run: Run, folder: Path, *, asked: bool) -> str:
             "privacy": {"key": None, "minimum_group": 3},
             "reveal": asked,
             "simulated": True,
+            "meters": {"low": 0.95, "high": 1.15, "correlation": 0.5, "calibration": {}},
         },
     )
 

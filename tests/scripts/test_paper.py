@@ -11,8 +11,10 @@ from snakemake.iocontainers import Namedlist
 
 from footprint.core import pseudonyms
 from footprint.report.tables import formats
+from footprint.schemas.gaps import VirtualMeter
 from footprint.schemas.levels import Levels
 from footprint.schemas.phases import RunOfJob
+from footprint.schemas.totals import Uncertainty
 from footprint.schemas.writing import write_table
 from footprint.validation import against_truth
 from tests.support import study_frames
@@ -20,6 +22,7 @@ from tests.support.rule_scripts import figure_paths, table_paths
 from tests.support.study_frames import PROVENANCE, START
 
 Run = Callable[..., str]
+METERS = {"low": 0.95, "high": 1.15, "correlation": 0.5, "calibration": {}}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "check": study.check,
         "estimates": study.estimates,
         "rejected": rejected,
+        "virtual_meter": VirtualMeter.create_empty(),
         "nodes": pl.DataFrame(
             {
                 "node": ["gres-1", "graffiti-1", "gros-1", "grappe-1"],
@@ -98,7 +102,8 @@ def run_build_levels(run: Run, results: dict[str, str], folder: Path, **levels: 
     return log + run(
         "build_levels",
         input={
-            name: results[name] for name in ("job_energy", "job_nodes", "node_energy", "estimates")
+            name: results[name]
+            for name in ("job_energy", "job_nodes", "node_energy", "estimates", "virtual_meter")
         }
         | {"papers": str(folder / "papers.parquet")},
         output={"levels": folder / "levels.parquet"},
@@ -107,6 +112,7 @@ def run_build_levels(run: Run, results: dict[str, str], folder: Path, **levels: 
             "levels": chosen | levels,
             "privacy": {"key": None, "minimum_group": 3},
             "simulated": True,
+            "meters": METERS,
         },
     )
 
@@ -129,6 +135,25 @@ def test_build_levels_writes_every_level_under_pseudonyms(
     assert set(rows["method"]) == {"bmc", *study_frames.ESTIMATOR_POWERS}
     assert "labels.csv:3: this label matches no job of the study" in log
     assert not re.findall(r"login\d", log)
+
+
+def test_budget_uncertainty_lists_sources_of_the_site_and_papers(
+    run: Run, results: dict[str, str], tmp_path: Path
+) -> None:
+    run_build_levels(run, results, tmp_path)
+    run(
+        "budget_uncertainty",
+        input={name: results[name] for name in ("job_energy", "job_nodes", "virtual_meter")}
+        | {name: str(tmp_path / f"{name}.parquet") for name in ("levels", "papers")},
+        output={"uncertainty": tmp_path / "uncertainty.parquet"},
+        params={"site": "nancy", "meters": METERS},
+    )
+    rows = pl.read_parquet(tmp_path / "uncertainty.parquet")
+    assert Uncertainty.is_valid(rows)
+    assert set(rows.select("level", "name").rows()) == {
+        ("site", "nancy"),
+        ("paper", "enhancement-2025"),
+    }
 
 
 def test_scripts_of_levels_write_files_without_logins(

@@ -22,6 +22,12 @@ Run = Callable[..., str]
 DATES = {"start": "2025-03-03", "end": "2025-03-17"}
 
 
+ENERGIES = (
+    *("measured_kwh", "estimated_kwh", "total_kwh", "total_low_kwh", "total_high_kwh"),
+    "measured_frac",
+)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of the tables of an invented study, by name."""
@@ -38,7 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         stopped_at="stopped_at",
         duration_s="duration_s",
         gpu_hours="gpu_hours",
-        measured_kwh="measured_kwh",
+        **{name: pl.col(name) for name in ENERGIES},
         idle_kwh=pl.lit(None, pl.Float64),
         kind=pl.lit("training_run"),
         role=pl.lit(None, pl.String),

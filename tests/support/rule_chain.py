@@ -332,26 +332,26 @@ class RuleChain:
         """Run `classify_runs`, which needs features and labels."""
         self.run(
             "classify_runs",
-            input=self.paths("features", "run_of_job", "labels")
-            | self.energy_paths()
-            | {"virtual_meter": []},
+            input=self.paths("features", "run_of_job", "labels", "virtual_meter")
+            | self.energy_paths(),
             output={"runs": self.path("runs"), "jobs": self.path("phase_of_job")},
-            params={"thresholds": {}, "meters": None},
+            params={"thresholds": {}, "meters": self.planned.meters},
         )
 
     @property
     def ratio_params(self) -> dict[str, Any]:
         """Parameters of `compare_phases`."""
         gate = self.planned.integration["gate"]
-        return {"thresholds": {}, "papers": "all", "meters": None, "gate": gate} | self.window
+        settings = {"thresholds": {}, "papers": "all", "meters": self.planned.meters, "gate": gate}
+        return settings | self.window
 
     def compare_phases(self) -> None:
         """Run `compare_phases` as if every job had run inside the study's window."""
         self.run(
             "compare_phases",
-            input=self.paths("runs", "features", "labels", "levels", "allocations")
+            input=self.paths("runs", "features", "labels", "levels", "allocations", "virtual_meter")
             | self._write_jobs_inside()
-            | {"job_nodes": self.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+            | {"job_nodes": self.path("energy-job_nodes"), "by_gate": []},
             output=self.paths("ratio", "sensitivities"),
             params=self.ratio_params,
         )

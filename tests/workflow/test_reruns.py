@@ -59,7 +59,9 @@ RULES_OF_CONSTANTS = {
     "allocation.overlaps.LONGEST_TRIM": {"build_allocations"},
     "core.vocabulary.HOURLY_FACTOR": {"estimate_carbon", "tabulate_carbon", "write_summary"},
     "energy.idle_power.IDLE_QUANTILE": {"measure_node_power"},
-    "energy.kernel.STEP_VARIANCE": {"integrate_energy", "integrate_devices", "compare_recordings"},
+    "energy.kernel.STEP_VARIANCE": {
+        *("integrate_energy", "integrate_devices", "integrate_series", "compare_recordings"),
+    },
     "levels.overhead.REDISTRIBUTIONS": {"build_levels", "reveal_names"},
     "report.notable_models.BUILT_IN_TABLE": {"read_models"},
     "schemas.phases.N_POWER_BINS": {
@@ -199,6 +201,8 @@ RULES_AFTER_ENERGY = (
     | RULES_OF_CARBON
     | {
         "plot_energy_over_time": 1,
+        "fit_virtual_meter": 1,
+        "estimate_gaps": 3,
         "combine_energy": 1,
         "check_simulation": 1,
         "estimate_energy": 1,

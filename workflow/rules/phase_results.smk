@@ -21,7 +21,7 @@ rule compare_phases:
         job_nodes=rules.combine_energy.output.job_nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
-        virtual_meter=[],
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         by_gate=[],
     output:
         ratio="<results>/phases/ratio.parquet",
@@ -37,7 +37,7 @@ rule compare_phases:
         papers=STUDY.config["levels"]["papers"],
         start=STUDY.start,
         end=STUDY.end,
-        meters=None,
+        meters=STUDY.meters,
         gate=STUDY.integration["gate"],
     script:
         "../scripts/compare_phases.py"

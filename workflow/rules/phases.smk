@@ -123,7 +123,7 @@ rule classify_runs:
         run_of_job=rules.merge_runs.output.run_of_job,
         job_energy=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
-        virtual_meter=[],
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         labels=rules.match_labels.output.labels,
     output:
         runs="<results>/phases/runs.parquet",
@@ -136,6 +136,6 @@ rule classify_runs:
         "../../envs/footprint.yaml"
     params:
         thresholds=STUDY.phases["thresholds"],
-        meters=None,
+        meters=STUDY.meters,
     script:
         "../scripts/classify_runs.py"

@@ -23,4 +23,10 @@ joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 - `sensor_flags`: flags of jobs that held a node while its sensor failed.
 - `rejected_power`: rejected rows of power.
 - `job_count`: the jobs that tables count.
+- `node_hardware`: hardware of nodes, as power models need it.
+- `power_model`: models of the power of nodes without readings, and their prediction.
+- `virtual_meter`: the model on series of GPU power and load.
+- `hardware_power`: the model without series.
+- `model_errors`: errors of the models, by leaving out one cluster at a time.
+- `ridge`: non-negative least squares, shrunk towards prior values.
 """

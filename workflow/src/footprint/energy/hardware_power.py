@@ -3,8 +3,9 @@
 `P = exp(m) (I + S U)` with the share `S` of the node that is held (at most 1), the power `I` of the
 idle node and the power `U` that its use adds:
 
-- `I = b TDP + a 0.10 L`: the virtual meter's prior with GPUs at 10 % of their power limits `L`;
-- `U = 0.40 a (L - 0.10 L) + c 0.2 TDP` with GPUs, `c 0.6 TDP` without: typical use of those who
+- `I = b (TDP + 0.15 L) + a 0.10 L`: the virtual meter's prior with GPUs at 10 % of their power
+  limits `L`;
+- `U = 0.40 a (L - 0.10 L) + c 0.2 TDP` with GPUs, `c 0.7 TDP` without: typical use of those who
   hold a node.
 
 The inputs are those of Green Algorithms (Lannelongue, Grealey and Inouye, Advanced Science 8, 2021)
@@ -25,7 +26,12 @@ from collections.abc import Mapping
 import polars as pl
 
 from footprint.core.units import H_PER_S
-from footprint.energy.virtual_meter import H_PER_OBSERVATION, MAX_OBSERVATIONS, PRIOR
+from footprint.energy.virtual_meter import (
+    H_PER_OBSERVATION,
+    MAX_OBSERVATIONS,
+    PRIOR,
+    base_power_w,
+)
 
 IDLE_GPU_FRAC = 0.10
 """Idle power of a GPU over its power limit (4 to 15 % in makers' and users' reports)."""
@@ -33,7 +39,7 @@ GPU_USE_FRAC = 0.40
 """Mean use of a held GPU between its idle power and its limit."""
 LOAD_WITH_GPUS = 0.2
 """Mean load per core of a held node with GPUs."""
-LOAD_WITHOUT_GPUS = 0.6
+LOAD_WITHOUT_GPUS = 0.7
 """Mean load per core of a held node without GPUs."""
 N_PRIOR_CLUSTERS = 2.0
 """Weight of `m = 0` in the mean over clusters, in clusters."""
@@ -42,7 +48,7 @@ N_PRIOR_CLUSTERS = 2.0
 def idle_power_w() -> pl.Expr:
     """Power of the idle node in W by hardware, from `tdp_w`, `gpu_limit_w`; null: unknown."""
     gpus_w = PRIOR.gpu_factor * IDLE_GPU_FRAC * _limit_w()
-    return PRIOR.base_frac * pl.col("tdp_w") + gpus_w
+    return PRIOR.base_frac * base_power_w(limit_w=pl.col("gpu_limit_w")) + gpus_w
 
 
 def added_power_w() -> pl.Expr:

@@ -3,8 +3,9 @@
 Each measured cluster is predicted by the model without its readings: `d_c = log(measured /
 predicted)`. The common scale is `s^2 = (4 s0^2 + (n - 1) v) / (n + 3)` with `v = mean(d^2)`, for
 `n` measured clusters: a prior `s0` worth 4 degrees of freedom. With 0 or 1 measured cluster it is
-`s0`. The error of a cluster without readings is `s t(n + 3)`; the error of the mean, `s / sqrt(n)`, is
-common to all of them. Outside of the range of the measured hardware `s` is doubled (judgement, B).
+`s0`. The error of a cluster without readings is `s t(n + 3)`; the error of the mean, `s / sqrt(n)`,
+is common to all of them. Outside of the range of the measured hardware `s` is doubled (judgement,
+B).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint.core.sums import known_mean, known_sum
-from footprint.hardware.catalogue import order_generations
+from footprint.hardware.catalogue import GENERATIONS
 
 PRIOR_FREEDOM = 4.0
 """Degrees of freedom that a prior standard deviation is worth."""
@@ -25,7 +26,11 @@ EXTRAPOLATION_FACTOR = 2.0
 MIN_RUN_S = 600.0
 """Runs up to this duration do not count for the error between runs."""
 RANGE_COLUMNS = ("n_gpus", "gpu_limit_w", "tdp_w")
-"""Hardware whose range decides on extrapolation, beside the generation of GPUs."""
+"""Hardware whose range decides on extrapolation: per node, power limits per GPU."""
+RANGE_MARGIN = 1.25
+"""Factor beyond the lowest and highest measured value that still counts as inside."""
+BASES_BY_GENERATION = ("hardware",)
+"""Bases that also extrapolate to other generations of GPUs. The virtual meter reads their power."""
 
 
 class PriorErrors(NamedTuple):
@@ -119,14 +124,15 @@ def error_between_runs(runs: pl.DataFrame, *, prior_sd: float) -> float:
     return _pooled_sd(prior_sd, *_mean_and_freedom(found))
 
 
-def is_extrapolated(cluster: pl.DataFrame, measured: pl.DataFrame) -> bool:
+def is_extrapolated(cluster: pl.DataFrame, measured: pl.DataFrame, *, basis: str) -> bool:
     """Return whether a cluster's hardware is outside of the range of the measured clusters.
 
     Unknown hardware is outside. Without a measured cluster nothing is inside.
 
     Args:
         cluster: `NODE_HARDWARE_SCHEMA` of the nodes of the cluster.
-        measured: The same of the nodes of the measured clusters.
+        measured: The same of the measured nodes.
+        basis: Basis of the model.
     """
     for name in RANGE_COLUMNS:
         values, known = cluster[name], measured[name].drop_nulls()
@@ -135,9 +141,9 @@ def is_extrapolated(cluster: pl.DataFrame, measured: pl.DataFrame) -> bool:
         per_gpu = name == "gpu_limit_w"
         low, high = _bounds(measured.drop_nulls(name), name, per_gpu=per_gpu)
         own_low, own_high = _bounds(cluster, name, per_gpu=per_gpu)
-        if own_low < low or own_high > high:
+        if own_low * RANGE_MARGIN < low or own_high > high * RANGE_MARGIN:
             return True
-    return not _generations_inside(cluster, measured)
+    return basis in BASES_BY_GENERATION and not _generations_inside(cluster, measured)
 
 
 def _bounds(rows: pl.DataFrame, name: str, *, per_gpu: bool) -> tuple[float, float]:
@@ -149,14 +155,15 @@ def _bounds(rows: pl.DataFrame, name: str, *, per_gpu: bool) -> tuple[float, flo
 
 
 def _generations_inside(cluster: pl.DataFrame, measured: pl.DataFrame) -> bool:
-    """Whether each GPU generation lies between the oldest and the newest measured one."""
-    with_gpus = cluster.filter("has_gpu")["gpu_generation"]
+    """Whether each GPU generation is measured, or at most one step from the measured range."""
     known = set(measured["gpu_generation"].drop_nulls())
-    for generation in with_gpus.unique().to_list():
-        if generation is None or not known:
+    ranks = [GENERATIONS.index(name) for name in known if name in GENERATIONS]
+    for name in cluster.filter("has_gpu")["gpu_generation"].unique().to_list():
+        if name in known:
+            continue
+        if name not in GENERATIONS or not ranks:
             return False
-        order = order_generations(known | {generation})
-        if generation not in known and generation in (order[0], order[-1]):
+        if not min(ranks) - 1 <= GENERATIONS.index(name) <= max(ranks) + 1:
             return False
     return True
 

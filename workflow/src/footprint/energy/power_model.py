@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import sum_by_group, sum_or_zero
+from footprint.core.sums import sum_consecutive, sum_or_zero
 from footprint.core.units import KWH_PER_J
 from footprint.energy import hardware_power, model_errors, virtual_meter
 from footprint.energy.model_errors import PRIOR_ERRORS, ModelError
@@ -48,7 +48,7 @@ SEGMENT_COLUMNS = ("node", "share", "duration_s", *list(OBSERVED_SCHEMA)[5:9])
 MIN_MEASURED_S = 3600.0
 """Least time with readings of a cluster that calibrates a model."""
 
-_HARDWARE_COLUMNS = ("has_gpu", "gpu_limit_w", "tdp_w")
+_HARDWARE_COLUMNS = ("has_gpu", "n_gpus", "gpu_limit_w", "tdp_w")
 
 
 class _Observed(NamedTuple):
@@ -57,7 +57,7 @@ class _Observed(NamedTuple):
     Attributes:
         clusters: `cluster`, `covered_s`, `energy_j` and the energies of `terms`.
         nodes: The same by `cluster`, `node`.
-        runs: The same by `cluster`, `job_id`, `node`.
+        runs: The same by `cluster`, `place` (of the node), `job_id`.
         terms: Energies whose sum with the parameters of a model is the predicted energy.
     """
 
@@ -78,18 +78,26 @@ def fit_power_models(observed: pl.DataFrame, hardware: pl.DataFrame) -> pl.DataF
     """Fit the models on the segments with readings.
 
     Args:
-        observed: `OBSERVED_SCHEMA`; segments without readings do not count.
+        observed: `OBSERVED_SCHEMA`; segments without readings do not count. Results are the same to
+            the last bit if the segments of each node are in the same order.
         hardware: `node_hardware.NODE_HARDWARE_SCHEMA` of all nodes of the study.
 
     Returns:
         `schemas.VirtualMeter`, one row for each basis and cluster of `hardware`.
     """
+    nodes = hardware.sort("cluster", "node").with_columns(
+        # a cluster with any GPU is one with GPUs
+        is_gpu_cluster=pl.col("has_gpu").any().over("cluster"),
+        place=pl.int_range(pl.len()),
+    )
     has_readings = (pl.col("covered_s") > 0) & (pl.col("energy_j") > 0)
+    found = ["node", "cluster", "place", "is_gpu_cluster", *_HARDWARE_COLUMNS]
     rows = (
         observed.select(list(OBSERVED_SCHEMA))
         .filter(has_readings)
-        .join(hardware.select("node", "cluster", *_HARDWARE_COLUMNS), on="node")
+        .join(nodes.select(found), on="node", maintain_order="left")
         .with_columns(*virtual_meter.regressors(), hardware_w=hardware_power.hardware_power_w())
+        .sort("place", maintain_order=True)
     )
     # readings and series must be of the same time
     is_mostly_read = pl.col("covered_s") >= virtual_meter.MIN_SERIES_FRAC * pl.col("duration_s")
@@ -99,14 +107,15 @@ def fit_power_models(observed: pl.DataFrame, hardware: pl.DataFrame) -> pl.DataF
     held = _of_measured_clusters(
         rows.filter(pl.col("share") > 0, pl.col("hardware_w") > 0).drop_nulls("hardware_w")
     )
+    is_gpu = pl.col("is_gpu_cluster")
     table = [
-        *_virtual_meter_rows(with_series, hardware),
-        *_hardware_rows(held, hardware.filter("has_gpu"), hardware),
-        *_hardware_rows(held, hardware.filter(~pl.col("has_gpu")), hardware),
+        *_virtual_meter_rows(with_series, nodes),
+        *_hardware_rows(held.filter(is_gpu), nodes.filter(is_gpu)),
+        *_hardware_rows(held.filter(~is_gpu), nodes.filter(~is_gpu)),
     ]
     schema = {name: column.dtype for name, column in VirtualMeter.columns().items()}
-    found: pl.DataFrame = conform(VirtualMeter, pl.DataFrame(table, schema=schema))
-    return found
+    models: pl.DataFrame = conform(VirtualMeter, pl.DataFrame(table, schema=schema))
+    return models
 
 
 def predict_power(
@@ -156,34 +165,34 @@ def predict_power(
 def _of_measured_clusters(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of clusters with at least `MIN_MEASURED_S` of readings."""
     times = rows.group_by("cluster").agg(sum_or_zero(pl.col("covered_s")))
-    return rows.join(times.filter(pl.col("covered_s") >= MIN_MEASURED_S), on="cluster", how="semi")
+    names = times.filter(pl.col("covered_s") >= MIN_MEASURED_S)["cluster"].to_list()
+    return rows.filter(pl.col("cluster").is_in(names))
 
 
 def _observe(rows: pl.DataFrame, terms: Mapping[str, str]) -> _Observed:
     """Sums of observed segments.
 
     Args:
-        rows: Segments with readings.
+        rows: Segments with readings, sorted by cluster and node.
         terms: Name of the energy of a power, and the column of the power in W.
     """
     energies = rows.with_columns(
         (pl.col(power) * pl.col("covered_s")).alias(name) for name, power in terms.items()
     )
     columns = ["covered_s", "energy_j", *terms]
-
-    def sum_of(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
-        return sum_by_group(frame, list(by), first=[], **{name: pl.col(name) for name in columns})
-
     # a job's share of a node is constant, so it does not change the ratio of its energies
     runs = (
         energies.filter(pl.col("share") > 0)
+        .select("cluster", "place", "job_ids", *columns)
         .explode("job_ids", empty_as_null=False, keep_nulls=False)
         .rename({"job_ids": "job_id"})
+        .sort("place", "job_id", maintain_order=True)
     )
+    nodes = sum_consecutive(energies, ["cluster", "node"], sums=columns)
     return _Observed(
-        sum_of(energies, "cluster"),
-        sum_of(energies, "cluster", "node"),
-        sum_of(runs, "cluster", "job_id", "node"),
+        sum_consecutive(nodes, ["cluster"], sums=columns),
+        nodes,
+        sum_consecutive(runs, ["cluster", "place", "job_id"], sums=columns),
         list(terms),
     )
 
@@ -207,20 +216,14 @@ def _virtual_meter_rows(rows: pl.DataFrame, hardware: pl.DataFrame) -> list[dict
     ]
 
 
-def _hardware_rows(
-    rows: pl.DataFrame, kind: pl.DataFrame, hardware: pl.DataFrame
-) -> list[dict[str, object]]:
-    """Rows of the basis `hardware` of the clusters of one kind.
+def _hardware_rows(rows: pl.DataFrame, hardware: pl.DataFrame) -> list[dict[str, object]]:
+    """Rows of the basis `hardware` of the clusters of one kind, with or without GPUs.
 
     Args:
-        rows: Held segments with readings, of both kinds.
-        kind: Hardware of the nodes of the kind.
-        hardware: Hardware of all nodes.
+        rows: Held segments with readings.
+        hardware: Hardware of the nodes.
     """
-    of_kind = kind.filter(~pl.col("cluster").is_in(_other_kind(kind, hardware)))
-    seen = _observe(
-        rows.join(of_kind.select("node"), on="node", how="semi"), {"hardware_j": "hardware_w"}
-    )
+    seen = _observe(rows, {"hardware_j": "hardware_w"})
     ratios, times = {}, {}
     for name, time_s, energy_j, by_hardware_j in seen.clusters.iter_rows():
         ratios[name] = hardware_power.log_ratio(energy_j, by_hardware_j)
@@ -243,15 +246,8 @@ def _hardware_rows(
     }
     return [
         row | {"hardware_log_ratio": own.get(name, common)}
-        for name, row in _error_rows("hardware", seen, models, of_kind).items()
+        for name, row in _error_rows("hardware", seen, models, hardware).items()
     ]
-
-
-def _other_kind(kind: pl.DataFrame, hardware: pl.DataFrame) -> list[str]:
-    """Clusters of `kind` of the other kind: a cluster with any GPU is one with GPUs."""
-    if kind["has_gpu"].any():
-        return []
-    return hardware.filter("has_gpu")["cluster"].unique().sort().to_list()
 
 
 def _error_rows(
@@ -288,7 +284,9 @@ def _error_rows(
     for name in hardware["cluster"].unique().sort():
         is_measured = name in models
         own_nodes = hardware.filter(pl.col("cluster") == name)
-        is_outside = not is_measured and model_errors.is_extrapolated(own_nodes, measured)
+        is_outside = not is_measured and model_errors.is_extrapolated(
+            own_nodes, measured, basis=basis
+        )
         error: ModelError = (
             model_errors.error_with_readings(
                 nodes.filter(pl.col("cluster") == name).select(ratio).to_series().to_list(),

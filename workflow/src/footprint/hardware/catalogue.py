@@ -41,6 +41,17 @@ NO_NODE_REASON = "the study has no node or cluster of this name; correct the nam
 GENERATIONS_BEFORE_VOLTA = ("Tesla", "Fermi", "Kepler", "Maxwell", "Pascal")
 """Generations without an energy counter (NVML, `nvmlDeviceGetTotalEnergyConsumption`)."""
 
+GENERATIONS = (
+    *GENERATIONS_BEFORE_VOLTA,
+    "Volta",
+    "Turing",
+    "Ampere",
+    "Ada Lovelace",
+    "Hopper",
+    "Blackwell",
+)
+"""Generations of NVIDIA GPUs in the order of their release."""
+
 
 @cache
 def read_cpus() -> pl.DataFrame:
@@ -269,6 +280,5 @@ def _known_gpus(given: HardwareSettings) -> pl.DataFrame:
 
 def order_generations(generations: Iterable[str]) -> list[str]:
     """Return generations of GPUs in the order of their release; unknown ones last, by name."""
-    since_volta = ("Volta", "Turing", "Ampere", "Ada Lovelace", "Hopper", "Blackwell")
-    order = {name: rank for rank, name in enumerate((*GENERATIONS_BEFORE_VOLTA, *since_volta))}
+    order = {name: rank for rank, name in enumerate(GENERATIONS)}
     return sorted(generations, key=lambda name: (order.get(name, len(order)), name))

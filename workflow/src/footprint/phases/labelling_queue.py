@@ -94,8 +94,8 @@ def rank_unlabelled_runs(
         paper: Only runs of this paper, by labels.
 
     Returns:
-        `rank` (1 has the most energy; runs of unknown energy come last, by their GPU hours), `run_id`,
-        `n_jobs`, `user` (login), `project`, `paper`, `name`, `command` (of the first job),
+        `rank` (1 has the most energy; runs of unknown energy come last, by their GPU hours),
+        `run_id`, `n_jobs`, `user` (login), `project`, `paper`, `name`, `command` (of the first job),
         `started_at`, `duration_s`, `gpu_hours`, `total_kwh`, `cumulated_frac` (share of the
         energy of all listed runs that the runs up to this rank use; null: energy unknown), `kind`
         and `rule` (of the classifier), `role` (of labels). Sorted by rank.

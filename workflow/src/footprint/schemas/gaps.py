@@ -37,7 +37,9 @@ class VirtualMeter(dy.Schema):
         nullable=True, min=0, description="a: node power per GPU power; null: basis `hardware`"
     )
     base_frac = dy.Float64(
-        nullable=True, min=0, description="b: base power per thermal design power"
+        nullable=True,
+        min=0,
+        description="b: base power per thermal design power + 0.15 x GPU power limits",
     )
     load_frac = dy.Float64(
         nullable=True,

@@ -59,8 +59,9 @@ def intervals_of_largest(
     for drawn in random.integers(0, n_users, (N_SAMPLES, n_users)):
         weight = np.bincount(drawn, minlength=n_users).astype(float)
         # einsum adds in one order, for any number of threads
-        sums = [np.einsum("u,ub->b", weight, each) for each in (n_of_user, kwh_of_user)]
-        parts.append(_largest_parts(*sums, percents))
+        n_drawn = np.einsum("u,ub->b", weight, n_of_user)
+        kwh_drawn = np.einsum("u,ub->b", weight, kwh_of_user)
+        parts.append(_largest_parts(n_drawn, kwh_drawn, percents))
     low, high = np.nanquantile(parts, [TAIL, 1 - TAIL], axis=0)
     ends = zip(np.fmin(low, whole), np.fmax(high, whole), strict=True)
     return [(float(low), float(high)) for low, high in ends]
