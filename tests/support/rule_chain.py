@@ -217,7 +217,7 @@ class RuleChain:
         }
         self.run(
             "combine_energy",
-            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps", "virtual_meter")
             | monthly
             | {
                 f"{name}_gaps": [self.path(f"gaps_of_{table}-{cluster}") for cluster in clusters]
@@ -232,6 +232,7 @@ class RuleChain:
             | {
                 "clusters": clusters,
                 "method": "trapezoid",
+                "meters": self.planned.meters,
                 "metric": METRIC,
                 "privacy": self.planned.privacy | privacy,
                 "simulated": not privacy,

@@ -127,6 +127,7 @@ rule combine_energy:
         ),
         job_gaps=collect(rules.estimate_gaps.output.jobs, cluster=STUDY.clusters),
         class_gaps=collect(rules.estimate_gaps.output.classes, cluster=STUDY.clusters),
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         quality=collect(
             rules.download_power.output.quality, cluster=STUDY.clusters, month=STUDY.months
         ),
@@ -186,6 +187,7 @@ rule combine_energy:
         start=STUDY.start,
         end=STUDY.end,
         method=STUDY.integration["method"],
+        meters=STUDY.meters,
         metric=STUDY.metric,
         privacy=STUDY.privacy,
         simulated=STUDY.is_simulated,

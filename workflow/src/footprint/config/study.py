@@ -27,6 +27,10 @@ DOWNLOAD_CONTENT_KEYS = (
 )
 
 
+DEFAULT_METER = {"low": 0.95, "high": 1.15, "correlation": 0.5}
+"""True power over reading of a meter without calibration, and its correlation between clusters."""
+
+
 @dataclass(frozen=True)
 class SourceFiles:
     """Input files of the source, and ledgers; empty for a source that is not made of files."""
@@ -185,6 +189,12 @@ class Study:
     def integration(self) -> dict[str, Any]:
         """Settings of the integration of power to energy."""
         return dict(self.config["integration"])
+
+    @property
+    def meters(self) -> dict[str, Any]:
+        """Gain of the meters (`low`, `high`, `correlation`), and calibrations by cluster."""
+        meter = self.integration.get("meter", DEFAULT_METER)
+        return dict(meter) | {"calibration": self.integration["calibration"]}
 
     @property
     def privacy(self) -> dict[str, Any]:

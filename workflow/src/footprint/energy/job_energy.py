@@ -188,16 +188,20 @@ def _measured_frac() -> pl.Expr:
 
 
 def _estimate_basis() -> pl.Expr:
-    """Basis of most of the estimated energy, the more reliable of equal ones; else `none`."""
+    """Basis of most of the estimated energy, the more reliable of equal ones; else `none`.
+
+    Null where the estimated energy is unknown.
+    """
     parts = {basis: pl.col(f"{basis}_kwh").fill_null(0.0) for basis in BASES}
     largest = pl.max_horizontal(list(parts.values()))
-    return pl.coalesce(
+    basis = pl.coalesce(
         *(
             pl.when((part == largest) & (part > 0)).then(pl.lit(basis))
             for basis, part in parts.items()
         ),
         pl.lit("none"),
     )
+    return pl.when(pl.col("estimated_kwh").is_not_null()).then(basis)
 
 
 def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:

@@ -16,7 +16,9 @@ ESTIMATE_BASES = ["none", "own_readings", "same_job", "virtual_meter", "hardware
 EstimateBasis = partial(
     dy.Enum,
     ESTIMATE_BASES,
-    description="Basis of most of estimated_kwh; `none`: there is no estimated energy",
+    nullable=True,
+    description="Basis of most of estimated_kwh; `none`: there is no estimated energy; null: it is "
+    "unknown",
 )
 UnknownNodeHours = partial(dy.Float64, min=-1e-9, metadata={"unit": "h"})
 _MEASURED_FRAC = "measured_kwh / total_kwh; null: the total is unknown or 0"
