@@ -11,12 +11,15 @@ import polars as pl
 
 from footprint.allocation import node_allocations
 from footprint.api import frames
+from footprint.config.study import DEFAULT_METER
 from footprint.core import calendar
 from footprint.core.errors import InputError
 from footprint.energy import attribution, gap_energy, job_energy
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
+from footprint.totals import study_totals
+from footprint.totals.error_model import ErrorModel
 
 MOST_GAP_S = 1e9
 """Highest `max_gap_s`, about 30 years."""
@@ -33,6 +36,7 @@ class IntegratedEnergy(dy.Schema):
     covered_s = JobNodeEnergy.covered_s
     coverage_frac = JobNodeEnergy.coverage_frac
     estimated_kwh = JobNodeEnergy.estimated_kwh
+    total_kwh = JobNodeEnergy.total_kwh
     resolution_kwh = JobNodeEnergy.resolution_kwh
     sampling_kwh = JobNodeEnergy.sampling_kwh
     gap_kwh = JobNodeEnergy.gap_kwh
@@ -56,7 +60,8 @@ def integrate(
     `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a
     coverage below 1. It is estimated from the node's samples while the same jobs held it, else from
     those of the job's other nodes of the same cluster, which is the name of the node before its
-    last hyphen. Without either it is null.
+    last hyphen. Without either it is null. The interval counts the error of a meter without
+    calibration (`integration.meter` of the configuration).
 
     Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
     once, and samples without power (null or NaN) count as no reading. A node's samples must be of
@@ -150,7 +155,10 @@ def integrate(
         method=method,
         gaps=pl.concat(gaps).lazy(),
     )
-    rows: dy.DataFrame[IntegratedEnergy] = conform(IntegratedEnergy, energy)
+    errors = ErrorModel.of_study(None, DEFAULT_METER)
+    rows: dy.DataFrame[IntegratedEnergy] = conform(
+        IntegratedEnergy, study_totals.add_job_totals(energy, errors)
+    )
     return rows
 
 
