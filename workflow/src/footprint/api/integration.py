@@ -60,8 +60,8 @@ def integrate(
     `measured_kwh`, and lowers `coverage_frac`: a job that lasts longer than the samples has a
     coverage below 1. It is estimated from the node's samples while the same jobs held it, else from
     those of the job's other nodes of the same cluster, which is the name of the node before its
-    last hyphen. Without either it is null. The interval counts the error of a meter without
-    calibration (`integration.meter` of the configuration).
+    last hyphen, else from all samples of the node while it was held. Without any it is null. The
+    interval counts the error of a meter without calibration.
 
     Rows may be in any order. Times in other zones are converted to UTC, repeated samples are used
     once, and samples without power (null or NaN) count as no reading. A node's samples must be of
