@@ -71,7 +71,7 @@ def test_power_refuses_an_unknown_node_and_several_metrics(study: Path, tmp_path
     ("change", "message"),
     [
         (pl.all().exclude("share"), r"column share is missing in it, and Float64 in footprint"),
-        ([pl.all(), pl.lit(1).alias("total_kwh")], r"column total_kwh is Int32 in it, and missing"),
+        ([pl.all(), pl.lit(1).alias("later_kwh")], r"column later_kwh is Int32 in it, and missing"),
         (pl.all().cast(pl.String), r"column job_id is String in it, and Int64 in footprint"),
     ],
 )

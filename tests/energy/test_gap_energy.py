@@ -137,7 +137,8 @@ class TestBases:
         assert classes_of(found) == {"job": pytest.approx(600 * 300)}
 
     def test_gap_has_the_power_of_a_neighbouring_segment_with_the_same_jobs(self) -> None:
-        # the day ends inside the job; the second job has no readings of its own
+        # the day ends inside the job; the second job has no readings of its own, and counts with
+        # those of the node under other jobs
         rows = segments(
             segment("c-1", 0, 86_400, 1.0, 300.0),
             segment("c-1", 86_400, 90_000, 1.0, None),
@@ -147,7 +148,7 @@ class TestBases:
             rows, held((1, "c-1", 0, 90_000, 1.0), (2, "c-1", 90_000, END_S, 0.5)), models=None
         )
         assert parts_of(found, 1) == {"own_readings": pytest.approx(3600 * 300)}
-        assert parts_of(found, 2) == {"unknown": pytest.approx(0.5 * 82_800)}
+        assert parts_of(found, 2) == {"own_readings": pytest.approx(0.5 * 82_800 * 300)}
 
     def test_same_share_of_other_jobs_is_another_spell(self) -> None:
         rows = segments(
@@ -156,7 +157,12 @@ class TestBases:
             segment("c-1", 2000, END_S, 0.0, 100.0),
         )
         jobs = held((1, "c-1", 0, 1000, 1.0), (2, "c-1", 1000, 2000, 1.0))
-        assert parts_of(estimate(rows, jobs, models=None), 2) == {"unknown": 1000}
+        assert set(parts_of(estimate(rows, jobs), 2)) == {"hardware"}
+
+    def test_free_time_does_not_estimate_held_time(self) -> None:
+        rows = segments(segment("c-1", 0, 1000, 1.0, None), segment("c-1", 1000, END_S, 0.0, 100.0))
+        found = estimate(rows, held((1, "c-1", 0, 1000, 1.0)), models=None)
+        assert parts_of(found, 1) == {"unknown": 1000}
 
     def test_few_readings_count_only_where_nothing_better_is_known(self) -> None:
         rows = segments(

@@ -153,7 +153,7 @@ class TestJobNodes:
         assert rows["total_kwh"].to_list() == [pytest.approx(1), None, pytest.approx(0.5)]
         assert rows["total_low_kwh"].null_count() == 1
         assert rows["unknown_node_h"].to_list() == pytest.approx([0, 1, 0.5])
-        assert rows["estimate_basis"].to_list() == ["none", "none", "hardware"]
+        assert rows["estimate_basis"].to_list() == ["none", None, "hardware"]
         assert rows["measured_frac"].to_list() == [1, None, 0]
 
     def test_time_without_readings_is_unknown_without_any_estimates(self) -> None:

@@ -7,7 +7,8 @@ from the first of these that applies:
   `MIN_COVERED_FRAC` of the missing time;
 - `same_job`: mean power of the nodes of the job, of one cluster, where it alone holds the node;
 - `virtual_meter` and `hardware`: `power_model.predict_power`;
-- `own_readings` again, however little is covered.
+- `own_readings` again, however little is covered, else the mean power of the node in all time in
+  which it was held, free or unavailable alike.
 
 Where the virtual meter knows the power both of the gap and of most of the covered time, the mean
 power is replaced by the prediction for the gap times `sum measured / sum predicted`. Otherwise the
@@ -19,7 +20,7 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.allocation.shares import SHARE_TOLERANCE
-from footprint.core.sums import exact_sum, quotient, sum_consecutive
+from footprint.core.sums import exact_sum, quotient, sum_consecutive, sum_or_zero
 from footprint.energy.power_model import predict_power
 from footprint.schemas.gaps import SegmentSeries
 
@@ -111,7 +112,7 @@ def estimate_power(
     gaps = gaps.join(
         _prefixed(by_job, "sole_job"), on="sole_job", how="left", maintain_order="left"
     )
-    return _choose_basis(gaps)
+    return _with_power_of_node(_choose_basis(gaps), segments)
 
 
 def _prefixed(sums: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -167,6 +168,34 @@ def _choose_basis(gaps: pl.DataFrame) -> pl.DataFrame:
         basis=pl.coalesce(*names, last),
     ).select(
         *("node", "from_us", "share", "weight", "is_unavailable", "missing_s", "power_w", "basis")
+    )
+
+
+def _with_power_of_node(gaps: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Gaps whose unknown power is the mean power of the node in the same use, where known.
+
+    Args:
+        gaps: Result of `_choose_basis`.
+        segments: All segments.
+    """
+    unknown = gaps.filter(pl.col("power_w").is_null())
+    if unknown.is_empty():
+        return gaps
+    key = ["node", "is_held", "is_unavailable"]
+    is_held = (pl.col("share") > 0).alias("is_held")
+    measured = segments.join(unknown.select("node").unique(), on="node", how="semi").filter(
+        pl.col("covered_s") > 0
+    )
+    sums = measured.group_by("node", is_held, "is_unavailable").agg(
+        sum_or_zero(pl.col("energy_j", "covered_s"))
+    )
+    means = sums.select(*key, mean_w=quotient(pl.col("energy_j"), pl.col("covered_s")))
+    basis = pl.when(pl.col("mean_w").is_not_null()).then(pl.lit("own_readings"))
+    return (
+        gaps.with_columns(is_held)
+        .join(means, on=key, how="left", maintain_order="left")
+        .with_columns(power_w=pl.coalesce("power_w", "mean_w"), basis=pl.coalesce("basis", basis))
+        .drop("is_held", "mean_w")
     )
 
 
