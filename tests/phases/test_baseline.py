@@ -24,5 +24,13 @@ def test_classify_by_exit_state_of_each_ending_returns_published_kind_and_phase(
     ]
 
 
+def test_classify_everything_as_training_leaves_out_runs_that_never_started() -> None:
+    ended = pl.Series(["failed", None], dtype=ENDED_TYPE)
+    classified = baseline.classify_everything_as_training(
+        pl.LazyFrame({"run_id": [2, 1], "ended": ended})
+    ).collect()
+    assert classified.rows() == [(1, None, None), (2, "training_run", "training")]
+
+
 def test_kind_and_phase_by_ending_covers_every_ending() -> None:
     assert set(baseline.KIND_AND_PHASE_BY_ENDING) == set(ENDED_TYPE.categories)

@@ -82,6 +82,46 @@ def test_recall_by_kind_without_energy_is_null() -> None:
     assert evaluation.accuracy_by_method(no_energy)["energy_frac"].to_list() == [None, None]
 
 
+def test_accuracy_table_draws_users_with_replacement() -> None:
+    jobs = pl.LazyFrame(
+        {
+            "job_id": [1, 2, 3, 4],
+            "user": ["a", "a", "b", "b"],
+            "n_nodes": 1,
+            "total_kwh": [8.0, 2.0, 5.0, None],
+        }
+    )
+    run_of_job = pl.LazyFrame({"job_id": [1, 2, 3, 4], "run_id": [1, 2, 3, 4]})
+    truth = ["training_run", "debug", "debug", "training_run"]
+    ended = pl.Series(["completed"] * 4, dtype=features.ENDED_TYPE)
+    of_runs = pl.LazyFrame({"run_id": [1, 2, 3, 4], "ended": ended})
+    table = evaluation.accuracy_table(
+        {"everything_is_training": baseline.classify_everything_as_training(of_runs)},
+        run_of_job=run_of_job,
+        truth=pl.LazyFrame({"job_id": [1, 2, 3, 4], "kind": truth}),
+        job_energy=jobs,
+    )
+    # a is right for 8 of 10 kWh and 1 of 2 jobs, b for 0 of 5 kWh and 1 of 2 jobs; in a quarter of
+    # the draws both are a, in a quarter both are b
+    assert table.rows() == [
+        ("everything_is_training", "energy", 4, 2, 8.0 / 15.0, 0.0, 0.8),
+        ("everything_is_training", "jobs", 4, 2, 0.5, 0.5, 0.5),
+    ]
+
+
+def test_accuracy_of_one_user_has_no_interval() -> None:
+    table = evaluation.accuracy_table(
+        {"rules": pl.LazyFrame({"run_id": [1], "kind": ["debug"]})},
+        run_of_job=pl.LazyFrame({"job_id": [1], "run_id": [1]}),
+        truth=pl.LazyFrame({"job_id": [1], "kind": ["debug"]}),
+        job_energy=pl.LazyFrame({"job_id": [1], "user": ["a"], "n_nodes": [1], "total_kwh": [3.0]}),
+    )
+    assert (
+        table.select("right_frac", "right_low_frac", "right_high_frac").rows()
+        == [(1.0, None, None)] * 2
+    )
+
+
 def test_format_summary_shows_both_methods_and_all_kinds() -> None:
     lines = evaluation.format_summary(evaluation_table()).splitlines()
     assert lines[0].split() == [

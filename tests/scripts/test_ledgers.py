@@ -103,9 +103,9 @@ def test_scripts_of_ledgers_write_valid_tables(chain: RuleChain, name: str, sche
 
 
 def tracked(made: RuleChain) -> pl.DataFrame:
-    """Jobs of papers, with true kind and phase and measured energy."""
+    """Jobs of papers, with true kind and phase and total energy."""
     started = made.read("kinds").drop_nulls(["phase", "paper"])
-    return started.join(made.read("energy-jobs").select("job_id", "measured_kwh"), on="job_id")
+    return started.join(made.read("phase_of_job").select("job_id", "total_kwh"), on="job_id")
 
 
 def test_tracked_campaign_classifies_every_run_by_label(chain: RuleChain) -> None:
@@ -121,7 +121,7 @@ def test_tracked_campaign_classifies_every_run_by_label(chain: RuleChain) -> Non
 
 
 def test_tracked_campaign_gives_true_ratio(chain: RuleChain) -> None:
-    phase, kwh = pl.col("phase"), pl.col("measured_kwh")
+    phase, kwh = pl.col("phase"), pl.col("total_kwh")
     expected = (
         tracked(chain)
         .group_by("paper")

@@ -221,7 +221,7 @@ class TestPaperRuns:
         assert shown == [True] * 6 + [False] * 2
         assert len([axes for axes in figure.axes if str(axes.get_label()).startswith("sum")]) == 6
         assert "Not drawn: 2 more papers with less energy" in text
-        assert "papers of small groups (7.00 kWh together), 1 paper without any" in text
+        assert "papers of small groups (7.00 kWh together), 1 paper of unknown energy" in text
         assert_legible(figure)
 
     def test_many_runs_are_saved_as_an_image(self, tmp_path: Path) -> None:
@@ -336,16 +336,24 @@ class TestEnergyOverTime:
         ]
         unmeasured = rectangles(panel(figure, "time"), hatched=True)
         assert [bar.height for bar in unmeasured] == pytest.approx([50.0, 50.0])
-        (marks,) = panel(figure, "energy").lines
-        assert np.asarray(marks.get_ydata()).tolist() == pytest.approx([10.3, 10.3])
-        assert "under 95 % of the node time measured" in written_text(figure)
-        measured = nodes_frame(2).filter(pl.col("node") == "a-1")
-        assert "under 95" not in written_text(drawn_time(measured, 2))
+        assert "lighter: estimated" not in written_text(figure)
+
+    def test_estimated_energy_is_lighter_and_above_measured_energy(self) -> None:
+        is_job = pl.col("class").cast(pl.String) == "job"
+        rows = nodes_frame(1).with_columns(estimated_kwh=pl.when(is_job).then(2.0).otherwise(0.0))
+        rows = rows.with_columns(
+            total_kwh=pl.col("measured_kwh").fill_null(0.0) + pl.col("estimated_kwh")
+        )
+        figure = drawn_time(rows, 1)
+        bars = rectangles(panel(figure, "energy"), hatched=False)
+        assert max((bar.y0, bar.y1) for bar in bars) == (10.0, 12.0)
+        assert "lighter: estimated" in written_text(figure)
+        assert_legible(figure)
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
         bare = drawn_time(nodes_frame(2).filter(pl.col("node") == "b-1"), 2)
-        assert title_text(bare) == "No energy is known at Nancy"
-        assert "No energy of the study is known." in written_text(bare)
+        assert title_text(bare) == "The energy of the nodes of Nancy is unknown"
+        assert "The energy of no node is known." in written_text(bare)
         empty = drawn_time(nodes_frame(2).clear(), 2)
         assert "The study has no node" in written_text(empty)
         assert_legible(bare)

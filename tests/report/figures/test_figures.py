@@ -168,7 +168,9 @@ def test_energy_by_class_draws_estimated_energy_lighter_after_measured_energy() 
     )
     bars = [bar for bar in figure.axes[1].patches if bar.get_width()]
     ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars]
-    assert ends == pytest.approx([(0.0, 0.6), (0.6, 0.7), (0.7, 0.95), (0.95, 1.0)])
+    assert np.array(ends) == pytest.approx(
+        np.array([(0.0, 0.6), (0.6, 0.7), (0.7, 0.95), (0.95, 1.0)])
+    )
     colours = [to_rgb(bar.get_facecolor()) for bar in bars]
     names = ("job", "idle")
     assert colours[:2] == [to_rgb(style.CLASS_COLOURS[name]) for name in names]

@@ -148,7 +148,7 @@ class TestPhases:
     def test_title_prefers_labels_and_assumptions_are_marked(self) -> None:
         guess = ratio("guessed", role_basis="assumed", ratio=2.0, ratio_low=1.0, ratio_high=9.0)
         both = drawn_phases(guess, ratio("q", "project"))
-        assert title_text(both).startswith("Development of q took 5 times the best training")
+        assert title_text(both).startswith("Development of q took 5.0 times the best training")
         assert "2*" in written_text(both)
         assert "* No label names the reported training" in written_text(both)
         alone = drawn_phases(guess)
@@ -181,7 +181,7 @@ class TestPhases:
             ("other", "membership", "same_people", 99.0),
         )
         figure = drawn_phases(ratio("speech"), choices=choices)
-        for each in ("81.0 kWh", "5", "2 to 6", "5.0 to 9.0", "4.0 to 5.0", "other jobs"):
+        for each in ("81.0 kWh", "5.0", "2.0 to 6.0", "5.0 to 9.0", "4.0 to 5.0", "other jobs"):
             assert each in written_text(figure).split("\n")
         assert "No interval includes them." in written_text(figure)
         assert_legible(figure)
@@ -256,7 +256,7 @@ class TestSensitivities:
             "thresholds of the rules: highest",
         ]
         lines = written_text(figure).split("\n")
-        assert {"5 (2 to 6)", "9.0", "6.0", "no R"} < set(lines)
+        assert {"5.0 (2.0 to 6.0)", "9.0", "6.0", "no R"} < set(lines)
         assert title_text(figure) == (
             "The choice of the jobs of the paper changes R most: from 5.0 to 9.0 for speech (same "
             "people)"

@@ -124,7 +124,7 @@ class TestMethods:
         assert headers(table) == [
             "Name",
             "Jobs",
-            "Measured (%)",
+            "Time with readings (%)",
             "BMC (kWh)",
             "Low (kWh)",
             "High (kWh)",

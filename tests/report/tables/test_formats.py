@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from footprint.core import vocabulary
+from footprint.core.latex import THIN_SPACE
 from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
 from footprint.report.tables import energy, formats
@@ -283,6 +284,27 @@ def test_latex_compiles_and_fits_the_page(made: dict[str, ReaderTable], tmp_path
     assert "Overfull" not in ran.stdout
 
 
+def test_total_and_ends_have_the_same_decimals_and_three_digits() -> None:
+    rows = pl.DataFrame(
+        {
+            "total_kwh": [4137.2, 52.34, 7.0, None],
+            "total_low_kwh": [3680.0, 47.1, None, None],
+            "total_high_kwh": [4870.0, 59.8, None, None],
+            "measured_frac": [0.75, 0.3, 1.0, None],
+        }
+    )
+    columns = formats.total_columns()
+    table = ReaderTable(name="t", title="t", note="n", rows=rows, columns=columns)
+    assert [row[:3] for row in Page(formats.table_html(table, provenance="p")).rows[2:6]] == [
+        [f"4{THIN_SPACE}100", f"3{THIN_SPACE}700", f"4{THIN_SPACE}900"],
+        ["52", "47", "60"],
+        ["7.00", "–", "–"],
+        ["–", "–", "–"],
+    ]
+    # numbers for computing are not rounded
+    assert "4137.2,3680.0,4870.0,75.0" in formats.table_csv(table, provenance="p")
+
+
 def value(table: ReaderTable, name: str, column: str) -> object:
     return table.rows.row(by_predicate=pl.col(table.columns[0].name) == name, named=True)[column]
 
@@ -326,13 +348,18 @@ def test_energy_by_class_table_has_sums_of_clusters() -> None:
         )
     )
     assert table.rows["cluster"].to_list() == ["graffiti", "gros", "all clusters"]
-    assert value(table, "gros", "measured_frac") == 0.5
+    assert value(table, "gros", "measured_frac") == 1.0
+    assert value(table, "gros", "coverage_frac") == 0.5
+    assert value(table, "gros", "unknown_node_h") == 12.0
     assert value(table, "graffiti", "idle") is None
     assert value(table, "all clusters", "job") == 12.0
     assert value(table, "all clusters", "total_kwh") == 13.0
     assert value(table, "all clusters", "n_nodes") == 3
     headers = [column.header for column in table.columns]
-    assert headers == ["Cluster", "Nodes", "Job", "Idle", "All", "Time", "Measured"]
+    assert headers == [
+        *("Cluster", "Nodes", "Job", "Idle", "All", "Measured"),
+        *("Time", "Time with readings", "Unknown"),
+    ]
 
 
 def test_energy_by_class_table_shows_energy_counted_again() -> None:

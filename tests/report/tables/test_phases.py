@@ -13,7 +13,7 @@ from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
 from footprint.report.tables import formats, phases
 from footprint.report.tables.formats import ReaderTable
-from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.validation import PhaseEvaluation
 from footprint.schemas.writing import conform
 from tests.report.tables.test_estimates import cell, headers
@@ -101,16 +101,21 @@ class TestPhases:
         table = made["phases"]
         assert headers(table) == [
             *("Name", "Runs", "Labelled", "Reported"),
-            *("Energy (kWh)", "Training (kWh)", "Inference (kWh)", "Development (kWh)"),
-            *("Unknown (kWh)", "Idle in holds (kWh)", "Energy unknown (GPU h)"),
+            "Total (kWh)",
+            *("Development (kWh)", "Development low (kWh)", "Development high (kWh)"),
+            "Development measured (%)",
+            *("Training (kWh)", "Training low (kWh)", "Training high (kWh)"),
+            "Training measured (%)",
+            *("Inference (kWh)", "Unknown (kWh)", "Idle in holds (kWh)", "Energy unknown (GPU h)"),
             *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
             "R not given",
         ]
         row = table.rows.row(by_predicate=pl.col("name") == "enhancement", named=True)
         values = [row[column.name] for column in table.columns]
         assert values[:4] == ["enhancement", 40, 3, "label"]
-        assert values[4:11] == [81.0, 10.0, 1.0, 50.0, 20.0, 8.5, 70.0]
-        assert values[11:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
+        assert [values[4], values[5], values[9]] == [81.0, 50.0, 10.0]
+        assert values[13:17] == [1.0, 20.0, 8.5, 70.0]
+        assert values[17:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
 
     def test_rows_have_papers_before_projects_and_largest_first(
         self, made: dict[str, ReaderTable]
@@ -124,7 +129,7 @@ class TestPhases:
         (row,) = (row for row in page.rows if row[:1] == ["parsing"])
         unknown = formats.UNKNOWN_CELL
         assert row[3] == unknown
-        assert row[11:] == [unknown] * 5 + [NO_TRAINING_REASON]
+        assert row[17:] == [unknown] * 5 + [NO_TRAINING_REASON]
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(
         self, tmp_path: Path
@@ -139,6 +144,33 @@ class TestPhases:
     def test_note_begins_with_the_definition_of_r(self, made: dict[str, ReaderTable]) -> None:
         assert made["phases"].note.startswith(RATIO_DEFINITION)
         assert "E_development / E_best_training" in RATIO_DEFINITION
+
+
+class TestSensitivities:
+    def test_rows_have_the_jobs_of_a_paper_first_and_the_used_value_before_others(self) -> None:
+        rows = [
+            ("project", "q", "idle_holds", "out", 3.0, False),
+            ("paper", "speech", "idle_holds", "out", 4.0, False),
+            ("paper", "speech", "idle_holds", "in", 5.0, True),
+            ("paper", "speech", "membership", "same_people", 9.0, False),
+            ("paper", "speech", "membership", "labelled", 5.0, True),
+        ]
+        names = ("scope", "name", "choice", "value", "ratio", "is_headline")
+        frame = conform(
+            PhaseSensitivities,
+            frame_of_schema(
+                PhaseSensitivities, *(dict(zip(names, row, strict=True)) for row in rows)
+            ),
+        )
+        table = phases.sensitivities_table(frame)
+        columns = ["group", "choice", "value", "ratio", "used"]
+        assert table.rows.select(columns).rows() == [
+            ("speech", "jobs of the paper", "labelled", 5.0, "yes"),
+            ("speech", "jobs of the paper", "same people", 9.0, "no"),
+            ("speech", "idle holds", "in", 5.0, "yes"),
+            ("speech", "idle holds", "out", 4.0, "no"),
+            ("project q", "idle holds", "out", 3.0, "no"),
+        ]
 
 
 class TestEvaluation:

@@ -39,18 +39,19 @@ def test_study_summary_has_nodes_classes_projects_and_phases() -> None:
     rows = by_name(table)
     assert rows["All nodes"]["n"] == 2
     assert rows["All nodes"]["total_kwh"] == pytest.approx(1400)
-    assert rows["All nodes"]["measured_frac"] == pytest.approx(42 / 48)
+    assert rows["All nodes"]["measured_frac"] == pytest.approx(1.0)
     assert rows["GPU nodes"]["part_frac"] == pytest.approx(12 / 14)
     assert rows["Held by jobs"]["n"] == 1200
-    assert rows["Held by jobs"]["total_low_kwh"] == pytest.approx(1010)
+    assert rows["Held by jobs"]["total_low_kwh"] == pytest.approx(900)
+    assert rows["speech"]["measured_frac"] == pytest.approx(0.75)
     assert rows["Overhead"]["total_kwh"] == pytest.approx(400)
     assert rows["Overhead"]["node_h"] == pytest.approx(10)
     assert rows["Without readings"]["total_kwh"] is None
     assert rows["Without readings"]["part_frac"] is None
     assert rows["speech"]["part_frac"] == pytest.approx(0.9)
     assert rows["dark"]["total_kwh"] is None
-    assert rows["Development"]["total_kwh"] == pytest.approx(378)
-    assert rows["Development"]["part_frac"] == pytest.approx(189 / 200)
+    assert rows["Development"]["total_kwh"] == pytest.approx(2 * 4085)
+    assert rows["Development"]["part_frac"] == pytest.approx(4085 / 4137.3)
     assert rows["Development"]["n"] == 2
     groups = table.rows["group"].unique(maintain_order=True).to_list()
     assert groups[0] == "Nodes"
@@ -59,13 +60,13 @@ def test_study_summary_has_nodes_classes_projects_and_phases() -> None:
 
 
 def test_study_summary_pools_the_phases_of_papers_with_a_ratio_alone() -> None:
-    half = {"ratio": None, "ratio_reason": "50 % of training measured"}
+    half = {"ratio": None, "ratio_reason": "50 % of training known"}
     table = summary(
         LEVELS, NODES, [ratio("paper", "a"), ratio("paper", "b", training_kwh=500.0, **half)]
     )
     rows = by_name(table)
-    assert rows["Training of reported models"]["total_kwh"] == pytest.approx(10)
-    assert rows["Training of reported models"]["part_frac"] == pytest.approx(10 / 200)
+    assert rows["Training of reported models"]["total_kwh"] == pytest.approx(52.3)
+    assert rows["Training of reported models"]["part_frac"] == pytest.approx(52.3 / 4137.3)
     assert rows["Development"]["n"] == 1
     assert "papers with R (1 of 2 papers have none and are left out)" in table.note
     assert "left out" not in summary(LEVELS, NODES, [ratio("paper", "a")]).note
@@ -79,7 +80,7 @@ def test_study_summary_without_measurement_has_unknown_energies() -> None:
     unknown = by_name(summary([], dark, []))["All nodes"]
     assert unknown["total_kwh"] is None
     assert unknown["part_frac"] is None
-    assert unknown["measured_frac"] == 0.0
+    assert unknown["measured_frac"] is None
     table = summary([], [], [])
     assert table.rows.is_empty()
     for text in (formats.table_html, formats.table_csv, formats.table_latex):
@@ -165,11 +166,11 @@ def carbon_table(rows: list[dict[str, Any]], **options: Any) -> formats.ReaderTa
 
 def test_carbon_table_has_a_column_for_each_factor() -> None:
     table = carbon_table(CARBON)
-    assert [column.header for column in table.columns] == ["Name", "Energy", "RTE", "cycle"]
+    assert [column.header for column in table.columns] == ["Name", "Total", "RTE", "cycle"]
     wanted = ["name", "total_kwh", "factor_0", "factor_1", "is_total"]
     assert table.rows.select(wanted).rows() == [
-        ("nancy", 1020.0, pytest.approx(20.4), pytest.approx(57.12), True),
-        ("singing", 204.0, pytest.approx(4.08), pytest.approx(11.424), False),
+        ("nancy", 1000.0, pytest.approx(20.0), pytest.approx(56.0), True),
+        ("singing", 4137.0, pytest.approx(82.74), pytest.approx(231.672), False),
     ]
     assert "RTE: 20 g/kWh, direct; RTE's report." in table.note
     assert "cycle: 56 g/kWh, life cycle; a study." in table.note
@@ -184,7 +185,7 @@ def test_carbon_table_note_explains_own_hours_and_embodied_carbon() -> None:
     made = {"factor": "embodied", "convention": "embodied"}
     table = carbon_table([*CARBON, site | hours, site | made], pue=1.5, embodied=MAKING)
     headers = [column.header for column in table.columns]
-    assert headers == ["Name", "Energy", "RTE", "By own hours", "cycle", "Embodied"]
+    assert headers == ["Name", "Total", "RTE", "By own hours", "cycle", "Embodied"]
     assert "25.0 g/kWh for the site, known for 90.0 % of its energy" in table.note
     assert "2000 kg for making a GPU node and 1000 kg for another, spread over 5" in table.note
     assert "PUE is 1.5." in table.note

@@ -190,13 +190,13 @@ class TestEnergyOverTime:
         table = time_table(nodes_frame(2), days=2)
         assert headers(table) == [
             *("Day", "Job (kWh)", "Idle (kWh)", "Standby (kWh)", "All (kWh)"),
-            *("Without readings (node h)", "Measured (%)"),
+            *("Measured (%)", "Without readings (node h)", "Time with readings (%)"),
         ]
         names = [column.name for column in table.columns]
         assert table.rows.select(names).rows() == [
-            ("2025-03-03", 6.0, 3.0, 1.0, 10.0, pytest.approx(24.0), 0.5),
-            ("2025-03-04", 6.0, 3.0, 1.0, 10.0, pytest.approx(24.0), 0.5),
-            ("all days", 12.0, 6.0, 2.0, 20.0, pytest.approx(48.0), 0.5),
+            ("2025-03-03", 6.0, 3.0, 1.0, 10.0, 1.0, pytest.approx(24.0), 0.5),
+            ("2025-03-04", 6.0, 3.0, 1.0, 10.0, 1.0, pytest.approx(24.0), 0.5),
+            ("all days", 12.0, 6.0, 2.0, 20.0, 1.0, pytest.approx(48.0), 0.5),
         ]
         assert table.rows["is_total"].to_list() == [False, False, True]
         assert table.title == "Energy of each day by class"
@@ -235,26 +235,28 @@ class TestEnergyOverTime:
             ]
         )
         table = time_table(nodes, days=3)
-        found = table.rows.select("job", "idle", "total_kwh", "measured_frac").rows()
+        found = table.rows.select(
+            "job", "idle", "total_kwh", "measured_frac", "coverage_frac"
+        ).rows()
         assert found == [
-            (4.0, 0.0, 4.0, 1.0),
-            (0.0, 2.0, 2.0, 0.75),
-            (None, None, None, 0.0),
-            (4.0, 2.0, 6.0, pytest.approx(42 / 72)),
+            (4.0, 0.0, 4.0, 1.0, 1.0),
+            (0.0, 2.0, 2.0, 1.0, 0.75),
+            (None, None, None, None, 0.0),
+            (4.0, 2.0, 6.0, 1.0, pytest.approx(42 / 72)),
         ]
         text = written(table, tmp_path)
         (row,) = (row for row in Page(text["html"]).rows if row[:1] == ["2025-03-05"])
-        assert row[1:] == [*[formats.UNKNOWN_CELL] * 3, "24", "0.0"]
-        assert "2025-03-05,,,,24.0,0.0" in text["csv"]
+        assert row[1:] == [*[formats.UNKNOWN_CELL] * 4, "24", "0.0"]
+        assert "2025-03-05,,,,,24.0,0.0" in text["csv"]
 
     def test_note_without_nodes_or_readings_gives_the_reason(self, tmp_path: Path) -> None:
         empty = time_table(nodes_frame(2).clear(), days=2)
         assert empty.note.startswith("The study has no node.")
         assert len(written(empty, tmp_path)["csv"].splitlines()) == 1
         dark = time_table(nodes_frame(2).filter(pl.col("node") == "b-1"), days=2)
-        assert dark.note.startswith("No energy of the study is known.")
+        assert dark.note.startswith("The energy of no node of the study is known.")
         assert dark.rows["total_kwh"].null_count() == 3
-        assert cell(dark, "all days", "measured_frac") == 0.0
+        assert cell(dark, "all days", "coverage_frac") == 0.0
 
 
 def test_formats_of_usage_tables_have_every_row(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def uncertainty_table(uncertainty: pl.DataFrame) -> ReaderTable:
         ),
         rows=rows,
         columns=[
-            Column(name="source", header="Source"),
+            Column(name="source", header="Source of uncertainty"),
             Column(name="evaluation", header="Type"),
             Column(name="distribution", header="Distribution", printed=False),
             Column(name="mean_shift_kwh", header="Shift", unit="kWh", digits=3),

@@ -1,0 +1,76 @@
+"""Ratios of a study with their intervals, and their sensitivities."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from footprint.core.vocabulary import NameSelection
+from footprint.phases import baseline, classifier, ratio, ratio_intervals, roles, sensitivities
+from footprint.phases.energies import StudyErrors
+
+
+class StudyRatios(NamedTuple):
+    """`schemas.PhaseRatio` and `schemas.PhaseSensitivities`."""
+
+    ratios: pl.LazyFrame
+    sensitivities: pl.LazyFrame
+
+
+def ratios_of_study(
+    runs: pl.LazyFrame,
+    *,
+    features: pl.LazyFrame,
+    labelled: pl.LazyFrame,
+    levels: pl.LazyFrame,
+    recorded_time: pl.LazyFrame,
+    errors: StudyErrors,
+    jobs: pl.LazyFrame,
+    thresholds: classifier.Thresholds,
+    papers_wanted: NameSelection = "all",
+    by_gate: pl.LazyFrame | None = None,
+    gate: str = "two_part",
+) -> StudyRatios:
+    """Ratios of each paper and project, with their intervals and sensitivities.
+
+    Args:
+        runs: `schemas.Runs`.
+        features: Result of `features.collect_features`.
+        labelled: `schemas.JobLabels`.
+        levels: `schemas.Levels` of the same jobs, which define the groups.
+        recorded_time: Result of `recorded_time.recorded_time_of_jobs`.
+        errors: Nodes of the jobs and errors of the study.
+        jobs: `schemas.Jobs`.
+        thresholds: Thresholds of the rules.
+        papers_wanted: `levels.papers` of the configuration.
+        by_gate: `job_id`, `gate`, `total_kwh`: energies under each gate. None: not varied.
+        gate: The configured gate.
+    """
+    labels = roles.labels_of_runs(labelled)
+    of_papers = runs.join(labels.select("run_id", "paper"), on="run_id", how="left")
+    time = ratio.time_of_runs(runs, recorded_time).collect().lazy()
+    rows = ratio.rows_of_groups(of_papers, levels=levels, time=time, papers_wanted=papers_wanted)
+    ratios = ratio.compare_development_with_training(
+        of_papers,
+        levels=levels,
+        time=time,
+        intervals=ratio_intervals.intervals_of_ratios(rows, runs, errors),
+        baseline=baseline.classify_by_exit_state(features),
+        papers_wanted=papers_wanted,
+    )
+    ratios = ratios.collect().lazy()
+    varied = sensitivities.sensitivities(
+        rows,
+        ratios,
+        runs=of_papers,
+        labelled=labels,
+        time=time,
+        alternatives=sensitivities.Alternatives(
+            jobs=jobs,
+            variants=classifier.classify_variants(features, thresholds),
+            by_gate=by_gate,
+            gate=gate,
+        ),
+    )
+    return StudyRatios(ratios, varied)
