@@ -15,8 +15,8 @@ import pytest
 
 from footprint.core.errors import InputError
 from footprint.tracker import reading, report, report_forms
+from footprint.tracker.node_energies import NodesEnergy, read_job_energies
 from footprint.tracker.reading import DeviceEnergy, LedgerContents, TrackedRun
-from footprint.tracker.report import MeasuredEnergy
 from tests.support.tracked_commands import environment
 
 T0 = datetime(2025, 3, 10, 8, tzinfo=UTC)
@@ -59,9 +59,10 @@ def report_on(*runs: TrackedRun, **options: Any) -> report.Report:
     return report.build_report(LedgerContents(list(runs), []), **options)
 
 
-def fully_measured(energy_kwh: float, hours: float) -> MeasuredEnergy:
+def fully_measured(energy_kwh: float, hours: float) -> NodesEnergy:
     """Energy of a job whose whole time is measured."""
-    return MeasuredEnergy(energy_kwh, hours * 3600, hours * 3600)
+    ends = {"low_kwh": 0.9 * energy_kwh, "high_kwh": 1.2 * energy_kwh, "site": "nancy"}
+    return NodesEnergy(energy_kwh, hours * 3600, hours * 3600, energy_kwh, **ends)
 
 
 def test_build_report_runs_of_several_phases_are_summed_by_phase() -> None:
@@ -83,23 +84,26 @@ def test_build_report_runs_of_several_phases_are_summed_by_phase() -> None:
 def test_build_report_energy_of_nodes_takes_precedence_over_devices() -> None:
     nodes = {
         ("nancy", 1001): fully_measured(10.0, 10),
-        ("nancy", 1002): MeasuredEnergy(30.0, 8 * 3600, 20 * 3600),
+        ("nancy", 1002): NodesEnergy(30.0, 8 * 3600, 20 * 3600),
         ("lyon", 1003): fully_measured(99.0, 5),
     }
     found = report_on(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
     assert (found.basis, found.total.nodes_kwh) == ("nodes", 40.0)
     # 8 of 25 hours of development: a ratio of 30 to 10 kWh would count it for a third
-    assert (found.ratio, found.ratio_reason) == (None, "32 % of development measured")
-    assert found.total.n_measured == 2  # the job of Lyon has the same id and is another job
+    assert (found.ratio, found.ratio_reason) == (None, "32 % of development known")
+    assert found.total.n_known == 2  # the job of Lyon has the same id and is another job
     text = " ".join(report_forms.limitations(found))
-    assert "The study has no measurement of 2 of 4 runs" in text
-    assert "measured the nodes in 50% of the tracked time" in text
+    assert "The study has no energy of 2 of 4 runs" in text
+    assert "knows the energy of the nodes in 50% of the tracked time" in text
     assert (
-        "took 40 kWh over 4 runs; training the reported model took 10 kWh of it, a ratio is not "
-        "given (32 % of development measured)." in report_forms.appendix_sentence(found)
+        "Research for enhance_2025 used at least an estimated 40 kWh of electricity at the compute "
+        "nodes of Nancy in 4 runs between 11 March and 14 March 2025 (25 % measured, the rest "
+        "estimated; the energy of 2 runs is unknown). Training the reported model took 10 kWh; the "
+        "ratio of all other runs, except inference with it, to it cannot be given: 32 % of "
+        "development known." in report_forms.appendix_sentence(found)
     )
     nodes[("nancy", 1002)] = fully_measured(30.0, 20)
-    nodes[("nancy", 1003)] = MeasuredEnergy(6.0, 2.5 * 3600, 5 * 3600)
+    nodes[("nancy", 1003)] = NodesEnergy(6.0, 2.5 * 3600, 5 * 3600)
     complete = report_on(*CAMPAIGN, paper="enhance_2025", nodes=nodes)
     assert (complete.ratio, complete.ratio_reason) == (pytest.approx(3.6), None)
 
@@ -107,7 +111,7 @@ def test_build_report_energy_of_nodes_takes_precedence_over_devices() -> None:
 TRAINING_LABELS, DEVELOPMENT_LABELS = labels_of("training"), labels_of("development")
 
 
-def ratio_of(*runs: TrackedRun, **jobs: MeasuredEnergy) -> tuple[float | None, str | None]:
+def ratio_of(*runs: TrackedRun, **jobs: NodesEnergy) -> tuple[float | None, str | None]:
     nodes = {("nancy", int(name.removeprefix("job_"))): energy for name, energy in jobs.items()}
     found = report_on(*runs, nodes=nodes)
     return found.ratio, found.ratio_reason
@@ -116,10 +120,10 @@ def ratio_of(*runs: TrackedRun, **jobs: MeasuredEnergy) -> tuple[float | None, s
 def test_ratio_job_measured_for_half_of_its_time_is_null() -> None:
     # held 10 h, tracked for 5 h of it; the study measured 5 h
     runs = run(1, 5, labels=TRAINING_LABELS), run(2, 2, labels=DEVELOPMENT_LABELS)
-    half = MeasuredEnergy(1.0, 5 * 3600, 10 * 3600)
+    half = NodesEnergy(1.0, 5 * 3600, 10 * 3600)
     assert ratio_of(*runs, job_1001=half, job_1002=fully_measured(1.0, 2)) == (
         None,
-        "50 % of training measured",
+        "50 % of training known",
     )
     assert ratio_of(*runs, job_1001=fully_measured(2.0, 10), job_1002=fully_measured(1.0, 2)) == (
         0.5,
@@ -134,10 +138,10 @@ def test_ratio_measured_time_of_one_job_does_not_count_for_another() -> None:
         run(3, 2, labels=TRAINING_LABELS),
         run(2, 2, labels=DEVELOPMENT_LABELS),
     )
-    reason = "50 % of training measured"
+    reason = "50 % of training known"
     development = fully_measured(1.0, 2)
     assert ratio_of(*runs, job_1001=fully_measured(1.0, 4), job_1002=development) == (None, reason)
-    longer = MeasuredEnergy(1.0, 8 * 3600, 4 * 3600)
+    longer = NodesEnergy(1.0, 8 * 3600, 4 * 3600)
     assert ratio_of(*runs, job_1001=longer, job_1002=development) == (None, reason)
 
 
@@ -145,33 +149,31 @@ def test_ratio_reason_of_each_null_ratio_is_given() -> None:
     training = run(1, 2, labels=TRAINING_LABELS)
     development = run(2, 2, labels=DEVELOPMENT_LABELS)
     two = fully_measured(1.0, 2)
-    assert ratio_of(training, development, job_1002=two) == (None, "0 % of training measured")
-    assert ratio_of(training, development, job_1001=two) == (None, "0 % of development measured")
-    both = "0 % of training, 0 % of development measured"
+    assert ratio_of(training, development, job_1002=two) == (None, "0 % of training known")
+    assert ratio_of(training, development, job_1001=two) == (None, "0 % of development known")
+    both = "0 % of training, 0 % of development known"
     assert ratio_of(training, development) == (None, both)
     assert ratio_of(development, job_1002=two) == (None, "no training known")
     assert ratio_of(training, job_1001=two) == (None, "no development known")
     no_energy = fully_measured(0.0, 2)
     assert ratio_of(training, development, job_1001=no_energy, job_1002=two) == (
         None,
-        "training without measured energy",
+        "training without energy",
     )
-    of_unknown_time = MeasuredEnergy(1.0, 3600, None)
+    of_unknown_time = NodesEnergy(1.0, 3600, None)
     assert ratio_of(training, development, job_1001=of_unknown_time, job_1002=two) == (
         None,
-        "an unknown part of training measured",
+        "an unknown part of training known",
     )
     found = report_on(training, development, nodes={("nancy", 1002): two})
-    assert "a ratio is not given (0 % of training measured)" in report_forms.appendix_sentence(
-        found
-    )
+    assert "Training the reported model" not in report_forms.appendix_sentence(found)
 
 
 def test_ratio_devices_read_for_half_of_the_training_is_null() -> None:
     half = run(1, 10, labels=labels_of("training"), devices={"gpu": DeviceEnergy(4.0 * 3.6e6, 0.5)})
     found = report_on(half, *CAMPAIGN[1:4], paper="enhance_2025")
     assert (found.basis, found.ratio) == ("devices", None)
-    assert found.ratio_reason == "50 % of training measured"
+    assert found.ratio_reason == "50 % of training known"
     assert json.loads(report_forms.format_json(found))["ratio_reason"] == found.ratio_reason
 
 
@@ -235,10 +237,10 @@ def test_build_report_no_run_raises_input_error_with_papers() -> None:
 def test_format_text_campaign_has_table_bars_and_sentence() -> None:
     text = report_forms.format_text(report_on(*CAMPAIGN, paper="enhance_2025"))
     assert text.splitlines()[0] == "enhance_2025, 2025-03-11 to 2025-03-14"
-    assert re.search(r"^development +2 +2 +25\.0 +50\.0 +– +8 +100%$", text, re.M)
+    assert re.search(r"^development +2 +2 +25\.0 +50\.0 +– +– +8 +100%$", text, re.M)
     assert re.search(r"^development  █{40} 8 kWh$", text, re.M)
     assert re.search(r"^training     █{20} 4 kWh$", text, re.M)
-    assert "read from the GPUs alone, without the rest of the nodes" in text
+    assert "Read from the GPUs alone, without the rest of the nodes" in text
 
 
 def test_format_markdown_campaign_has_table_of_equal_width() -> None:
@@ -246,7 +248,7 @@ def test_format_markdown_campaign_has_table_of_equal_width() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == 2 + 4 + 1
-    assert "\n> The development of this work took" in text
+    assert "\n> Research for this work used" in text
 
 
 def test_format_latex_special_characters_are_escaped() -> None:
@@ -292,7 +294,11 @@ def test_report_command_reads_ledger_and_study(tmp_path: Path) -> None:
     row = {
         "site": "nancy",
         "job_id": 7,
-        "measured_kwh": 2.5,
+        "measured_kwh": 2.0,
+        "total_kwh": 2.5,
+        "total_low_kwh": 2.2,
+        "total_high_kwh": 3.0,
+        "unknown_node_h": 1.0,
         "duration_s": 1800.0,
         "coverage_frac": 0.5,
         "started_at": datetime(2025, 3, 10, 8, tzinfo=UTC),
@@ -307,15 +313,21 @@ def test_report_command_reads_ledger_and_study(tmp_path: Path) -> None:
         row | {"job_id": 10, "flags": ["nodes_outside_study"]},
         row | {"job_id": 11, "flags": ["ends_after_window"], "stopped_at": None},
         row | {"job_id": 12, "flags": ["starts_before_window"], "stopped_at": None},
-        row | {"job_id": 13, "measured_kwh": None},
+        row | {"job_id": 13, "total_kwh": None},
+        row | {"job_id": 14, "unknown_node_h": 0.0},
     ]
     pl.DataFrame(rows).write_parquet(energy)
-    energies = report.read_job_energies(tmp_path / "study")
-    fractions = {7: 0.5, 8: 0.25, 9: 0.25, 10: None, 11: 0.5, 12: None}
-    assert {job: energy.measured_frac for (_, job), energy in energies.items()} == fractions
+    energies = read_job_energies(tmp_path / "study")
+    fractions = {7: 0.5, 8: 0.25, 9: 0.25, 10: None, 11: 0.5, 12: None, 14: 1.0}
+    assert {job: energy.known_frac for (_, job), energy in energies.items()} == fractions
     study = ["--directory", str(tmp_path / "study")]
     found = json.loads(run_report(tmp_path, "--json", "--paper", "p", *study).stdout)
     assert (found["phases"][0]["nodes_kwh"], found["phases"][0]["nodes_frac"]) == (2.5, 0.5)
+    assert found["phases"][0]["nodes_measured_frac"] == 0.8
+    assert (
+        "used 2.50 kWh of electricity at the compute nodes of Nancy in 1 run on 10 March 2025 "
+        "(interval of at least 95 %: 2.20 to 3.00; 80 % measured, the rest estimated). Training"
+    ) in found["sentence"]
     assert "training" in run_report(tmp_path).stdout
     assert r"\toprule" in run_report(tmp_path, "--format", "latex").stdout
     wrong = run_report(tmp_path, "--ledger", str(tmp_path / "none"))

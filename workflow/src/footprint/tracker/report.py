@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from footprint.core.errors import InputError
 from footprint.core.vocabulary import MIN_COVERAGE_FRAC
 from footprint.tracker import ledger, reading
+from footprint.tracker.node_energies import NodesEnergy, read_job_energies
 from footprint.tracker.reading import COMPONENTS, TrackedRun
 
 PHASES = ("training", "inference", "development", "not labelled")
@@ -26,28 +26,6 @@ RATIO_PHASES = ("training", "development")
 J_PER_KWH = 3.6e6
 GRID5000_DOMAIN = ".grid5000.fr"
 SUMMARY = "Summarise tracked runs: a table, a figure, and a sentence for the appendix of a paper."
-
-
-class MeasuredEnergy(NamedTuple):
-    """Energy that a study measured of a job or run at its nodes.
-
-    Attributes:
-        energy_kwh: Measured energy.
-        covered_s: Measured time.
-        held_s: Time that the job held its nodes, including time outside the window of the study;
-            None: unknown, as for a job that also held nodes outside the study.
-    """
-
-    energy_kwh: float
-    covered_s: float
-    held_s: float | None = None
-
-    @property
-    def measured_frac(self) -> float | None:
-        """Measured share of the time held, at most 1; None: the time held is unknown."""
-        if self.held_s is None:
-            return None
-        return min(self.covered_s / self.held_s, 1.0) if self.held_s else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +40,17 @@ class Line:
         gpu_hours: Sum of duration times GPUs; None: the GPUs of some run are unknown.
         devices_kwh: Energy of the devices that were read, by component.
         covered_frac: Covered share of the time of devices; None: no duration is recorded.
-        nodes_kwh: Measured energy of the nodes; None: no study, or it measured none of these runs.
-        nodes_frac: Mean measured share of the runs' jobs, weighted by the durations of the runs;
-            None: as `nodes_kwh`, no duration is recorded, or the share of some job is unknown.
-        n_measured: Runs with measured energy of nodes.
+        nodes_kwh: Total energy of the nodes, measured and estimated; None: no study, or it knows
+            none of these runs.
+        nodes_low_kwh: Sum of the lower ends of the runs' 95 % intervals. An interval of sums of
+            ends holds at least 95 %, because the errors of runs are not wholly common. None: an
+            end is unknown.
+        nodes_high_kwh: Sum of the upper ends.
+        nodes_measured_frac: Measured part of nodes_kwh; None: as `nodes_kwh`.
+        nodes_frac: Mean share of the time of the runs' jobs with known energy, weighted by the
+            durations of the runs; None: as `nodes_kwh`, no duration is recorded, or the share of
+            some job is unknown.
+        n_known: Runs with known energy of nodes.
         n_open: Runs without a stop record, which count until their last sign of life.
     """
 
@@ -77,13 +62,16 @@ class Line:
     devices_kwh: Mapping[str, float]
     covered_frac: float | None
     nodes_kwh: float | None
+    nodes_low_kwh: float | None
+    nodes_high_kwh: float | None
+    nodes_measured_frac: float | None
     nodes_frac: float | None
-    n_measured: int
+    n_known: int
     n_open: int
 
     @property
     def energy_kwh(self) -> float | None:
-        """Energy of the nodes if measured, else of the devices that were read, else None."""
+        """Energy of the nodes if known, else of the devices that were read, else None."""
         if self.nodes_kwh is not None:
             return self.nodes_kwh
         return sum(self.devices_kwh.values()) if self.devices_kwh else None
@@ -99,7 +87,8 @@ class Report:
         last_at: End of the last run.
         lines: A line for each phase with runs.
         total: Sums over all lines.
-        basis: `nodes` (measured by the study), `devices`, or `none` (no energy is known).
+        sites: Sites of the nodes whose energy is known.
+        basis: `nodes` (by the study), `devices`, or `none` (no energy is known).
         absent: Runs without some devices, by the reason.
         faults: Faults of the ledger.
     """
@@ -109,6 +98,7 @@ class Report:
     last_at: datetime
     lines: Sequence[Line]
     total: Line
+    sites: Sequence[str]
     basis: str
     absent: Mapping[str, int]
     faults: Sequence[reading.Fault]
@@ -125,23 +115,23 @@ class Report:
     def ratio_reason(self) -> str | None:
         """Reason for which the ratio is None; None where the ratio is given.
 
-        As in the study, at least 90 % of the time of both phases must be measured.
+        As in the study, energy must be known for at least 90 % of the time of both phases.
         """
         lines = {line.phase: line for line in self.lines if line.phase in RATIO_PHASES}
         missing = [phase for phase in RATIO_PHASES if phase not in lines]
         if missing:
             return f"no {missing[0]} known"
-        fractions = {phase: self._measured_frac(line) for phase, line in lines.items()}
+        fractions = {phase: self._known_frac(line) for phase, line in lines.items()}
         texts = [
             f"{_format_percent(frac)} of {phase}"
             for phase, frac in fractions.items()
             if frac is None or frac < MIN_COVERAGE_FRAC * (1 - 1e-9)
         ]
         if texts:
-            return f"{', '.join(texts)} measured"
-        return None if self.energy_of(lines["training"]) else "training without measured energy"
+            return f"{', '.join(texts)} known"
+        return None if self.energy_of(lines["training"]) else "training without energy"
 
-    def _measured_frac(self, line: Line) -> float | None:
+    def _known_frac(self, line: Line) -> float | None:
         if self.energy_of(line) is None:
             return 0.0
         return line.nodes_frac if self.basis == "nodes" else line.covered_frac
@@ -171,14 +161,14 @@ def build_report(
     contents: reading.LedgerContents,
     *,
     paper: str | None = None,
-    nodes: Mapping[tuple[str, int], MeasuredEnergy] | None = None,
+    nodes: Mapping[tuple[str, int], NodesEnergy] | None = None,
 ) -> Report:
     """Report on the tracked runs of a ledger.
 
     Args:
         contents: Contents of the ledger.
         paper: Only runs of this paper; None: every run.
-        nodes: Energies that a study measured, by site and job.
+        nodes: Energies of jobs by a study, by site and job.
 
     Raises:
         InputError: No run is left.
@@ -193,21 +183,22 @@ def build_report(
             where="--ledger" if paper is None else "--paper",
             do="see docs/tracker.md" if paper is None else hint,
         )
-    measured = _measured_energy_of_runs(outermost, nodes or {})
+    known = _energy_of_runs(outermost, nodes or {})
     runs_of_phase: dict[str, list[TrackedRun]] = {name: [] for name in PHASES}
     for run in runs:
         runs_of_phase[phase_of_labels(run.labels)].append(run)
-    total = _sum_runs("all", runs, measured)
+    total = _sum_runs("all", runs, known)
     return Report(
         paper=paper,
         first_at=min(run.started_at for run in runs),
         last_at=max(run.stopped_at or run.started_at for run in runs),
         lines=[
-            _sum_runs(name, phase_runs, measured)
+            _sum_runs(name, phase_runs, known)
             for name, phase_runs in runs_of_phase.items()
             if phase_runs
         ],
         total=total,
+        sites=sorted({known[r.identity].site or "" for r in runs if r.identity in known} - {""}),
         basis="nodes"
         if total.nodes_kwh is not None
         else "devices"
@@ -218,10 +209,10 @@ def build_report(
     )
 
 
-def _measured_energy_of_runs(
-    runs: Iterable[TrackedRun], nodes: Mapping[tuple[str, int], MeasuredEnergy]
-) -> dict[str, MeasuredEnergy]:
-    """Measured energy by run: each job's energy divided among its runs by their durations."""
+def _energy_of_runs(
+    runs: Iterable[TrackedRun], nodes: Mapping[tuple[str, int], NodesEnergy]
+) -> dict[str, NodesEnergy]:
+    """Energy of nodes by run: each job's energy divided among its runs by their durations."""
     keys_of_job: dict[int | None, list[tuple[str, int]]] = {}
     for key in nodes:
         keys_of_job.setdefault(key[1], []).append(key)
@@ -230,13 +221,13 @@ def _measured_energy_of_runs(
         for key in keys_of_job.get(run.job_id, ()):
             if _is_at_site(run.host, key[0]):
                 runs_of_key.setdefault(key, []).append(run)
-    measured: dict[str, MeasuredEnergy] = {}
+    known: dict[str, NodesEnergy] = {}
     for key, job_runs in runs_of_key.items():
         tracked_s = sum(run.duration_s or 0.0 for run in job_runs)
         for run in job_runs:
             share = (run.duration_s or 0.0) / tracked_s if tracked_s else 1 / len(job_runs)
-            measured[run.identity] = nodes[key]._replace(energy_kwh=nodes[key].energy_kwh * share)
-    return measured
+            known[run.identity] = nodes[key].part(share)
+    return known
 
 
 def _is_at_site(host: str | None, site: str) -> bool:
@@ -244,9 +235,7 @@ def _is_at_site(host: str | None, site: str) -> bool:
     return host is None or GRID5000_DOMAIN not in host or host.endswith(f".{site}{GRID5000_DOMAIN}")
 
 
-def _sum_runs(
-    name: str, runs: Sequence[TrackedRun], measured: Mapping[str, MeasuredEnergy]
-) -> Line:
+def _sum_runs(name: str, runs: Sequence[TrackedRun], known: Mapping[str, NodesEnergy]) -> Line:
     hours_of_run = {run.identity: (run.duration_s or 0.0) / 3600 for run in runs}
     hours = sum(hours_of_run.values())
     devices = {
@@ -255,7 +244,9 @@ def _sum_runs(
         if any(component in run.devices for run in runs)
     }
     covered_h = sum(hours_of_run[run.identity] * _mean_coverage(run) for run in runs)
-    nodes = {run.identity: measured[run.identity] for run in runs if run.identity in measured}
+    nodes = {run.identity: known[run.identity] for run in runs if run.identity in known}
+    nodes_kwh = sum(each.energy_kwh for each in nodes.values())
+    measured_kwh = sum(each.measured_kwh for each in nodes.values())
     gpus = [run.n_gpus for run in runs]
     return Line(
         phase=name,
@@ -267,18 +258,28 @@ def _sum_runs(
         else sum(hours_of_run[run.identity] * (run.n_gpus or 0) for run in runs),
         devices_kwh={name: energy_j / J_PER_KWH for name, energy_j in devices.items()},
         covered_frac=covered_h / hours if hours else None,
-        nodes_kwh=sum(each.energy_kwh for each in nodes.values()) if nodes else None,
-        nodes_frac=_mean_measured_frac(hours_of_run, nodes) if nodes else None,
-        n_measured=len(nodes),
+        nodes_kwh=nodes_kwh if nodes else None,
+        nodes_low_kwh=_sum_of_ends(each.low_kwh for each in nodes.values()),
+        nodes_high_kwh=_sum_of_ends(each.high_kwh for each in nodes.values()),
+        nodes_measured_frac=measured_kwh / nodes_kwh if nodes_kwh else None,
+        nodes_frac=_mean_known_frac(hours_of_run, nodes) if nodes else None,
+        n_known=len(nodes),
         n_open=sum(run.end != "stopped" for run in runs),
     )
 
 
-def _mean_measured_frac(
-    hours_of_run: Mapping[str, float], nodes: Mapping[str, MeasuredEnergy]
+def _sum_of_ends(ends_kwh: Iterable[float | None]) -> float | None:
+    """Sum of ends of intervals; None if one is unknown or there are none."""
+    ends = list(ends_kwh)
+    known = [end for end in ends if end is not None]
+    return sum(known) if known and len(known) == len(ends) else None
+
+
+def _mean_known_frac(
+    hours_of_run: Mapping[str, float], nodes: Mapping[str, NodesEnergy]
 ) -> float | None:
-    """Mean measured share of runs, weighted by duration; runs that are not measured count as 0."""
-    fractions = {name: nodes[name].measured_frac if name in nodes else 0.0 for name in hours_of_run}
+    """Mean known share of the time of runs, weighted by duration; 0 for runs of unknown energy."""
+    fractions = {name: nodes[name].known_frac if name in nodes else 0.0 for name in hours_of_run}
     known = {name: frac for name, frac in fractions.items() if frac is not None}
     total_h = sum(hours_of_run.values())
     if len(known) < len(fractions) or not total_h:
@@ -327,45 +328,8 @@ def _build_parser(forms: list[str]) -> argparse.ArgumentParser:
         "--directory",
         type=Path,
         metavar="DIR",
-        help="folder of a completed study: use its measured energy of nodes",
+        help="folder of a completed study: use its energies of nodes",
     )
     parser.add_argument("--format", choices=forms, default="text", help="form of the report")
     parser.add_argument("--json", action="store_true", help="same as --format json")
     return parser
-
-
-def read_job_energies(folder: Path) -> dict[tuple[str, int], MeasuredEnergy]:
-    """Measured energy of each job of a study, by site and job.
-
-    Raises:
-        InputError: The study has no such results, or Polars is not installed.
-    """
-    path = folder / "results/energy/jobs.parquet"
-    if not path.is_file():
-        raise InputError("there is no such file yet", where=str(path), do="run the workflow first")
-    try:
-        import polars as pl
-    except ModuleNotFoundError:
-        raise InputError(
-            "reading the results of a study needs the package polars",
-            where="--directory",
-            do="pip install 'footprint[pipeline]'",
-        ) from None
-    flags = pl.col("flags").list
-    is_clipped = flags.contains("starts_before_window") | (
-        flags.contains("ends_after_window") & pl.col("stopped_at").is_not_null()
-    )
-    held_s = (
-        pl.when(flags.contains("nodes_outside_study"))
-        .then(None)
-        .when(is_clipped)
-        .then((pl.col("stopped_at") - pl.col("started_at")).dt.total_seconds(fractional=True))
-        .otherwise("duration_s")
-    )
-    covered_s = (pl.col("duration_s") * pl.col("coverage_frac")).fill_null(0.0)
-    rows = (
-        pl.read_parquet(path)
-        .drop_nulls("measured_kwh")
-        .select("site", "job_id", "measured_kwh", covered_s=covered_s, held_s=held_s)
-    )
-    return {(site, job): MeasuredEnergy(*energy) for site, job, *energy in rows.iter_rows()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,11 +16,14 @@ BAR_LENGTH = 40
 BAR_MM = 60.0
 FULL_COVERAGE_FRAC = 0.99
 """Coverage below this is reported as a limitation."""
-ENERGY_HEADERS = ("Nodes (kWh)", "Devices (kWh)", "Read")
+LEAST_MEASURED_FRAC = 0.5
+"""Least measured part of an energy that is not called estimated."""
+ENERGY_HEADERS = ("Nodes (kWh)", "Measured", "Devices (kWh)", "Read")
 HEADERS = ("Phase", "Runs", "Jobs", "Time (h)", "GPU time (h)", *ENERGY_HEADERS)
 
 COLUMN_NOTE = (
-    "Nodes: measured energy of the nodes that the study attributed to the jobs. Devices: energy of "
+    "Nodes: energy of the nodes that the study attributed to the jobs, measured and estimated. "
+    "Measured: part of it that was measured. Devices: energy of "
     "GPUs, processors and memory, from their counters or sampled power. Read: share of the time in "
     f"which devices were read. {UNKNOWN}: unknown."
 )
@@ -115,6 +119,7 @@ def format_json(report: Report) -> str:
             "paper": report.paper,
             "first_at": report.first_at.isoformat(),
             "last_at": report.last_at.isoformat(),
+            "sites": list(report.sites),
             "basis": report.basis,
             "phases": [_json_fields(line) for line in report.lines],
             "total": _json_fields(report.total),
@@ -143,7 +148,9 @@ COMPONENT_NAMES = {"gpu": "GPUs", "cpu": "processors", "memory": "memory"}
 def energy_basis(report: Report) -> str:
     """Origin of the energies, as a participle phrase."""
     if report.basis == "nodes":
-        return "measured at the nodes by their BMC"
+        if report.total.nodes_measured_frac == 0:
+            return "estimated without readings of the nodes' power"
+        return "measured by the nodes' management controllers"
     names = [text for name, text in COMPONENT_NAMES.items() if name in report.total.devices_kwh]
     return f"read from the {' and '.join(names)} alone, without the rest of the nodes"
 
@@ -156,32 +163,98 @@ def report_title(report: Report) -> str:
 
 
 def appendix_sentence(report: Report) -> str:
-    """Sentence for the appendix of a paper."""
+    """Statement for the appendix of a paper: energy, R, origin and boundary.
+
+    *All other runs* are those of the phase `development`.
+    """
     total, name = report.total, report.paper or "this work"
     runs = f"{total.n_runs} run{'s' if total.n_runs != 1 else ''}"
+    days = _days_text(report)
     if report.basis == "none":
         return (
-            f"The development of {name} took {total.hours:.1f} h in {runs}; its energy is unknown."
+            f"Research for {name} took {total.hours:.1f} h in {runs} {days}; its energy is unknown."
         )
-    text = f"The development of {name} took {_format_kwh(total.energy_kwh)} kWh over {runs}"
-    training = next((line for line in report.lines if line.phase == "training"), None)
+    where = ""
+    if report.basis == "nodes":
+        sites = " and ".join(site.title() for site in report.sites)
+        where = " at the compute nodes" + (f" of {sites}" if sites else "")
+    energy, details = _energy_texts(total, report)
+    text = f"Research for {name} used {energy} of electricity{where} in {runs} {days}{details}."
+    return (
+        f"{text}{_ratio_sentence(report)} {_capitalized(energy_basis(report))}; cooling, network, "
+        f"storage and manufacturing are not included. Recorded with footprint {__version__}."
+    )
+
+
+def _days_text(report: Report) -> str:
+    first, last = report.first_at.date(), report.last_at.date()
+    if first == last:
+        return f"on {first.day} {first:%B %Y}"
+    since = f"{first.day} {first:%B}" + ("" if first.year == last.year else f" {first.year}")
+    return f"between {since} and {last.day} {last:%B %Y}"
+
+
+def _energy_texts(line: Line, report: Report) -> tuple[str, str]:
+    """Energy of all runs, and its interval and measured part in brackets."""
+    kwh = report.energy_of(line)
+    if report.basis != "nodes" or kwh is None:
+        return f"{_format_kwh(kwh)} kWh", ""
+    text, interval = _with_interval(kwh, line.nodes_low_kwh, line.nodes_high_kwh)
+    details = [f"interval of at least 95 %: {interval}"] if interval else []
+    part = line.nodes_measured_frac
+    if part is not None:
+        rest = ", the rest estimated" if 0 < part < 1 else ""
+        details.append(f"{part:.0%} measured{rest}".replace("%", " %"))
+        text = f"an estimated {text}" if part < LEAST_MEASURED_FRAC else text
+    if line.n_known < line.n_runs:
+        text = f"at least {text}"
+        details.append(f"the energy of {line.n_runs - line.n_known} runs is unknown")
+    return text, f" ({'; '.join(details)})" if details else ""
+
+
+def _with_interval(kwh: float, low: float | None, high: float | None) -> tuple[str, str]:
+    """An energy with its unit, and both ends of its interval with the same decimals."""
+    if low is None or high is None:
+        return f"{_format_kwh(kwh)} kWh", ""
+    low, high = min(low, kwh), max(high, kwh)
+    digits = math.floor(math.log10(high)) if high > 0 else 0
+    value, *ends = (f"{round(end, 2 - digits):.{max(2 - digits, 0)}f}" for end in (kwh, low, high))
+    return f"{value} kWh", " to ".join(ends)
+
+
+def _ratio_sentence(report: Report) -> str:
+    """Energy of the reported training, and the ratio of all other runs to it."""
+    lines = {line.phase: line for line in report.lines}
+    training = lines.get("training")
     training_kwh = None if training is None else report.energy_of(training)
-    if training_kwh is not None:
-        text += f"; training the reported model took {_format_kwh(training_kwh)} kWh of it"
+    if training is None or training_kwh is None:
+        return ""
+    excepted = [
+        text
+        for phase, text in {
+            "inference": "inference with it",
+            "not labelled": "runs without a label",
+        }.items()
+        if phase in lines
+    ]
+    others = "all other runs" + (f", except {' and '.join(excepted)}," if excepted else "")
+    energy = f" Training the reported model took {_format_kwh(training_kwh)} kWh; "
     if report.ratio is not None:
-        text += f", and the rest of its development {report.ratio:.3g} times as much"
-    elif report.ratio_reason is not None and training is not None:
-        text += f", a ratio is not given ({report.ratio_reason})"
-    return f"{text}. Energy is {energy_basis(report)}; recorded with footprint {__version__}."
+        return f"{energy}{others} took {report.ratio:.3g} times as much."
+    return f"{energy}the ratio of {others} to it cannot be given: {report.ratio_reason}."
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def limitations(report: Report) -> list[str]:
     """Sentences on runs, time and lines that the numbers leave out."""
     total = report.total
     sentences = []
-    if report.basis == "nodes" and total.n_measured < total.n_runs:
+    if report.basis == "nodes" and total.n_known < total.n_runs:
         sentences.append(
-            f"The study has no measurement of {total.n_runs - total.n_measured} of {total.n_runs} "
+            f"The study has no energy of {total.n_runs - total.n_known} of {total.n_runs} "
             "runs; the energy of nodes excludes them."
         )
     if (
@@ -190,8 +263,8 @@ def limitations(report: Report) -> list[str]:
         and total.nodes_frac < FULL_COVERAGE_FRAC
     ):
         sentences.append(
-            f"The study measured the nodes in {total.nodes_frac:.0%} of the tracked time; the rest "
-            "lies outside its window or has no readings."
+            f"The study knows the energy of the nodes in {total.nodes_frac:.0%} of the tracked "
+            "time; the rest lies outside its window, or has neither readings nor an estimate."
         )
     if total.n_open:
         sentences.append(
@@ -232,7 +305,8 @@ def _bar_rows(report: Report) -> list[tuple[str, float, str]]:
 def _format_kwh(value: float | None) -> str:
     if value is None:
         return UNKNOWN
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    digits = math.floor(math.log10(value)) if value > 0 else 0
+    return f"{round(value, 2 - digits):.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table_cells(line: Line) -> tuple[str, ...]:
@@ -243,6 +317,7 @@ def _table_cells(line: Line) -> tuple[str, ...]:
         f"{line.hours:.1f}",
         UNKNOWN if line.gpu_hours is None else f"{line.gpu_hours:.1f}",
         _format_kwh(line.nodes_kwh),
+        UNKNOWN if line.nodes_measured_frac is None else f"{line.nodes_measured_frac:.0%}",
         _format_kwh(sum(line.devices_kwh.values()) if line.devices_kwh else None),
         UNKNOWN if line.covered_frac is None else f"{line.covered_frac:.0%}",
     )
