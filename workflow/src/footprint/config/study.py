@@ -29,10 +29,6 @@ DOWNLOAD_CONTENT_KEYS = (
 )
 
 
-DEFAULT_METER = {"low": 0.95, "high": 1.15, "correlation": 0.5}
-"""True power over reading of a meter without calibration, and its correlation between clusters."""
-
-
 @dataclass(frozen=True)
 class SourceFiles:
     """Input files of the source, and ledgers; empty for a source that is not made of files."""
@@ -202,12 +198,6 @@ class Study:
     def meters(self) -> dict[str, Any]:
         """Errors of the meters: `low`, `high` and `correlation` of gains, and `calibration`."""
         return meter_settings(self.config["integration"])
-
-    @property
-    def meters(self) -> dict[str, Any]:
-        """Gain of the meters (`low`, `high`, `correlation`), and calibrations by cluster."""
-        meter = self.integration.get("meter", DEFAULT_METER)
-        return dict(meter) | {"calibration": self.integration["calibration"]}
 
     @property
     def privacy(self) -> dict[str, Any]:
