@@ -22,7 +22,7 @@ rule compare_phases:
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
         virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
-        by_gate=[],
+        by_gate=rules.compare_gates.output.by_gate,
     output:
         ratio="<results>/phases/ratio.parquet",
         sensitivities="<results>/phases/sensitivities.parquet",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataframely as dy
 
 from footprint.schemas.energy import (
+    GatePolicies,
     JobEnergy,
     JobNodeEnergy,
     NodeEnergy,
@@ -70,6 +71,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "job_nodes": (JobNodeEnergy, "results/energy/job_nodes.parquet"),
     "job_energy": (JobEnergy, "results/energy/jobs.parquet"),
     "node_energy": (NodeEnergy, "results/energy/nodes.parquet"),
+    "gate_policies": (GatePolicies, "results/energy/gate_policies.parquet"),
     "hardware": (Hardware, "resources/<site>/hardware.parquet"),
     "recorded": (Recorded, "resources/<site>/recorded.parquet"),
     "ledger": (Ledger, "resources/<site>/ledger.parquet"),
