@@ -196,9 +196,11 @@ RULES_AFTER_FEATURES = {
 } | RULES_AFTER_RUNS
 RULES_OF_HISTOGRAMS = {"measure_power_histograms": 3}
 RULES_OF_CARBON = {"estimate_carbon": 1, "tabulate_carbon": 1, "write_summary": 1}
+RULES_OF_BUDGET = {"budget_uncertainty": 1, "plot_uncertainty": 1, "tabulate_uncertainty": 1}
 RULES_AFTER_ENERGY = (
     RULES_AFTER_FEATURES
     | RULES_OF_CARBON
+    | RULES_OF_BUDGET
     | {
         "plot_energy_over_time": 1,
         "fit_virtual_meter": 1,
@@ -227,6 +229,7 @@ RULES_AFTER_ENERGY = (
 RULES_AFTER_LEVELS = (
     RULES_AFTER_RATIO
     | RULES_OF_CARBON
+    | RULES_OF_BUDGET
     | {"plot_paper_runs": 1}
     | dict.fromkeys(
         ("build_levels", "plot_levels", "plot_methods", "tabulate_levels", "tabulate_methods"), 1
@@ -296,3 +299,14 @@ def test_changed_setting_reruns_dependent_rules(project: Project, done: Study) -
         assert project.planned(done.folder) == RULES_AFTER_LEVELS
     finally:
         configure(done.folder, **small_study(project))
+
+
+def test_changed_meter_reruns_intervals_and_no_month(project: Project, done: Study) -> None:
+    configure(done.folder, **small_study(project, integration={"meter": {"high": 1.1}}))
+    try:
+        planned = project.planned(done.folder).keys()
+    finally:
+        configure(done.folder, **small_study(project))
+    assert {"combine_energy", "build_levels", "budget_uncertainty"} <= planned
+    of_months = {"download_power", "integrate_energy", "integrate_series", "measure_node_power"}
+    assert not planned & (of_months | {"fit_virtual_meter", "estimate_gaps"})
