@@ -112,7 +112,9 @@ def with_wrong_kinds(truth: pl.DataFrame, *, seed: int) -> pl.DataFrame:
 def wrong_energy_frac(truth: pl.DataFrame, runs: pl.DataFrame, labelled: pl.DataFrame) -> float:
     """Share of the energy whose phase differs from the true one."""
     assigned = (
-        roles.assign_roles(runs.lazy(), labelled.lazy()).select("run_id", found="phase").collect()
+        roles.assign_roles(runs.lazy().rename({"measured_kwh": "total_kwh"}), labelled.lazy())
+        .select("run_id", found="phase")
+        .collect()
     )
     wrong = truth.join(assigned, on="run_id").filter(
         pl.col("found").cast(pl.String) != pl.col("phase")

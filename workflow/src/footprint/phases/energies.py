@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import known_sum, quotient
+from footprint.core.sums import quotient, sum_by_group
 from footprint.core.units import H_PER_S
 from footprint.totals.error_model import ErrorModel
 from footprint.totals.job_totals import group_ends, total_energy
@@ -93,13 +93,20 @@ def energy_of_runs(
         `run_id`, `ENERGY_COLUMNS` (null where no job has one), `total_low_kwh`, `total_high_kwh`
         (95 %, in closed form; they contain the total), `measured_frac`, sorted by run.
     """
-    known = (
-        run_of_job.select("job_id", "run_id")
-        .join(job_energy.select("job_id", *ENERGY_COLUMNS), on="job_id")
-        .group_by("run_id")
-        .agg(known_sum(pl.col(name).drop_nulls()) for name in ENERGY_COLUMNS)
-        .with_columns(measured_frac=measured_part())
+    of_jobs = run_of_job.select("job_id", "run_id").join(
+        job_energy.select("job_id", *ENERGY_COLUMNS), on="job_id"
     )
+    sums = sum_by_group(
+        of_jobs.collect(),
+        ["run_id"],
+        first=[],
+        **{name: pl.col(name) for name in ENERGY_COLUMNS},
+        **{f"n_{name}": pl.col(name).is_not_null().cast(pl.Float64) for name in ENERGY_COLUMNS},
+    ).lazy()
+    known = sums.select(
+        "run_id",
+        *(pl.when(pl.col(f"n_{name}") > 0).then(name).alias(name) for name in ENERGY_COLUMNS),
+    ).with_columns(measured_frac=measured_part())
     none = pl.lit(None, pl.Float64)
     if errors is None:
         ends = known.select("run_id", total_low_kwh=none, total_high_kwh=none)
