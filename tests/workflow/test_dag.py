@@ -53,6 +53,7 @@ RULES_OF_EVERY_STUDY = {
     "merge_runs": 1,
     "extract_features": 1,
     "classify_runs": 1,
+    "compare_gates": 1,
     "compare_phases": 1,
     "plot_phases": 1,
     "plot_energy_per_run": 1,

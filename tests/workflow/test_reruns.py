@@ -206,6 +206,7 @@ RULES_AFTER_ENERGY = (
         "fit_virtual_meter": 1,
         "estimate_gaps": 3,
         "combine_energy": 1,
+        "compare_gates": 1,
         "check_simulation": 1,
         "estimate_energy": 1,
         "compare_estimates": 1,

@@ -60,8 +60,9 @@ def compare_gates(
             and `active` is left out, as in the integration.
 
     Returns:
-        `schemas.energy.GatePolicies`, sorted. `total_kwh` is null where the total of the job is
-        unknown, and under `two_part` where it shared a measured node without a known idle power.
+        `schemas.energy.GatePolicies`, gate after gate. `total_kwh` is null where the total of
+        the job is unknown, and under `two_part` where it shared a measured node without a known
+        idle power.
     """
     found = energies_by_gate(months, gaps, allocations, node_power, jobs_complete=jobs_complete)
     others = [
@@ -82,13 +83,9 @@ def compare_gates(
             for name in others
         ),
     )
-    return (
-        totals.unpivot(
-            [gate, *others], index="job_id", variable_name="gate", value_name="total_kwh"
-        )
-        .with_columns(pl.col("gate").cast(pl.Enum(GATES)))
-        .sort("job_id", "gate")
-    )
+    return totals.unpivot(
+        [gate, *others], index="job_id", variable_name="gate", value_name="total_kwh"
+    ).with_columns(pl.col("gate").cast(pl.Enum(GATES)))
 
 
 def energies_by_gate(
