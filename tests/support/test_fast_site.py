@@ -9,8 +9,8 @@ SOURCE = {
     "seed": 11,
     "start": "2025-03-03",
     "end": "2025-03-10",
-    "nodes": {"graffiti": 1, "grele": 1, "gres": 1, "grappe": 1},
-    "jobs": 120,
+    "nodes": {"graffiti": 2, "grele": 2, "gres": 1, "grappe": 2},
+    "jobs": 400,
 }
 MIN_JOB_S = 600.0
 
