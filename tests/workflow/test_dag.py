@@ -66,6 +66,7 @@ RULES_OF_SIMULATED_SITE = {
 }
 RULES_OF_SIMULATION_CHECK = {
     "check_simulation": 1,
+    "check_totals": 1,
     "plot_simulation_check": 1,
     "tabulate_simulation_check": 1,
 }

@@ -177,7 +177,11 @@ def test_scripts_load_no_heavy_package_that_they_do_not_need(done: Study, packag
 
 LEVELS_FIGURE = "src/footprint/report/figures/levels.py"
 RULES_AFTER_RATIO = dict.fromkeys(
-    ("compare_phases", "plot_phases", "tabulate_phases", "tabulate_study", "write_summary"), 1
+    (
+        *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),
+        *("tabulate_study", "write_summary"),
+    ),
+    1,
 )
 RULES_AFTER_RUNS = RULES_AFTER_RATIO | dict.fromkeys(
     (

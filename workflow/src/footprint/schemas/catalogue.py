@@ -44,6 +44,7 @@ from footprint.schemas.raw import (
 from footprint.schemas.totals import Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
+    AgainstTruth,
     PhaseAccuracy,
     PhaseEvaluation,
     SimulationCheck,
@@ -94,6 +95,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "levels": (Levels, "results/levels.parquet"),
     "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
+    "against_truth": (AgainstTruth, "results/validation/against_truth.parquet"),
     "carbon": (Carbon, "results/carbon.parquet"),
     "active_users": (ActiveUsers, "results/active_users.parquet"),
     "notable_models": (NotableModels, "results/notable_models.parquet"),
