@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from footprint.phases.ratio import UNCOVERED_REASON
 from footprint.report import summary
 from footprint.report.appendix import StudyScope
 from footprint.schemas.levels import Carbon, Levels
@@ -399,6 +400,8 @@ def test_summary_of_a_half_known_training_gives_the_reason() -> None:
     assert "**R cannot be given**" in opening_text(ratios=[half])
     both = summary_text(ratios=[half, ratio("paper", "speech", ratio=3.0, **NO_ENDS)])
     assert "For 1 of the 2 papers of this study, development used **3.0 times** the" in both
+    uncovered = ratio("project", "r", **(HALF | {"ratio_reason": UNCOVERED_REASON}))
+    assert "| project r |" not in summary_text(ratios=[half, uncovered])
     of_project = summary_text(ratios=[ratio("project", "q", **HALF)])
     assert "| project q | cannot be given: 48 % of training known |" in of_project
 

@@ -79,6 +79,9 @@ TOTALS: list[tuple[tuple[float | None, ...], str]] = [
     ),
     ((0.0, 0.0, 0.0, None), "0 kWh (95 %: 0 to 0)"),
     ((12.3, None, None, 1.0), "12.3 kWh (interval unknown; 100 % measured)"),
+    # the value has two digits where that gives the others three at most
+    ((5.04, 3.9, 12.1, 0.7), "5.0 kWh (95 %: 3.9 to 12.1; 70 % measured)"),
+    ((5.04, 3.9, 121.0, 0.7), "5 kWh (95 %: 4 to 121; 70 % measured)"),
     # a value that is not 0 is not printed as 0
     ((0.004, 0.0, 3.0, 0.5), "0.004 kWh (95 %: 0.000 to 3.000; 50 % measured)"),
     ((None, None, None, None), "unknown"),

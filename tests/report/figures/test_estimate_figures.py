@@ -223,10 +223,13 @@ class TestMethods:
         assert intervals(panel(alone, "ratio")) == [pytest.approx((0.95, 1.05), rel=1e-12)]
         without = drawn_methods(measured("nancy", 100.0, level="site", half=None))
         assert intervals(panel(without, "energy")) == []
-        # 125 to 135 kWh, of which 30 are an estimate, in proportion
-        filled = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=30.0))
-        ends = (125 / 1.3, 135 / 1.3)
+        # 99 to 109 kWh, of which 4 are an estimate, in proportion
+        filled = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=4.0))
+        ends = (99 / 1.04, 109 / 1.04)
         assert intervals(panel(filled, "energy")) == [pytest.approx(ends, rel=1e-12)]
+        # the interval of a total of which 23 % is estimated is mostly that of the estimate
+        half = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=30.0))
+        assert intervals(panel(half, "energy")) == []
 
     def test_interval_down_to_zero_is_legible(self) -> None:
         row = measured("nancy", 1.0, level="site", half=4.0, imputed=3.0) | {"total_low_kwh": 0.0}

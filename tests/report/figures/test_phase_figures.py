@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import KINDS
-from footprint.phases.ratio import RATIO_DEFINITION
+from footprint.phases.ratio import RATIO_DEFINITION, UNCOVERED_REASON
 from footprint.report.figures import energy_per_run, phases, sensitivities, style
 from footprint.schemas.phases import PhaseSensitivities
 from tests.report.figures.test_estimate_figures import panel, values
@@ -149,11 +149,11 @@ class TestPhases:
         guess = ratio("guessed", role_basis="assumed", ratio=2.0, ratio_low=1.0, ratio_high=9.0)
         both = drawn_phases(guess, ratio("q", "project"))
         assert title_text(both).startswith("Development of q took 5.0 times the best training")
-        assert "2*" in written_text(both)
+        assert "2.0*" in written_text(both)
         assert "* No label names the reported training" in written_text(both)
         alone = drawn_phases(guess)
         assert title_text(alone).startswith(
-            "Development of guessed took 2 times the largest training"
+            "Development of guessed took 2.0 times the largest training"
         )
         assert "No label names" not in written_text(drawn_phases(ratio("speech")))
 
@@ -202,6 +202,15 @@ class TestPhases:
         figure = drawn_phases(bare("speech"))
         assert title_text(figure) == NOTHING_KNOWN
         assert "no training known" in written_text(figure)
+        assert_legible(figure)
+
+    def test_project_that_labels_do_not_cover_has_the_reason_and_no_bar(self) -> None:
+        figure = drawn_phases(half_measured("q", "project", ratio_reason=UNCOVERED_REASON))
+        assert title_text(figure) == (
+            "R cannot be given: labels do not cover all papers of a project"
+        )
+        assert UNCOVERED_REASON in written_text(figure)
+        assert not panel(figure, "bars").patches
         assert_legible(figure)
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(self) -> None:

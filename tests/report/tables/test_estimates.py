@@ -105,7 +105,14 @@ NAMES = ["methods", "ratios", "estimators"]
 
 class TestMethods:
     ROWS = (
-        of_site("bmc", 100.0, coverage_frac=0.97, total_low_kwh=98.0, total_high_kwh=103.0),
+        of_site(
+            "bmc",
+            100.0,
+            coverage_frac=0.97,
+            total_low_kwh=98.0,
+            total_high_kwh=103.0,
+            measured_frac=1.0,
+        ),
         of_site(MLCO2, 125.0),
         of_site(GREEN, 180.0),
         of_site(CARBON, 88.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
+from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION, UNCOVERED_REASON
 from footprint.report.wording import (
     CHOICE_NAMES,
     UNKNOWN,
@@ -50,6 +50,8 @@ def development_section(ratio: pl.DataFrame, sensitivities: pl.DataFrame) -> lis
         texts.append(
             "R cannot be given: no run of a paper is known to have trained a reported model."
         )
+    # without labels, the reported training of a project is not defined
+    rows = rows.filter(reason != UNCOVERED_REASON)
     if rows.is_empty():
         return [head, *texts]
     texts.append(

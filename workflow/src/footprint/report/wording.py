@@ -114,7 +114,8 @@ def decimals_of_interval(value: float, low: float, high: float) -> int:
 
     The half width has two digits up to 0.354, 3.54, 35.4 and so on, and one above, as the Particle
     Data Group rounds uncertainties (Review of Particle Physics, introduction, section 5.3). No
-    number has more than three significant digits, unless the value would be rounded to 0.
+    number has more than three significant digits, unless the value would be rounded to 0. The value
+    has two, where the other numbers then have no more than three.
 
     Args:
         value: Value, not negative.
@@ -128,13 +129,15 @@ def decimals_of_interval(value: float, low: float, high: float) -> int:
     if round(largest, decimals) >= 10.0 ** (3 - decimals):
         # 9.996 is rounded to 10.00
         decimals -= 1
+    most = decimals
     half = (high - low) / 2
     if half > 0:
         place = math.floor(math.log10(half))
         digits = 2 if half / 10.0**place < 3.55 else 1
         decimals = min(decimals, digits - 1 - place)
     if value > 0:
-        decimals = max(decimals, -math.floor(math.log10(value)))
+        place = math.floor(math.log10(value))
+        decimals = max(min(most, max(decimals, 1 - place)), -place)
     return decimals
 
 

@@ -69,7 +69,7 @@ def draw_groups(
 ) -> GroupDraws:
     """Draw the true energy of groups.
 
-    The draws of a group depend on its own amounts and key alone. Groups of the same call, or of
+    The draws of a group depend on its own amounts alone. Groups of the same call, or of
     another call, share the errors of meters and the common parts of estimates.
 
     Args:
@@ -97,14 +97,15 @@ def draw_groups(
             if estimated.any():
                 kwh[where] += estimated[:, None] * errors.estimate_factor(basis, cluster)
     variance = _group_sums(amounts, _variance(sources), len(names))
-    for at, key in enumerate(names.rows()):
-        if variance[at] > 0:
-            kwh[at] += variance[at] ** 0.5 * normal_draws("group", *(str(k) for k in key))
     total = _group_sums(
         amounts,
         pl.col("measured_kwh") + pl.col("virtual_meter_kwh") + pl.col("hardware_kwh"),
         len(names),
     )
+    for at in np.flatnonzero(variance > 0):
+        # groups of the same jobs have the same draws under any name
+        content = (f"{total[at]:.9g}", f"{variance[at]:.9g}")
+        kwh[at] += variance[at] ** 0.5 * normal_draws("group", *content)
     return GroupDraws(names, np.maximum(kwh, 0.0), total)
 
 

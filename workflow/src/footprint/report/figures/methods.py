@@ -64,8 +64,9 @@ def plot(levels: pl.DataFrame, *, pue: float, provenance: str) -> Figure:
     """Marks of the four methods on a logarithmic axis, and their ratios to the measurement.
 
     All methods cover the measured jobs and their time with readings. The line through the
-    measurement is its 95 % interval, that of the total in proportion. A hollow dot has readings for
-    less than 95 % of the time.
+    measurement is its 95 % interval: that of the total in proportion, where 95 % or more of it was
+    measured; elsewhere the interval of the total says how well the estimates are known. A hollow
+    dot has readings for less than 95 % of the time.
 
     Args:
         levels: `schemas.Levels`.
@@ -123,7 +124,7 @@ def _row_lines(rows: pl.DataFrame) -> list[Row]:
 
 def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) -> None:
     bmc = methods["bmc"]
-    if bmc["covered_low_kwh"] is not None:
+    if bmc["covered_low_kwh"] is not None and is_mostly_measured(bmc["measured_frac"]):
         ends = [bmc[f"covered_{end}_kwh"] for end in ("low", "high")]
         heights = [place + MARK_HEIGHTS["bmc"]] * 2
         energy.plot(ends, heights, color=METHOD_COLOURS["bmc"], lw=1.6)
@@ -145,6 +146,11 @@ def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) 
         energy.plot(row["covered_kwh"], place + MARK_HEIGHTS[name], **look)
         # GPU limits give 0 for jobs without GPU: the mark on the edge is not clipped
         ratio.plot(row["ratio"], place + MARK_HEIGHTS[name], **look, clip_on=False)
+
+
+def is_mostly_measured(measured_frac: float | None) -> bool:
+    """Whether the interval of a total is nearly that of its measured part."""
+    return measured_frac is not None and measured_frac >= style.FULL_COVERAGE
 
 
 def _is_covered(row: Row) -> bool:

@@ -75,8 +75,10 @@ def figure_title(ratio: pl.DataFrame) -> str:
     known = ratio.filter(pl.col("ratio").is_not_null(), is_named())
     if known.is_empty():
         why = ratio.filter(is_named())["ratio_reason"].drop_nulls()
-        if why.is_in(UNCOMPUTED_REASONS).all():
+        if (why == NO_TRAINING_REASON).all():
             return "No run is known to have trained a reported model"
+        if why.is_in(UNCOMPUTED_REASONS).all():
+            return "R cannot be given: labels do not cover all papers of a project"
         return "R cannot be given: too little of development or training is known"
     basis = "label" if (known["role_basis"] == "label").any() else "assumed"
     own = known.filter(pl.col("role_basis") == basis)
@@ -160,8 +162,8 @@ def _phase_patch(name: str) -> Patch:
 
 
 def _is_withheld(row: Row) -> bool:
-    """Whether too little is known for R, and with it for the parts of the energy."""
-    return row.get("ratio_reason") not in (None, *UNCOMPUTED_REASONS)
+    """Whether labels or energies are too few for R, and with it for the parts of the energy."""
+    return row.get("ratio_reason") not in (None, NO_TRAINING_REASON)
 
 
 def _draw_bar(axes: Axes, place: int, row: Row) -> None:

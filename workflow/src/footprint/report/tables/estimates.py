@@ -22,6 +22,8 @@ GROUP_HEADINGS = {
     "gpu_model": "By GPU model",
     "duration": "By duration",
 }
+LEAST_MEASURED_FRAC = 0.95
+"""Least measured fraction of a total whose interval is nearly that of its measured part."""
 UNCOUNTED_PARTS = "losses of power supplies, fans, board, disks and network"
 """Parts of a node that no estimator counts."""
 
@@ -37,14 +39,16 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         pl.col("method_name").is_in(list(FOUR_METHODS)), pl.col("level") != "overhead"
     )
     measured = rows.filter(pl.col("method_name") == "bmc")
+    is_mostly_measured = pl.col("measured_frac") >= LEAST_MEASURED_FRAC
     wide = measured.select(
         "level",
         "name",
         "n_jobs",
         "coverage_frac",
         bmc="covered_kwh",
-        low="covered_low_kwh",
-        high="covered_high_kwh",
+        # elsewhere the interval of the total says how well its estimated part is known
+        low=pl.when(is_mostly_measured).then("covered_low_kwh"),
+        high=pl.when(is_mostly_measured).then("covered_high_kwh"),
     )
     models = {name: text for name, text in FOUR_METHODS.items() if name != "bmc"}
     for name in models:
@@ -72,8 +76,9 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
         title="Energy by four methods at each level",
         note=(
             "BMC: measured energy of the jobs, without the estimate for the rest of their time; "
-            "low and high: its 95 % interval, that of the total in proportion. MLCO2: GPU hours × "
-            "power limits. GA: hours × (power limits + thermal design power of cores + memory). "
+            "low and high: its 95 % interval, that of the total in proportion, where 95 % or more "
+            "of the total was measured. MLCO2: GPU hours × power limits. GA: hours × (power limits "
+            "+ thermal design power of cores + memory). "
             "CC: CodeCarbon 2, from readings of the devices where they exist, else from limits. "
             "All methods cover the same jobs and "
             f"the time with readings; × is the ratio to BMC. {JOB_COUNT_NOTE}" + factor
