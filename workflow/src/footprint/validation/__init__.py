@@ -9,6 +9,7 @@ recordings are from Jay et al., "An experimental comparison of software-based po
 Modules:
     against_truth: Measured against true energies of the simulated site.
     against_wattmeter: BMC, tools and estimators against a wattmeter.
+    line_fit: Line from the readings of one meter to those of a reference meter.
     recordings: Reader of the recordings.
     repository: Download of the recordings from their authors' repository.
 """
