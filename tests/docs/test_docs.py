@@ -307,7 +307,8 @@ def test_readme_tree_of_results_matches_the_outputs_of_a_run(folder: Path) -> No
     assert "report: results/report.html" in text_of(ROOT / "profiles/default/profile.yaml")
     files = [each for each in tree if not each.endswith("/")]
     several = (
-        *("tables/", "months/", "gpu_power/", "cpu_series/", "power_histograms/", "node_power/"),
+        *("tables/", "months/", "gaps/", "node_power/"),
+        *("gpu_power/", "cpu_series/", "power_histograms/"),
     )
     whole_folders = [each for each in tree if each.endswith(several)]
     assert [each for each in files if not any(fnmatch(name, each) for name in results)] == []
@@ -508,7 +509,7 @@ def test_exports_examples_of_records_are_matched_with_their_job(examples: Export
         runs, found.jobs, found.allocations, examples.nodes()
     )
     assert matched.rejected.is_empty()
-    assert matched.jobs.select("job_id", "measured_kwh").rows() == [(2041586, 0.2732)]
+    assert matched.jobs.select("job_id", "energy_kwh").rows() == [(2041586, 0.2732)]
 
 
 def reasons_in(module: Path) -> Iterator[str]:

@@ -51,7 +51,7 @@ def example() -> inputs.EstimatorInputs:
             gpu_power=pl.LazyFrame(
                 [
                     {"job_id": 1, "node": "gruss-1", "gpu_hours": 2.0, "covered_gpu_hours": 2.0}
-                    | {"measured_kwh": 0.36}
+                    | {"energy_kwh": 0.36}
                 ]
             ),
             cpu_series=pl.LazyFrame(
@@ -77,7 +77,7 @@ def test_worked_example_has_the_computed_energy(
     example: inputs.EstimatorInputs, label: str, kwh: str
 ) -> None:
     estimator = registry.ESTIMATORS[label.partition("@")[0]]
-    measured_kwh = registry.estimate_jobs(example, estimator)["measured_kwh"].item()
+    measured_kwh = registry.estimate_jobs(example, estimator)["energy_kwh"].item()
     assert estimator.label == label
     assert measured_kwh == (pytest.approx(float(kwh), abs=5e-6) if kwh else None)
 

@@ -24,7 +24,7 @@ from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
 from footprint.schemas.estimates import EstimateRatios, Estimates, Hardware
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.levels import Levels
-from footprint.schemas.phases import PhaseRatio, RunOfJob, Runs
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities, RunOfJob, Runs
 from footprint.schemas.raw import Allocations, Jobs, Power
 from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
@@ -107,6 +107,11 @@ class Results:
     def ratio(self) -> dy.DataFrame[PhaseRatio]:
         """R, development over reported training, of each paper and project."""
         return self._table(PhaseRatio)
+
+    @cached_property
+    def sensitivities(self) -> dy.DataFrame[PhaseSensitivities]:
+        """R under other choices, as other jobs of a paper."""
+        return self._table(PhaseSensitivities)
 
     @cached_property
     def levels(self) -> dy.DataFrame[Levels]:

@@ -1,7 +1,7 @@
 """Intervals of the ratios: the energies of both phases are drawn with the errors that they share.
 
 The gain of a cluster's meters, and the common errors of estimates, are the same draws in both
-phases, so that they cancel where both ran on the same cluster (docs/uncertainty.md, section 5). The
+phases, so that they cancel where both ran on the same cluster (docs/uncertainty.md, section 2). The
 independent errors of the two phases are drawn apart.
 """
 

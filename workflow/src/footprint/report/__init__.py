@@ -5,6 +5,8 @@ writes figures (PDF, SVG, PNG), readers' tables (CSV, HTML, LaTeX), `results/sum
 text of a finished run.
 
 - `appendix`: the sentence for the appendix of each paper
+- `budget`: names and order of the sources of uncertainty
+- `development`: the section of the summary on development and training
 - `figures`: one module for each figure, and their style
 - `notable_models`: training compute of notable AI models, built in or downloaded
 - `real_names`: logins in place of pseudonyms, in a private folder

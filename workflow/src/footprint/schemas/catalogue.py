@@ -21,6 +21,7 @@ from footprint.schemas.estimates import (
     Hardware,
     Recorded,
 )
+from footprint.schemas.gaps import VirtualMeter
 from footprint.schemas.labels import JobLabels, Ledger, Reconciliation, Tracked
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.phases import (
@@ -71,6 +72,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "node_power": (NodePower, "results/energy/node_power/<cluster>.parquet"),
     "job_nodes": (JobNodeEnergy, "results/energy/job_nodes.parquet"),
     "job_energy": (JobEnergy, "results/energy/jobs.parquet"),
+    "virtual_meter": (VirtualMeter, "results/energy/virtual_meter.parquet"),
     "node_energy": (NodeEnergy, "results/energy/nodes.parquet"),
     "gate_policies": (GatePolicies, "results/energy/gate_policies.parquet"),
     "hardware": (Hardware, "resources/<site>/hardware.parquet"),

@@ -15,7 +15,7 @@ class Uncertainty(dy.Schema):
     name = Key(description="Name at that level")
     source = Key(
         description="Source of uncertainty: `meter`, `meter_by_run`, `sampling`, `resolution`, "
-        "`gaps`, `estimate_common`, `estimate_own` (docs/uncertainty.md, section 4)"
+        "`gaps`, `estimate_common`, `estimate_own` (docs/uncertainty.md, section 2)"
     )
     evaluation = dy.Enum(["A", "B"], description="`A`: from data; `B`: from other knowledge")
     distribution = dy.Enum(

@@ -1,7 +1,7 @@
 """Errors of the meters and estimates of all clusters of a study.
 
 The energy of a group is, with measured energies B and estimates E (docs/uncertainty.md, section
-3)::
+2)::
 
     X = sum_m g_m B_m + exp(mean log g) sum_u exp(M + d_u) E_u + own part
 

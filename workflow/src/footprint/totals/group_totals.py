@@ -31,7 +31,7 @@ SOURCES = (
     *("meter", "meter_by_run", "sampling", "resolution", "gaps"),
     *("estimate_common", "estimate_own"),
 )
-"""Sources of uncertainty (docs/uncertainty.md, section 4)."""
+"""Sources of uncertainty (docs/uncertainty.md, section 2)."""
 
 TAIL = 0.025
 

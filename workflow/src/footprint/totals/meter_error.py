@@ -2,7 +2,7 @@
 
 The *gain* of a meter is true power / reading. Without a calibration it is rectangular from `low` to
 `high`, with `mid = (low + high) / 2` and `half = (high - low) / 2`. Meters of one cluster have the
-same gain; gains of two clusters correlate by r (docs/uncertainty.md, section 4)::
+same gain; gains of two clusters correlate by r (docs/uncertainty.md, section 2)::
 
     g_m = mid + half (sqrt(r) U_0 + sqrt(1 - r) U_m),  U rectangular on [-1, 1]
 
