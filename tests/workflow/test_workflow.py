@@ -25,12 +25,13 @@ FINE, COARSE, UNMEASURED = "graffiti", "gruss", "gres"
 ENERGY = ("jobs", "job_nodes", "nodes", "quality", "rejected")
 FIGURES = ("energy_by_class", "levels", "methods", "node_week", "ratios", "simulation_check")
 FIGURES += ("energy_per_run", "phases", "paper_runs", "concentration", "energy_over_time")
-FIGURES += ("active_users", "models", "site_map")
+FIGURES += ("active_users", "models", "site_map", "sensitivities", "uncertainty")
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
 TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
-TABLES += ("carbon", "hardware", "study_summary")
+TABLES += ("carbon", "hardware", "study_summary", "sensitivities", "uncertainty")
+TABLES += ("virtual_meter",)
 TABLES += ("active_users", "concentration", "energy_over_time")
-PHASES = ("features", "evaluation", "jobs", "ratio", "runs")
+PHASES = ("features", "accuracy", "evaluation", "jobs", "ratio", "runs", "sensitivities")
 
 
 def file_digests(folder: Path) -> dict[str, str]:
@@ -62,8 +63,15 @@ def test_run_writes_every_output(done: Study) -> None:
         f"energy/months/{cluster}/{month}.{what}.parquet"
         for cluster in (FINE, COARSE, UNMEASURED)
         for month in MONTHS
-        for what in ("jobs", "classes")
+        for what in ("jobs", "classes", "segments")
     }
+    expected |= {
+        f"energy/gaps/{cluster}.{what}.parquet"
+        for cluster in (FINE, COARSE, UNMEASURED)
+        for what in ("jobs", "classes", "segments")
+    }
+    of_totals = ("free_power", "gate_policies", "uncertainty", "virtual_meter")
+    expected |= {f"energy/{name}.parquet" for name in of_totals}
     expected |= {f"phases/{name}.parquet" for name in PHASES}
     expected |= {
         f"{folder}/{cluster}.parquet"
@@ -178,7 +186,7 @@ def test_energies_of_jobs_sum_to_class_job(done: Study) -> None:
     of_jobs = done.energy("job_nodes").group_by("node").agg(pl.col("measured_kwh").sum())
     of_class = done.energy("nodes").filter(pl.col("class") == "job")
     both = of_class.group_by("node").agg(pl.col("measured_kwh").sum()).join(of_jobs, on="node")
-    assert len(both) == 4
+    assert len(both) == 5
     for _, by_class, by_job in both.iter_rows():
         assert by_job == pytest.approx(by_class, rel=1e-9)
     total = done.energy("jobs")["measured_kwh"].sum()
@@ -227,7 +235,7 @@ def test_energy_of_job_equals_share_of_node_integral(done: Study) -> None:
     for job, low, high in held(done):
         for node in [node for of, node in found if of == job]:
             expected = part[job, node] * integrate_kwh(samples[node], low, high)
-            if node.startswith(UNMEASURED):
+            if node.startswith(UNMEASURED) or expected == 0:  # no readings, or a drop-out
                 assert found[job, node] is None
             else:
                 assert found[job, node] == pytest.approx(expected, rel=1e-9)
