@@ -58,6 +58,12 @@ RULES_OF_EVERY_STUDY = {
     "plot_phases": 1,
     "plot_energy_per_run": 1,
     "tabulate_phases": 1,
+    "plot_sensitivities": 1,
+    "tabulate_sensitivities": 1,
+    "budget_uncertainty": 1,
+    "plot_uncertainty": 1,
+    "tabulate_uncertainty": 1,
+    "tabulate_virtual_meter": 1,
 }
 RULES_OF_SIMULATED_SITE = {
     "download_truth": 1,
