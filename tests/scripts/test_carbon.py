@@ -13,8 +13,9 @@ import pytest
 from footprint.schemas.energy import NodePower
 from footprint.schemas.estimates import Hardware
 from footprint.schemas.levels import Carbon
-from footprint.schemas.phases import PhaseRatio
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.raw import RejectedRows
+from footprint.schemas.validation import AgainstTruth
 from tests.levels.test_carbon import records_of
 from tests.report.tables.test_study import MAKING, hardware, power
 from tests.report.test_summary import FACTORS, frame, ratio
@@ -27,6 +28,14 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 Run = Callable[..., str]
 CARBON: dict[str, Any] = {"factors": FACTORS, "eco2mix": None, "embodied": None}
+SITE_AGAINST_TRUTH: dict[str, Any] = {
+    "level": "site",
+    "name": "nancy",
+    "total": 9.0,
+    "low": 8.0,
+    "high": 11.0,
+}
+SITE_AGAINST_TRUTH |= {"truth": 10.0, "unit": "kWh", "n_compared": 1, "n_inside": 1}
 WINDOW = {"start": "2025-03-03", "end": "2025-03-17"}
 
 
@@ -42,6 +51,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "papers": study.papers,
         "records": records_of(study.job_energy),
         "ratio": frame(PhaseRatio, [ratio("paper", "enhancement-2025")]),
+        "sensitivities": frame(PhaseSensitivities, []),
+        "against_truth": frame(AgainstTruth, [SITE_AGAINST_TRUTH]),
         "hardware": frame(Hardware, [hardware("a-1", ["T4"]), hardware("b-1", [])]),
         "a": frame(NodePower, [power("a-1", 100, 300)]),
         "b": frame(NodePower, [power("b-1", None, None)]),
@@ -109,7 +120,7 @@ def test_write_summary_writes_every_section_and_the_opening(
     run: Run, inputs: dict[str, str], tmp_path: Path
 ) -> None:
     run_estimate_carbon(run, inputs, tmp_path)
-    names = ("levels", "node_energy", "ratio")
+    names = ("levels", "node_energy", "ratio", "sensitivities", "against_truth")
     rejected = tmp_path / "rejected.parquet"
     pl.DataFrame(RejectedRows.create_empty()).write_parquet(rejected)
     run(
@@ -133,7 +144,9 @@ def test_write_summary_writes_every_section_and_the_opening(
     assert "u-0" not in text
     brief = (tmp_path / "opening.html").read_text(encoding="utf-8")
     assert brief.count("<li>") == 3
-    assert "The nodes of the simulated site &lt;nancy&gt; drew <strong>" in brief
+    assert "intervals of 1 of 1 totals" in text
+    assert "intervals of 1 of 1 totals" in brief
+    assert "The nodes of the simulated site &lt;nancy&gt; drew at least <strong>" in brief
 
 
 def test_tabulate_study_and_tabulate_hardware_write_tables(

@@ -199,7 +199,7 @@ def test_estimate_gaps_uses_series_of_the_cluster_without_sensors(
 
 def test_check_simulation_prints_small_errors(chain: RuleChain) -> None:
     check = chain.read("check")
-    assert check["sensors"].to_list() == ["1 W", "all"]
+    assert check["sensors"].to_list() == ["1 W", "all", "no readings"]
     assert check["n_jobs_compared"][0] > 5
     assert check["largest_error_frac"].max() < 0.005
     assert "sensors" in chain.logs["check_simulation"]
