@@ -132,6 +132,7 @@ rule all:
             STUDY.has_truth,
             then=[
                 rules.check_simulation.output,
+                rules.check_totals.output,
                 rules.plot_simulation_check.output,
                 rules.tabulate_simulation_check.output,
             ],

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from footprint.allocation import node_allocations
+from footprint.core.vocabulary import GATES
 from footprint.energy import attribution, kernel
 from footprint.energy.attribution import IntegrationSettings, NodeRecords
 from footprint.energy.kernel import PROBE_EVERY
@@ -54,7 +54,7 @@ def nodes(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 
 MODES = st.tuples(
-    st.sampled_from(node_allocations.GATES),
+    st.sampled_from(GATES),
     st.sampled_from(["trapezoid", "left_hold", "sum_of_samples", "inner_trapezoid"]),
 )
 

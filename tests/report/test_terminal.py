@@ -79,10 +79,10 @@ def test_levels_begin_with_the_site_and_omit_people(results: Path) -> None:
 def test_simulation_check_has_errors_and_intervals_by_sensor(results: Path) -> None:
     text = terminal.results_text(results, checked=True)
     assert (
-        "  1 W    largest error of 8 jobs over 10 min: 0.31 %; true energy inside the 95 % "
-        "interval for 95.0 % of 20 measured jobs, median width 1.23 %\n"
+        "  1 W         largest error of measurement, 8 jobs over 10 min: 0.31 %; true energy "
+        "inside the 95 % interval for 95.0 % of 20 jobs, median width 1.23 %\n"
     ) in text
-    assert "  all    no job over 10 min to compare; true energy inside" in text
+    assert "  all         no measured job over 10 min to compare; true energy inside" in text
     assert text.endswith(
         f"Figures and tables: {results}/figures, {results}/tables; {results}/report.html"
     )

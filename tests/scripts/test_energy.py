@@ -15,13 +15,30 @@ from polars.testing import assert_frame_equal
 from footprint.allocation import node_allocations
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
-from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, NodePower, Quality
-from footprint.schemas.gaps import ClassGaps, JobGaps, Segments, SegmentSeries, VirtualMeter
+from footprint.core.units import KWH_PER_J
+from footprint.energy import gate_policies
+from footprint.schemas.energy import (
+    GatePolicies,
+    JobEnergy,
+    JobNodeEnergy,
+    NodeEnergy,
+    NodePower,
+    Quality,
+)
+from footprint.schemas.gaps import (
+    ClassGaps,
+    JobGaps,
+    SegmentGaps,
+    Segments,
+    SegmentSeries,
+    VirtualMeter,
+)
 from footprint.schemas.raw import Allocations, Jobs, Nodes, Power, RejectedRows, States
 from footprint.schemas.validation import SimulationCheck, TrueKinds, Truth
 from footprint.schemas.writing import conform
 from footprint.sources import monthly_files
 from footprint.sources.registry import open_site
+from tests.scripts.conftest import IDLE_POWER
 from tests.support import api_answers
 from tests.support.rule_chain import CLUSTERS, END, METRIC, MONTHS, START, RuleChain
 
@@ -64,6 +81,7 @@ def utc_midnight(text: str) -> datetime:
         ("virtual_meter", VirtualMeter),
         ("gaps_of_jobs-gres", JobGaps),
         ("gaps_of_classes-gres", ClassGaps),
+        ("gaps_of_segments-gres", SegmentGaps),
         ("energy-jobs", JobEnergy),
         ("energy-job_nodes", JobNodeEnergy),
         ("energy-nodes", NodeEnergy),
@@ -398,3 +416,33 @@ def test_log_of_input_error_is_one_line_without_traceback(tmp_path: Path) -> Non
         assert text.startswith("first\n")
         assert text.splitlines()[-1] == written
         assert ("Traceback" in text) is (written != "a.json:3: no node; add it")
+
+
+@pytest.mark.parametrize("gate", ["reserved", "active"])
+def test_energies_by_gate_of_the_configured_gate_are_those_of_the_study(
+    energy_chain: RuleChain, tmp_path: Path, gate: str
+) -> None:
+    made = energy_chain.continue_in(tmp_path, gate=gate, idle_power=IDLE_POWER)
+    for cluster in CLUSTERS:
+        for month in MONTHS:
+            made.integrate_energy(cluster, month)
+    made.estimate_gaps()
+    made.combine_energy(CLUSTERS)
+    made.compare_gates()
+    monthly = [path for each in CLUSTERS for path in made.monthly_paths("segments", each)]
+    found = gate_policies.energies_by_gate(
+        [pl.read_parquet(path) for path in monthly],
+        pl.concat([made.read(f"gaps_of_segments-{cluster}") for cluster in CLUSTERS]),
+        made.read("node_allocations"),
+        pl.concat([made.read(f"node_power-{cluster}") for cluster in CLUSTERS]),
+    )
+    both = made.read("energy-jobs").join(found, on="job_id")
+    assert (both["estimated_kwh"] > 0).any()
+    assert "shared_node" in both["flags"].explode()
+    assert (both[gate] * KWH_PER_J).to_list() == pytest.approx(
+        both["total_kwh"].to_list(), rel=1e-9
+    )
+    by_gate = made.read("gate_policies")
+    assert GatePolicies.is_valid(by_gate)
+    own = by_gate.filter(pl.col("gate") == gate)
+    assert_frame_equal(own.drop("gate"), made.read("energy-jobs").select("job_id", "total_kwh"))

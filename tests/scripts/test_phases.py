@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from footprint.core.vocabulary import GATES
 from footprint.phases import classifier, features
 from footprint.phases.sensitivities import CHOICES
 from footprint.schemas.labels import JobLabels
@@ -198,7 +199,10 @@ def test_compare_phases_writes_sensitivities_beside_the_ratio(chain: RuleChain) 
     ratio = chain.read("ratio").filter(scope="paper", name=PAPER)["ratio"].item()
     own = chain.read("sensitivities").filter(scope="paper", name=PAPER)
     choices = own["choice"].unique().cast(pl.String).sort().to_list()
-    assert choices == sorted(set(CHOICES) - {"gate_policy"})
+    assert choices == sorted(CHOICES)
+    gates = own.filter(pl.col("choice") == "gate_policy")
+    assert sorted(gates["value"]) == sorted(GATES)
+    assert gates["ratio"].null_count() == 0
     assert own["choice"][0] == "membership"
     headlines = own.filter("is_headline")
     assert headlines["ratio"].to_list() == pytest.approx([ratio] * len(choices), rel=1e-12)

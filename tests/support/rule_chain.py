@@ -197,7 +197,8 @@ class RuleChain:
                 | {"segments": monthly("segments", cluster)}
                 | {"series": monthly("segment_series", cluster) if with_series else []},
                 output={
-                    name: self.path(f"gaps_of_{name}-{cluster}") for name in ("jobs", "classes")
+                    name: self.path(f"gaps_of_{name}-{cluster}")
+                    for name in ("jobs", "classes", "segments")
                 },
                 params=self.window
                 | {"integration": self.planned.integration, "jobs_complete": True},
@@ -237,6 +238,25 @@ class RuleChain:
                 "privacy": self.planned.privacy | privacy,
                 "simulated": not privacy,
             },
+        )
+
+    def compare_gates(self) -> None:
+        """Run `compare_gates` for both clusters."""
+        for cluster in CLUSTERS:
+            self.measure_node_power(cluster)
+        self.run(
+            "compare_gates",
+            input=self.paths("node_allocations")
+            | {
+                "segments": [
+                    path for each in CLUSTERS for path in self.monthly_paths("segments", each)
+                ]
+            }
+            | {"gaps": [self.path(f"gaps_of_segments-{cluster}") for cluster in CLUSTERS]}
+            | {"node_power": [self.path(f"node_power-{cluster}") for cluster in CLUSTERS]}
+            | {"job_energy": self.path("energy-jobs")},
+            output={"by_gate": self.path("gate_policies")},
+            params={"gate": self.planned.integration["gate"], "jobs_complete": True},
         )
 
     def run_to_energies(self) -> None:
@@ -346,12 +366,13 @@ class RuleChain:
         return settings | self.window
 
     def compare_phases(self) -> None:
-        """Run `compare_phases` as if every job had run inside the study's window."""
+        """Run `compare_gates`, and `compare_phases` as if every job had run inside the window."""
+        self.compare_gates()
         self.run(
             "compare_phases",
             input=self.paths("runs", "features", "labels", "levels", "allocations", "virtual_meter")
             | self._write_jobs_inside()
-            | {"job_nodes": self.path("energy-job_nodes"), "by_gate": []},
+            | {"job_nodes": self.path("energy-job_nodes"), "by_gate": self.path("gate_policies")},
             output=self.paths("ratio", "sensitivities"),
             params=self.ratio_params,
         )

@@ -53,6 +53,7 @@ RULES_OF_EVERY_STUDY = {
     "merge_runs": 1,
     "extract_features": 1,
     "classify_runs": 1,
+    "compare_gates": 1,
     "compare_phases": 1,
     "plot_phases": 1,
     "plot_energy_per_run": 1,
@@ -65,6 +66,7 @@ RULES_OF_SIMULATED_SITE = {
 }
 RULES_OF_SIMULATION_CHECK = {
     "check_simulation": 1,
+    "check_totals": 1,
     "plot_simulation_check": 1,
     "tabulate_simulation_check": 1,
 }

@@ -177,7 +177,11 @@ def test_scripts_load_no_heavy_package_that_they_do_not_need(done: Study, packag
 
 LEVELS_FIGURE = "src/footprint/report/figures/levels.py"
 RULES_AFTER_RATIO = dict.fromkeys(
-    ("compare_phases", "plot_phases", "tabulate_phases", "tabulate_study", "write_summary"), 1
+    (
+        *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),
+        *("tabulate_study", "write_summary"),
+    ),
+    1,
 )
 RULES_AFTER_RUNS = RULES_AFTER_RATIO | dict.fromkeys(
     (
@@ -206,6 +210,7 @@ RULES_AFTER_ENERGY = (
         "fit_virtual_meter": 1,
         "estimate_gaps": 3,
         "combine_energy": 1,
+        "compare_gates": 1,
         "check_simulation": 1,
         "estimate_energy": 1,
         "compare_estimates": 1,

@@ -57,7 +57,7 @@ def test_run_writes_every_output(done: Study) -> None:
     expected |= {"levels.parquet", "estimates/jobs.parquet", "estimates/ratios.parquet"}
     expected |= {f"energy/{name}.parquet" for name in ENERGY}
     expected |= {f"energy/{name}.parquet" for name in ("node_allocations", "occupancy", "overlaps")}
-    expected |= {"energy/simulation_check.parquet"}
+    expected |= {"energy/simulation_check.parquet", "validation/against_truth.parquet"}
     expected |= {
         f"energy/months/{cluster}/{month}.{what}.parquet"
         for cluster in (FINE, COARSE, UNMEASURED)
@@ -120,7 +120,7 @@ def test_run_logs_no_warning(done: Study) -> None:
 
 def test_run_prints_summary_once(done: Study) -> None:
     assert done.ran.output.count("level    name") == 1
-    assert done.ran.output.count("measured against true energy") == 1
+    assert done.ran.output.count("jobs against the truth of the simulated site") == 1
     assert done.ran.output.index("site     nancy") < done.ran.output.index("overhead idle")
 
 
@@ -235,19 +235,24 @@ def test_energy_of_job_equals_share_of_node_integral(done: Study) -> None:
     assert crossing >= 3  # jobs over the end of the month are integrated in two parts
 
 
-def test_measured_energy_equals_perfect_meter_with_fine_sensors(done: Study) -> None:
-    truth = done.resource("truth").group_by("job_id").agg(pl.col("metered_kwh").sum())
-    jobs = done.energy("jobs").join(truth, on="job_id").filter(pl.col("measured_kwh") > 0)
+def test_measured_energy_equals_perfect_meter_and_intervals_contain_truth(done: Study) -> None:
+    energies = pl.col("metered_kwh", "true_kwh").sum()
+    truth = done.resource("truth").group_by("job_id").agg(energies)
+    jobs = (
+        done.energy("jobs")
+        .join(truth, on="job_id")
+        .filter(pl.col("total_kwh").is_not_null(), pl.col("duration_s") > 0, pl.col("true_kwh") > 0)
+    )
     of_fine = pl.col("clusters") == [FINE]
     whole = (pl.col("duration_s") > 600) & (pl.col("coverage_frac") > 1 - 1e-9)
     long = jobs.filter(of_fine & whole)
     assert len(long) > 30
     assert (long["measured_kwh"] / long["metered_kwh"] - 1).abs().max() < 0.005
     inside = jobs.select(
-        pl.col("metered_kwh").is_between("total_low_kwh", "total_high_kwh").mean()
+        pl.col("true_kwh").is_between("total_low_kwh", "total_high_kwh").mean()
     ).item()
     assert len(jobs) > 80
-    assert 0.93 <= inside < 1
+    assert inside >= 0.93
     check = done.energy("simulation_check").filter(pl.col("sensors") == "all")
     assert check["n_jobs"].item() == len(jobs)
     assert check["inside_frac"].item() == pytest.approx(inside)

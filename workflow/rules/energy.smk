@@ -7,6 +7,7 @@ OUTPUTS:
                 cores, and allocations of GPUs where the source has their power
     months      results/energy/months/{cluster}/{month}.*       sums of one cluster and month
     energy      results/energy/{jobs,job_nodes,nodes,quality,rejected}.parquet
+    gates       results/energy/gate_policies.parquet    energy of jobs under each gate
 """
 
 
@@ -193,6 +194,33 @@ rule combine_energy:
         simulated=STUDY.is_simulated,
     script:
         "../scripts/combine_energy.py"
+
+
+rule compare_gates:
+    """Compute the total energy of each job under each gate."""
+    input:
+        node_allocations=rules.build_allocations.output.node_allocations,
+        segments=collect(
+            rules.integrate_energy.output.segments, cluster=STUDY.clusters, month=STUDY.months
+        ),
+        gaps=collect(rules.estimate_gaps.output.segments, cluster=STUDY.clusters),
+        node_power=collect(rules.measure_node_power.output.node_power, cluster=STUDY.clusters),
+        job_energy=rules.combine_energy.output.jobs,
+    output:
+        by_gate="<results>/energy/gate_policies.parquet",
+    log:
+        "<logs>/compare_gates.log",
+    benchmark:
+        "<benchmarks>/compare_gates.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        gate=STUDY.integration["gate"],
+        jobs_complete=STUDY.jobs_complete,
+    script:
+        "../scripts/compare_gates.py"
 
 
 rule check_simulation:

@@ -6,7 +6,8 @@ OUTPUTS:
                     integrals of device series, in studies that have such series
     virtual meter   results/energy/virtual_meter.parquet    power models and their errors
     free power      results/energy/free_power.parquet       power of nodes that no job holds
-    gaps            results/energy/gaps/{cluster}.{jobs,classes}.parquet    estimated energy
+    gaps            results/energy/gaps/{cluster}.{jobs,classes,segments}.parquet
+                    estimated energy of jobs, of classes of nodes, and of segments
 """
 
 
@@ -92,6 +93,7 @@ rule estimate_gaps:
     output:
         jobs="<results>/energy/gaps/{cluster}.jobs.parquet",
         classes="<results>/energy/gaps/{cluster}.classes.parquet",
+        segments="<results>/energy/gaps/{cluster}.segments.parquet",
     log:
         "<logs>/estimate_gaps/{cluster}.log",
     benchmark:

@@ -210,7 +210,7 @@ use rule tabulate as tabulate_quality with:
 
 
 use rule draw as plot_simulation_check with:
-    """Draw measured against true energy of each job of the simulated site."""
+    """Draw errors of measured energies, and the intervals that contain the true energy."""
     input:
         jobs=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
@@ -218,7 +218,7 @@ use rule draw as plot_simulation_check with:
         check=rules.check_simulation.output.check,
     output:
         **figure_files(
-            "simulation_check", category="5 Quality", shows="measured against true energy"
+            "simulation_check", category="5 Quality", shows="jobs against the truth"
         ),
     pathvars:
         rule="plot_simulation_check",
@@ -229,12 +229,12 @@ use rule draw as plot_simulation_check with:
 
 
 use rule tabulate as tabulate_simulation_check with:
-    """Tabulate measured against true energy, by the step of the sensors."""
+    """Tabulate energies of jobs against the truth, by the step of the sensors."""
     input:
         check=rules.check_simulation.output.check,
     output:
         **table_files(
-            "simulation_check", category="5 Quality", shows="measured against true energy"
+            "simulation_check", category="5 Quality", shows="jobs against the truth"
         ),
     pathvars:
         rule="tabulate_simulation_check",

@@ -6,6 +6,7 @@ OUTPUTS:
     sensitivities   results/phases/sensitivities.parquet        R under other choices
     evaluation  results/phases/evaluation.parquet               assigned against true kinds
     accuracy    results/phases/accuracy.parquet                 share of right kinds
+    totals      results/validation/against_truth.parquet        totals and R beside the truth
     figures     results/figures/{name}.{pdf,svg,png}
     tables      results/tables/{phases,concentration,evaluation}.{csv,html,tex}
 """
@@ -22,7 +23,7 @@ rule compare_phases:
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
         virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
-        by_gate=[],
+        by_gate=rules.compare_gates.output.by_gate,
     output:
         ratio="<results>/phases/ratio.parquet",
         sensitivities="<results>/phases/sensitivities.parquet",
@@ -63,6 +64,28 @@ rule evaluate_phases:
         thresholds=STUDY.phases["thresholds"],
     script:
         "../scripts/evaluate_phases.py"
+
+
+rule check_totals:
+    """Compare the totals of the levels and R of the papers with the truth of the simulated site."""
+    input:
+        levels=rules.build_levels.output.levels,
+        ratio=rules.compare_phases.output.ratio,
+        job_energy=rules.combine_energy.output.jobs,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        labels=rules.match_labels.output.labels,
+        truth=rules.download_truth.output.truth,
+        kinds=rules.download_truth.output.kinds,
+    output:
+        totals="<results>/validation/against_truth.parquet",
+    log:
+        "<logs>/check_totals.log",
+    benchmark:
+        "<benchmarks>/check_totals.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    script:
+        "../scripts/check_totals.py"
 
 
 use rule draw as plot_phases with:

@@ -4,7 +4,7 @@ import polars as pl
 
 from footprint.core import calendar, logs
 from footprint.energy import gap_energy, node_hardware
-from footprint.schemas.gaps import ClassGaps, JobGaps
+from footprint.schemas.gaps import ClassGaps, JobGaps, SegmentGaps
 from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
@@ -23,3 +23,4 @@ estimated = gap_energy.estimate_gaps(
 )
 write_table(JobGaps, estimated.jobs, snakemake.output.jobs)
 write_table(ClassGaps, estimated.classes, snakemake.output.classes)
+write_table(SegmentGaps, estimated.segments, snakemake.output.segments)

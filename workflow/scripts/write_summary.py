@@ -19,6 +19,7 @@ findings = summary.StudyFindings(
     node_energy=pl.read_parquet(inputs.node_energy),
     ratio=pl.read_parquet(inputs.ratio),
     sensitivities=pl.read_parquet(inputs.sensitivities),
+    against_truth=pl.read_parquet(inputs.against_truth) if inputs.against_truth else None,
 )
 text = summary.summary_markdown(
     findings,

@@ -425,8 +425,9 @@ def test_simulation_check_draws_errors_of_the_compared_jobs(drawn: dict[str, Fig
 
 def test_simulation_check_title_has_coverage_and_median_error(drawn: dict[str, Figure]) -> None:
     assert title_text(drawn["simulation_check"]) == (
-        "The true energy lies inside the 95 % interval for 96 % of 365 measured jobs; the median "
-        "error of those over 10 minutes is 0.06 %"
+        "The true energy lies inside the 95 % interval of the total for 96 % of 365 simulated "
+        "jobs; measured energies over 10 minutes differ from those of a perfect meter of the same "
+        "gain by 0.06 % (median)"
     )
 
 
@@ -436,6 +437,6 @@ def test_simulation_check_without_jobs_gives_the_reason(study: study_frames.Stud
         study.check.with_columns(n_jobs=0, inside_frac=pl.lit(None, pl.Float64)),
     ):
         figure = simulation_check.plot(check, compared().clear(), provenance=PROVENANCE)
-        assert title_text(figure) == "No simulated job was measured"
+        assert title_text(figure) == "The energy of no simulated job is known"
         assert "No job over 10 minutes was measured all the time" in written_text(figure)
         assert_legible(figure)

@@ -389,8 +389,8 @@ def test_quality_table_accepts_cluster_names_with_dashes(study: study_frames.Stu
 
 def test_simulation_check_table_is_sorted_by_sensor_step(made: dict[str, ReaderTable]) -> None:
     table = made["simulation_check"]
-    assert table.rows["sensors"].to_list() == ["1 W", "4 W", "36 W", "all"]
-    assert table.rows["is_total"].to_list() == [False, False, False, True]
+    assert table.rows["sensors"].to_list() == ["1 W", "4 W", "36 W", "no readings", "all"]
+    assert table.rows["is_total"].to_list() == [False, False, False, False, True]
 
 
 def test_tables_without_rows_are_written(study: study_frames.StudyFrames, tmp_path: Path) -> None:

@@ -27,9 +27,6 @@ from footprint.allocation.shares import (
 from footprint.core.errors import InputError
 from footprint.core.step_functions import sums_over_time
 
-GATES = ("binary", "reserved", "active", "two_part")
-"""Values of the key `integration.gate`."""
-
 ALLOCATION_SCHEMA = pl.Schema(
     {
         "job_id": pl.Int64(),
@@ -178,7 +175,7 @@ def build_allocations(
         nodes: `schemas.Nodes` of the study's clusters; allocations on other nodes are left out.
         start: Start of the study.
         end: End of the study, excluded.
-        gate: The gate, one of `GATES`.
+        gate: The gate, one of `vocabulary.GATES`.
 
     Raises:
         InputError: A job holds a core that its node lacks, inner jobs hold more than their

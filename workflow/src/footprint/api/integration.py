@@ -9,10 +9,10 @@ from datetime import UTC, datetime, time, timedelta
 import dataframely as dy
 import polars as pl
 
-from footprint.allocation import node_allocations
 from footprint.api import frames
 from footprint.core import calendar
 from footprint.core.errors import InputError
+from footprint.core.vocabulary import GATES
 from footprint.energy import attribution, gap_energy, job_energy
 from footprint.energy.sample_intervals import INTEGRATION_METHODS, IntegrationMethod
 from footprint.schemas.energy import JobNodeEnergy
@@ -104,7 +104,7 @@ def integrate(
         >>> energy.select("job_id", numbers.round(6)).rows()
         [(7, 0.2, 1.0, 0.0), (8, 0.1, 0.5, 0.1)]
     """
-    _check_choice("gate", gate, node_allocations.GATES)
+    _check_choice("gate", gate, GATES)
     _check_choice("method", method, INTEGRATION_METHODS)
     if not isinstance(max_gap_s, int | float) or not 0 < max_gap_s < MOST_GAP_S:
         raise InputError(

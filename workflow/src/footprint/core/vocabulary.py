@@ -48,6 +48,9 @@ NODE_CLASSES = (
 )
 """What the time and energy of a node served."""
 
+GATES = ("binary", "reserved", "active", "two_part")
+"""Gates: divisions of the energy of a shared node among its jobs."""
+
 OVERHEAD_CLASSES = ("stranded", "idle", "standby", "unavailable")
 """Classes whose energy serves no job."""
 

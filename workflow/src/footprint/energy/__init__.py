@@ -32,6 +32,7 @@ joules. A run fails when jobs and classes do not add up to the nodes' integrals.
 - `free_power`: power of nodes that no job holds, relative to their hardware.
 - `gap_power`: power of nodes in the time without readings, from the best of several bases.
 - `gap_energy`: estimated energy of jobs and node classes.
+- `gate_policies`: total energy of jobs under each gate.
 - `calibrated_samples`: samples of a node for the kernel, with checks of the calibration.
 - `ridge`: non-negative least squares, shrunk towards prior values.
 """

@@ -60,7 +60,7 @@ class IntegrationSettings:
     """Settings of an integration.
 
     Attributes:
-        gate: One of `node_allocations.GATES`.
+        gate: One of `vocabulary.GATES`.
         method: How samples are integrated.
         jobs_complete: Whether every job of the nodes is known. If not, time without a known job is
             `unattributed`, since an unknown job may have held the node.

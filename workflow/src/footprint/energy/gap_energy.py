@@ -17,7 +17,7 @@ from footprint.energy import segments as cuts
 from footprint.energy.conservation import check_gap_conservation
 from footprint.energy.free_power import scale_free_power
 from footprint.energy.gap_power import BASES, estimate_power
-from footprint.schemas.gaps import ClassGaps, JobGaps
+from footprint.schemas.gaps import ClassGaps, JobGaps, SegmentGaps
 from footprint.schemas.writing import conform
 
 _PART_COLUMNS = tuple(f"{basis}_j" for basis in BASES)
@@ -30,10 +30,12 @@ class GapEnergy(NamedTuple):
     Attributes:
         jobs: `schemas.gaps.JobGaps`.
         classes: `schemas.gaps.ClassGaps`.
+        segments: `schemas.gaps.SegmentGaps`, without segments whose estimate is 0 or unknown.
     """
 
     jobs: pl.DataFrame
     classes: pl.DataFrame
+    segments: pl.DataFrame
 
 
 def estimate_gaps(
@@ -54,7 +56,7 @@ def estimate_gaps(
         segments: `schemas.gaps.Segments` of all months of the study.
         allocations: `node_allocations.ALLOCATION_SCHEMA`.
         window: Window of the study.
-        gate: One of `node_allocations.GATES`.
+        gate: One of `vocabulary.GATES`.
         jobs_complete: Whether every job of the nodes is known.
         hardware: `node_hardware.NODE_HARDWARE_SCHEMA`, for the models; None: no models.
         models: `schemas.gaps.VirtualMeter`; None: no models.
@@ -84,7 +86,10 @@ def estimate_gaps(
     jobs = _split_by_job(ordered, gaps, held)
     classes = _split_by_class(gaps, gate=gate, jobs_complete=jobs_complete)
     check_gap_conservation(jobs, classes, gaps, parts=_PART_COLUMNS)
-    return GapEnergy(conform(JobGaps, jobs), conform(ClassGaps, classes))
+    of_segments = gaps.filter(pl.col("estimated_j") > 0).select("node", "from_us", "estimated_j")
+    return GapEnergy(
+        conform(JobGaps, jobs), conform(ClassGaps, classes), conform(SegmentGaps, of_segments)
+    )
 
 
 def _split_by_job(ordered: pl.DataFrame, gaps: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:

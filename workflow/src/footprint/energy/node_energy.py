@@ -20,7 +20,7 @@ def classify_energy(weighted: pl.DataFrame, *, gate: str, jobs_complete: bool) -
 
     Args:
         weighted: Result of `attribution.attribution_weights`.
-        gate: One of `node_allocations.GATES`.
+        gate: One of `vocabulary.GATES`.
         jobs_complete: Whether every job of the nodes is known.
 
     Returns:

@@ -28,6 +28,7 @@ from footprint.core.vocabulary import (
 from footprint.report import rejected_rows
 from footprint.report.appendix import CONVENTION_NAMES, StudyScope, appendix_section
 from footprint.report.development import development_section
+from footprint.report.truth_sentence import truth_sentences
 from footprint.report.wording import (
     THIN_SPACE,
     UNKNOWN,
@@ -53,6 +54,7 @@ class StudyFindings:
         node_energy: `schemas.NodeEnergy`.
         ratio: `schemas.PhaseRatio`.
         sensitivities: `schemas.PhaseSensitivities`.
+        against_truth: `schemas.AgainstTruth`; None: the truth is unknown.
     """
 
     scope: StudyScope
@@ -60,6 +62,7 @@ class StudyFindings:
     node_energy: pl.DataFrame
     ratio: pl.DataFrame
     sensitivities: pl.DataFrame
+    against_truth: pl.DataFrame | None = None
 
     @property
     def measured(self) -> pl.DataFrame:
@@ -100,6 +103,7 @@ def summary_markdown(
         f"# Energy use of {scope.site_text} in {days:g} days",
         provenance,
         *([_SIMULATED_WARNING] if scope.simulated else []),
+        *truth_sentences(findings.against_truth),
         "Each energy is a total of the electricity that the nodes drew: measured by their "
         "baseboard management controllers (BMC) where readings exist, and estimated elsewhere. "
         "Intervals (95 %) are meant for the energy that the nodes really drew; they include the "
@@ -127,6 +131,7 @@ def opening_markdown(findings: StudyFindings) -> str:
         for _, *texts in findings.conclusions()
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
+    lines += [f"\n{text}" for text in truth_sentences(findings.against_truth)]
     return "\n".join(lines).replace(THIN_SPACE, "\u00a0") + "\n"
 
 

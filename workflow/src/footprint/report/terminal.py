@@ -19,7 +19,7 @@ def results_text(results: str | Path, *, checked: bool) -> str:
 
     Args:
         results: Folder of the results.
-        checked: Whether the study compares measured with true energies. If not, a comparison in the
+        checked: Whether the study compares energies with true ones. If not, a comparison in the
             folder belongs to an earlier study and is omitted.
     """
     folder = Path(results)
@@ -84,9 +84,9 @@ def _ratio_text(row: dict[str, Any]) -> str:
 
 
 def _simulation_lines(check: pl.DataFrame) -> list[str]:
-    return ["measured against true energy of the simulated site, by sensor step"] + [
-        f"  {row['sensors']:<6} {_largest_error(row)}; true energy inside the 95 % interval for "
-        f"{_format_percent(row['inside_frac'], 1)} of {row['n_jobs']} measured jobs, median width "
+    return ["jobs against the truth of the simulated site, by sensor step"] + [
+        f"  {row['sensors']:<11} {_largest_error(row)}; true energy inside the 95 % interval for "
+        f"{_format_percent(row['inside_frac'], 1)} of {row['n_jobs']} jobs, median width "
         f"{_format_percent(row['median_width_frac'], 2)}"
         for row in check.iter_rows(named=True)
     ]
@@ -94,9 +94,9 @@ def _simulation_lines(check: pl.DataFrame) -> list[str]:
 
 def _largest_error(row: dict[str, Any]) -> str:
     if row["largest_error_frac"] is None:
-        return "no job over 10 min to compare"
+        return "no measured job over 10 min to compare"
     largest = _format_percent(row["largest_error_frac"], 2)
-    return f"largest error of {row['n_jobs_compared']} jobs over 10 min: {largest}"
+    return f"largest error of measurement, {row['n_jobs_compared']} jobs over 10 min: {largest}"
 
 
 def _format_percent(value: float | None, digits: int = 0) -> str:

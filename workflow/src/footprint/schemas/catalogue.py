@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataframely as dy
 
 from footprint.schemas.energy import (
+    GatePolicies,
     JobEnergy,
     JobNodeEnergy,
     NodeEnergy,
@@ -44,6 +45,7 @@ from footprint.schemas.raw import (
 from footprint.schemas.totals import Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
+    AgainstTruth,
     PhaseAccuracy,
     PhaseEvaluation,
     SimulationCheck,
@@ -72,6 +74,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "job_energy": (JobEnergy, "results/energy/jobs.parquet"),
     "virtual_meter": (VirtualMeter, "results/energy/virtual_meter.parquet"),
     "node_energy": (NodeEnergy, "results/energy/nodes.parquet"),
+    "gate_policies": (GatePolicies, "results/energy/gate_policies.parquet"),
     "hardware": (Hardware, "resources/<site>/hardware.parquet"),
     "recorded": (Recorded, "resources/<site>/recorded.parquet"),
     "ledger": (Ledger, "resources/<site>/ledger.parquet"),
@@ -94,6 +97,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "levels": (Levels, "results/levels.parquet"),
     "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
+    "against_truth": (AgainstTruth, "results/validation/against_truth.parquet"),
     "carbon": (Carbon, "results/carbon.parquet"),
     "active_users": (ActiveUsers, "results/active_users.parquet"),
     "notable_models": (NotableModels, "results/notable_models.parquet"),

@@ -7,7 +7,7 @@ from functools import partial
 import dataframely as dy
 import polars as pl
 
-from footprint.core.vocabulary import NODE_CLASSES
+from footprint.core.vocabulary import GATES, NODE_CLASSES
 from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
 
 ESTIMATE_BASES = ["none", "own_readings", "same_job", "virtual_meter", "hardware"]
@@ -196,6 +196,19 @@ class JobEnergy(dy.Schema):
         "null: the energy of a node is unknown",
     )
     flags = dy.List(dy.String(), description="Remarks on the job, as in `still_running`")
+
+
+class GatePolicies(dy.Schema):
+    """Total energy of a job under each division of shared nodes."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    gate = dy.Enum(
+        GATES, primary_key=True, description="Division of shared nodes (docs/method.md, section 3)"
+    )
+    total_kwh = Energy(
+        description="Measured and estimated energy under this gate; null: unknown. `two_part` is "
+        "also unknown on shared nodes without a known idle power"
+    )
 
 
 class NodeEnergy(dy.Schema):

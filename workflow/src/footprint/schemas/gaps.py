@@ -144,6 +144,16 @@ class FreePower(dy.Schema):
     measured_s = Seconds(description="Measured free time of all nodes")
 
 
+class SegmentGaps(dy.Schema):
+    """Estimated energy of a node for the time of a segment without readings."""
+
+    node = Key(description="Node")
+    from_us = dy.Int64(
+        primary_key=True, metadata={"unit": "µs"}, description="Start of the segment"
+    )
+    estimated_j = Joules(description="Estimated energy")
+
+
 class JobGaps(dy.Schema):
     """Estimated energy of a job on a node for the time without readings, by basis."""
 

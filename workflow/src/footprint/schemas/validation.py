@@ -28,27 +28,76 @@ class Truth(dy.Schema):
 
 
 class SimulationCheck(dy.Schema):
-    """Errors of the measured energy on the simulated site, by resolution of the sensor."""
+    """Measured against metered energy, and intervals against true energy, on the simulated site."""
 
-    sensors = Key(description="Resolution of the sensor in watts, or `all`")
-    n_jobs = Count(metadata={"unit": "jobs"}, description="Number of measured jobs")
+    sensors = Key(
+        description="Resolution of the sensor, as in `36 W`; `no readings`: jobs without a "
+        "measured energy; `all`"
+    )
+    n_jobs = Count(
+        metadata={"unit": "jobs"},
+        description="Number of jobs with a total energy, measured or estimated",
+    )
     n_jobs_compared = Count(
         metadata={"unit": "jobs"},
-        description="Number of these jobs that are longer than 10 minutes and fully covered",
+        description="Number of these jobs that are longer than 10 minutes and fully covered by "
+        "readings; errors are theirs",
     )
     largest_error_frac = dy.Float64(
         nullable=True,
-        description="Largest relative error of the jobs compared: measured energy against that of "
-        "a perfect meter of the same gain",
+        description="Largest relative error of the jobs compared: measured_kwh against the energy "
+        "of a perfect meter of the same gain (`truth.metered_kwh`)",
     )
     median_error_frac = dy.Float64(
         nullable=True, description="Median absolute relative error of the jobs compared"
     )
     inside_frac = Fraction(
-        description="Part of the measured jobs whose interval contains the energy of this meter"
+        description="Part of the jobs whose 95 % interval of the total contains the energy that "
+        "the nodes really drew (`truth.true_kwh`)"
     )
     median_width_frac = dy.Float64(
-        nullable=True, description="Median of the interval's width / energy of this meter"
+        nullable=True, description="Median width of this interval / true energy"
+    )
+
+
+class AgainstTruth(dy.Schema):
+    """Totals and ratios of the study against their true values, on the simulated site.
+
+    Rows of the levels that contain several papers have no truth and are left out.
+    """
+
+    level = dy.Enum(
+        ["site", "project", "user", "paper", "ratio", "job"],
+        primary_key=True,
+        description="Level of the total; `ratio`: R of a paper; `job`: all jobs with a total",
+    )
+    name = Key(description="Name at that level")
+    total = dy.Float64(nullable=True, description="Total, or R; `job`: sum of the totals")
+    low = dy.Float64(
+        nullable=True, description="Lower end of the 95 % interval; null for `job`, or no interval"
+    )
+    high = dy.Float64(
+        nullable=True,
+        description="Upper end; null for `job`, or no upper end: R without one, or a total that is "
+        "a lower bound because part of the energy is unknown",
+    )
+    truth = dy.Float64(
+        nullable=True,
+        description="Energy that the nodes really drew; R: by true energies and true phases of the "
+        "jobs that labels assign to the paper; null: none truly trained the reported model",
+    )
+    unit = dy.Enum(["kWh", "1"], description="Unit of the four numbers")
+    is_inside = dy.Bool(
+        nullable=True, description="Whether the interval contains the truth; null for `job`"
+    )
+    n_compared = Count(description="Number of intervals: 1, or that of the jobs with a total")
+    n_inside = Count(description="Number of these intervals that contain the truth")
+    error_frac = dy.Float64(nullable=True, description="total / truth - 1")
+    miss_half_widths = dy.Float64(
+        nullable=True,
+        min=0,
+        description="Distance of the truth from the nearer end of the interval, in half widths of "
+        "the interval; 0: inside; null for `job`, or no half width",
     )
 
 

@@ -7,7 +7,8 @@ recordings are from Jay et al., "An experimental comparison of software-based po
 2023); `docs/validation-gemini.md` has the results.
 
 Modules:
-    against_truth: Measured against true energies of the simulated site.
+    against_truth: Energies of the simulated site's jobs against metered and true ones.
+    true_totals: Totals and ratios of the simulated site against their true values.
     against_wattmeter: BMC, tools and estimators against a wattmeter.
     line_fit: Line from the readings of one meter to those of a reference meter.
     recordings: Reader of the recordings.

@@ -1,22 +1,27 @@
-"""Measured energies of the simulated site's jobs against those of meters without faults."""
+"""Energies of the simulated site's jobs: measured against metered, and intervals against true.
+
+Measured energies are compared with what a perfect meter of the same gain would have read, so that
+their difference is the error of the arithmetic. Intervals of totals are compared with the energy
+that the nodes really drew.
+"""
 
 from __future__ import annotations
 
 import polars as pl
 
-from footprint.core.sums import exact_sum, sum_or_zero
+from footprint.core.sums import exact_sum, quotient, sum_or_zero
 
 # Shorter jobs have too few samples of 5 s to assess the method by their error.
 MIN_COMPARED_DURATION_S = 600.0
 FULLY_COVERED_FRAC = 1 - 1e-9
+NO_READINGS = "no readings"
+"""Name of jobs without a measured energy among the steps of sensors."""
 
 
 def compare_with_truth(
     jobs: pl.LazyFrame, job_nodes: pl.LazyFrame, truth: pl.LazyFrame, steps_w: dict[str, float]
 ) -> pl.LazyFrame:
-    """Measured energy of each job, the energy that a perfect meter would have read, and the truth.
-
-    The first two contain the meter's gain, so that their difference is the error of the arithmetic.
+    """Energy of each job with a total, the energy of a perfect meter, and the true energy.
 
     Args:
         jobs: `schemas.JobEnergy`.
@@ -25,31 +30,34 @@ def compare_with_truth(
         steps_w: Step of the sensors of each cluster, in watts.
 
     Returns:
-        `job_id`, `step_w` (the coarsest of its sensors), `measured_kwh`, `metered_kwh`, `true_kwh`,
-        `error_frac`, `inside` (the metered energy lies in the interval), `width_frac` (width of the
-        interval over the metered energy), `compared` (long and fully covered).
+        `job_id`, `step_w` (the coarsest of its sensors; null: no readings), `measured_kwh`,
+        `metered_kwh`, `true_kwh`, `error_frac` (of the measured against the metered energy; null:
+        none), `inside` (the true energy lies in the interval of the total), `width_frac` (width of
+        this interval over the true energy), `compared` (long, measured and fully covered).
     """
     step = job_nodes.group_by("job_id").agg(
         step_w=pl.col("cluster").replace_strict(steps_w, return_dtype=pl.Float64).max()
     )
     true = truth.group_by("job_id").agg(sum_or_zero(pl.col("metered_kwh", "true_kwh")))
-    energy, metered_kwh = pl.col("measured_kwh"), pl.col("metered_kwh")
+    error_frac = quotient(pl.col("measured_kwh"), pl.col("metered_kwh")) - 1
+    true_kwh, is_measured = pl.col("true_kwh"), error_frac.is_not_null()
     return (
-        jobs.filter((pl.col("duration_s") > 0) & energy.is_not_null())
+        jobs.filter((pl.col("duration_s") > 0) & pl.col("total_kwh").is_not_null())
         .join(true, on="job_id")
         .join(step, on="job_id")
-        .filter(metered_kwh > 0)
+        .filter(true_kwh > 0)
         .select(
             "job_id",
-            "step_w",
+            pl.when(is_measured).then("step_w"),
             "measured_kwh",
             "metered_kwh",
             "true_kwh",
-            error_frac=energy / metered_kwh - 1,
-            inside=metered_kwh.is_between("total_low_kwh", "total_high_kwh"),
-            width_frac=(pl.col("total_high_kwh") - pl.col("total_low_kwh")) / metered_kwh,
-            compared=(pl.col("duration_s") > MIN_COMPARED_DURATION_S)
-            & (pl.col("coverage_frac") >= FULLY_COVERED_FRAC),
+            error_frac=error_frac,
+            inside=true_kwh.is_between("total_low_kwh", "total_high_kwh"),
+            width_frac=(pl.col("total_high_kwh") - pl.col("total_low_kwh")) / true_kwh,
+            compared=is_measured
+            & (pl.col("duration_s") > MIN_COMPARED_DURATION_S)
+            & (pl.col("coverage_frac") >= FULLY_COVERED_FRAC).fill_null(False),
         )
         .sort("job_id")
     )
@@ -58,7 +66,7 @@ def compare_with_truth(
 def summarise_errors(compared: pl.LazyFrame) -> pl.LazyFrame:
     """Errors and intervals by step of the sensors and over all (`schemas.SimulationCheck`)."""
     error = pl.col("error_frac").filter(pl.col("compared")).abs()
-    label = pl.format("{} W", pl.col("step_w").cast(pl.Int64))
+    label = pl.format("{} W", pl.col("step_w").cast(pl.Int64)).fill_null(NO_READINGS)
     return pl.concat(
         [
             compared.with_columns(sensors=sensors)

@@ -18,7 +18,7 @@ returns its title, `plot` the figure. Only this package imports matplotlib and s
 - `paper_runs`: runs of each paper over time
 - `phases`: phases of papers and projects, with R
 - `ratios`: ratios of the estimators to the measurement
-- `simulation_check`: measured against true energy of the simulated site
+- `simulation_check`: energies of the simulated site's jobs against the truth
 - `site_map`: sites of Grid'5000
 - `style`: sizes, colours, and files
 - `time_axis`: an axis of UTC time

@@ -1,4 +1,4 @@
-"""Figure of measured against true energy of the jobs of the simulated site."""
+"""Figure of the errors of measured energies and of the intervals that contain the truth."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ from footprint.validation import against_truth
 SMALLEST_ERROR_FRAC = 1e-5
 """A logarithmic axis has no 0: smaller errors are drawn here."""
 
-INTENDED_COVERAGE = (0.93, 0.99)
-"""Intended part of the 95 % intervals that contain the true energy."""
-
 ROW_MM = 5.0
 
 
 def figure_title(check: pl.DataFrame) -> str:
-    """Title of the figure: how many intervals contain the true energy, and the median error.
+    """Title: how many intervals contain the true energy, and the median error of measurement.
 
     Args:
         check: `schemas.SimulationCheck`.
     """
     whole = check.filter(pl.col("sensors") == "all")
     if whole.is_empty() or not whole["n_jobs"].item():
-        return "No simulated job was measured"
+        return "The energy of no simulated job is known"
     row = whole.row(0, named=True)
-    return (
-        "The true energy lies inside the 95 % interval for "
+    text = (
+        "The true energy lies inside the 95 % interval of the total for "
         f"{wording.format_percent(row['inside_frac'])} of {wording.format_count(row['n_jobs'])} "
-        "measured jobs; the median error of those over 10 minutes is "
-        f"{wording.format_percent(row['median_error_frac'])}"
+        "simulated jobs"
+    )
+    if row["median_error_frac"] is None:
+        return text
+    return (
+        f"{text}; measured energies over 10 minutes differ from those of a perfect meter of the "
+        f"same gain by {wording.format_percent(row['median_error_frac'])} (median)"
     )
 
 
@@ -53,7 +55,7 @@ def plot_comparison(
     source: Mapping[str, Any],
     provenance: str,
 ) -> Figure:
-    """The comparison of measured with true energies, drawn by `plot`.
+    """The comparison of energies with metered and true ones, drawn by `plot`.
 
     Args:
         check: `schemas.SimulationCheck`.
@@ -71,7 +73,7 @@ def plot_comparison(
 
 @style.with_style
 def plot(check: pl.DataFrame, compared: pl.DataFrame, *, provenance: str) -> Figure:
-    """Errors of measured energies at the left, coverage of the intervals at the right.
+    """Errors of measured energies at the left, intervals with the true energy at the right.
 
     Args:
         check: `schemas.SimulationCheck`.
@@ -96,13 +98,15 @@ def plot(check: pl.DataFrame, compared: pl.DataFrame, *, provenance: str) -> Fig
 
 
 def _sort_by_step(check: pl.DataFrame) -> pl.DataFrame:
-    """Rows with a column `step_w`, by ascending step; the row of all sensors is last, with null."""
+    """Rows with a column `step_w`, by ascending step; null for jobs without readings and `all`."""
     step_w = pl.col("sensors").str.strip_suffix(" W").cast(pl.Float64, strict=False)
-    return check.with_columns(step_w.alias("step_w")).sort("step_w", nulls_last=True)
+    return check.with_columns(step_w.alias("step_w")).sort(
+        pl.col("sensors") == "all", "step_w", nulls_last=True
+    )
 
 
-def _step_label(step_w: float | None) -> str:
-    return "all" if step_w is None else f"{step_w:g}{wording.THIN_SPACE}W"
+def _step_label(step_w: float) -> str:
+    return f"{step_w:g}{wording.THIN_SPACE}W"
 
 
 def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, str]) -> None:
@@ -150,17 +154,15 @@ def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, s
     axes.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=9))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 * error:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("Error of a job, either way (%)")
+    axes.set_xlabel("Measured against metered, either way (%)")
     axes.set_ylabel("Jobs with at most that error (%)")
 
 
 def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str]) -> None:
     """Draw the part of the intervals that contain the true energy, a row for each sensor step."""
     if not rows["inside_frac"].count():
-        style.draw_empty_panel(axes, "No simulated job was measured.")
+        style.draw_empty_panel(axes, "The energy of no simulated job is known.")
         return
-    low, high = (100 * end for end in INTENDED_COVERAGE)
-    axes.axvspan(low, high, color=style.FAINT, lw=0, alpha=0.6)
     axes.plot([95, 95], [-0.5, len(rows) - 0.4], color=style.GREY, lw=0.8)
     least = 100 * float(rows["inside_frac"].min())  # type: ignore[arg-type]
     axes.set_xlim(min(88.0, least - 2), 100.5)
@@ -169,11 +171,7 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
             axes.axhspan(place - 0.3, place + 0.3, **style.UNKNOWN_LOOK)
             continue
         inside = row["inside_frac"]
-        # 1.96 standard errors of a binomial part, sqrt(p (1 - p) / n), in per cent
-        spread = 196 * (inside * (1 - inside) / row["n_jobs"]) ** 0.5
         colour = colours.get(row["step_w"], style.INK)
-        ends = [100 * inside - spread, min(100.0, 100 * inside + spread)]
-        axes.plot(ends, [place, place], color=colour, lw=1.6)
         axes.plot(100 * inside, place, "o", color=colour, markersize=4.5)
         width = row["median_width_frac"]
         axes.annotate(
@@ -197,8 +195,19 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
         color=style.GREY,
         annotation_clip=False,
     )
-    axes.text(95, -0.75, "intended", ha="center", va="center", fontsize=7, color=style.GREY)
-    names = [_step_label(step) for step in rows["step_w"]]
+    axes.text(
+        95,
+        -0.75,
+        f"95{wording.THIN_SPACE}%",
+        ha="center",
+        va="center",
+        fontsize=7,
+        color=style.GREY,
+    )
+    names = [
+        sensors if step is None else _step_label(step)
+        for sensors, step in rows.select("sensors", "step_w").iter_rows()
+    ]
     counts = [wording.format_count(n) for n in rows["n_jobs"]]
     axes.set_yticks(
         range(len(rows)), [f"{name}, {n} jobs" for name, n in zip(names, counts, strict=True)]
@@ -206,5 +215,5 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.4, -1.1)
-    axes.set_xlabel("Intervals that hold the true energy (%)")
+    axes.set_xlabel("Intervals that contain the true energy (%)")
     axes.set_ylabel("Step of the sensor")

@@ -243,32 +243,33 @@ def quality_table(
 
 
 def simulation_check_table(check: pl.DataFrame) -> ReaderTable:
-    """Measured against true energy of the jobs of the simulated site, by sensor step.
+    """Measured against metered and totals against true energy of simulated jobs, by sensor step.
 
     Args:
         check: `schemas.SimulationCheck`.
     """
     step_w = pl.col("sensors").str.strip_suffix(" W").cast(pl.Float64, strict=False)
-    rows = check.sort(step_w, nulls_last=True).with_columns(
-        (pl.col("sensors") == "all").alias("is_total")
-    )
+    is_total = pl.col("sensors") == "all"
+    rows = check.sort(is_total, step_w, nulls_last=True).with_columns(is_total.alias("is_total"))
 
     def percent(name: str, header: str, decimals: int) -> Column:
         return Column(name=name, header=header, unit="%", decimals=decimals, scale=100)
 
     return ReaderTable(
         name="simulation_check",
-        title="Measured against true energy on the simulated site",
+        title="Energies of jobs against the truth of the simulated site",
         note=(
-            "Jobs measured: jobs that held a node of the study in its window, on nodes with power "
-            "readings. Jobs compared: those over 10 minutes that were measured all the time; "
-            "errors are theirs. Truth inside: part of the jobs measured whose true energy lies "
-            "in their 95 % interval. Width: median width of that interval, relative to the energy."
+            "Jobs: jobs with a total energy, measured or estimated. Jobs compared: those over 10 "
+            "minutes that were measured all the time; errors are theirs, of the measured energy "
+            "against that of a perfect meter of the same gain. Truth inside: part of all jobs "
+            "whose 95 % interval of the total contains the energy that the nodes really drew. "
+            "Width: median width of that interval, relative to the true energy. Gains are common "
+            "to the nodes of a model: the jobs of one site are not independent cases."
         ),
         rows=rows,
         columns=[
             Column(name="sensors", header="Sensor step"),
-            Column(name="n_jobs", header="Jobs measured", decimals=0),
+            Column(name="n_jobs", header="Jobs", decimals=0),
             Column(name="n_jobs_compared", header="Jobs compared", decimals=0),
             percent("median_error_frac", "Median error", 3),
             percent("largest_error_frac", "Largest error", 3),
