@@ -77,9 +77,9 @@ def test_worked_example_has_the_computed_energy(
     example: inputs.EstimatorInputs, label: str, kwh: str
 ) -> None:
     estimator = registry.ESTIMATORS[label.partition("@")[0]]
-    measured_kwh = registry.estimate_jobs(example, estimator)["energy_kwh"].item()
+    energy_kwh = registry.estimate_jobs(example, estimator)["energy_kwh"].item()
     assert estimator.label == label
-    assert measured_kwh == (pytest.approx(float(kwh), abs=5e-6) if kwh else None)
+    assert energy_kwh == (pytest.approx(float(kwh), abs=5e-6) if kwh else None)
 
 
 def test_estimators_page_explains_every_estimator() -> None:

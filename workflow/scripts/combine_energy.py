@@ -15,14 +15,8 @@ logs.log_to_file(snakemake.log[0])
 
 params, inputs, output = snakemake.params, snakemake.input, snakemake.output
 window = calendar.study_window(params.start, params.end)
-records = StudyRecords(
-    window=window,
-    jobs=pl.scan_parquet(inputs.jobs),
-    allocations=pl.scan_parquet(inputs.allocations),
-    overlaps=pl.read_parquet(inputs.overlaps),
-)
 results = study_energy.build_study_energy(
-    records,
+    StudyRecords.from_files(inputs, window),
     pl.scan_parquet(inputs.nodes).filter(pl.col("cluster").is_in(params.clusters)),
     job_sums=pl.scan_parquet(inputs.job_sums),
     classes=pl.scan_parquet(inputs.classes),

@@ -19,19 +19,17 @@ logs.log_to_file(snakemake.log[0])
 
 params, inputs, wanted = snakemake.params, snakemake.input, snakemake.params.levels
 key = pseudonyms.load_key(params.privacy["key"], simulated=params.simulated)
-jobs = pl.scan_parquet(inputs.jobs)
+jobs, runs = pl.scan_parquet(inputs.jobs), pl.scan_parquet(inputs.runs)
 logins = real_names.logins_of_pseudonyms(jobs, key=key, reveal=params.reveal)
 real_names.mark_private(Path(snakemake.output.logins).parent)
 write_table(Logins, logins, snakemake.output.logins)
-runs = real_names.replace_pseudonyms(pl.scan_parquet(inputs.runs), logins)
-write_table(Runs, runs, snakemake.output.runs)
-energies = EnergyTables(
-    real_names.replace_pseudonyms(pl.scan_parquet(inputs.job_energy), logins),
-    pl.scan_parquet(inputs.job_nodes),
-    pl.scan_parquet(inputs.node_energy),
-)
+write_table(Runs, real_names.replace_pseudonyms(runs, logins), snakemake.output.runs)
 rows = levels.energy_by_level(
-    energies,
+    EnergyTables(
+        real_names.replace_pseudonyms(pl.scan_parquet(inputs.job_energy), logins),
+        pl.scan_parquet(inputs.job_nodes),
+        pl.scan_parquet(inputs.node_energy),
+    ),
     pl.scan_parquet(inputs.papers),
     pl.scan_parquet(inputs.estimates),
     site=params.site,

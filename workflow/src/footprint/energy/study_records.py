@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -25,6 +26,21 @@ class StudyRecords:
     jobs: pl.LazyFrame
     allocations: pl.LazyFrame
     overlaps: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OVERLAPS_SCHEMA))
+
+    @classmethod
+    def from_files(cls, files: Any, window: Window) -> StudyRecords:
+        """Records of a study, from its files.
+
+        Args:
+            files: Paths of `jobs`, `allocations` and `overlaps`.
+            window: Window of the study.
+        """
+        return cls(
+            window=window,
+            jobs=pl.scan_parquet(files.jobs),
+            allocations=pl.scan_parquet(files.allocations),
+            overlaps=pl.read_parquet(files.overlaps),
+        )
 
     def trimmed_jobs(self) -> pl.Series:
         """Jobs that lose seconds to another job on the same cores, once for each node."""

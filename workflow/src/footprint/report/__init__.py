@@ -16,5 +16,6 @@ text of a finished run.
 - `summary`: the conclusions of a study in words
 - `tables`: one module for each group of readers' tables, and their formats
 - `terminal`: the text that a finished run prints
+- `truth_sentence`: the sentence on the totals that contain the truth of the simulated site
 - `wording`: numbers and kinds in words
 """

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from footprint.core.errors import InputError
+from footprint.core.sums import sum_or_zero
 from footprint.core.units import Z95
 from footprint.sources import files
 from footprint.sources.kwollect import answers
@@ -144,7 +145,7 @@ def mean_powers(
         expected = window_s * 1e6 / float(period_us) if period_us else math.inf  # type: ignore[arg-type]
         return (
             ordered.group_by(pl.col("timestamp").dt.truncate(every).alias("started_at"))
-            .agg(pl.col("power_w").mean().alias(name), pl.len().alias("n"))
+            .agg((sum_or_zero(pl.col("power_w")) / pl.len()).alias(name), pl.len().alias("n"))
             .filter(pl.col("n") >= MIN_COVERED_FRAC * expected)
             .drop("n")
         )
