@@ -191,7 +191,7 @@ def study(folder: Path) -> Path:
             "started_at": [started, started],
             "duration_s": [3600.0, 7200.0],
             "gpu_hours": [1.0, 2.0],
-            "measured_kwh": [1.0, 9.0],
+            "total_kwh": [1.0, 9.0],
             "kind": ["debug", "training_run"],
             "rule": ["short", "plateau"],
         }
