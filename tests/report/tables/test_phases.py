@@ -208,6 +208,23 @@ class TestEvaluation:
         table = phases.evaluation_table(evaluation_frame(("rules", "debug", "debug", 3, 0.0)))
         assert table.rows["recall_frac"].to_list() == [None, None, 1.0, 1.0]
 
+    def test_note_has_the_share_of_right_kinds_with_its_interval_by_method(self) -> None:
+        accuracy = pl.DataFrame(
+            [
+                ("rules", "energy", 0.98, 0.955, 0.997),
+                ("rules", "jobs", 0.92, 0.88, 0.955),
+                ("everything_is_training", "energy", 0.904, 0.862, 0.937),
+                ("baseline", "energy", None, None, None),
+            ],
+            schema=["method", "weight", "right_frac", "right_low_frac", "right_high_frac"],
+            orient="row",
+        )
+        note = phases.evaluation_table(evaluation_frame(*EVALUATION), accuracy).note
+        assert note.endswith(
+            "people: rules: 98.0 % (95.5 to 99.7) of the energy and 92.0 % (88.0 to 95.5) of the "
+            "jobs; everything a training: 90.4 % (86.2 to 93.7) of the energy."
+        )
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_formats_of_a_table_have_the_same_rows(
