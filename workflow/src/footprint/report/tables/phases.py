@@ -167,12 +167,12 @@ def _withheld_ratios(rows: pl.DataFrame) -> str:
     return f" R cannot be given for {', '.join(listed)}." if listed else ""
 
 
-def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame | None = None) -> ReaderTable:
+def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame) -> ReaderTable:
     """Assigned kinds against true kinds of the simulated site, in per cent of each true kind.
 
     Args:
         evaluation: `schemas.PhaseEvaluation`.
-        accuracy: `schemas.PhaseAccuracy`, for the note; None: no note of intervals.
+        accuracy: `schemas.PhaseAccuracy`, for the note.
     """
     blocks = [
         _confusion_rows(evaluation, method, weight)
@@ -204,9 +204,9 @@ def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame | None = N
     )
 
 
-def _accuracies(accuracy: pl.DataFrame | None) -> str:
+def _accuracies(accuracy: pl.DataFrame) -> str:
     """Share of right kinds by each method with its interval, as a sentence."""
-    if accuracy is None or accuracy.drop_nulls("right_frac").is_empty():
+    if accuracy.drop_nulls("right_frac").is_empty():
         return ""
     known = {(row["method"], row["weight"]): row for row in accuracy.iter_rows(named=True)}
     texts = []
@@ -215,8 +215,8 @@ def _accuracies(accuracy: pl.DataFrame | None) -> str:
         for weight, text in (("energy", "of the energy"), ("jobs", "of the jobs")):
             row = known.get((method, weight))
             if row is not None and row["right_frac"] is not None:
-                ends = [100 * row[f"right_{end}frac"] for end in ("", "low_", "high_")]
-                parts.append("{:.1f} % ({:.1f} to {:.1f}) {}".format(*ends, text))
+                value, low, high = (100 * row[f"right_{end}frac"] for end in ("", "low_", "high_"))
+                parts.append(f"{value:.1f} % ({low:.1f} to {high:.1f}) {text}")
         if parts:
             texts.append(f"{name}: {' and '.join(parts)}")
     return f" Right kinds, with 95 % intervals by bootstrap over people: {'; '.join(texts)}."
