@@ -79,7 +79,7 @@ def test_case_kilowatts_are_rejected_with_reason(
     [row] = case.table("energy/rejected").rows()
     assert row[:2] == ("power", "grele")
     assert row[2].endswith("while a job held the node: a dead sensor, or a unit other than W")
-    assert row[3:] == (720, "grele-1, 0.999 node hours in all")
+    assert row[3:] == (720, "grele-1, 0.999 node hours of its cluster")
     summary = (case.directory / "results/summary.md").read_text("utf-8")
     assert "a dead sensor, or a unit other than W: 720" in summary
 

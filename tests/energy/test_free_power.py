@@ -28,8 +28,12 @@ MEASURED = segments(
 )
 
 
-def ratios(found: pl.DataFrame) -> dict[tuple[bool, bool], float]:
-    return {row[:2]: row[2] for row in found.select("is_unavailable", "is_long", "ratio").rows()}
+HAS_GPU = HARDWARE.filter(node="c-1")["has_gpu"].item()
+
+
+def ratios(found: pl.DataFrame, *, has_gpu: bool = HAS_GPU) -> dict[tuple[bool, bool], float]:
+    own = found.filter(has_gpu=has_gpu).select("is_unavailable", "is_long", "ratio")
+    return {row[:2]: row[2] for row in own.rows()}
 
 
 def test_free_power_of_long_spells_is_that_of_standby() -> None:
@@ -37,6 +41,9 @@ def test_free_power_of_long_spells_is_that_of_standby() -> None:
     long = (0.2 * 66_400 + 0.1 * 86_400) / (66_400 + 86_400)
     assert found[False, False] == pytest.approx(1.0)
     assert found[False, True] == pytest.approx(long)
+    # nothing is known of nodes of the other kind
+    others = ratios(measure_free_power(MEASURED, HARDWARE, MODELS), has_gpu=not HAS_GPU)
+    assert set(others.values()) == {1.0}
     # nothing is known of unavailable nodes
     assert found[True, False] == found[True, True] == 1.0
 

@@ -103,9 +103,9 @@ def test_failed_sensors_are_counted_by_cluster_in_readings_and_node_hours() -> N
     stuck, dropped = sorted(found(counts, nodes("c-1", "c-2"), *rows))
     assert dropped[0] == stuck[0] == "c"
     assert dropped[1].endswith("a dead sensor, or a unit other than W")
-    assert dropped[2:] == (2523, "c-2, 3.5 node hours in all")
+    assert dropped[2:] == (2523, "c-2, 3.5 node hours of its cluster")
     assert stuck[1].startswith("constant reading of a stuck sensor")
-    assert stuck[2:] == (721, "c-1, 1 node hours in all")
+    assert stuck[2:] == (721, "c-1, 1 node hours of its cluster")
 
 
 def test_summary_lists_a_cluster_without_readings() -> None:

@@ -2,12 +2,15 @@
 
 Sites put nodes in standby or switch them off while they are free, so that a free node without
 readings and without series draws less than its idle power. How much less is known from the nodes
-with readings: `ratio = sum measured / sum by hardware` over their free time, by the state of the
-node and by whether it was free for more than `LONG_SPELL_S`. Clusters with less than
+with readings: `ratio = sum measured / sum by hardware` over their free time, by whether they have
+GPUs (sites put other nodes in standby first), by the state of the node, and by whether it was free
+for more than `LONG_SPELL_S`. Clusters with less than
 `MIN_MEASURED_S` of such time do not count; without any, the ratio is 1.
 """
 
 from __future__ import annotations
+
+from itertools import product
 
 import polars as pl
 
@@ -21,7 +24,7 @@ LONG_SPELL_S = 3600.0
 MIN_MEASURED_S = 3600.0
 """Least measured free time of a cluster that counts."""
 
-_KEY = ["is_unavailable", "is_long"]
+_KEY = ["has_gpu", "is_unavailable", "is_long"]
 
 
 def free_spells(segments: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +62,7 @@ def measure_free_power(
         predict_power(_without_series(free), hardware, models)
         .drop_nulls("power_w")
         .collect()
-        .join(hardware.select("node", "cluster"), on="node", maintain_order="left")
+        .join(hardware.select("node", "cluster", "has_gpu"), on="node", maintain_order="left")
         .with_columns(predicted_j=pl.col("power_w") * pl.col("covered_s"))
     )
     sums = ["covered_s", "energy_j", "predicted_j"]
@@ -69,9 +72,7 @@ def measure_free_power(
         .group_by(_KEY)
         .agg(sum_or_zero(pl.col(sums)))
     )
-    kinds = pl.DataFrame({name: [False, True] for name in _KEY[:1]}).join(
-        pl.DataFrame({"is_long": [False, True]}), how="cross"
-    )
+    kinds = pl.DataFrame(list(product([False, True], repeat=len(_KEY))), schema=_KEY, orient="row")
     ratio = pl.when(pl.col("predicted_j") > 0).then(pl.col("energy_j") / pl.col("predicted_j"))
     return conform(  # type: ignore[no-any-return]
         FreePower,
@@ -82,16 +83,22 @@ def measure_free_power(
 
 
 def scale_free_power(
-    gaps: pl.DataFrame, segments: pl.DataFrame, free_power: pl.DataFrame
+    gaps: pl.DataFrame,
+    segments: pl.DataFrame,
+    hardware: pl.DataFrame,
+    free_power: pl.DataFrame,
 ) -> pl.DataFrame:
     """Scale the power by hardware of segments of free nodes.
 
     Args:
         gaps: Segments with missing time: `node`, `from_us`, `basis`, `power_w`.
         segments: All segments of these nodes, sorted by node and start.
+        hardware: `node_hardware.NODE_HARDWARE_SCHEMA`.
         free_power: Result of `measure_free_power`.
     """
-    ratios = free_spells(segments).join(free_power.select(*_KEY, "ratio"), on=_KEY)
+    of_nodes = hardware.select("node", "has_gpu")
+    free = free_spells(segments).join(of_nodes, on="node", maintain_order="left")
+    ratios = free.join(free_power.select(*_KEY, "ratio"), on=_KEY)
     factor = pl.when(pl.col("basis") == "hardware").then(pl.col("ratio")).fill_null(1.0)
     return (
         gaps.join(

@@ -76,8 +76,8 @@ def estimate_gaps(
         limits,
     )
     power = estimate_power(ordered, held, hardware, models, series)
-    if free_power is not None:
-        power = scale_free_power(power, ordered, free_power)
+    if free_power is not None and hardware is not None:
+        power = scale_free_power(power, ordered, hardware, free_power)
     missing_s, is_known = pl.col("missing_s"), pl.col("power_w").is_not_null()
     gaps = power.with_columns(
         estimated_j=(pl.col("power_w") * missing_s).fill_null(0.0),

@@ -164,6 +164,11 @@ def _rows_of_spells(spells: pl.DataFrame, cluster_of: pl.DataFrame, kind: str) -
     )
     reason = REASON_OF_SPELL_KIND[kind]
     return [
-        (cluster, reason, n_readings, f"{node}, {us * 1e-6 * H_PER_S:.3g} node hours in all")
+        (
+            cluster,
+            reason,
+            n_readings,
+            f"{node}, {us * 1e-6 * H_PER_S:.3g} node hours of its cluster",
+        )
         for cluster, n_readings, us, node in by_cluster.iter_rows()
     ]

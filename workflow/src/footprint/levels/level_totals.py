@@ -76,10 +76,12 @@ def totals_of_overhead(
 
 
 def _with_estimate_parts(node_energy: pl.LazyFrame, job_nodes: pl.LazyFrame) -> pl.LazyFrame:
-    """Classes of nodes with their estimated energy by basis, in the parts of the cluster's jobs.
+    """Classes of nodes with their estimated energy by basis, which the classes do not keep.
 
-    Where no energy of jobs was estimated, a cluster with readings has estimates from its own
-    readings, and another has estimates by its hardware, which have the widest interval.
+    Free nodes have no series of devices: a cluster with readings has estimates from its own
+    readings, and another has estimates by its hardware, which have the widest interval. Free parts
+    of nodes with a job are in the parts of the cluster's jobs, where some energy of these was
+    estimated.
     """
     parts = list(ESTIMATE_PARTS.values())
     of_jobs = job_nodes.group_by("cluster").agg(
@@ -94,7 +96,9 @@ def _with_estimate_parts(node_energy: pl.LazyFrame, job_nodes: pl.LazyFrame) -> 
     return node_energy.join(of_jobs, on="cluster", how="left").with_columns(
         (
             pl.col("estimated_kwh")
-            * quotient(pl.col(f"{name}_of_jobs"), whole).fill_null(usual[name])
+            * pl.when(pl.col("class").cast(pl.String) == "stranded")
+            .then(quotient(pl.col(f"{name}_of_jobs"), whole))
+            .fill_null(usual[name])
         ).alias(name)
         for name in parts
     )

@@ -125,7 +125,9 @@ def _sensitivity_paragraphs(sensitivities: pl.DataFrame) -> list[str]:
         return []
     lines = []
     for name in papers["name"].unique(maintain_order=True):
-        own = papers.filter(pl.col("name") == name)
+        own = papers.filter(pl.col("name") == name).sort(
+            ~pl.col("is_headline"), maintain_order=True
+        )
         texts = []
         for choice, choice_name in CHOICE_NAMES.items():
             values = [

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from footprint.core.sums import sum_or_zero
+from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import (
     HOURLY_FACTOR,
@@ -35,7 +35,6 @@ from footprint.report.wording import (
     Row,
     energy_texts,
     format_count,
-    format_energy,
     format_mass,
     format_number,
     format_percent,
@@ -127,7 +126,7 @@ def opening_markdown(findings: StudyFindings) -> str:
         findings: Findings of the study.
     """
     points = [
-        " ".join(text for text in texts if "**" in text) or texts[0]
+        " ".join(text for text in texts if "**" in text and not text.startswith("- ")) or texts[0]
         for _, *texts in findings.conclusions()
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
@@ -159,21 +158,42 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
     per_kwh = format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
     per_job_kwh = "" if per_kwh is None else f": {per_kwh} kWh of overhead for each kWh of jobs"
     part = sums["measured"] / sums["all"]
-    energy = format_qualified(
-        f"**{format_energy(sums['all'])}**", measured_frac=part, unknown_node_h=sums["unknown_h"]
-    )
+    energy = _sum_of_totals(measured, ["site", "overhead"], sums["all"], part, sums["unknown_h"])
+    overhead = _sum_of_totals(measured, ["overhead"], sums["overhead"], 1.0, 0.0)
     lines = [
-        f"The nodes of {where} drew {energy} ({format_percent(part)} measured), "
+        f"The nodes of {where} drew {energy}, "
         f"{format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes."
         + _missing_time(sums["missing_s"], sums["whole_s"], sums["unknown_h"]),
         f"**{format_percent(sums['overhead'] / sums['all'])}** of it "
-        f"({format_energy(sums['overhead'])}) is overhead: hardware that was stranded (free "
+        f"({overhead}) is overhead: hardware that was stranded (free "
         "on a node with a job), idle, in standby or unavailable. A footprint of jobs alone "
         f"omits it{per_job_kwh}.",
     ]
     for row in measured.filter(pl.col("level") == "site").iter_rows(named=True):
         lines.append(f"Jobs: {format_row_total(row)}.")
     return [head, *lines]
+
+
+def _sum_of_totals(
+    measured: pl.DataFrame,
+    levels: list[str],
+    total_kwh: float,
+    measured_frac: float,
+    unknown_node_h: float,
+) -> str:
+    """A sum of totals whose errors are taken as fully correlated, so that it holds at least 95 %.
+
+    Args:
+        measured: Rows of the levels by measurement.
+        levels: Levels whose rows add up to the sum.
+        total_kwh: The sum.
+        measured_frac: Measured fraction of the sum.
+        unknown_node_h: Node hours of unknown energy.
+    """
+    rows = measured.filter(pl.col("level").cast(pl.String).is_in(levels))
+    ends = rows.select(known_sum(pl.col("total_low_kwh", "total_high_kwh"))).row(0)
+    text = format_total(total_kwh, *ends, measured_frac, unknown_node_h, mark="**")
+    return text.replace("95 %:", "95 % or more:").replace("; 100 % measured", "")
 
 
 def _missing_time(missing_s: float, whole_s: float, unknown_h: float) -> str:

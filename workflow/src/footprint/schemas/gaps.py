@@ -138,10 +138,11 @@ class SegmentSeries(dy.Schema):
 class FreePower(dy.Schema):
     """Measured power of nodes that no job holds, relative to their idle power by hardware."""
 
+    has_gpu = dy.Bool(primary_key=True, description="Whether the nodes have GPUs")
     is_unavailable = dy.Bool(primary_key=True, description="Whether the node could not be used")
     is_long = dy.Bool(primary_key=True, description="Whether the node was free for over an hour")
     ratio = dy.Float64(min=0, description="Measured energy over energy by hardware; 1 if unknown")
-    measured_s = Seconds(description="Measured free time of all nodes")
+    measured_s = Seconds(description="Measured free time of these nodes")
 
 
 class SegmentGaps(dy.Schema):

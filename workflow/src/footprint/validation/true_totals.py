@@ -74,7 +74,9 @@ def compare_totals(jobs: pl.LazyFrame, levels: pl.LazyFrame, ratio: pl.LazyFrame
         pl.col("method") == MEASURED_METHOD, pl.col("total_kwh").is_not_null()
     ).collect()
     groups = [_compare_level(of_jobs, of_levels, level) for level in TOTAL_LEVELS]
-    compared = pl.concat([*groups, _compare_ratios(of_jobs, ratio)]).with_columns(
+    # a paper whose reported training is not in the study has no true R to compare with
+    compared = pl.concat([*groups, _compare_ratios(of_jobs, ratio)]).drop_nulls("truth")
+    compared = compared.with_columns(
         is_inside=(
             (pl.col("truth") >= pl.col("low")) & (pl.col("truth") <= pl.col("high")).fill_null(True)
         ).fill_null(False)
