@@ -191,7 +191,7 @@ def study(folder: Path) -> Path:
             "started_at": [started, started],
             "duration_s": [3600.0, 7200.0],
             "gpu_hours": [1.0, 2.0],
-            "measured_kwh": [1.0, 9.0],
+            "total_kwh": [1.0, 9.0],
             "kind": ["debug", "training_run"],
             "rule": ["short", "plateau"],
         }
@@ -223,7 +223,7 @@ def test_labels_lists_unlabelled_runs_and_adds_each_draft_once(study: Path, fold
     lines = result.output.splitlines()
     assert re.split(r"  +", lines[1].strip())[:5] == ["1", "2", "1", "bob", "n"]
     assert "90 %" in lines[1]
-    assert lines[-1].startswith("2 runs that labels do not settle, 10.0 kWh measured")
+    assert lines[-1].startswith("2 runs that labels do not settle, 10.0 kWh")
     narrowed = run_cli("labels", "--directory", study, "--project", "speech", "--user", "amy")
     assert "bob" not in narrowed.output
 

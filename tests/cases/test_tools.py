@@ -71,7 +71,7 @@ def test_case_of_records_gives_energies_and_rejected_counts(
     runs = recorded_files.parse_runs((folders.relative_name(path, folder), path) for path in files)
     found = recorded_runs.match_runs_to_jobs(runs, jobs.jobs, jobs.allocations, site.nodes())
     energies, reasons = EXPECTED_RECORDS[case]
-    assert dict(found.jobs.select("job_id", "measured_kwh").iter_rows()) == pytest.approx(energies)
+    assert dict(found.jobs.select("job_id", "energy_kwh").iter_rows()) == pytest.approx(energies)
     counted = found.rejected.group_by("reason").agg(pl.col("n_rows").sum())
     assert dict(counted.iter_rows()) == reasons
     if case in ("tools-08-codecarbon-1",):

@@ -147,15 +147,13 @@ class TestHandComputed:
         )
         assert by_job(jobs)[1] == pytest.approx(0.25 * 200 * 100)
 
-    def test_calibration_is_applied_to_readings_and_gives_both_errors(self) -> None:
+    def test_calibration_is_applied_to_readings(self) -> None:
         jobs, _ = integrate(
             STEADY,
             allocated((1, 0, 100, 0.5)),
-            calibration=Calibration(1.1, 7, slope_error=0.02, offset_error=3),
+            calibration=Calibration(1.1, 7),
         )
         assert by_job(jobs)[1] == pytest.approx(0.5 * (1.1 * 200 + 7) * 100)
-        assert by_job(jobs, "slope_error_j")[1] == pytest.approx(0.02 * 200 * 50)
-        assert by_job(jobs, "offset_error_j")[1] == pytest.approx(3 * 50)
 
     def test_full_container_holds_the_node_and_uses_nothing(self) -> None:
         jobs, _ = integrate(STEADY, allocated((1, 0, 100, 0.0), (2, 0, 100, 1.0)))
@@ -206,7 +204,7 @@ class TestHandComputed:
             (4, 100, 2 * DAY_S - 100, 0.25),
         )
         at_ends = held.with_columns(opens=pl.col("job_id") != 2, closes=pl.col("job_id") != 3)
-        options = {"method": method, "calibration": Calibration(1.1, 7, 0.02, 3)}
+        options = {"method": method, "calibration": Calibration(1.1, 7)}
         whole, _ = integrate(frame, at_ends, days=(0, 2), **options)
         days = [integrate(frame, at_ends, days=(day, day + 1), **options)[0] for day in (0, 1)]
         parts = pl.concat(days).group_by("job_id").agg(pl.col(attribution.JOB_SUM_COLUMNS).sum())

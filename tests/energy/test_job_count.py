@@ -18,7 +18,7 @@ from footprint.schemas.energy import JobEnergy, NodeEnergy
 from footprint.schemas.estimates import Estimates
 from footprint.schemas.levels import Levels
 from footprint.schemas.phases import PhaseRatio
-from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from footprint.schemas.writing import conform
 from tests.support.study_frames import (
     ERROR_MODEL,
@@ -83,7 +83,7 @@ def test_notes_define_the_count() -> None:
     made = [
         energy.levels_table(empty, redistribution="none"),
         study.study_summary_table(empty, NodeEnergy.create_empty(), PhaseRatio.create_empty()),
-        phases.evaluation_table(PhaseEvaluation.create_empty()),
+        phases.evaluation_table(PhaseEvaluation.create_empty(), PhaseAccuracy.create_empty()),
         concentration_table(JobEnergy.create_empty(), JobEnergy.create_empty()),
     ]
     for table in made:

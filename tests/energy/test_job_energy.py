@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from footprint.allocation.overlaps import OVERLAPS_SCHEMA
 from footprint.core.calendar import Window
-from footprint.core.units import Z95
 from footprint.energy import job_energy, node_energy, study_energy
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import ConservationError
@@ -21,6 +20,8 @@ from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy
 from footprint.schemas.gaps import ClassGaps, JobGaps
 from footprint.schemas.raw import Allocations, Jobs, Nodes
 from footprint.schemas.writing import conform
+from footprint.totals.study_totals import add_job_totals, add_totals_of_jobs
+from tests.support.totals_inputs import EXACT
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 END = datetime(2025, 3, 3, tzinfo=UTC)
@@ -69,7 +70,7 @@ def per_node(
     *rows: dict[str, Any], method: str = "trapezoid", gaps: pl.LazyFrame | None = None
 ) -> pl.DataFrame:
     found = job_energy.job_node_energies(sums(*rows), NODES, method=method, gaps=gaps)
-    return conform(JobNodeEnergy, found)
+    return conform(JobNodeEnergy, add_job_totals(found, EXACT))
 
 
 def records(*rows: dict[str, Any]) -> pl.LazyFrame:
@@ -105,7 +106,7 @@ def trimmed(*job_ids: int) -> pl.DataFrame:
 def whole(nodes: pl.DataFrame, jobs: pl.LazyFrame, held: pl.LazyFrame) -> dict[int, dict[str, Any]]:
     records_of_study = StudyRecords(window=WINDOW, jobs=jobs, allocations=held)
     found = job_energy.job_energies(nodes.lazy(), records_of_study)
-    frame = conform(JobEnergy, found)
+    frame = conform(JobEnergy, add_totals_of_jobs(found, nodes.lazy(), EXACT))
     return {row["job_id"]: row for row in frame.iter_rows(named=True)}
 
 
@@ -161,20 +162,19 @@ class TestJobNodes:
         assert row["estimated_kwh"] is None
         assert row["unknown_node_h"] == pytest.approx(1)
 
-    def test_interval_combines_its_four_parts(self) -> None:
+    def test_interval_combines_sampling_and_resolution(self) -> None:
         row = per_node(
             {
                 "job_id": 1,
                 "node": "a-1",
                 "variance_j2": (0.03 * KWH / 1.96) ** 2,
                 "quantisation_j": 0.04 * KWH,
-                "slope_error_j": 0.12 * KWH / Z95 * 0.6,
-                "offset_error_j": 0.12 * KWH / Z95 * 0.8,
             }
         ).row(0, named=True)
         assert row["sampling_kwh"] == pytest.approx(0.03)
-        assert row["total_high_kwh"] == pytest.approx(1.13)
-        assert row["total_low_kwh"] == pytest.approx(0.87)
+        assert row["resolution_kwh"] == pytest.approx(0.04)
+        assert row["total_high_kwh"] == pytest.approx(1.05)
+        assert row["total_low_kwh"] == pytest.approx(0.95)
 
     def test_gap_half_width_is_the_deviation_of_the_power(self) -> None:
         half = {"covered_s": 1800.0, "share_covered_s": 1800.0, "energy_j": 0.5 * KWH}
@@ -201,14 +201,6 @@ class TestJobNodes:
         summed = per_node(dict(sums_of), method="sum_of_samples").row(0, named=True)
         assert inner["sampling_kwh"] == pytest.approx(0.06)
         assert summed["sampling_kwh"] == pytest.approx(1.96 * 0.06 / 6**0.5)
-
-    def test_calibration_errors_of_two_months_add_linearly(self) -> None:
-        # by slope 0.02 + 0.01 = 0.03 kWh, by offset 0.01 + 0.03 = 0.04 kWh: 1.96 x 0.05 kWh
-        row = per_node(
-            {"job_id": 1, "node": "a-1", "slope_error_j": 0.02 * KWH, "offset_error_j": 0.01 * KWH},
-            {"job_id": 1, "node": "a-1", "slope_error_j": 0.01 * KWH, "offset_error_j": 0.03 * KWH},
-        ).row(0, named=True)
-        assert row["calibration_kwh"] == pytest.approx(Z95 * 0.05, rel=1e-12)
 
     def test_share_of_zero_has_energy_zero_and_full_coverage(self) -> None:
         row = per_node(
@@ -276,18 +268,24 @@ class TestJobs:
                 "share_covered_s": 3600 * measured_h,
                 "energy_j": energies_wh * 1e-3 * KWH,
             },
+            gaps=job_gaps(
+                {"job_id": 1, "node": "a-2", "own_readings_j": (0.1 - energies_wh * 1e-3) * KWH}
+            ),
         )
         row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "a-2")))[1]
         assert row["mean_power_w"] == pytest.approx(200.0, rel=1e-12)
 
     def test_mean_power_of_a_share_is_the_power_of_the_share(self) -> None:
-        # a quarter of a node at 400 W for half of the hour, half of it measured: 100 W
+        # a quarter of a node at 400 W for the hour, a quarter of it measured: 100 W
         held = {"share_s": 900.0, "share_covered_s": 225.0, "covered_s": 900.0}
-        nodes = per_node({"job_id": 1, "node": "a-1", "energy_j": 100.0 * 900} | held)
+        gap = {"job_id": 1, "node": "a-1", "hardware_j": 100.0 * 2700}
+        nodes = per_node(
+            {"job_id": 1, "node": "a-1", "energy_j": 100.0 * 900} | held, gaps=job_gaps(gap)
+        )
         row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1")))[1]
         assert row["mean_power_w"] == pytest.approx(100.0, rel=1e-12)
 
-    def test_mean_power_of_a_job_with_an_unmeasured_node_is_null(self) -> None:
+    def test_mean_power_of_a_job_with_an_unknown_node_is_null(self) -> None:
         nodes = per_node(
             {"job_id": 1, "node": "a-1"}, {"job_id": 1, "node": "b-1", "unmeasured": True}
         )
@@ -326,7 +324,17 @@ class TestJobs:
             for number, (power_w, part) in enumerate(of_nodes, start=1)
         ]
         held = allocations(*((1, str(row["node"])) for row in rows))
-        row = whole(per_node(*rows), records({"job_id": 1}), held)[1]
+        missing = job_gaps(
+            *(
+                {
+                    "job_id": 1,
+                    "node": f"a-{number}",
+                    "own_readings_j": power_w * 3600 * (1 - part),
+                }
+                for number, (power_w, part) in enumerate(of_nodes, start=1)
+            )
+        )
+        row = whole(per_node(*rows, gaps=missing), records({"job_id": 1}), held)[1]
         assert row["mean_power_w"] == pytest.approx(sum(w for w, _ in of_nodes), rel=1e-9)
 
     def test_job_with_an_unknown_node_sums_the_known_ones(self) -> None:

@@ -18,6 +18,7 @@ from footprint.report import terminal
 from footprint.report.figures import methods
 from footprint.report.tables import energy, estimates, phases, usage
 from footprint.report.tables.formats import ReaderTable
+from footprint.schemas.validation import PhaseAccuracy
 from tests.report.tables.test_formats import NODES, REJECTED, Page, written
 from tests.support.figure_checks import assert_legible, title_text, visible_texts, written_text
 from tests.support.odd_studies import (
@@ -45,7 +46,7 @@ def tabulated(made: StudyResults) -> Iterator[ReaderTable]:
     yield estimates.ratios_table(made.ratios)
     yield estimates.estimators_table(made.ratios, study.estimates.lazy())
     yield phases.phases_table(made.phases)
-    yield phases.evaluation_table(made.evaluation)
+    yield phases.evaluation_table(made.evaluation, PhaseAccuracy.create_empty())
     yield from usage_tables(made)
 
 

@@ -239,10 +239,10 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
 @pytest.mark.parametrize(
     ("name", "inputs", "params"),
     [
-        ("plot_phases", ["ratio"], {}),
+        ("plot_phases", ["ratio", "sensitivities"], {}),
         ("plot_energy_per_run", ["runs"], {"weeks": 2 / 7}),
         ("tabulate_phases", ["ratio"], {}),
-        ("tabulate_evaluation", ["evaluation"], {}),
+        ("tabulate_evaluation", ["evaluation", "accuracy"], {}),
     ],
 )
 def test_scripts_of_results_write_figures_and_tables(

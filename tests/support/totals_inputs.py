@@ -69,3 +69,14 @@ def amounts(*rows: tuple[str, str, float, float]) -> pl.DataFrame:
         },
         orient="row",
     ).with_columns(hardware_kwh=0.0, independent_kwh2=0.0)
+
+
+EXACT = error_model(
+    cluster_sd=0.0,
+    mean_sd=0.0,
+    run_sd=0.0,
+    low=1.0,
+    high=1.0,
+    calibration={cluster: {"slope": 1.0, "residual_w": 0.0} for cluster in ("a", "b")},
+)
+"""Meters and estimates without error: intervals are of sampling, resolution and gaps alone."""

@@ -106,7 +106,7 @@ def test_command_prints_a_line_that_a_configuration_takes(shared_data: Path) -> 
     written = yaml.safe_load(result.output)
     line = written["integration"]["calibration"]["gemini"]
     assert Calibration.from_config(written["integration"], cluster="gemini") == Calibration(
-        line["slope"], line["offset"], line["slope_error"], line["offset_error"]
+        line["slope"], line["offset"]
     )
     study = {"site": "lyon", "start": "2022-11-07", "end": "2022-11-09", "clusters": "all"}
     source = {"kind": "simulated"}

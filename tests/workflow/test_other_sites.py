@@ -82,6 +82,7 @@ class ExportedStudy:
             output={"rejected": self.folder / "hardware_rejected.parquet"} | self.paths("hardware"),
             params=clusters | {"hardware": self.planned.hardware},
         )
+        self._estimate_gaps()
         self._combine(clusters)
         energies = {"job_energy": "job_energy", "job_nodes": "job_nodes", "records": "jobs"}
         raw = self.paths("hardware", "allocations", "nodes")
@@ -113,10 +114,36 @@ class ExportedStudy:
             output={
                 "jobs": self.folder / f"sums-{cluster}.parquet",
                 "classes": self.folder / f"classes-{cluster}.parquet",
+                "segments": self.folder / f"segments-{cluster}.parquet",
             },
             params=self.window | {"integration": self.planned.integration, "jobs_complete": True},
             wildcards=of,
         )
+
+    def _estimate_gaps(self) -> None:
+        segments = {
+            each: str(self.folder / f"segments-{each}.parquet") for each in self.planned.clusters
+        }
+        self.run_script(
+            "fit_virtual_meter",
+            input=self.paths("hardware", "node_allocations")
+            | {"segments": list(segments.values()), "series": []},
+            output=self.paths("virtual_meter", "free_power"),
+            params=self.window,
+        )
+        for cluster, path in segments.items():
+            self.run_script(
+                "estimate_gaps",
+                input=self.paths("hardware", "node_allocations", "virtual_meter", "free_power")
+                | {"segments": [path], "series": []},
+                output={
+                    name: self.folder / f"gaps_of_{name}-{cluster}.parquet"
+                    for name in ("jobs", "classes", "segments")
+                },
+                params=self.window
+                | {"integration": self.planned.integration, "jobs_complete": True},
+                wildcards={"cluster": cluster},
+            )
 
     def _combine(self, clusters: Mapping[str, Any]) -> None:
         by_cluster = {
@@ -126,6 +153,8 @@ class ExportedStudy:
                 ("classes", "classes"),
                 ("quality", "quality"),
                 ("spells", "spells"),
+                ("job_gaps", "gaps_of_jobs"),
+                ("class_gaps", "gaps_of_classes"),
             )
         }
         rejected_rows = [
@@ -133,7 +162,7 @@ class ExportedStudy:
         ]
         self.run_script(
             "combine_energy",
-            input=self.paths("nodes", "jobs", "allocations", "overlaps")
+            input=self.paths("nodes", "jobs", "allocations", "overlaps", "virtual_meter")
             | by_cluster
             | {"rejected": rejected_rows},
             output={
@@ -144,7 +173,7 @@ class ExportedStudy:
             | self.paths("job_nodes", "quality"),
             params=self.window
             | clusters
-            | {"method": "trapezoid", "metric": METRIC}
+            | {"method": "trapezoid", "metric": METRIC, "meters": self.planned.meters}
             | {"privacy": self.planned.privacy, "simulated": False},
         )
 
@@ -166,12 +195,10 @@ def test_study_of_other_site_gives_energies_and_estimates(
     }
     estimates = made.read("estimates")
     by_processor = pl.col("estimator").str.contains("green_algorithms@|ga4hpc|codecarbon_3@")
-    null = estimates.filter(by_processor, pl.col("measured_kwh").is_null())
+    null = estimates.filter(by_processor, pl.col("energy_kwh").is_null())
     assert set(null["job_id"]) == set(lacking)
-    assert estimates.filter(by_processor & (pl.col("measured_kwh") <= 0)).is_empty()
-    assert (
-        estimates.filter(pl.col("estimator") == "mlco2@025b988")["measured_kwh"].null_count() == 0
-    )
+    assert estimates.filter(by_processor & (pl.col("energy_kwh") <= 0)).is_empty()
+    assert estimates.filter(pl.col("estimator") == "mlco2@025b988")["energy_kwh"].null_count() == 0
     hardware = made.read("all_rejected").filter(pl.col("stage") == "hardware")
     assert hardware["example"].to_list() == sorted(lacking.values())
 

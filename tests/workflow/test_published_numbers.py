@@ -15,6 +15,7 @@ import pytest
 from footprint.energy import job_energy
 from footprint.schemas.energy import JobNodeEnergy
 from footprint.schemas.writing import conform
+from footprint.totals.study_totals import add_job_totals
 from tests.energy.test_job_energy import (
     KWH,
     START,
@@ -25,6 +26,7 @@ from tests.energy.test_job_energy import (
     whole,
 )
 from tests.support.integrations import EVERY_5_S, STEADY, allocated, by_job, integrate, samples
+from tests.support.totals_inputs import EXACT
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -44,10 +46,8 @@ def probe_sums(mean_w: float, deviation_w: float = 0.0) -> dict[str, float]:
 
 
 def job_rows(*rows: dict[str, Any], gaps: pl.LazyFrame | None = None) -> dict[int, dict[str, Any]]:
-    per_node = conform(
-        JobNodeEnergy,
-        job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid", gaps=gaps),
-    )
+    energies = job_energy.job_node_energies(sums(*rows), NODES, method="trapezoid", gaps=gaps)
+    per_node = conform(JobNodeEnergy, add_job_totals(energies, EXACT))
     jobs = sorted({row["job_id"] for row in rows})
     held = allocations(*{(row["job_id"], row["node"]) for row in rows})
     return whole(per_node, records(*({"job_id": job} for job in jobs)), held)
@@ -92,18 +92,20 @@ def test_energy_of_job_on_four_nodes_equals_hand_sums() -> None:
     assert job["total_kwh"] == pytest.approx(5.8)
     assert job["measured_frac"] == pytest.approx(3.2 / 5.8)
     assert job["estimate_basis"] == "own_readings"
-    # Errors of steps add up within a job. Gaps: 5 % of 1 kWh on a-1; on a-3 the deviation of the
-    # readings of both nodes, whose mean is 1400 W and mean square (2000^2 + 100^2 + 800^2) / 2.
+    # Errors of steps are those of two sensors. Gaps add up over the nodes of a job: 5 % of 1 kWh on
+    # a-1; on a-3 the deviation of the readings of both nodes, whose mean is 1400 W and mean square
+    # (2000^2 + 100^2 + 800^2) / 2.
     on_both_w = math.sqrt((2000**2 + 100**2 + 800**2) / 2 - 1400**2)
     gaps = (1.96 * 0.05 * 1.0, 1.96 * on_both_w / 1400 * 0.9)
-    half = math.hypot(0.03 + 0.01, 0.3, *gaps)
+    half = math.hypot(0.03, 0.01, 0.3, sum(gaps))
     assert job["total_low_kwh"] == pytest.approx(5.8 - half)
     assert job["total_high_kwh"] == pytest.approx(5.8 + half)
 
 
-def test_mean_power_of_job_is_energy_over_measured_time() -> None:
+def test_mean_power_of_job_is_total_energy_over_allocated_time() -> None:
     most = {"covered_s": 2700.0, "share_covered_s": 2700.0, "energy_j": 1.5 * KWH}
-    found = job_rows({"job_id": 1, "node": "a-1"} | most)[1]
+    gap = job_gaps({"job_id": 1, "node": "a-1", "own_readings_j": 0.5 * KWH})
+    found = job_rows({"job_id": 1, "node": "a-1"} | most, gaps=gap)[1]
     assert found["mean_power_w"] == pytest.approx(2000.0)
 
 

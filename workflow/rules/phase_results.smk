@@ -202,6 +202,7 @@ use rule tabulate as tabulate_evaluation with:
     """Tabulate assigned against true kinds, by energy and by count."""
     input:
         evaluation=rules.evaluate_phases.output.evaluation,
+        accuracy=rules.evaluate_phases.output.accuracy,
     output:
         **table_files("evaluation", category="4 Phases", shows="kinds found against true kinds"),
     pathvars:

@@ -14,7 +14,7 @@ from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
 from footprint.report.tables import formats, phases
 from footprint.report.tables.formats import ReaderTable
 from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
-from footprint.schemas.validation import PhaseEvaluation
+from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from footprint.schemas.writing import conform
 from tests.report.tables.test_estimates import cell, headers
 from tests.report.tables.test_formats import Page, tex_rows, written
@@ -68,6 +68,7 @@ def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
     return conform(PhaseEvaluation, frame_of_schema(PhaseEvaluation, *named))
 
 
+NO_ACCURACY = PhaseAccuracy.create_empty()
 EVALUATION = (
     ("rules", "training_run", "training_run", 6, 80.0),
     ("rules", "training_run", "unknown", 2, 10.0),
@@ -89,7 +90,7 @@ def made() -> dict[str, ReaderTable]:
     ]
     return {
         "phases": phases.phases_table(ratio_frame(*rows)),
-        "evaluation": phases.evaluation_table(evaluation_frame(*EVALUATION)),
+        "evaluation": phases.evaluation_table(evaluation_frame(*EVALUATION), NO_ACCURACY),
     }
 
 
@@ -205,8 +206,27 @@ class TestEvaluation:
         assert sums == pytest.approx([1.0] * 12, rel=1e-12)
 
     def test_recall_by_energy_of_a_kind_without_energy_is_unknown(self) -> None:
-        table = phases.evaluation_table(evaluation_frame(("rules", "debug", "debug", 3, 0.0)))
+        table = phases.evaluation_table(
+            evaluation_frame(("rules", "debug", "debug", 3, 0.0)), NO_ACCURACY
+        )
         assert table.rows["recall_frac"].to_list() == [None, None, 1.0, 1.0]
+
+    def test_note_has_the_share_of_right_kinds_with_its_interval_by_method(self) -> None:
+        accuracy = pl.DataFrame(
+            [
+                ("rules", "energy", 0.98, 0.955, 0.997),
+                ("rules", "jobs", 0.92, 0.88, 0.955),
+                ("everything_is_training", "energy", 0.904, 0.862, 0.937),
+                ("baseline", "energy", None, None, None),
+            ],
+            schema=["method", "weight", "right_frac", "right_low_frac", "right_high_frac"],
+            orient="row",
+        )
+        note = phases.evaluation_table(evaluation_frame(*EVALUATION), accuracy).note
+        assert note.endswith(
+            "people: rules: 98.0 % (95.5 to 99.7) of the energy and 92.0 % (88.0 to 95.5) of the "
+            "jobs; everything a training: 90.4 % (86.2 to 93.7) of the energy."
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -231,7 +251,7 @@ def test_formats_of_a_table_have_the_same_rows(
 def test_tables_without_rows_are_written(tmp_path: Path) -> None:
     for table in (
         phases.phases_table(ratio_frame()),
-        phases.evaluation_table(evaluation_frame()),
+        phases.evaluation_table(evaluation_frame(), NO_ACCURACY),
     ):
         text = written(table, tmp_path)
         assert len(text["csv"].splitlines()) == 1

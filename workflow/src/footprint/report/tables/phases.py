@@ -15,6 +15,11 @@ from footprint.report.wording import CHOICE_NAMES, KIND_NAMES
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
+ACCURACY_NAMES = {
+    "rules": "rules",
+    "baseline": "exit-state rule",
+    "everything_is_training": "everything a training",
+}
 
 
 RATIO_INTERVAL = ("ratio", "ratio_low", "ratio_high")
@@ -162,11 +167,12 @@ def _withheld_ratios(rows: pl.DataFrame) -> str:
     return f" R cannot be given for {', '.join(listed)}." if listed else ""
 
 
-def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
+def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame) -> ReaderTable:
     """Assigned kinds against true kinds of the simulated site, in per cent of each true kind.
 
     Args:
         evaluation: `schemas.PhaseEvaluation`.
+        accuracy: `schemas.PhaseAccuracy`, for the note.
     """
     blocks = [
         _confusion_rows(evaluation, method, weight)
@@ -182,6 +188,7 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
             "part that was assigned its true kind; in the row all, the accuracy. The weighting by "
             "energy matters more, because most jobs are short and use almost no energy. "
             f"{JOB_COUNT_NOTE} Exit-state rule: the published rule on how jobs ended."
+            f"{_accuracies(accuracy)}"
         ),
         rows=pl.concat(blocks),
         columns=[
@@ -195,6 +202,24 @@ def evaluation_table(evaluation: pl.DataFrame) -> ReaderTable:
             Column(name="recall_frac", header="Recall", unit="%", decimals=1, scale=100),
         ],
     )
+
+
+def _accuracies(accuracy: pl.DataFrame) -> str:
+    """Share of right kinds by each method with its interval, as a sentence."""
+    if accuracy.drop_nulls("right_frac").is_empty():
+        return ""
+    known = {(row["method"], row["weight"]): row for row in accuracy.iter_rows(named=True)}
+    texts = []
+    for method, name in ACCURACY_NAMES.items():
+        parts = []
+        for weight, text in (("energy", "of the energy"), ("jobs", "of the jobs")):
+            row = known.get((method, weight))
+            if row is not None and row["right_frac"] is not None:
+                value, low, high = (100 * row[f"right_{end}frac"] for end in ("", "low_", "high_"))
+                parts.append(f"{value:.1f} % ({low:.1f} to {high:.1f}) {text}")
+        if parts:
+            texts.append(f"{name}: {' and '.join(parts)}")
+    return f" Right kinds, with 95 % intervals by bootstrap over people: {'; '.join(texts)}."
 
 
 def _confusion_rows(evaluation: pl.DataFrame, method: str, weight: str) -> pl.DataFrame:
