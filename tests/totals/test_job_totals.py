@@ -53,6 +53,15 @@ def test_interval_of_a_calibration_takes_its_covariance() -> None:
     assert found["total_high_kwh"].item() == pytest.approx(1 + half)
 
 
+def test_errors_of_estimates_from_gains_are_means_over_the_calibrating_clusters() -> None:
+    # a is calibrated: (0.005 x 380)^2 + 2^2 + 4^2 - 2 x 380 x 380 x 0.005^2 W^2, of 421 W; b has
+    # half of the default interval, 0.1 of 1.05, in common with other clusters
+    model = error_model(calibration={"a": LINE | {"mean_reading_w": 380.0}})
+    row = model.cluster_table(["b"]).row(0, named=True)
+    assert row["virtual_meter_rest_sd"] == pytest.approx(16.39**0.5 / 421 / 2)
+    assert row["virtual_meter_own_width"] == pytest.approx(0.5**0.5 * 0.1 / 1.05 / 2)
+
+
 @pytest.mark.parametrize("df", [3, 20])
 @pytest.mark.parametrize("job", ["estimated", "estimated on two clusters", "mixed"])
 def test_closed_form_agrees_with_draws_at_any_degrees_of_freedom(job: str, df: int) -> None:

@@ -63,7 +63,8 @@ NODE_ENERGY = node_energy_frame(
     [
         ("graffiti-1", DAY, "job", 8.0, 2.0),
         ("graffiti-1", DAY, "idle", 3.0, 6.0),
-        ("gros-1", DAY, "idle", 1.0, 20.0),
+        ("gros-1", DAY, "idle", 0.75, 10.0),
+        ("gros-1", DAY + timedelta(days=1), "idle", 0.25, 10.0),
         ("gros-1", DAY, "stranded", 0.5, 1.0),
         ("gros-2", DAY, "no_data", None, 9.0),
     ]
