@@ -370,9 +370,11 @@ class TestJobs:
             {"job_id": 5, "name": "train", "user": "birch"},
             {"job_id": 6, "command": ""},
             {"job_id": 7},
+            {"job_id": 9, "name": "train"},
         )
         found = whole(per_node({"job_id": 8, "node": "a-1"}), jobs, allocations())
-        assert [found[job]["similar"] for job in range(1, 8)] == [1, 1, 2, 2, 3, 4, 5]
+        similar = [found[job]["similar"] for job in (1, 2, 3, 4, 5, 6, 7, 9)]
+        assert similar == [1, 1, 2, 2, 3, 4, 5, 1]
 
     def test_job_that_never_started_has_energy_zero(self) -> None:
         jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})
