@@ -199,6 +199,16 @@ class TestBases:
         )
         assert set(parts_of(estimate(rows, jobs), 1)) == {"hardware"}
 
+    def test_nodes_held_in_part_do_not_estimate_other_nodes_of_a_job(self) -> None:
+        rows = segments(
+            segment("c-1", 0, 1000, 0.5, 300.0),
+            segment("c-1", 1000, END_S, 0.0, 100.0),
+            segment("c-2", 0, 1000, 0.5, None),
+            segment("c-2", 1000, END_S, 0.0, 100.0),
+        )
+        jobs = held((1, "c-1", 0, 1000, 0.5), (1, "c-2", 0, 1000, 0.5))
+        assert set(parts_of(estimate(rows, jobs), 1)) == {"hardware"}
+
     def test_node_without_readings_has_the_power_of_its_hardware(self) -> None:
         rows = segments(segment("c-1", 0, END_S, 0.0, None))
         found = estimate(rows, NOTHING)

@@ -158,8 +158,17 @@ class TestJobNodes:
         assert rows["measured_frac"].to_list() == [1, None, 0]
 
     def test_time_without_readings_is_unknown_without_any_estimates(self) -> None:
-        row = per_node({"job_id": 3, "node": "b-1", "unmeasured": True}).row(0, named=True)
-        assert row["estimated_kwh"] is None
+        part = {"covered_s": 900.0, "share_covered_s": 900.0}
+        rows = per_node(
+            {"job_id": 3, "node": "b-1", "unmeasured": True}, {"job_id": 4, "node": "a-1"} | part
+        )
+        assert rows["estimated_kwh"].to_list() == [None, None]
+        assert rows["unknown_node_h"].to_list() == pytest.approx([1, 0.75])
+
+    def test_time_without_samples_for_the_method_is_unknown_where_nothing_is_read(self) -> None:
+        unsampled = {"job_id": 1, "node": "a-1", "energy_j": 0.0}
+        row = per_node(unsampled, method="inner_trapezoid").row(0, named=True)
+        assert (row["measured_kwh"], row["estimated_kwh"]) == (None, None)
         assert row["unknown_node_h"] == pytest.approx(1)
 
     def test_interval_combines_sampling_and_resolution(self) -> None:
@@ -340,12 +349,17 @@ class TestJobs:
     def test_job_with_an_unknown_node_sums_the_known_ones(self) -> None:
         nodes = per_node(
             {"job_id": 1, "node": "a-1"},
+            {"job_id": 1, "node": "a-2", "unmeasured": True},
             {"job_id": 1, "node": "b-1", "unmeasured": True},
-            gaps=job_gaps({"job_id": 1, "node": "b-1", "unknown_s": 3600.0}),
+            gaps=job_gaps(
+                {"job_id": 1, "node": "a-2", "unknown_s": 1800.0},
+                {"job_id": 1, "node": "b-1", "unknown_s": 3600.0},
+            ),
         )
-        row = whole(nodes, records({"job_id": 1}), allocations((1, "a-1"), (1, "b-1")))[1]
+        held = allocations((1, "a-1"), (1, "a-2"), (1, "b-1"))
+        row = whole(nodes, records({"job_id": 1}), held)[1]
         assert (row["estimated_kwh"], row["total_kwh"]) == (0, pytest.approx(1))
-        assert row["unknown_node_h"] == pytest.approx(1)
+        assert row["unknown_node_h"] == pytest.approx(1.5)
 
     def test_similar_jobs_share_user_and_name_or_command(self) -> None:
         jobs = records(
@@ -356,9 +370,11 @@ class TestJobs:
             {"job_id": 5, "name": "train", "user": "birch"},
             {"job_id": 6, "command": ""},
             {"job_id": 7},
+            {"job_id": 9, "name": "train"},
         )
         found = whole(per_node({"job_id": 8, "node": "a-1"}), jobs, allocations())
-        assert [found[job]["similar"] for job in range(1, 8)] == [1, 1, 2, 2, 3, 4, 5]
+        similar = [found[job]["similar"] for job in (1, 2, 3, 4, 5, 6, 7, 9)]
+        assert similar == [1, 1, 2, 2, 3, 4, 5, 1]
 
     def test_job_that_never_started_has_energy_zero(self) -> None:
         jobs = records({"job_id": 1, "started_at": None, "stopped_at": None, "state": "error"})

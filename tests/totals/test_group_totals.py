@@ -45,6 +45,16 @@ def test_interval_contains_total_when_gains_do_not() -> None:
     assert found["total_high_kwh"] > 150 * 1.1
 
 
+@pytest.mark.parametrize(("kwh", "low"), [(100.0, 100 - 1.96 * 2), (1.0, 0.0)])
+def test_interval_of_independent_errors_is_normal_and_not_below_zero(
+    kwh: float, low: float
+) -> None:
+    rows = amounts(("g", "a", kwh, 0.0)).with_columns(independent_kwh2=4.0)
+    found = draw_groups(rows, error_model(low=1.0, high=1.0)).interval()
+    assert found["total_low_kwh"].item() == pytest.approx(low, rel=1e-3)
+    assert found["total_high_kwh"].item() == pytest.approx(kwh + 1.96 * 2, rel=1e-3)
+
+
 def test_ratio_of_groups_on_one_cluster_cancels_the_gain() -> None:
     rows = amounts(("x", "a", 100.0, 0.0), ("y", "a", 40.0, 0.0))
     x, y = draw_groups(rows, error_model()).kwh

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footprint.core.units import Z95
 from footprint.totals.group_amounts import group_amounts
 from footprint.totals.group_totals import draw_groups
 from footprint.totals.job_totals import group_ends, intervals_of_rows
@@ -38,6 +39,27 @@ def test_closed_form_agrees_with_draws(job: str, correlation: float) -> None:
 @pytest.mark.parametrize("job", ["measured", "measured on two clusters", "mixed"])
 def test_closed_form_agrees_with_draws_of_calibrated_meters(job: str) -> None:
     _check_against_draws(JOBS[job], calibration={"a": LINE})
+
+
+def test_interval_of_a_calibration_takes_its_covariance() -> None:
+    # 1 kW for an hour, at a reading of (1000 - 3) / 1.1 W; slope and offset have the covariance
+    # -380 x 0.005^2 W
+    model = error_model(calibration={"a": LINE | {"mean_reading_w": 380.0}})
+    reading_w = 997 / 1.1
+    variance = (0.005 * reading_w) ** 2 + 2**2 + 4**2 - 2 * reading_w * 380 * 0.005**2
+    half = Z95 * variance**0.5 * 1e-3
+    found = group_ends(frame(job_node(1, "a-1", 1.0)), ["job_id"], model)
+    assert found["total_low_kwh"].item() == pytest.approx(1 - half)
+    assert found["total_high_kwh"].item() == pytest.approx(1 + half)
+
+
+def test_errors_of_estimates_from_gains_are_means_over_the_calibrating_clusters() -> None:
+    # a is calibrated: (0.005 x 380)^2 + 2^2 + 4^2 - 2 x 380 x 380 x 0.005^2 W^2, of 421 W; b has
+    # half of the default interval, 0.1 of 1.05, in common with other clusters
+    model = error_model(calibration={"a": LINE | {"mean_reading_w": 380.0}})
+    row = model.cluster_table(["b"]).row(0, named=True)
+    assert row["virtual_meter_rest_sd"] == pytest.approx(16.39**0.5 / 421 / 2)
+    assert row["virtual_meter_own_width"] == pytest.approx(0.5**0.5 * 0.1 / 1.05 / 2)
 
 
 @pytest.mark.parametrize("df", [3, 20])

@@ -53,11 +53,12 @@ def test_totals_of_jobs_take_the_interval_of_their_nodes() -> None:
 
 
 def test_group_conserves_energy_and_counts_unknown_time() -> None:
-    found = group_intervals(frame(*ROWS), ["user"], error_model())
+    unknown = job_node(6, "u-1", None, user="y") | {"estimated_kwh": None, "unknown_node_h": 1.5}
+    found = group_intervals(frame(*ROWS, unknown), ["user"], error_model())
     columns = ("user", "measured_kwh", "estimated_kwh", "total_kwh", "unknown_node_h")
     assert found.select(columns).rows() == [
         ("x", 16.0, 9.0, 25.0, 0.0),
-        ("y", None, None, None, 2.5),
+        ("y", None, None, None, 4.0),
         ("z", 8.0, 0.0, 8.0, 4.0),
     ]
     assert found["measured_frac"].to_list() == [pytest.approx(0.64), None, 1.0]
