@@ -40,6 +40,7 @@ from footprint.report.wording import (
     format_percent,
     format_qualified,
     format_row_total,
+    format_total,
 )
 
 
@@ -158,14 +159,16 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
     per_kwh = format_number(sums["overhead"] / sums["job"], digits=2) if sums["job"] > 0 else None
     per_job_kwh = "" if per_kwh is None else f": {per_kwh} kWh of overhead for each kWh of jobs"
     part = sums["measured"] / sums["all"]
-    energy = _sum_of_totals(measured, ["site", "overhead"], sums["all"], part, sums["unknown_h"])
+    energy = _sum_of_totals(
+        measured, ["site", "overhead"], sums["all"], part, sums["unknown_h"], mark="**"
+    )
     overhead = _sum_of_totals(measured, ["overhead"], sums["overhead"], 1.0, 0.0)
     lines = [
         f"The nodes of {where} drew {energy}, "
         f"{format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes."
         + _missing_time(sums["missing_s"], sums["whole_s"], sums["unknown_h"]),
-        f"**{format_percent(sums['overhead'] / sums['all'])}** of it "
-        f"({overhead}) is overhead: hardware that was stranded (free "
+        f"**{format_percent(sums['overhead'] / sums['all'])}** of it, "
+        f"{overhead}, is overhead: hardware that was stranded (free "
         "on a node with a job), idle, in standby or unavailable. A footprint of jobs alone "
         f"omits it{per_job_kwh}.",
     ]
@@ -180,6 +183,8 @@ def _sum_of_totals(
     total_kwh: float,
     measured_frac: float,
     unknown_node_h: float,
+    *,
+    mark: str = "",
 ) -> str:
     """A sum of totals whose errors are taken as fully correlated, so that it holds at least 95 %.
 
@@ -189,10 +194,11 @@ def _sum_of_totals(
         total_kwh: The sum.
         measured_frac: Measured fraction of the sum.
         unknown_node_h: Node hours of unknown energy.
+        mark: Letters before and after the energy, as `**` of Markdown.
     """
     rows = measured.filter(pl.col("level").cast(pl.String).is_in(levels))
-    ends = rows.select(known_sum(pl.col("total_low_kwh", "total_high_kwh"))).row(0)
-    text = format_total(total_kwh, *ends, measured_frac, unknown_node_h, mark="**")
+    low, high = rows.select(known_sum(pl.col("total_low_kwh", "total_high_kwh"))).row(0)
+    text = format_total(total_kwh, low, high, measured_frac, unknown_node_h, mark=mark)
     return text.replace("95 %:", "95 % or more:").replace("; 100 % measured", "")
 
 
