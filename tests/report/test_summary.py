@@ -185,9 +185,10 @@ def test_opening_has_the_three_conclusions_alone() -> None:
     site, projects, development = opening_text().splitlines()
     # 1 400 kWh read and 100 kWh estimated
     assert site.startswith(
-        "1. The nodes of Nancy drew **1.50 MWh** (95 % or more: 1.28 to 1.68; 93 % measured), 87 % of it on"
+        "1. The nodes of Nancy drew **1.50 MWh** (95 % or more: 1.28 to 1.68; 93 % measured), 87 % "
+        "of it on"
     )
-    assert "**27 %** of it, 400 kWh (95 % or more: 380 to 480), is overhead" in site
+    assert "**27 %** of it, 400 kWh (95 % or more: 380 to 480; 100 % measured), is overhead" in site
     assert projects == (
         "2. **speech** used the most: **0.90 MWh** (95 %: 0.81 to 1.08; 75 % measured), in 1 200 "
         "jobs of 5 people."
@@ -219,11 +220,11 @@ def test_summary_of_the_site_has_overhead_and_gpu_nodes() -> None:
     assert text.startswith("# Energy use of Nancy in 56 days\n\n" + PROVENANCE)
     # 6 of 48 node hours have no reading; 1 300 of 1 500 kWh on GPU nodes; 400 serve no job
     assert (
-        "drew **1.50 MWh** (95 % or more: 1.28 to 1.68; 93 % measured), 87 % of it on GPU nodes. No readings exist"
-        in text
-    )
+        "drew **1.50 MWh** (95 % or more: 1.28 to 1.68; 93 % measured), 87 % of it on GPU nodes. "
+        "No readings exist"
+    ) in text
     assert "for 6 node hours (12 %); their energy is estimated." in text
-    assert "**27 %** of it, 400 kWh (95 % or more: 380 to 480), is overhead" in text
+    assert "**27 %** of it, 400 kWh (95 % or more: 380 to 480; 100 % measured), is overhead" in text
     assert "0.36 kWh of overhead for each kWh of jobs." in text
     assert "Jobs: 1.00 MWh (95 %: 0.90 to 1.20; 75 % measured)." in text
 

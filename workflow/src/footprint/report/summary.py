@@ -150,6 +150,9 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
         sum_or_zero(kwh.filter("has_gpu")).alias("gpu"),
         sum_or_zero(kwh.filter(pl.col("class") == "job")).alias("job"),
         sum_or_zero(kwh.filter(pl.col("class").is_in(OVERHEAD_CLASSES))).alias("overhead"),
+        sum_or_zero(pl.col("measured_kwh").filter(pl.col("class").is_in(OVERHEAD_CLASSES))).alias(
+            "overhead_measured"
+        ),
         sum_or_zero(pl.col("duration_s")).alias("whole_s"),
         sum_or_zero(pl.col("duration_s").filter(~is_measured)).alias("missing_s"),
         sum_or_zero(pl.col("unknown_node_h")).alias("unknown_h"),
@@ -162,7 +165,8 @@ def _site_section(measured: pl.DataFrame, node_energy: pl.DataFrame, where: str)
     energy = _sum_of_totals(
         measured, ["site", "overhead"], sums["all"], part, sums["unknown_h"], mark="**"
     )
-    overhead = _sum_of_totals(measured, ["overhead"], sums["overhead"], 1.0, 0.0)
+    overhead_part = sums["overhead_measured"] / (sums["overhead"] or 1.0)
+    overhead = _sum_of_totals(measured, ["overhead"], sums["overhead"], overhead_part, 0.0)
     lines = [
         f"The nodes of {where} drew {energy}, "
         f"{format_percent(sums['gpu'] / sums['all'])} of it on GPU nodes."
@@ -199,7 +203,7 @@ def _sum_of_totals(
     rows = measured.filter(pl.col("level").cast(pl.String).is_in(levels))
     low, high = rows.select(known_sum(pl.col("total_low_kwh", "total_high_kwh"))).row(0)
     text = format_total(total_kwh, low, high, measured_frac, unknown_node_h, mark=mark)
-    return text.replace("95 %:", "95 % or more:").replace("; 100 % measured", "")
+    return text.replace("95 %:", "95 % or more:")
 
 
 def _missing_time(missing_s: float, whole_s: float, unknown_h: float) -> str:
