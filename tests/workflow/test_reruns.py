@@ -179,7 +179,7 @@ LEVELS_FIGURE = "src/footprint/report/figures/levels.py"
 RULES_AFTER_RATIO = dict.fromkeys(
     (
         *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),
-        *("tabulate_study", "write_summary"),
+        *("plot_sensitivities", "tabulate_sensitivities", "tabulate_study", "write_summary"),
     ),
     1,
 )
@@ -208,6 +208,7 @@ RULES_AFTER_ENERGY = (
     | {
         "plot_energy_over_time": 1,
         "fit_virtual_meter": 1,
+        "tabulate_virtual_meter": 1,
         "estimate_gaps": 3,
         "combine_energy": 1,
         "compare_gates": 1,

@@ -76,3 +76,6 @@ SMALL_GROUPS = "others (small groups)"
 
 NameSelection = Collection[str] | Literal["all"]
 """Names that a key of the configuration selects."""
+
+WELL_COVERED_FRAC = 0.95
+"""Coverage below which a job has the flag `partly_measured`."""

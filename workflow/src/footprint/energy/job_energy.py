@@ -11,13 +11,11 @@ from footprint.allocation.shares import SHARE_TOLERANCE
 from footprint.core.calendar import Window
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J, Z95
+from footprint.core.vocabulary import WELL_COVERED_FRAC
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
 from footprint.energy.gap_power import BASES
 from footprint.energy.study_records import StudyRecords
-
-WELL_COVERED_FRAC = 0.95
-"""Coverage below which a job has the flag `partly_measured`."""
 
 
 def job_node_energies(

@@ -6,8 +6,7 @@ import polars as pl
 
 from footprint.allocation import shares
 from footprint.core.sums import exact_sum, quotient, sum_or_zero
-from footprint.core.vocabulary import MEASURED_METHOD
-from footprint.energy.job_energy import WELL_COVERED_FRAC
+from footprint.core.vocabulary import MEASURED_METHOD, WELL_COVERED_FRAC
 
 MIN_DURATION_S = 60.0
 """Shortest job compared. Shorter jobs have a dozen readings: the sensor dominates their ratio."""

@@ -16,9 +16,9 @@ from footprint.allocation import node_allocations
 from footprint.core.errors import InputError
 from footprint.core.sums import standard_deviation
 from footprint.core.units import H_PER_S, KWH_PER_J
+from footprint.core.vocabulary import WELL_COVERED_FRAC
 from footprint.energy import attribution
 from footprint.energy.attribution import IntegrationSettings, NodeRecords
-from footprint.energy.job_energy import WELL_COVERED_FRAC
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.energy.sensor_period import NOMINAL_PERIOD_S
 from footprint.estimators import registry
