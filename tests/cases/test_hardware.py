@@ -39,7 +39,7 @@ def test_case_cluster_outside_nancy_gives_energy_figures_and_estimates(
     assert UNKNOWN_HARDWARE_REASON not in output
     found = read_estimates(case.directory, "green_algorithms")
     # 2 x 95 W and 128 GB of 0.3725 W for an hour
-    assert found["measured_kwh"].to_list() == [pytest.approx(0.19 + 128 * 0.3725 / 1000)]
+    assert found["energy_kwh"].to_list() == [pytest.approx(0.19 + 128 * 0.3725 / 1000)]
     for name in ("energy_by_class", "methods", "ratios", "site_map"):
         assert (case.directory / f"results/figures/{name}.pdf").exists()
 
@@ -77,7 +77,7 @@ def test_unknown_hardware_gives_null_estimates_until_configured(
     assert energies["measured_kwh"].to_list() == pytest.approx([0.2] * 4)
     # jobs 1 to 4 are on hydra, neowise, pyxis and taurus
     ga = read_estimates(tmp_path, "green_algorithms")
-    assert [value is None for value in ga["measured_kwh"]] == [False, True, True, False]
+    assert [value is None for value in ga["energy_kwh"]] == [False, True, True, False]
     assert ga["basis"].to_list() == ["tdp", "tdp+unknown", "unknown", "tdp"]
     lines = [line for line in output.splitlines() if UNKNOWN_HARDWARE_REASON in line]
     assert len(lines) == 1
@@ -99,4 +99,4 @@ def test_unknown_hardware_gives_null_estimates_until_configured(
     configure(tmp_path, **config, hardware=hardware)
     output = project.run(tmp_path, "--cores", "2", "all").output
     assert UNKNOWN_HARDWARE_REASON not in output
-    assert read_estimates(tmp_path, "green_algorithms")["measured_kwh"].null_count() == 0
+    assert read_estimates(tmp_path, "green_algorithms")["energy_kwh"].null_count() == 0
