@@ -217,9 +217,7 @@ use rule draw as plot_simulation_check with:
         truth=rules.download_truth.output.truth,
         check=rules.check_simulation.output.check,
     output:
-        **figure_files(
-            "simulation_check", category="5 Quality", shows="jobs against the truth"
-        ),
+        **figure_files("simulation_check", category="5 Quality", shows="jobs against the truth"),
     pathvars:
         rule="plot_simulation_check",
     params:
@@ -233,9 +231,7 @@ use rule tabulate as tabulate_simulation_check with:
     input:
         check=rules.check_simulation.output.check,
     output:
-        **table_files(
-            "simulation_check", category="5 Quality", shows="jobs against the truth"
-        ),
+        **table_files("simulation_check", category="5 Quality", shows="jobs against the truth"),
     pathvars:
         rule="tabulate_simulation_check",
     params:

@@ -1,8 +1,8 @@
 """Power of nodes: readings cleaned and counted by cluster and month, and failures of sensors.
 
-    power       resources/<site>/power/<metric>/{cluster}/{month}.parquet            samples
-    quality     resources/<site>/quality/<metric>/{cluster}/{month}.parquet          counts of readings
-    spells      resources/<site>/sensor_spells/<metric>/{cluster}/{month}.parquet    rejected spells
+power       resources/<site>/power/<metric>/{cluster}/{month}.parquet            samples
+quality     resources/<site>/quality/<metric>/{cluster}/{month}.parquet          counts of readings
+spells      resources/<site>/sensor_spells/<metric>/{cluster}/{month}.parquet    rejected spells
 """
 
 

@@ -71,9 +71,7 @@ rule write_summary:
         sensitivities=rules.compare_phases.output.sensitivities,
         carbon=rules.estimate_carbon.output.carbon,
         rejected=rules.combine_energy.output.rejected,
-        against_truth=branch(
-            STUDY.has_truth, then=rules.check_totals.output.totals, otherwise=[]
-        ),
+        against_truth=branch(STUDY.has_truth, then=rules.check_totals.output.totals, otherwise=[]),
     output:
         summary="<results>/summary.md",
         opening="<results>/opening.html",  # start page of the report
