@@ -370,11 +370,12 @@ def test_executor_default_study_equals_study_without_oar(alice: ClusterUser) -> 
     assert [name for name in expected if found[name] != expected[name]] == []
     assert len(expected) > 200
     submitted = [path.name.partition(".")[0] for path in (project / "logs/oar").iterdir()]
-    grouped = {name: submitted.count(name) for name in ("downloads", "months", "clusters")}
-    assert grouped == {"downloads": 5, "months": 3, "clusters": 1}
+    names = ("downloads", "months", "clusters", "series", "gaps")
+    grouped = {name: submitted.count(name) for name in names}
+    assert grouped == {"downloads": 3, "months": 3, "clusters": 1, "series": 2, "gaps": 1}
     assert submitted.count("figures") == 1
     assert job_counts(output)["integrate_energy"] == 18
-    assert len(submitted) < 35 < sum(job_counts(output).values())
+    assert len(submitted) < 40 < sum(job_counts(output).values())
 
 
 def study_files(folder: Path) -> dict[str, bytes]:
