@@ -281,9 +281,9 @@ def test_results_contain_no_login(done: Study) -> None:
 @pytest.mark.parametrize(
     ("gate", "method", "n_jobs_run"),
     [
-        ("binary", "left_hold", 5),
-        ("active", "sum_of_samples", 5),
-        ("two_part", "inner_trapezoid", 6),
+        ("binary", "left_hold", 7),
+        ("active", "sum_of_samples", 7),
+        ("two_part", "inner_trapezoid", 8),
     ],
 )
 def test_other_gates_and_methods_conserve_energy(
