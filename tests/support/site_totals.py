@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from footprint.core.units import KWH_PER_J  # noqa: F401
 from footprint.energy import gap_energy, job_energy, node_hardware, observed_segments, power_model
 from footprint.energy.study_records import StudyRecords
 from footprint.totals.error_model import ErrorModel
@@ -92,8 +91,7 @@ def _energies(study: FastStudy) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFram
     )
     models = power_model.fit_power_models(observed, hardware)
     gaps = []
-    for (cluster,), nodes in hardware.partition_by("cluster", as_dict=True).items():
-        del cluster
+    for nodes in hardware.partition_by("cluster"):
         own = pl.col("node").is_in(nodes["node"].implode())
         gaps.append(
             gap_energy.estimate_gaps(

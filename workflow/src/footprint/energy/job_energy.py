@@ -191,7 +191,6 @@ def job_energies(per_node: pl.LazyFrame, records: StudyRecords) -> pl.LazyFrame:
             ),
             estimated_kwh=known_sum(pl.col("estimated_kwh").drop_nulls()),
             unknown_node_h=sum_or_zero(pl.col("unknown_node_h")),
-            **{f"{basis}_kwh": sum_or_zero(pl.col(f"{basis}_kwh")) for basis in BASES},
             mean_power_w=_power_of_nodes_w(),
             is_shared=(pl.col("share") < 1 - 1e-9).any(),
         )

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from footprint.core.sums import quotient, sum_by_group
+from footprint.core.sums import sum_by_group
 from footprint.core.units import H_PER_S
 from footprint.totals.error_model import ErrorModel
-from footprint.totals.job_totals import group_ends, total_energy
+from footprint.totals.job_totals import group_ends, measured_fraction, total_energy
 from footprint.totals.meter_error import MeterInterval
 
 ENERGY_COLUMNS = ("measured_kwh", "estimated_kwh", "total_kwh")
@@ -65,18 +65,12 @@ def complete_jobs(job_energy: pl.LazyFrame) -> pl.LazyFrame:
     Args:
         job_energy: `schemas.JobEnergy`, also without these columns.
     """
-    return _add_missing(add_total(job_energy), measured_frac=measured_part())
+    return _add_missing(add_total(job_energy), measured_frac=measured_fraction())
 
 
 def _add_missing(rows: pl.LazyFrame, **columns: pl.Expr) -> pl.LazyFrame:
     present = rows.collect_schema().names()
     return rows.with_columns(**{k: v for k, v in columns.items() if k not in present})
-
-
-def measured_part() -> pl.Expr:
-    """Return `measured_kwh` (0 where null) over `total_kwh`; null where nothing is known or 0."""
-    part = quotient(pl.col("measured_kwh").fill_null(0.0), pl.col("total_kwh"))
-    return part.clip(0.0, 1.0)
 
 
 def energy_of_runs(
@@ -106,7 +100,7 @@ def energy_of_runs(
     known = sums.select(
         "run_id",
         *(pl.when(pl.col(f"n_{name}") > 0).then(name).alias(name) for name in ENERGY_COLUMNS),
-    ).with_columns(measured_frac=measured_part())
+    ).with_columns(measured_frac=measured_fraction())
     none = pl.lit(None, pl.Float64)
     if errors is None:
         ends = known.select("run_id", total_low_kwh=none, total_high_kwh=none)
