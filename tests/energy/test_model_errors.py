@@ -15,7 +15,7 @@ def without_readings(deviations: list[float], *, outside: bool = False) -> model
 
 
 def test_error_without_measured_cluster_is_the_prior_alone() -> None:
-    assert without_readings([]) == pytest.approx((0.12, 0.0, 3.0))
+    assert without_readings([]) == pytest.approx((0.12, 0.12, 3.0))
 
 
 def test_error_with_one_measured_cluster_has_the_scale_of_the_prior() -> None:

@@ -82,7 +82,8 @@ def test_models_without_measured_cluster_are_the_prior() -> None:
             assert (row["is_measured"], row["is_extrapolated"]) == (False, True)
             assert (row["measured_kwh"], row["error_log"], row["n_clusters"]) == (None, None, 0)
             assert row["cluster_sd_log"] == pytest.approx(2 * prior_sd)
-            assert (row["mean_sd_log"], row["degrees_of_freedom"]) == (0.0, 3.0)
+            # the prior is one model: its error is common to all clusters in part
+            assert (row["mean_sd_log"], row["degrees_of_freedom"]) == (prior_sd, 3.0)
 
 
 def test_models_of_one_measured_cluster_have_the_prior_error_elsewhere() -> None:

@@ -193,8 +193,8 @@ def _compare_ratios(rows: pl.DataFrame, model: ErrorModel) -> pl.DataFrame:
             continue
         top, bottom = (place[key] for key in keys)
         true = [sides["\n".join(key)] for key in keys]
-        if not true[1]["truth"] > MIN_GROUP_KWH:
-            continue
+        if not true[1]["truth"] > MIN_GROUP_KWH or draws.total_kwh[bottom] == 0:
+            continue  # no R can be given
         ratios = draws.kwh[top] / draws.kwh[bottom]
         total = float(draws.total_kwh[top] / draws.total_kwh[bottom])
         low, high = np.quantile(ratios, [0.025, 0.975])

@@ -74,4 +74,5 @@ def test_budget_of_calibrated_meters_is_from_data() -> None:
 
 def test_budget_of_a_prior_alone_is_from_other_knowledge() -> None:
     assert by_source(df=3)["estimate_common"]["evaluation"] == "B"
+    assert by_source(df=4)["estimate_common"]["evaluation"] == "B"  # one measured cluster
     assert by_source(df=5)["estimate_common"]["evaluation"] == "A"

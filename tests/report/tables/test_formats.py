@@ -403,3 +403,5 @@ def test_tables_without_rows_are_written(study: study_frames.StudyFrames, tmp_pa
         text = written(table, tmp_path)
         assert len(text["csv"].splitlines()) == 1
         assert table.title in text["html"]
+        assert ">none</td>" in text["html"]
+        assert "\nnone & " in text["tex"]

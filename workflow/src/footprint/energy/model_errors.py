@@ -4,8 +4,8 @@ Each measured cluster is predicted by the model without its readings: `d_c = log
 predicted)`. The common scale is `s^2 = (4 s0^2 + (n - 1) v) / (n + 3)` with `v = mean(d^2)`, for
 `n` measured clusters: a prior `s0` worth 4 degrees of freedom. With 0 or 1 measured cluster it is
 `s0`. The error of a cluster without readings is `s t(n + 3)`; the error of the mean, `s / sqrt(n)`,
-is common to all of them. Outside of the range of the measured hardware `s` is doubled (judgement,
-B).
+is common to all of them. Without a measured cluster the model is the prior, whose mean is worth one
+cluster (judgement, B). Outside of the range of the measured hardware `s` is doubled (B).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def error_without_readings(
         scale = _pooled_sd(prior_sd, mean_square, n - 1)
     return ModelError(
         scale * (EXTRAPOLATION_FACTOR if is_extrapolated else 1.0),
-        scale / math.sqrt(n) if n else 0.0,
+        scale / math.sqrt(max(n, 1)),
         max(3.0, n + 3.0),
     )
 

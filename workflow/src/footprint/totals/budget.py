@@ -125,8 +125,8 @@ def _source_rows(
         .otherwise(pl.lit(getattr(usual, field)))
         for field in _Source._fields
     }
-    if source == "estimate_common":  # a prior alone is no data
-        has_data = pl.col("degrees_of_freedom") > MIN_DEGREES_OF_FREEDOM
+    if source == "estimate_common":  # the spread of one cluster or node is not known: the prior's
+        has_data = pl.col("degrees_of_freedom") > MIN_DEGREES_OF_FREEDOM + 1
         described["evaluation"] = pl.when(has_data).then(pl.lit("A")).otherwise(pl.lit("B"))
     df = pl.col("degrees_of_freedom") if source == "estimate_common" else pl.lit(None, pl.Float64)
     ends = draw_groups(amounts, model, sources=(source,)).interval()

@@ -22,6 +22,9 @@ from footprint.report.wording import decimals_of_interval, format_number, format
 UNKNOWN_CELL = "–"
 """Cell of an unknown value."""
 
+NO_ROWS = "none"
+"""First cell of a table without rows: an empty table looks like a fault."""
+
 MOST_ROWS = 50
 """Rows of a table that fit on a printed page with its caption and note."""
 
@@ -125,7 +128,9 @@ def _header_with_unit(column: Column) -> str:
 
 
 def _cell_texts(table: ReaderTable, columns: Sequence[Column]) -> list[list[str]]:
-    """Text of every cell; numbers of a column with fixed decimals align on the point."""
+    """Text of every cell, one row without any value in a table without rows."""
+    if table.rows.is_empty():
+        return [[NO_ROWS, *[""] * (len(columns) - 1)]]
     return [
         [_cell_text(row, column) for column in columns] for row in table.rows.iter_rows(named=True)
     ]
@@ -156,8 +161,8 @@ def _cell_text(row: Mapping[str, Any], column: Column) -> str:
 
 def _are_totals(table: ReaderTable) -> list[bool]:
     if "is_total" not in table.rows.columns:
-        return [False] * len(table.rows)
-    return [bool(value) for value in table.rows["is_total"]]
+        return [False] * max(1, len(table.rows))
+    return [bool(value) for value in table.rows["is_total"]] or [False]
 
 
 def table_html(table: ReaderTable, *, provenance: str) -> str:
