@@ -17,6 +17,8 @@ from footprint import cli, serve
 from footprint.config import plan
 from footprint.core.errors import InputError
 from footprint.labels import files
+from footprint.schemas.labels import GroupLabels, JobLabels
+from footprint.schemas.phases import GroupRuns
 
 STUDY = {"study": {"site": "nancy", "start": "2025-03-03", "end": "2025-03-04"}}
 SIMULATED = STUDY | {"source": {"kind": "simulated"}}
@@ -193,21 +195,23 @@ def study(folder: Path) -> Path:
             "gpu_hours": [1.0, 2.0],
             "total_kwh": [1.0, 9.0],
             "kind": ["debug", "training_run"],
+            "confidence": [0.9, 0.9],
             "rule": ["short", "plateau"],
         }
     ).with_columns(pl.lit(None, pl.String).alias(name) for name in ("paper", "role"))
     jobs = pl.DataFrame({"job_id": [1, 2, 3], "user": ["amy", "bob", "amy"]}).with_columns(
         name=pl.lit("n"), command=pl.lit("./run.sh"), array_id=pl.lit(None, pl.Int64)
     )
-    fields = ("paper", "kind", "role", "phase")
-    labelled = pl.DataFrame(
-        schema={"job_id": pl.Int64, **dict.fromkeys(fields, pl.String)},
-    )
+    labelled = pl.DataFrame(JobLabels.create_empty())
+    features = runs.select("run_id", node_share=pl.lit(1.0), n_nodes=pl.lit(1))
     here = folder / "study"
     tables = {
         "results/phases/runs": runs,
+        "results/phases/group_runs": pl.DataFrame(GroupRuns.create_empty()),
+        "results/phases/features": features,
         "resources/nancy/jobs": jobs,
         "resources/nancy/labels": labelled,
+        "resources/nancy/group_labels": pl.DataFrame(GroupLabels.create_empty()),
         "resources/nancy/run_of_job": pl.DataFrame({"job_id": [1, 2, 3], "run_id": [1, 2, 1]}),
     }
     for name, table in tables.items():
@@ -217,23 +221,24 @@ def study(folder: Path) -> Path:
     return here
 
 
-def test_labels_lists_unlabelled_runs_and_adds_each_draft_once(study: Path, folder: Path) -> None:
+def test_labels_lists_groups_and_adds_each_draft_once(study: Path, folder: Path) -> None:
     result = run_cli("labels", "--directory", study)
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert re.split(r"  +", lines[1].strip())[:5] == ["1", "2", "1", "bob", "n"]
+    assert re.split(r"  +", lines[1].strip())[:5] == ["1", "bob", "1", "./run.sh", "group"]
     assert "90 %" in lines[1]
-    assert lines[-1].startswith("2 runs that labels do not settle, 10.0 kWh")
+    assert lines[-1].startswith("2 groups of 2 runs without a labelled kind, 10.0 kWh")
     narrowed = run_cli("labels", "--directory", study, "--project", "speech", "--user", "amy")
     assert "bob" not in narrowed.output
 
     wanted = ["labels", "--directory", study, "--most", "1", "--write"]
     result = run_cli(*wanted, "drafts.yaml")
-    assert result.output.endswith("drafts.yaml: 1 drafts added, 0 runs were in the file already.\n")
+    assert result.output.endswith("drafts.yaml: 1 drafts added, 0 were in the file already.\n")
     written = (folder / "drafts.yaml").read_text()
-    assert [label.chain for label in files.read_labels(["drafts.yaml"])] == [2]
+    (draft,) = files.read_drafts(["drafts.yaml"])
+    assert (draft.user, draft.group) == ("bob", "./run.sh")
     result = run_cli(*wanted, "drafts.yaml")
-    assert "0 drafts added, 1 runs were in the file already." in result.output
+    assert "0 drafts added, 1 were in the file already." in result.output
     assert (folder / "drafts.yaml").read_text() == written
 
 

@@ -77,8 +77,8 @@ def test_read_labels_examples_of_the_documentation_are_equal_in_both_formats(
         re.findall(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", DOCS.read_text(), re.S)
     )
     yaml, csv = (read(tmp_path, examples[form], f"l.{form}") for form in ("yaml", "csv"))
-    assert [label.where for label in yaml] == [f"{tmp_path}/l.yaml:{n}" for n in (2, 9, 16, 21)]
-    assert [label.where for label in csv] == [f"{tmp_path}/l.csv:{n}" for n in (2, 3, 4, 5)]
+    assert [label.where for label in yaml] == [f"{tmp_path}/l.yaml:{n}" for n in (2, 9, 16, 21, 31)]
+    assert [label.where for label in csv] == [f"{tmp_path}/l.csv:{n}" for n in (2, 3, 4, 5, 6)]
     assert yaml[0] == Label(
         where=f"{tmp_path}/l.yaml:2",
         array=2041586,
@@ -90,11 +90,28 @@ def test_read_labels_examples_of_the_documentation_are_equal_in_both_formats(
     assert yaml[1].start == datetime(2025, 3, 1, tzinfo=UTC)
     assert yaml[1].end == datetime(2025, 4, 1, tzinfo=UTC)
     assert yaml[2].jobs == (2049001, 2049002, 2049010)
-    assert yaml[3] == Label(
-        where=f"{tmp_path}/l.yaml:21", chain=2041990, kind="training_run", role="other"
+    assert (yaml[3].group, yaml[3].stage) == ("./ablate.sh --seed #", "ablate")
+    assert yaml[4] == Label(
+        where=f"{tmp_path}/l.yaml:31", chain=2041990, kind="training_run", role="other"
     )
     for one, other in zip(yaml, csv, strict=True):
         assert {**vars(one), "where": ""} == {**vars(other), "where": ""}
+
+
+def test_read_labels_run_type_gives_the_kind(tmp_path: Path) -> None:
+    rows = (
+        "- {jobs: 1, run_type: posttrain}\n- {jobs: 2, run_type: evaluate, kind: inference_run}\n"
+    )
+    assert [label.kind for label in read(tmp_path, rows)] == ["training_run", "inference_run"]
+    (label,) = read(tmp_path, "jobs,run_type\n1,debug\n", "l.csv")
+    assert label.kind == "debug"
+
+
+def test_read_drafts_accepts_rows_without_labels(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "- {jobs: 1, kind: , role: }\n- {jobs: 2, kind: debug}\n")
+    assert [label.has_label for label in files.read_drafts([path])] == [False, True]
+    with pytest.raises(InputError, match=r":1: this row has no label .* or remove the row"):
+        files.read_labels([path])
 
 
 def test_allowed_values_are_those_of_the_documentation() -> None:
@@ -142,6 +159,13 @@ def test_read_labels_csv_lines_count_line_breaks_and_blank_rows(tmp_path: Path) 
         ("- {jobs: [], paper: p}", r":1: this row selects no job"),
         ("- {jobs: 1}", r":1: this row has no label"),
         ("- {jobs: 1, kind: training}", r":1: kind 'training' is not allowed; use interactive"),
+        ("- {jobs: 1, stage: final2}", r"stage 'final2' is not allowed; use data, explore"),
+        ("- {jobs: 1, run_type: tune}", r"run_type 'tune' is not allowed; use train, pretrain"),
+        (
+            "- {jobs: 1, run_type: train, kind: debug}",
+            r":1: run_type 'train' is the kind training_run, and the row has 'debug'; remove one",
+        ),
+        ("- {group: ./run.sh, paper: p}", r"group without user would select other people's"),
         ("- {jobs: 1, role: no}", r"role 'no' is not allowed; use reported, other"),
         ("- {jobs: 1, phase: test}", r"phase 'test' is not allowed; use training"),
         ("- {jobs: 1, array: 2, paper: p}", r"two ways, by jobs and array; add a row for each way"),
@@ -211,6 +235,14 @@ def test_match_labels_selects_by_ids_array_and_patterns(jobs: pl.LazyFrame) -> N
     assert selected(jobs, user="amy", name="train") == []
     assert selected(jobs, user="amy", command="*--lr [!2]") == [1]
     assert selected(jobs, user="bob", name="train_?", command="python*") == [4]
+
+
+def test_match_labels_selects_the_group_of_a_command(jobs: pl.LazyFrame) -> None:
+    assert selected(jobs, user="amy", group="bash train.sh --lr 77") == [1, 2]
+    assert selected(jobs, user="amy", group="bash train.sh --lr #") == [1, 2]
+    assert selected(jobs, user="amy", group="bash train.sh --lr #", end=T0 + timedelta(1)) == [1]
+    assert selected(jobs, user="bob", group="bash train.sh --lr #") == []
+    assert selected(jobs, user="amy", group="") == []
 
 
 def test_match_labels_bounds_the_start_and_excludes_the_end(jobs: pl.LazyFrame) -> None:

@@ -186,7 +186,7 @@ def test_labels_of_ledgers_hold_for_all_jobs_of_a_run() -> None:
     )
     labelled = from_ledgers.labels_of_ledgers(found.runs, RUN_OF_JOB)
     rows = labelled.labels.select("job_id", *LABEL_FIELDS).rows()
-    assert rows == [(1, "p", None, None, "training"), (2, "p", None, None, "training")]
+    assert rows == [(job, "p", None, None, "training", None) for job in (1, 2)]
     assert labelled.contradictions == [
         "a.jsonl:4: phase 'inference' is not used: 'training' labels more of the run of job 1"
     ]

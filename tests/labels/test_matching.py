@@ -97,7 +97,7 @@ def test_labels_table_label_of_a_job_holds_for_its_run(
         of("f:4", user="amy", command="run 1", paper="q", phase="training"),
     ]
     found = conform(JobLabels, matching.labels_of_jobs(rows, jobs, run_of_job))
-    assert found.rows() == [
+    assert found.drop("stage").rows() == [
         (1, "q", "training_run", "reported", "training"),
         (2, "q", "training_run", "reported", "training"),
         (4, "q", "training_run", "reported", "training"),
@@ -178,7 +178,9 @@ def test_match_labels_script_writes_both_tables(
             "labels": [str(written)],
             "ledger": [],
         },
-        output={name: tmp_path / f"{name}.parquet" for name in ("papers", "labels")},
+        output={
+            name: tmp_path / f"{name}.parquet" for name in ("papers", "labels", "group_labels")
+        },
     )
     assert log == ""
     papers = pl.read_parquet(tmp_path / "papers.parquet")
@@ -227,7 +229,7 @@ def test_append_rows_keeps_existing_text(tmp_path: Path, before: str | None, aft
     [
         ("[{jobs: 2, paper: p}]\n", r"rows cannot be appended to the file; begin"),
         ("- {jobs: 2, paper: p}\n...\n", r"rows cannot be appended"),
-        ("- {jobs: 2}\n", r"l\.yaml:1: this row has no label for its jobs"),
+        ("- {jobs: x, paper: p}\n", r"l\.yaml:1: job id 'x' is not a number"),
         ("jobs: 2\n", r"l\.yaml:1: a label file is a list of rows"),
     ],
 )

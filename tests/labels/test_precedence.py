@@ -111,6 +111,13 @@ def test_precedence_of_one_source_keeps_it_unchanged() -> None:
         ("fp:paper=p fp:role=other", "paper=p role=other"),
         ("big7", ""),
         ("mfp:paper=p", ""),
+        ("speech,ablate,pretrain", "stage=ablate kind=training_run"),
+        ("speech,final,evaluate seed 3", "stage=final kind=inference_run"),
+        ("speech,explore,debug fp:paper=p", "paper=p stage=explore kind=debug"),
+        ("speech,ablate,trains", ""),
+        ("speech,lr,train", ""),
+        ("a,speech,ablate,train", ""),
+        ("speech, ablate, train", ""),
     ],
 )
 def test_job_name_labels_are_parsed(name: str, expected: str) -> None:
@@ -121,17 +128,18 @@ def test_job_name_labels_are_parsed(name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("fp:", "`fp:` allows paper, kind, role, phase"),
-        ("fp:phases=training,paper=p", "`fp:` allows paper, kind, role, phase"),
+        ("fp:", "`fp:` allows paper, kind, role, phase, stage"),
+        ("fp:phases=training,paper=p", "`fp:` allows paper, kind, role, phase, stage"),
         ("fp:phase=fun,paper=p", "phase is training, inference, development"),
         ("fp:paper=", "paper is any word"),
         ("fp:paper=p,paper=q", "paper has two values"),
+        ("speech,data,train fp:paper=p,stage=final", "stage has two values"),
     ],
 )
 def test_job_name_fault_is_reported_and_the_rest_is_used(name: str, fault: str) -> None:
     found, found_fault = from_job_names.parse_job_name(name)
     assert found_fault == fault
-    assert found == ({"paper": "p"} if "paper=p" in name else {})
+    assert found.get("paper") == ("p" if "paper=p" in name else None)
 
 
 def test_job_name_labels_hold_for_the_runs() -> None:
@@ -146,6 +154,6 @@ def test_job_name_labels_hold_for_the_runs() -> None:
     found = from_job_names.labels_of_job_names(jobs, RUNS)
     assert as_rows(found.labels) == {1: {"paper": "q"}, 2: {"paper": "q"}}
     assert found.contradictions == [
-        "the name of job 3 has an invalid label: `fp:` allows paper, kind, role, phase",
+        "the name of job 3 has an invalid label: `fp:` allows paper, kind, role, phase, stage",
         "the name of job 1: paper 'p' is not used: 'q' labels more of the run of job 1",
     ]

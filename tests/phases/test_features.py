@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from footprint.labels.commands import script_of, step_of
 from footprint.phases import chains, classifier, features
 from footprint.phases.features import FEATURE_DESCRIPTIONS
-from footprint.phases.job_words import Tokens, script_of, split_words, step_of, work_of_words
+from footprint.phases.job_words import Tokens, split_words, work_of_words
 from footprint.schemas.phases import N_POWER_BINS, PowerHistograms
 from footprint.schemas.raw import Jobs
 

@@ -352,9 +352,10 @@ class RuleChain:
         """Run `classify_runs`, which needs features and labels."""
         self.run(
             "classify_runs",
-            input=self.paths("features", "run_of_job", "labels", "virtual_meter")
+            input=self.paths("features", "run_of_job", "group_labels", "virtual_meter")
+            | {"labels": self.path("single_labels"), "records": self.path("jobs")}
             | self.energy_paths(),
-            output={"runs": self.path("runs"), "jobs": self.path("phase_of_job")},
+            output=self.paths("runs", "labels", "group_runs") | {"jobs": self.path("phase_of_job")},
             params={"thresholds": {}, "meters": self.planned.meters},
         )
 

@@ -56,7 +56,7 @@ def _write(folder: Path, row: dict[str, Any]) -> None:
         within=None,
         at=start.isoformat(),
         command=["./run.sh"],
-        labels={name: row[name] for name in LABEL_FIELDS},
+        labels={name: row[name] for name in LABEL_FIELDS if name in row},
         oar={"job_id": row["job_id"], "array_id": None, "array_index": None},
         host=host,
     )

@@ -17,7 +17,7 @@ rule compare_phases:
     input:
         runs=rules.classify_runs.output.runs,
         features=rules.extract_features.output.features,
-        labels=rules.match_labels.output.labels,
+        labels=rules.classify_runs.output.labels,
         levels=rules.build_levels.output.levels,
         job_nodes=rules.combine_energy.output.job_nodes,
         jobs=rules.download_jobs.output.jobs,
@@ -73,7 +73,7 @@ rule check_totals:
         ratio=rules.compare_phases.output.ratio,
         job_energy=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
-        labels=rules.match_labels.output.labels,
+        labels=rules.classify_runs.output.labels,
         truth=rules.download_truth.output.truth,
         kinds=rules.download_truth.output.kinds,
     output:
@@ -159,7 +159,7 @@ use rule draw as plot_paper_runs with:
         runs=rules.classify_runs.output.runs,
         jobs=rules.download_jobs.output.jobs,
         ratio=rules.compare_phases.output.ratio,
-        labels=rules.match_labels.output.labels,
+        labels=rules.classify_runs.output.labels,
         levels=rules.build_levels.output.levels,
     output:
         **figure_files("paper_runs", category="4 Phases", shows="runs of papers over time"),

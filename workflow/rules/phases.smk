@@ -3,7 +3,9 @@
 REQUIRED INPUTS: jobs, power and series of the download stage, allocations and energies of jobs
 OUTPUTS:
     run_of_job  resources/<site>/run_of_job.parquet             run of each job
-    labels      resources/<site>/labels.parquet                 labels of each job (match_labels)
+    labels      resources/<site>/{single,group}_labels.parquet  labels of each job, and of groups
+    labels      resources/<site>/labels.parquet                 labels that hold (classify_runs)
+    groups      results/phases/group_runs.parquet               runs of labelled groups
     levels      results/phases/power_histograms/{cluster}.parquet   power histograms of jobs
     runs        results/phases/{runs,jobs}.parquet              kind, role and phase of each run
     papers      resources/<site>/papers.parquet                 paper of each job
@@ -77,7 +79,8 @@ rule match_labels:
         ledger=branch(STUDY.has_ledgers, then=[rules.match_ledgers.output.ledger], otherwise=[]),
     output:
         papers="<resources>/<site>/papers.parquet",
-        labels="<resources>/<site>/labels.parquet",
+        labels="<resources>/<site>/single_labels.parquet",
+        group_labels="<resources>/<site>/group_labels.parquet",
     log:
         "<logs>/match_labels.log",
     benchmark:
@@ -125,9 +128,13 @@ rule classify_runs:
         job_nodes=rules.combine_energy.output.job_nodes,
         virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
         labels=rules.match_labels.output.labels,
+        group_labels=rules.match_labels.output.group_labels,
+        records=rules.download_jobs.output.jobs,
     output:
         runs="<results>/phases/runs.parquet",
         jobs="<results>/phases/jobs.parquet",
+        labels="<resources>/<site>/labels.parquet",
+        group_runs="<results>/phases/group_runs.parquet",
     log:
         "<logs>/classify_runs.log",
     benchmark:

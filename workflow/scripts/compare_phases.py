@@ -3,7 +3,8 @@
 import polars as pl
 
 from footprint.core import calendar, logs
-from footprint.phases import classifier, energies, recorded_time, study_ratios
+from footprint.labels import precedence
+from footprint.phases import classifier, energies, recorded_time, reported_runs, study_ratios
 from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.writing import write_table
 
@@ -32,5 +33,7 @@ found = study_ratios.ratios_of_study(
     by_gate=pl.scan_parquet(given.by_gate) if given.by_gate else None,
     gate=params.gate,
 )
-write_table(PhaseRatio, found.ratios, snakemake.output.ratio)
+ratios = found.ratios.collect()
+precedence.log_warnings(reported_runs.uncertain_messages(ratios))
+write_table(PhaseRatio, ratios, snakemake.output.ratio)
 write_table(PhaseSensitivities, found.sensitivities, snakemake.output.sensitivities)

@@ -1,18 +1,19 @@
-"""Write the labels of each job, and the paper of each labelled job."""
+"""Write the labels of each job, those of groups apart, and the paper of each labelled job."""
 
 import polars as pl
 
 from footprint.core import logs
 from footprint.labels import files, from_job_names, from_ledgers, matching, precedence
-from footprint.schemas.labels import JobLabels
+from footprint.schemas.labels import GroupLabels, JobLabels
 from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
 
 jobs = pl.scan_parquet(snakemake.input.jobs)
 run_of_job = pl.scan_parquet(snakemake.input.run_of_job)
+matched = matching.match_label_files(files.read_labels(snakemake.input.labels), jobs, run_of_job)
 labelled = precedence.labels_by_precedence(
-    files=matching.labels_of_jobs(files.read_labels(snakemake.input.labels), jobs, run_of_job),
+    files=matched.single,
     ledgers=[
         from_ledgers.labels_of_ledgers(pl.read_parquet(each), run_of_job)
         for each in snakemake.input.ledger
@@ -20,5 +21,7 @@ labelled = precedence.labels_by_precedence(
     job_names=from_job_names.labels_of_job_names(jobs, run_of_job),
 )
 write_table(JobLabels, labelled, snakemake.output.labels)
-papers = labelled.select("job_id", "paper").drop_nulls()
+write_table(GroupLabels, matched.groups, snakemake.output.group_labels)
+complete = precedence.apply_precedence([labelled.lazy(), matched.groups])
+papers = complete.select("job_id", "paper").drop_nulls()
 papers.write_parquet(snakemake.output.papers)

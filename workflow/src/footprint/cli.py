@@ -107,30 +107,28 @@ def serve_site(
 
 
 @app.command("labels")
-def list_unlabelled_runs(
+def propose_labels(
     directory: Directory = Path(),
     site: Annotated[str | None, typer.Option(help="Site, if the study has several.")] = None,
     paper: Annotated[str | None, typer.Option(help="Only runs labelled with this paper.")] = None,
     project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
     user: Annotated[str | None, typer.Option(help="Only runs of this login.")] = None,
-    most: Annotated[int, typer.Option(min=1, help="Number of runs to list.")] = 20,
+    most: Annotated[int, typer.Option(min=1, help="Number of groups to list.")] = 20,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Append a draft label for each run to this YAML file."),
+        typer.Option(metavar="FILE", help="Append a draft row for each group to this YAML file."),
     ] = None,
 ) -> None:
-    """List the runs without complete labels, by decreasing energy."""
-    from footprint.phases import labelling_queue
+    """List groups of runs without a labelled kind, by decreasing energy in doubt."""
+    from footprint.phases import label_drafts, label_proposals
 
-    study = labelling_queue.read_study(directory, site=site)
-    rows = labelling_queue.rank_unlabelled_runs(
-        study, user=user, project=project, paper=paper
-    ).collect()
-    text = labelling_queue.format_listing(rows, most=most)
+    study = label_proposals.read_study(directory, site=site)
+    rows = label_proposals.propose_groups(study, user=user, project=project, paper=paper)
+    text = label_drafts.format_listing(rows, most=most, group_runs=study.group_runs.collect())
     if write is not None:
         listed = rows.head(most)
-        n = labelling_queue.append_drafts(listed, write, study, published=directory / "results")
-        text += f"\n{write}: {n} drafts added, {len(listed) - n} runs were in the file already."
+        n = label_drafts.append_drafts(listed, write, study, published=directory / "results")
+        text += f"\n{write}: {n} drafts added, {len(listed) - n} were in the file already."
     print(text)
 
 

@@ -16,7 +16,15 @@ from footprint.allocation.node_allocations import ALLOCATION_SCHEMA
 from footprint.core.errors import InputError
 from footprint.estimators import comparison
 from footprint.labels import files, matching
-from footprint.phases import assembly, baseline, classifier, labelling_queue, ratio, recorded_time
+from footprint.phases import (
+    assembly,
+    baseline,
+    classifier,
+    labelling_queue,
+    ratio,
+    recorded_time,
+    reported_runs,
+)
 from footprint.phases.energies import complete_job_nodes
 from footprint.phases.roles import labels_of_runs
 from footprint.schemas.catalogue import TABLES
@@ -210,16 +218,15 @@ class Results:
             user: Only runs of this login or pseudonym.
 
         Returns:
-            Columns of `footprint labels` (`labelling_queue.rank_unlabelled_runs`).
+            Columns of `labelling_queue.rank_unlabelled_runs`.
         """
-        study = labelling_queue.StudyTables(
+        return labelling_queue.rank_unlabelled_runs(
             self.runs.lazy(),
             self._table(JobLabels).lazy(),
             self._table(Jobs).lazy(),
-            self._table(RunOfJob).lazy(),
-        )
-        return labelling_queue.rank_unlabelled_runs(
-            study, project=project, paper=paper, user=user
+            project=project,
+            paper=paper,
+            user=user,
         ).collect()
 
     def ratio_with_labels(self, labels: str) -> dy.DataFrame[PhaseRatio]:
@@ -237,19 +244,22 @@ class Results:
         """
         jobs, run_of_job = self._table(Jobs).lazy(), self._table(RunOfJob).lazy()
         stated = files.parse_labels(labels, shown="labels")
-        added = matching.labels_of_jobs(stated, jobs, run_of_job)
-        known = self._table(JobLabels).lazy().join(added, on="job_id", how="anti")
-        all_labels = pl.concat([added, known])
-        labelled = labels_of_runs(all_labels)
+        added = matching.match_label_files(stated, jobs, run_of_job)
+        added_jobs = pl.concat(each.select("job_id") for each in added).unique()
+        known = self._table(JobLabels).lazy().join(added_jobs, on="job_id", how="anti")
         features = pl.scan_parquet(_existing(self.folder / "phases/features.parquet"))
         thresholds = classifier.Thresholds()
-        runs = assembly.assemble_phase_tables(
+        tables = assembly.assemble_phase_tables(
             features,
             thresholds=thresholds,
             run_of_job=run_of_job,
             job_energy=self.jobs.lazy(),
-            labelled=all_labels,
-        ).runs.join(labelled.select("run_id", "paper"), on="run_id", how="left")
+            labelled=pl.concat([added.single, known]),
+            jobs=jobs,
+            groups=added.groups,
+        )
+        labelled = labels_of_runs(tables.labels)
+        runs = tables.runs.join(labelled.select("run_id", "paper"), on="run_id", how="left")
         first, last = self._days
         of_jobs = recorded_time.recorded_time_of_jobs(
             jobs,
@@ -264,7 +274,11 @@ class Results:
             time=ratio.time_of_runs(runs, of_jobs),
             baseline=baseline.classify_by_exit_state(features),
         )
-        rows: dy.DataFrame[PhaseRatio] = conform(PhaseRatio, compared)
+        uncertain = reported_runs.uncertain_reported_runs(tables.runs, labelled)
+        run_groups = ratio.groups_of_runs(runs, levels=self.levels.lazy())
+        rows: dy.DataFrame[PhaseRatio] = conform(
+            PhaseRatio, reported_runs.add_uncertain_reported(compared, uncertain, run_groups)
+        )
         return rows
 
     @property

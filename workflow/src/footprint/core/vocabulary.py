@@ -24,13 +24,28 @@ At a coverage of one half, one side of R counts with half of its energy, and R i
 of two.
 """
 
-LABEL_FIELDS = ("paper", "kind", "role", "phase")
+STAGES = ("data", "explore", "baseline", "ablate", "hyperparam", "final")
+"""Stages of the work on a paper, in their usual order: preparation of data, first trials, baselines
+to compare with, ablations, search of hyperparameters, final runs. It is the vocabulary of a French
+laboratory whose members name their jobs `project,stage,run_type`."""
+
+KIND_OF_RUN_TYPE = {
+    "train": "training_run",
+    "pretrain": "training_run",
+    "posttrain": "training_run",
+    "evaluate": "inference_run",
+    "debug": "debug",
+}
+"""Kind of a run by its run type, the last word of `project,stage,run_type`."""
+
+LABEL_FIELDS = ("paper", "kind", "role", "phase", "stage")
 """Fields of a label."""
 
 LABEL_VALUES = {
     "kind": KINDS,
     "role": ROLES,
     "phase": tuple(phase for phase in PHASES if phase != "unknown"),
+    "stage": STAGES,
 }
 """Allowed values of the fields of a label; a field that is not listed is free text."""
 

@@ -4,7 +4,9 @@ The stage takes label files, ledgers of the tracker and jobs (`schemas.Jobs`, `s
 It gives the labels of each job (`schemas.JobLabels`); from ledgers also the device energy of
 tracked jobs in kWh (`schemas.Tracked`) and rejected rows (`schemas.RejectedRows`).
 
-- `files`: rows of label files
+- `file_rows`: rows of YAML and CSV files as texts
+- `files`: labels of the rows of label files
+- `commands`: script, recipe step and group of a command
 - `matching`: jobs that each row selects, and their labels
 - `from_job_names`: labels in the names of jobs
 - `from_ledgers`: tracked runs, their jobs, labels and device energy

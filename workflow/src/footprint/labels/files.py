@@ -6,23 +6,20 @@ its file and line for error messages.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-import yaml
 
 from footprint.core.errors import InputError
-from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
+from footprint.core.vocabulary import KIND_OF_RUN_TYPE, LABEL_FIELDS, LABEL_VALUES
+from footprint.labels import file_rows
 
-SELECTOR_COLUMNS = ("jobs", "job_id", "array", "chain", "user", "name", "command", "from", "to")
-
-"""Columns that select jobs."""
+COLUMN_VALUES = {**LABEL_VALUES, "run_type": tuple(KIND_OF_RUN_TYPE)}
+"""Allowed values of the columns that label jobs; a column that is not listed is free text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class Label:
     """One row of a label file: the jobs that it selects, and their labels.
 
     A row selects jobs in one of four ways: by `jobs`, by `array`, by `chain` (any job of a run), or
-    by `user` with at least one of `name`, `command` (patterns), `start` and `end`.
+    by `user` with at least one of `group`, `name`, `command` (patterns), `start` and `end`.
 
     Attributes:
         where: File and line, as `file:line`.
@@ -38,6 +35,7 @@ class Label:
         array: Array id.
         chain: Id of any job of a run.
         user: Login.
+        group: Command; it selects the commands of its group (`commands.group_of_command`).
         name: Pattern of the job's name.
         command: Pattern of the job's command.
         start: Earliest start of the job.
@@ -46,6 +44,7 @@ class Label:
         kind: Kind of the run.
         role: Role of the run.
         phase: Phase of the run.
+        stage: Stage of the work.
     """
 
     where: str
@@ -53,6 +52,7 @@ class Label:
     array: int | None = None
     chain: int | None = None
     user: str | None = None
+    group: str | None = None
     name: str | None = None
     command: str | None = None
     start: datetime | None = None
@@ -61,6 +61,12 @@ class Label:
     kind: str | None = None
     role: str | None = None
     phase: str | None = None
+    stage: str | None = None
+
+    @property
+    def has_label(self) -> bool:
+        """Whether the row labels its jobs; a draft does not until it is filled in."""
+        return any(getattr(self, name) is not None for name in LABEL_FIELDS)
 
 
 def read_labels(files: Sequence[str | Path]) -> list[Label]:
@@ -70,10 +76,22 @@ def read_labels(files: Sequence[str | Path]) -> list[Label]:
         InputError: At `file:line`: a file that cannot be read, an unknown column, a value that is
             not allowed, a row that selects no job or has no label.
     """
+    labels = read_drafts(files)
+    for label in labels:
+        _check_is_filled(label)
+    return labels
+
+
+def read_drafts(files: Sequence[str | Path]) -> list[Label]:
+    """Read the rows of every file as `read_labels` does, also those without a label yet.
+
+    Raises:
+        InputError: As for `read_labels`, except for a row that has no label.
+    """
     return [
         _parse_label(row, where=where)
         for file in files
-        for where, row in _read_rows(Path(file), str(file))
+        for where, row in file_rows.read_rows(Path(file), str(file))
     ]
 
 
@@ -87,7 +105,10 @@ def parse_labels(text: str, *, shown: str) -> list[Label]:
     Raises:
         InputError: As for `read_labels`.
     """
-    return [_parse_label(row, where=where) for where, row in _yaml_rows(text, shown)]
+    labels = [_parse_label(row, where=where) for where, row in file_rows.yaml_rows(text, shown)]
+    for label in labels:
+        _check_is_filled(label)
+    return labels
 
 
 def append_rows(file: str | Path, rows: str) -> None:
@@ -95,7 +116,8 @@ def append_rows(file: str | Path, rows: str) -> None:
 
     Args:
         file: Label file.
-        rows: YAML text of the rows, each beginning with `- ` in the first column.
+        rows: YAML text of the rows, each beginning with `- ` in the first column; they may be
+            drafts.
 
     Raises:
         InputError: The file is not a YAML label file, or would not be one with the rows. It then
@@ -106,15 +128,15 @@ def append_rows(file: str | Path, rows: str) -> None:
         raise InputError(
             "rows are written to YAML files only", where=shown, do="name a file that ends in .yaml"
         )
-    before = _read_text(path, shown) if path.exists() else ""
-    for where, row in _yaml_rows(before, shown):
+    before = file_rows.read_text(path, shown) if path.exists() else ""
+    for where, row in file_rows.yaml_rows(before, shown):
         _parse_label(row, where=where)
     first = re.search(r"^( *)- ", before, re.M)
     added = ("" if not before or before.endswith("\n") else "\n") + "".join(
         f"{first[1] if first and line.strip() else ''}{line}" for line in rows.splitlines(True)
     )
     try:
-        for where, row in _yaml_rows(before + added, shown):
+        for where, row in file_rows.yaml_rows(before + added, shown):
             _parse_label(row, where=where)
     except InputError:
         raise InputError(
@@ -155,123 +177,6 @@ def shell_pattern_to_regex(pattern: str) -> str:
     return rf"(?s)\A{''.join(parts)}\z"
 
 
-# Rows as texts by column, for both formats
-
-
-def _read_rows(path: Path, shown: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    """Rows of a file as `file:line` and texts by column, without null and blank cells."""
-    readers = {".yaml": _yaml_rows, ".yml": _yaml_rows, ".csv": _csv_rows}
-    text = _read_text(path, shown)
-    if path.suffix.lower() not in readers:
-        raise InputError("a label file ends in .yaml, .yml or .csv", where=shown, do="rename it")
-    return readers[path.suffix.lower()](text, shown)
-
-
-def _read_text(path: Path, shown: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"the label file cannot be read ({error.strerror})", where=shown, do="fix labels.files"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is not UTF-8", where=shown, do="save the file as UTF-8"
-        ) from None
-
-
-def _csv_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    after = 0
-    try:
-        columns = [column.strip() for column in next(lines, [])]
-        _check_separator(columns, where=f"{file}:1")
-        _check_columns(columns, where=f"{file}:1")
-        after = lines.line_num
-        for cells in lines:
-            where, after = f"{file}:{after + 1}", lines.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"{len(cells)} cells under {len(columns)} columns",
-                    where=where,
-                    do="quote cells that hold commas",
-                )
-            row = {c: v.strip() for c, v in zip(columns, cells, strict=True) if v.strip()}
-            yield where, {c: v.split() if c == "jobs" else [v] for c, v in row.items()}
-    except csv.Error as error:
-        raise InputError(f"not CSV ({error})", where=f"{file}:{after + 1}") from None
-
-
-def _yaml_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"not YAML ({error.problem})", where=f"{file}:{line}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"not YAML ({error})", where=file) from None
-    if root is None:
-        return
-    if not isinstance(root, yaml.SequenceNode):
-        raise InputError(
-            "a label file is a list of rows",
-            where=f"{file}:{root.start_mark.line + 1}",
-            do="begin each row with `- `",
-        )
-    for node in root.value:
-        where = f"{file}:{node.start_mark.line + 1}"
-        if not isinstance(node, yaml.MappingNode):
-            raise InputError("a row is `column: value` lines", where=where, do="see docs/labels.md")
-        _check_columns([key.value for key, _ in node.value], where=where)
-        cells = {key.value: _texts_of_node(value, file) for key, value in node.value}
-        yield where, {column: texts for column, texts in cells.items() if texts}
-
-
-def _texts_of_node(node: yaml.Node, file: str) -> list[str]:
-    """Texts of a cell as they were typed: `user: no` and `name: 1e3` are not converted."""
-    if isinstance(node, yaml.ScalarNode):
-        empty = node.tag == "tag:yaml.org,2002:null" or not node.value.strip()
-        return [] if empty else [node.value.strip()]
-    if isinstance(node, yaml.SequenceNode):
-        return [text for item in node.value for text in _texts_of_node(item, file)]
-    raise InputError("a value is text or a list", where=f"{file}:{node.start_mark.line + 1}")
-
-
-def _check_separator(columns: Sequence[str], *, where: str) -> None:
-    """Refuse a header that a spreadsheet saved with another separator, or with empty columns."""
-    known = {*SELECTOR_COLUMNS, *LABEL_FIELDS}
-    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        parts = {part.strip() for column in columns for part in column.split(separator)}
-        if any(separator in column for column in columns) and parts & known:
-            raise InputError(
-                f"the columns are separated by {name} (`{separator.strip() or 'tab'}`)",
-                where=where,
-                do="save the file with commas (`,`) as separator",
-            )
-    if columns and "" in columns:
-        raise InputError(
-            f"column {columns.index('') + 1} has no name",
-            where=where,
-            do="remove the column, or the comma at the end of each line",
-        )
-
-
-def _check_columns(columns: Sequence[object], *, where: str) -> None:
-    known = (*SELECTOR_COLUMNS, *LABEL_FIELDS)
-    for column in columns:
-        if column not in known:
-            raise InputError(
-                f"unknown column {column!r}", where=where, do=f"columns are {', '.join(known)}"
-            )
-        if columns.count(column) > 1:
-            raise InputError(f"column {column!r} occurs twice", where=where, do="remove one")
-
-
-# Labels from rows
-
-
 def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
     for column, texts in row.items():
         if len(texts) > 1 and column != "jobs":
@@ -280,11 +185,7 @@ def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
             )
     one = {column: texts[0] for column, texts in row.items()}
     _check_selection(set(one), where=where)
-    if not any(column in one for column in LABEL_FIELDS):
-        raise InputError(
-            "this row has no label for its jobs", where=where, do=f"add {', '.join(LABEL_FIELDS)}"
-        )
-    for column, allowed in LABEL_VALUES.items():
+    for column, allowed in COLUMN_VALUES.items():
         if column in one and one[column] not in allowed:
             raise InputError(
                 f"{column} {one[column]!r} is not allowed",
@@ -301,6 +202,8 @@ def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
             where=where,
             do="set `to` to the day after the last one: it is excluded",
         )
+    if "run_type" in one:
+        _set_kind_of_run_type(one, where=where)
     jobs = [*row.get("jobs", []), *row.get("job_id", [])]
     return Label(
         where=where,
@@ -309,13 +212,33 @@ def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
         chain=_parse_number(one["chain"], "job id", where=where) if "chain" in one else None,
         start=start,
         end=end,
-        **{c: one.get(c) for c in ("user", "name", "command", *LABEL_FIELDS)},
+        **{c: one.get(c) for c in ("user", "group", "name", "command", *LABEL_FIELDS)},
     )
+
+
+def _check_is_filled(label: Label) -> None:
+    if not label.has_label:
+        raise InputError(
+            "this row has no label for its jobs",
+            where=label.where,
+            do=f"add {', '.join(file_rows.LABEL_COLUMNS)}, or remove the row",
+        )
+
+
+def _set_kind_of_run_type(one: dict[str, str], *, where: str) -> None:
+    """Set the kind that the run type of a row implies."""
+    run_type, kind = one["run_type"], KIND_OF_RUN_TYPE[one["run_type"]]
+    if one.setdefault("kind", kind) != kind:
+        raise InputError(
+            f"run_type {run_type!r} is the kind {kind}, and the row has {one['kind']!r}",
+            where=where,
+            do="remove one of the two",
+        )
 
 
 def _check_selection(columns: set[str], *, where: str) -> None:
     """Refuse a row that does not select jobs in exactly one complete way."""
-    refined = columns & {"name", "command", "from", "to"}
+    refined = columns & {"group", "name", "command", "from", "to"}
     by_id, by_user = columns & {"jobs", "job_id"}, columns & {"user"} | refined
     ways = [
         sorted(way) for way in (by_id, columns & {"array"}, columns & {"chain"}, by_user) if way
@@ -324,7 +247,7 @@ def _check_selection(columns: set[str], *, where: str) -> None:
         raise InputError(
             "this row selects no job",
             where=where,
-            do="add jobs, array, chain, or user with name, command, from or to",
+            do="add jobs, array, chain, or user with group, name, command, from or to",
         )
     if len(ways) > 1 or len(by_id) > 1:
         both = " and ".join(ways[0] if len(ways) == 1 else [way[0] for way in ways])
@@ -343,7 +266,7 @@ def _check_selection(columns: set[str], *, where: str) -> None:
         raise InputError(
             "user alone selects all jobs of that user",
             where=where,
-            do="add name, command, from or to",
+            do="add group, name, command, from or to",
         )
 
 

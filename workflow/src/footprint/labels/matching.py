@@ -9,12 +9,16 @@ import logging
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_
+from typing import NamedTuple
 
 import polars as pl
 
 from footprint.core.errors import InputError
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
+from footprint.labels.commands import group_of_command
 from footprint.labels.files import Label, shell_pattern_to_regex
+from footprint.schemas.labels import GroupLabels
+from footprint.schemas.writing import conform
 
 LOG = logging.getLogger(__name__)
 
@@ -22,10 +26,67 @@ MATCHED_SCHEMA = {"label": pl.Int64(), "job_id": pl.Int64()}
 """Columns of matched labels: place of the label, and a job that it selects."""
 
 
+class MatchedLabels(NamedTuple):
+    """Labels of jobs from rows that select single runs, and from rows that select groups.
+
+    Attributes:
+        single: `schemas.JobLabels`.
+        groups: `schemas.GroupLabels`. Whether a label holds for a run of the group depends on the
+            run's power and duration (`phases.group_agreement`).
+    """
+
+    single: pl.LazyFrame
+    groups: pl.LazyFrame
+
+
+def match_label_files(
+    labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
+) -> MatchedLabels:
+    """Labels of each job, apart for rows of single runs and rows of groups.
+
+    Args:
+        labels: Labels.
+        jobs: `schemas.Jobs`.
+        run_of_job: `schemas.RunOfJob`.
+
+    Raises:
+        InputError: Two rows for single runs, or two rows for groups, contradict each other.
+    """
+    matched = match_labels_to_jobs(labels, jobs, run_of_job)
+    places = dict(enumerate(labels))
+    is_group = pl.col("label").is_in([i for i, each in places.items() if each.group is not None])
+    of_groups = matched.filter(is_group)
+    runs = run_of_job.select("job_id", "run_id").collect()
+    # Several group rows may select a run as long as they agree; the first one names the group.
+    first = (
+        of_groups.join(runs, on="job_id")
+        .group_by("run_id")
+        .agg(group=pl.col("label").min())
+        .join(runs, on="run_id")
+        .select("job_id", "group")
+    )
+    wheres = pl.DataFrame(
+        [(i, each.where) for i, each in places.items()],
+        {"group": pl.Int64(), "where": pl.String()},
+        orient="row",
+    )
+    groups = (
+        _labels_of_matched(labels, of_groups, run_of_job)
+        .join(first.lazy(), on="job_id")
+        .join(wheres.lazy(), on="group")
+    )
+    return MatchedLabels(
+        _labels_of_matched(labels, matched.filter(~is_group), run_of_job),
+        conform(GroupLabels, groups.collect()).lazy(),
+    )
+
+
 def labels_of_jobs(
     labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
 ) -> pl.LazyFrame:
     """Labels of each job of the runs that they select (`schemas.JobLabels`).
+
+    Rows of groups count as rows of single runs, so that they hold for all runs of the group.
 
     Args:
         labels: Labels.
@@ -35,7 +96,12 @@ def labels_of_jobs(
     Raises:
         InputError: Two labels of a run contradict each other; the message names both rows.
     """
-    matched = match_labels_to_jobs(labels, jobs, run_of_job)
+    return _labels_of_matched(labels, match_labels_to_jobs(labels, jobs, run_of_job), run_of_job)
+
+
+def _labels_of_matched(
+    labels: Sequence[Label], matched: pl.DataFrame, run_of_job: pl.LazyFrame
+) -> pl.LazyFrame:
     by_statement = [
         statement_of_jobs(labels, matched, statement=name, run_of_job=run_of_job).collect()
         for name in LABEL_FIELDS
@@ -75,6 +141,7 @@ def match_labels_to_jobs(
         "user",
         "name",
         "command",
+        group_of_command(pl.col("command")).alias("group"),
         pl.coalesce("started_at", "submitted_at").alias("at"),
     ).collect()
     by_id = pl.DataFrame(
@@ -119,7 +186,7 @@ def statement_of_jobs(
     Args:
         labels: Labels.
         matched: Result of `match_labels_to_jobs` for the labels.
-        statement: `paper`, `kind`, `role` or `phase`.
+        statement: One of `LABEL_FIELDS`.
         run_of_job: `schemas.RunOfJob`: a label of a job holds for all jobs of its run. None: for
             the job alone.
 
@@ -204,6 +271,8 @@ def _warn_of_absent(labels: Sequence[Label], absent: pl.DataFrame, matched: pl.D
 def _is_selected(label: Label) -> pl.Expr:
     """Whether a label selects a job by user, patterns and time of start."""
     conditions = [pl.col("user") == label.user]
+    if label.group is not None:
+        conditions.append(pl.col("group") == group_of_command(pl.lit(label.group)))
     for column, pattern in (("name", label.name), ("command", label.command)):
         if pattern is not None:
             conditions.append(pl.col(column).str.contains(shell_pattern_to_regex(pattern)))

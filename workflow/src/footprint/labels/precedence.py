@@ -1,6 +1,7 @@
 """Precedence: the order in which label sources count, and contradictions within a source.
 
-The sources are label files, ledgers and names of jobs. Within a source that people write while they
+The sources are rows of label files for single runs, ledgers, names of jobs, and rows of label files
+for groups. Within a source that people write while they
 work (a ledger, names of jobs), a run may have two values of one statement, as for a job that
 trains, then tests. The value with the longest time is used; the others are reported as
 contradictions. Between sources, the first one with a value takes precedence.

@@ -26,5 +26,10 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `study_ratios`: the ratios of a study with their intervals and sensitivities.
 - `baseline`: the exit-state rule and "everything is training", which the classifier must beat.
 - `evaluation`: accuracy of the classifier on a simulated site.
-- `labelling_queue`: runs that labels do not settle, by energy, and drafts of their labels.
+- `group_agreement`: runs that differ from their labelled group in duration or power.
+- `recalibration`: probabilities of kinds after labelled runs of the command, user and project.
+- `reported_runs`: reported runs of uncertain kind.
+- `label_proposals`: groups of runs to label, by energy in doubt.
+- `label_drafts`: proposals as text, and as drafts of label rows.
+- `labelling_queue`: runs whose phase no label determines, by energy.
 """

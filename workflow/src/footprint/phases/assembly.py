@@ -8,16 +8,27 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
-from footprint.phases import classifier, energies, roles
+from footprint.labels.commands import group_of_command
+from footprint.phases import classifier, energies, group_agreement, recalibration, roles
+from footprint.schemas.labels import GroupLabels
 
 _JOB_ENERGIES = (*energies.ENERGY_COLUMNS, *energies.INTERVAL_COLUMNS)
 
 
 class PhaseTables(NamedTuple):
-    """`schemas.Runs` and `schemas.PhaseOfJob`."""
+    """Tables of the phases.
+
+    Attributes:
+        runs: `schemas.Runs`.
+        jobs: `schemas.PhaseOfJob`.
+        labels: `schemas.JobLabels`, with the labels of groups for the runs that agree with them.
+        group_runs: `schemas.GroupRuns`.
+    """
 
     runs: pl.LazyFrame
     jobs: pl.LazyFrame
+    labels: pl.LazyFrame
+    group_runs: pl.DataFrame
 
 
 def assemble_phase_tables(
@@ -27,32 +38,35 @@ def assemble_phase_tables(
     run_of_job: pl.LazyFrame,
     job_energy: pl.LazyFrame,
     labelled: pl.LazyFrame,
+    jobs: pl.LazyFrame,
+    groups: pl.LazyFrame | None = None,
     errors: energies.StudyErrors | None = None,
 ) -> PhaseTables:
     """Kind, role and phase of each run, from labels first and from the rules otherwise.
+
+    Labels of groups hold for the runs that agree with their group (`group_agreement`), and labelled
+    runs recalibrate the kinds of their command, user and project (`recalibration`).
 
     Args:
         features: Result of `features.collect_features`.
         thresholds: Thresholds of the rules.
         run_of_job: `schemas.RunOfJob`.
         job_energy: `schemas.JobEnergy`. Jobs on nodes outside the study have no row.
-        labelled: `schemas.JobLabels`.
+        labelled: `schemas.JobLabels`, without the labels of groups.
+        jobs: `schemas.Jobs`, for the commands of the runs.
+        groups: `schemas.GroupLabels`. None: no label is of a group.
         errors: Nodes of the jobs and errors of the study. None: runs have no intervals.
 
     Raises:
         ConservationError: The energies of runs do not sum to those of their jobs.
     """
-    labels = roles.labels_of_runs(labelled)
-    classified = classifier.apply_labels(
-        classifier.classify_runs(features, thresholds), labels.select("run_id", "kind").drop_nulls()
-    )
     complete = energies.complete_jobs(job_energy)
-    jobs = run_of_job.join(
+    of_jobs = run_of_job.join(
         complete.select("job_id", "user", "project", *_JOB_ENERGIES, began="started_at"),
         on="job_id",
     )
     members = (
-        jobs.sort("run_id", "began", "job_id", nulls_last=True)
+        of_jobs.sort("run_id", "began", "job_id", nulls_last=True)
         .group_by("run_id", maintain_order=True)
         .agg(
             pl.col("user", "project", "merged_by").first(),
@@ -60,9 +74,18 @@ def assemble_phase_tables(
         )
     )
     amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "idle_kwh")
+    run_energies = energies.energy_of_runs(run_of_job, complete, errors).collect().lazy()
+    found = classifier.classify_runs(features, thresholds).collect()
+    checked = _check_groups(found, features, run_energies, labelled, groups, run_of_job)
+    labels = roles.labels_of_runs(checked.labels)
+    kinds = labels.select("run_id", "kind").drop_nulls()
+    owners = members.select("run_id", "user", "project").join(
+        run_energies.select("run_id", "total_kwh"), on="run_id"
+    )
+    classified = classifier.apply_labels(_recalibrate(found, kinds, owners, jobs).lazy(), kinds)
     runs = (
         members.join(features.select("run_id", *amounts), on="run_id")
-        .join(energies.energy_of_runs(run_of_job, complete, errors), on="run_id")
+        .join(run_energies, on="run_id")
         .join(classified, on="run_id")
         .join(labels.select("run_id", "paper"), on="run_id", how="left")
         .with_columns(rule_set=pl.lit(classifier.RULE_SET))
@@ -76,11 +99,56 @@ def assemble_phase_tables(
         .collect()
         .lazy()
     )
-    _check_conservation(with_phases, jobs)
-    phase_of_job = jobs.select("job_id", "run_id", *_JOB_ENERGIES).join(
+    _check_conservation(with_phases, of_jobs)
+    phase_of_job = of_jobs.select("job_id", "run_id", *_JOB_ENERGIES).join(
         with_phases.select("run_id", "kind", "role", "phase"), on="run_id"
     )
-    return PhaseTables(with_phases, phase_of_job.sort("job_id"))
+    return PhaseTables(with_phases, phase_of_job.sort("job_id"), checked.labels, checked.group_runs)
+
+
+def _check_groups(
+    found: pl.DataFrame,
+    features: pl.LazyFrame,
+    run_energies: pl.LazyFrame,
+    labelled: pl.LazyFrame,
+    groups: pl.LazyFrame | None,
+    run_of_job: pl.LazyFrame,
+) -> group_agreement.CheckedLabels:
+    """Labels with those of groups, and the runs of each labelled group."""
+    amounts = features.select("run_id", "duration_s", "gpu_hours", "node_share", "n_nodes")
+    runs = (
+        found.lazy()
+        .select("run_id", "kind")
+        .join(amounts, on="run_id")
+        .join(run_energies.select("run_id", "total_kwh"), on="run_id")
+        .with_columns(**group_agreement.power_of_runs())
+    )
+    none = pl.DataFrame(GroupLabels.create_empty()).lazy()
+    return group_agreement.check_groups(
+        runs, single=labelled, groups=none if groups is None else groups, run_of_job=run_of_job
+    )
+
+
+def _recalibrate(
+    found: pl.DataFrame, kinds: pl.LazyFrame, owners: pl.LazyFrame, jobs: pl.LazyFrame
+) -> pl.DataFrame:
+    """Kinds by the rules, recalibrated by the labelled kinds.
+
+    Args:
+        found: Result of `classifier.classify_runs`.
+        kinds: `run_id`, `kind` of labels.
+        owners: `run_id`, `user`, `project`, `total_kwh`.
+        jobs: `schemas.Jobs`. The first job of a run gives its command.
+    """
+    commands = jobs.select(run_id="job_id", group=group_of_command(pl.col("command")))
+    rows = (
+        recalibration.spread_confidence(found.lazy().select("run_id", "kind", "confidence"))
+        .join(owners, on="run_id", how="left")
+        .join(commands, on="run_id", how="left")
+        .sort("run_id")
+        .collect()
+    )
+    return recalibration.decide_kinds(found, recalibration.recalibrate(rows, kinds.collect()))
 
 
 def _check_conservation(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> None:

@@ -12,14 +12,13 @@ import polars as pl
 from footprint.core.arrays import Floats
 from footprint.core.sums import exact_sum, quotient, sum_by_group, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J
+from footprint.labels.commands import script_of, step_of
 from footprint.phases import neighbours
 from footprint.phases.chains import DELETION_EVENT, WALLTIME_TOLERANCE_S
 from footprint.phases.job_words import (
     Tokens,
     has_any_word,
-    script_of,
     split_words,
-    step_of,
     work_of_words,
 )
 from footprint.phases.thresholds import Thresholds

@@ -84,22 +84,3 @@ def work_of_words(words: pl.Expr, tokens: Tokens) -> pl.Expr:
     is_single = pl.sum_horizontal(has.cast(pl.Int8) for has in has_work.values()) == 1
     first_work = pl.coalesce(pl.when(has).then(pl.lit(work)) for work, has in has_work.items())
     return pl.when(is_single).then(first_work)
-
-
-_SETTINGS_FILE = r"\s*\S+\.(?:ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp)\b"
-_STEP = r"\s*--?(?:start[_-]?)?stage[\s=]+(\d{1,3})\b"
-
-
-def script_of(command: pl.Expr) -> pl.Expr:
-    """A command without its settings files and recipe step, which is equal for repeated runs."""
-    script = command.str.replace_all(_SETTINGS_FILE, "").str.replace_all(_STEP, "")
-    return script.str.strip_chars()
-
-
-def step_of(command: pl.Expr) -> pl.Expr:
-    """The step at which a command starts its recipe, as in `--stage 4`; null: no step is named.
-
-    Recipes of Kaldi and ESPnet number their steps in the order of the work: data first, then
-    training, decoding last.
-    """
-    return command.str.extract(_STEP, 1).cast(pl.Int32, strict=False)

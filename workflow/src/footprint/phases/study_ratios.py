@@ -7,7 +7,15 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint.core.vocabulary import NameSelection
-from footprint.phases import baseline, classifier, ratio, ratio_intervals, roles, sensitivities
+from footprint.phases import (
+    baseline,
+    classifier,
+    ratio,
+    ratio_intervals,
+    reported_runs,
+    roles,
+    sensitivities,
+)
 from footprint.phases.energies import StudyErrors
 
 
@@ -59,7 +67,8 @@ def ratios_of_study(
         baseline=baseline.classify_by_exit_state(features),
         papers_wanted=papers_wanted,
     )
-    ratios = ratios.collect().lazy()
+    uncertain = reported_runs.uncertain_reported_runs(runs, labels)
+    ratios = reported_runs.add_uncertain_reported(ratios, uncertain, rows).collect().lazy()
     varied = sensitivities.sensitivities(
         rows,
         ratios,

@@ -22,9 +22,10 @@ from footprint.schemas.estimates import (
     Recorded,
 )
 from footprint.schemas.gaps import VirtualMeter
-from footprint.schemas.labels import JobLabels, Ledger, Reconciliation, Tracked
+from footprint.schemas.labels import GroupLabels, JobLabels, Ledger, Reconciliation, Tracked
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.phases import (
+    GroupRuns,
     PhaseOfJob,
     PhaseRatio,
     PhaseSensitivities,
@@ -84,9 +85,12 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "estimates": (Estimates, "results/estimates/jobs.parquet"),
     "estimate_ratios": (EstimateRatios, "results/estimates/ratios.parquet"),
     "run_of_job": (RunOfJob, "resources/<site>/run_of_job.parquet"),
+    "single_labels": (JobLabels, "resources/<site>/single_labels.parquet"),
     "labels": (JobLabels, "resources/<site>/labels.parquet"),
+    "group_labels": (GroupLabels, "resources/<site>/group_labels.parquet"),
     "power_histograms": (PowerHistograms, "results/phases/power_histograms/<cluster>.parquet"),
     "runs": (Runs, "results/phases/runs.parquet"),
+    "group_runs": (GroupRuns, "results/phases/group_runs.parquet"),
     "phase_of_job": (PhaseOfJob, "results/phases/jobs.parquet"),
     "phase_ratio": (PhaseRatio, "results/phases/ratio.parquet"),
     "phase_sensitivities": (PhaseSensitivities, "results/phases/sensitivities.parquet"),

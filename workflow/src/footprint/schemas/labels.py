@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataframely as dy
 
-from footprint.core.vocabulary import KINDS, LABEL_VALUES, PHASES, ROLES
+from footprint.core.vocabulary import KINDS, LABEL_VALUES, PHASES, ROLES, STAGES
 from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp
 
 RUN_ENDS = ("stopped", "seen", "started")
@@ -40,6 +40,7 @@ class Ledger(dy.Schema):
     kind = dy.Enum(LABEL_VALUES["kind"], nullable=True, description="Label of the run: kind")
     role = dy.Enum(LABEL_VALUES["role"], nullable=True, description="Label of the run: role")
     phase = dy.Enum(LABEL_VALUES["phase"], nullable=True, description="Label of the run: phase")
+    stage = dy.Enum(LABEL_VALUES["stage"], nullable=True, description="Label of the run: stage")
     gpu_kwh = Energy(description="Energy of the GPUs visible to the run (NVML); null: not read")
     gpu_covered_frac = Fraction(description="Part of the duration with readings of the GPUs")
     cpu_kwh = Energy(description="Energy of all processors of the machine (RAPL); null: not read")
@@ -84,10 +85,31 @@ class Reconciliation(dy.Schema):
 
 
 class JobLabels(dy.Schema):
-    """Labels of each job, from label files, ledgers and job names. Stays in `resources/`."""
+    """Labels of each job, from label files, ledgers and job names. Stays in `resources/`.
+
+    Kind, role and phase from the label of a group are included for runs that agree with the group.
+    """
 
     job_id = dy.Int64(primary_key=True, description="Job")
     paper = Text(description="Paper")
     kind = dy.Enum(KINDS, nullable=True, description="Kind of the job's run")
     role = dy.Enum(ROLES, nullable=True, description="`reported`: serves the model in the paper")
     phase = dy.Enum(PHASES[:3], nullable=True, description="Phase")
+    stage = dy.Enum(STAGES, nullable=True, description="Stage of the work on the paper")
+
+
+class GroupLabels(dy.Schema):
+    """Labels of jobs from rows of label files that select a group. Stays in `resources/`.
+
+    Paper and stage hold for every job. Kind, role and phase hold for the runs that agree with the
+    group in power and duration. Labels of single runs take precedence.
+    """
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    group = Count(metadata={"unit": "row"}, description="Place of the row among all label rows")
+    where = dy.String(description="File and line of the row")
+    paper = Text(description="Paper")
+    kind = dy.Enum(KINDS, nullable=True, description="Kind of the runs of the group")
+    role = dy.Enum(ROLES, nullable=True, description="`reported`: serves the model in the paper")
+    phase = dy.Enum(PHASES[:3], nullable=True, description="Phase")
+    stage = dy.Enum(STAGES, nullable=True, description="Stage of the work on the paper")

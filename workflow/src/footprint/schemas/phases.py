@@ -90,17 +90,50 @@ class Runs(dy.Schema):
         description="Whether the role comes from a label or is assumed; null: no role",
     )
     phase = dy.Enum(PHASES, nullable=True, description="Phase of the run; null: never ran")
-    rule = dy.String(description="Rule that decided the kind, as in `plateau`; `label`: a label")
+    rule = dy.String(
+        description="Rule that decided the kind, as in `plateau`; `label`: a label; "
+        "`recalibrated`: labelled runs of the same command, user or project"
+    )
     features = dy.String(description="Features that the rule used, as JSON")
     confidence = Fraction(
         description="Part of the energy that the rule classified correctly on simulated sites, at "
-        "most 0.95; 1 for labels"
+        "most 0.95, recalibrated by labelled runs of the same command, user and project; 1 for "
+        "labels"
     )
     rule_set = dy.String(description="Version of the rules")
 
     @dy.rule()
     def first_job_names_it(cls) -> pl.Expr:
         return pl.col("job_ids").list.min() == pl.col("run_id")
+
+
+class GroupRuns(dy.Schema):
+    """Runs of labelled groups, and whether they agree with their group in duration and power.
+
+    A run that does not agree keeps the kind found, and neither role nor phase of the group's label.
+    """
+
+    group = dy.Int64(
+        primary_key=True, min=0, description="Place of the group's row among all label rows"
+    )
+    run_id = dy.Int64(primary_key=True, description="Run")
+    found_kind = dy.Enum(KINDS, description="Kind that the classifier finds")
+    label_kind = dy.Enum(KINDS, nullable=True, description="Kind of the group's label")
+    total_kwh = Energy(description="Measured plus estimated energy of the run")
+    duration_factor = dy.Float64(
+        nullable=True,
+        min=0,
+        description="Duration of the run over the median of its group, weighted by energy",
+    )
+    power_factor = dy.Float64(
+        nullable=True,
+        min=0,
+        description="Mean power per GPU (per node without GPUs) over the median of the group",
+    )
+    agrees = dy.Bool(
+        description="Whether the duration is within a factor of 3, the power within a factor of 2, "
+        "and GPUs are used as by most of the group"
+    )
 
 
 class PhaseOfJob(dy.Schema):
@@ -132,6 +165,11 @@ class PhaseRatio(dy.Schema):
     n_runs = Count(metadata={"unit": "runs"}, description="Number of runs that ran")
     n_labelled = Count(
         metadata={"unit": "runs"}, description="Number of these runs with a labelled role"
+    )
+    n_uncertain_reported = Count(
+        metadata={"unit": "runs"},
+        description="Number of reported runs whose kind no label gives and the classifier is "
+        "unsure of: which of them trained, and so R, is uncertain",
     )
     role_basis = dy.Enum(
         ["label", "assumed"],

@@ -56,6 +56,7 @@ _LABEL_HELP = {
     "kind": "kind of the run",
     "role": "whether the run serves the model that the paper reports",
     "phase": "phase that the run counts as",
+    "stage": "stage of the work on the paper",
 }
 
 

@@ -29,6 +29,7 @@ def track(
     phase: str | None = None,
     role: str | None = None,
     kind: str | None = None,
+    stage: str | None = None,
     note: str | None = None,
     mark: str | None = None,
     ledger: str | Path | None = None,
@@ -44,13 +45,14 @@ def track(
         phase: `training`, `inference` or `development`.
         role: `reported` or `other`.
         kind: Kind of run; default: the kind that `mark` implies.
+        stage: Stage of the work on the paper, as `ablate`.
         note: Free text, such as the number of an epoch.
         mark: `training-run`, `inference-run` or `epoch`.
         ledger: Folder of the ledger; None: the default folder of `footprint track`.
         devices: Whether to read the energy of GPUs and processors.
 
     Raises:
-        ValueError: `mark`, `phase`, `role` or `kind` has another value.
+        ValueError: `mark`, `phase`, `role`, `kind` or `stage` has another value.
     """
     if mark is not None and mark not in KIND_OF_MARK:
         raise ValueError(f"mark {mark!r} is not one of {', '.join(KIND_OF_MARK)}")
@@ -59,6 +61,7 @@ def track(
         "kind": kind or KIND_OF_MARK.get(mark or ""),
         "role": role,
         "phase": phase,
+        "stage": stage,
     }
     for name, value in statements.items():
         if value is not None and value not in LABEL_VALUES.get(name, (value,)):

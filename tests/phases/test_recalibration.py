@@ -1,0 +1,187 @@
+"""Tests of the recalibration of kinds by labelled runs of the command, user and project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from footprint.phases import recalibration
+from footprint.phases.recalibration import KNOWN_KINDS
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+P_COLUMNS = [f"p_{kind}" for kind in KNOWN_KINDS]
+SCHEMA = {
+    "run_id": pl.Int64,
+    "user": pl.String,
+    "project": pl.String,
+    "group": pl.String,
+    "kind": pl.String,
+    "confidence": pl.Float64,
+    "total_kwh": pl.Float64,
+}
+
+
+def run(run_id: int, user: str, group: str | None, **more: Any) -> dict[str, Any]:
+    """A run that is found to be a training with the confidence 0.7."""
+    usual = {"project": "q", "kind": "training_run", "confidence": 0.7, "total_kwh": 1.0}
+    return {"run_id": run_id, "user": user, "group": group} | usual | more
+
+
+def recalibrated(rows: list[dict[str, Any]], labels: dict[int, str]) -> pl.DataFrame:
+    runs = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
+    kinds = pl.DataFrame(
+        list(labels.items()), {"run_id": pl.Int64, "kind": pl.String}, orient="row"
+    )
+    return recalibration.recalibrate(runs, kinds)
+
+
+def probabilities(found: pl.DataFrame, run_id: int) -> dict[str, float]:
+    return {
+        name.removeprefix("p_"): value
+        for name, value in found.filter(run_id=run_id).select(P_COLUMNS).row(0, named=True).items()
+    }
+
+
+def spread(training: float, inference: float) -> Any:
+    other = (1 - training - inference) / 4
+    values = {"training_run": training, "inference_run": inference}
+    return pytest.approx({kind: values.get(kind, other) for kind in KNOWN_KINDS})
+
+
+LABELLED = [
+    run(1, "amy", "A", total_kwh=3.0),
+    run(2, "amy", "A", total_kwh=1.0),
+    run(4, "bob", "B", total_kwh=5.0),
+]
+LABELS = {1: "inference_run", 2: "training_run", 4: "training_run"}
+
+
+def test_recalibrate_run_of_labelled_command() -> None:
+    # Project without amy: command B, once training.     p = (2 x 0.7 + 1) / 3 = 0.8; 0.04
+    # Amy without command A: no label.
+    # Command A: 2 runs, 3 of 4 kWh inference: n = 1.5 inference, 0.5 training.
+    #     training (2 x 0.8 + 0.5) / 4 = 0.525; inference (2 x 0.04 + 1.5) / 4 = 0.395
+    found = recalibrated([*LABELLED, run(3, "amy", "A")], LABELS)
+    assert probabilities(found, 3) == spread(0.525, 0.395)
+    assert found["recalibrated"].to_list() == [True] * 4
+
+
+def test_recalibrate_run_of_other_command_of_user() -> None:
+    # Project without amy: 0.8 and 0.04, as above.
+    # Amy: command A is one observation, 0.75 inference and 0.25 training:
+    #     training (2 x 0.8 + 0.25) / 3 = 0.61667; inference (2 x 0.04 + 0.75) / 3 = 0.27667
+    rows = [*LABELLED, run(5, "amy", "C"), run(6, "amy", None)]
+    found = recalibrated(rows, LABELS)
+    assert probabilities(found, 5) == spread(1.85 / 3, 0.83 / 3)
+    assert probabilities(found, 6) == spread(1.85 / 3, 0.83 / 3)
+
+
+def test_recalibrate_run_of_other_user_of_project() -> None:
+    # Commands A and B are two observations: 1.25 training, 0.75 inference:
+    #     training (2 x 0.7 + 1.25) / 4 = 0.6625; inference (2 x 0.06 + 0.75) / 4 = 0.2175
+    found = recalibrated([*LABELLED, run(7, "carl", "A")], LABELS)
+    assert probabilities(found, 7) == spread(0.6625, 0.2175)
+
+
+def test_recalibrate_other_project_or_other_found_kind_is_unchanged() -> None:
+    rows = [
+        *LABELLED,
+        run(7, "carl", "A", project="other"),
+        run(8, "carl", "A", project=None),
+        run(9, "amy", "A", kind="debug"),
+        run(10, "amy", "A", kind=None),
+    ]
+    found = recalibrated(rows, LABELS)
+    runs = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
+    unchanged = pl.col("run_id") >= 7
+    assert found.filter(unchanged)["recalibrated"].to_list() == [False] * 4
+    assert (
+        found.filter(unchanged).select(P_COLUMNS).equals(runs.filter(unchanged).select(P_COLUMNS))
+    )
+
+
+def test_recalibrate_labels_of_unknown_kind_or_without_energy() -> None:
+    # `unknown` has no probability. Runs without energy count the same: n = 1 of each kind.
+    rows = [run(i, "amy", "A", total_kwh=None) for i in range(1, 5)]
+    found = recalibrated(rows, {1: "unknown", 2: "training_run", 3: "inference_run"})
+    assert probabilities(found, 4) == spread(2.4 / 4, 1.12 / 4)
+    none = recalibrated(rows, {1: "unknown"})
+    assert not none["recalibrated"].any()
+
+
+def test_spread_confidence_shares_the_rest_among_other_kinds() -> None:
+    rows = [run(1, "a", "A"), run(2, "a", "A", kind="unknown", confidence=0.0)]
+    rows.append(run(3, "a", "A", kind=None, confidence=1.0))
+    found = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
+    assert probabilities(found, 1) == spread(0.7, 0.06)
+    for run_id in (2, 3):
+        assert probabilities(found, run_id) == pytest.approx(dict.fromkeys(KNOWN_KINDS, 1 / 6))
+
+
+def test_decide_kinds_replaces_kinds_of_half_the_probability() -> None:
+    # Three labelled runs of the command A are inference: (2 x 0.06 + 3) / 5 = 0.624.
+    # One labelled run of the command B of user bob is inference: (2 x 0.06 + 1) / 3 = 0.3733, too
+    # little; the training keeps (2 x 0.7) / 3 = 0.4667.
+    rows = [run(i, "amy", "A") for i in range(1, 5)]
+    rows += [run(i, "bob", "B", project="r") for i in (5, 6)]
+    rows += [run(7, "carl", "C", project="s")]
+    rows += [run(8, "dan", "D", project="t", kind="unknown", confidence=0.0) for _ in range(1)]
+    rows += [run(9, "dan", "D", project="t", kind="unknown", confidence=0.0)]
+    labels = dict.fromkeys([1, 2, 3, 5], "inference_run") | {8: "debug"}
+    found = recalibrated(rows, labels)
+    classified = pl.DataFrame(rows, SCHEMA).select(
+        "run_id", "kind", pl.lit("plateau").alias("rule"), "confidence"
+    )
+    decided = recalibration.decide_kinds(classified, found)
+    assert decided.columns == classified.columns
+    expected = {
+        4: ("inference_run", "recalibrated", 0.624),
+        6: ("training_run", "plateau", 1.4 / 3),
+        7: ("training_run", "plateau", 0.7),
+        # (2 / 6 + 1) / 3 = 0.44: not enough for an unknown run
+        9: ("unknown", "plateau", 0.0),
+    }
+    for run_id, (kind, rule, confidence) in expected.items():
+        row = decided.filter(run_id=run_id).row(0, named=True)
+        assert (row["kind"], row["rule"]) == (kind, rule)
+        assert row["confidence"] == pytest.approx(confidence)
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    names = st.sampled_from(["a", "b", "c"])
+    rows = [
+        run(
+            run_id,
+            draw(names),
+            draw(st.sampled_from([None, "A", "B"])),
+            project=draw(st.sampled_from([None, "q", "r"])),
+            kind=draw(st.sampled_from([None, "unknown", *KNOWN_KINDS])),
+            total_kwh=draw(st.sampled_from([None, 0.0, 0.3, 7.1])),
+        )
+        for run_id in range(draw(st.integers(1, 15)))
+    ]
+    labels = draw(st.dictionaries(st.integers(0, 14), st.sampled_from(KNOWN_KINDS), max_size=8))
+    return rows, labels
+
+
+@given(studies())
+def test_recalibrate_gives_probabilities_in_any_order(
+    study: tuple[list[dict[str, Any]], dict[int, str]],
+) -> None:
+    rows, labels = study
+    found = recalibrated(rows, labels)
+    assert found["run_id"].to_list() == [row["run_id"] for row in rows]
+    assert found.select(pl.sum_horizontal(P_COLUMNS)).to_series().to_list() == pytest.approx(
+        [1.0] * len(rows)
+    )
+    assert found.select(pl.min_horizontal(P_COLUMNS).min()).item() >= 0
+    again = recalibrated(rows[::-1], dict(reversed(labels.items())))
+    assert again.sort("run_id").equals(found)
+    if not labels:
+        assert not found["recalibrated"].any()

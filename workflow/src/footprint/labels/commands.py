@@ -1,0 +1,50 @@
+"""Parts of commands by which runs of a user are alike: the script, its step, and its group.
+
+One definition serves the labels of groups and the features of runs.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+_SETTINGS_FILE = r"\s*\S+\.(?:ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp)\b"
+_STEP = r"\s*--?(?:start[_-]?)?stage[\s=]+(\d{1,3})\b"
+_NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_NUMBERS = r"#(?:[-_.,:#]*#)?"
+
+
+def script_of(command: pl.Expr) -> pl.Expr:
+    """A command without its settings files and recipe step, which is equal for repeated runs."""
+    script = command.str.replace_all(_SETTINGS_FILE, "").str.replace_all(_STEP, "")
+    return script.str.strip_chars()
+
+
+def step_of(command: pl.Expr) -> pl.Expr:
+    """The step at which a command starts its recipe, as in `--stage 4`; null: no step is named.
+
+    Recipes of Kaldi and ESPnet number their steps in the order of the work: data first, then
+    training, decoding last.
+    """
+    return command.str.extract(_STEP, 1).cast(pl.Int32, strict=False)
+
+
+def group_of_command(command: pl.Expr) -> pl.Expr:
+    """The group of a command: its script and words, with `#` for numbers; null: no command.
+
+    Commands of one group differ in numbers (seeds, rates, versions, dates), in settings files and
+    in spaces. The step of a recipe is kept, since it decides what the recipe does. A group is its
+    own group, so that both a command and a group can be given in a label file.
+
+    >>> command = pl.lit("python train.py --lr 1e-3 --seed 7 conf/big.yaml")
+    >>> pl.select(group_of_command(command)).item()
+    'python train.py --lr # --seed #'
+    """
+    text = (
+        script_of(command)
+        .str.replace_all(_NUMBER, "#")
+        .str.replace_all(_NUMBERS, "#")
+        .str.replace_all(r"\s+", " ")
+    )
+    step = step_of(command)
+    with_step = pl.format("{} --stage {}", text, step)
+    return pl.when(text != "").then(pl.when(step.is_null()).then(text).otherwise(with_step))

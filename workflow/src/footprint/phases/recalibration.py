@@ -1,0 +1,213 @@
+"""Recalibrate probabilities of kinds by the labelled runs of the same command, user and team.
+
+Labels of a study say how often each kind that a classifier finds is the labelled kind. For a run of
+found kind j and probabilities p(k), three scopes are visited: the project without the user, the
+user without the command, and the command of the user. Each replaces p by
+
+    p'(k) = (c p(k) + n(j, k)) / (c + n(j)),   n(j) = sum over k of n(j, k),   c = `PRIOR_RUNS`,
+
+the posterior mean of a Dirichlet prior around p that counts as c observations. n(j, k) is the
+number of labelled observations of the scope with found kind j and labelled kind k:
+
+- For a command, each labelled run is an observation, and the observations are weighted by energy:
+  n runs of energies e_i count n e_i / (sum of e) each.
+- For a user or a project, each command is one observation, however often it ran: its confusion by
+  energy, scaled to 1. A command with many runs therefore says no more of other commands than a
+  command with one.
+
+A scope leaves out what a narrower scope counts, so that no label counts twice for a run.
+Runs without labelled observations of their found kind in any scope keep their probabilities to the
+last bit. The classifier can be any that gives probabilities, or one kind with a confidence
+(`spread_confidence`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from footprint.core.sums import sum_or_zero
+from footprint.core.vocabulary import KINDS
+
+PRIOR_RUNS = 2.0
+"""Labelled observations that count as much as the classifier's own probability. It was chosen by
+hand: two labels that contradict the classifier halve its probability."""
+
+MIN_PROBABILITY = 0.5
+"""Probability from which a recalibrated kind replaces the found one."""
+
+KNOWN_KINDS = tuple(kind for kind in KINDS if kind != "unknown")
+"""Kinds with a probability."""
+
+_PREFIX = "p_"
+_COMMAND = ("user", "group")
+_SCOPES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("project",), ("project", "user")),
+    (("user",), _COMMAND),
+)
+"""Scopes wider than a command, each with the narrower scope that it leaves out."""
+
+
+def spread_confidence(classified: pl.LazyFrame) -> pl.LazyFrame:
+    """Probabilities of kinds from one kind and its confidence.
+
+    The found kind has its confidence, and the other known kinds share the rest equally. All known
+    kinds of a run of kind `unknown`, or without a kind, have the same probability.
+
+    Args:
+        classified: `run_id`, `kind`, `confidence`, and other columns, which stay.
+
+    Returns:
+        `classified` with a column `p_<kind>` for each of `KNOWN_KINDS`.
+    """
+    kind, confidence = pl.col("kind").cast(pl.String), pl.col("confidence")
+    is_known = kind.is_in(KNOWN_KINDS).fill_null(False)
+    others = (1.0 - confidence) / (len(KNOWN_KINDS) - 1)
+    return classified.with_columns(
+        pl.when(is_known)
+        .then(pl.when(kind == name).then(confidence).otherwise(others))
+        .otherwise(1.0 / len(KNOWN_KINDS))
+        .alias(f"{_PREFIX}{name}")
+        for name in KNOWN_KINDS
+    )
+
+
+def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """Probabilities of kinds after the labelled runs of the same command, user and project.
+
+    Args:
+        runs: `run_id`, `user`, `project`, `group` (the group of its command; null in any of the
+            three: the scope is skipped), `kind` (as found; null: never ran), `total_kwh` (null or 0
+            counts as nothing where other runs of the scope have energy), and `p_<kind>` columns
+            that sum to 1. Other columns stay.
+        labels: `run_id`, `kind` of labels. Kinds without a probability (`unknown`) are left out.
+
+    Returns:
+        `runs` in their order, with new probabilities and `recalibrated` (whether they changed).
+    """
+    columns = [name for name in runs.columns if name.startswith(_PREFIX)]
+    kinds = [name.removeprefix(_PREFIX) for name in columns]
+    found = pl.col("kind").cast(pl.String)
+    rows = runs.with_columns(_found=found, recalibrated=pl.lit(False))
+    observed = (
+        rows.filter(found.is_not_null())
+        .join(labels.select("run_id", _label=pl.col("kind").cast(pl.String)), on="run_id")
+        .filter(pl.col("_label").is_in(kinds))
+        .sort("run_id")
+    )
+    shares = _shares(observed, kinds)
+    for wide, narrow in _SCOPES:
+        numbers = [f"_n_{kind}" for kind in kinds]
+        for scope, suffix in ((wide, ""), (narrow, "_own")):
+            counts = _sum_shares(shares, scope, kinds).rename(
+                {name: f"{name}{suffix}" for name in numbers}
+            )
+            keys = [*scope, "_found"]
+            rows = rows.join(counts, on=keys, how="left", maintain_order="left")
+        # The difference of two equal sums is 0 up to rounding.
+        rows = rows.with_columns(
+            _zero_if_tiny(pl.col(name).fill_null(0.0) - pl.col(f"{name}_own").fill_null(0.0))
+            for name in numbers
+        )
+        rows = _update(rows, kinds).drop(*numbers, *(f"{name}_own" for name in numbers))
+    of_commands = _sum_shares(shares, _COMMAND, kinds, times=pl.col("_n_runs"))
+    rows = rows.join(of_commands, on=[*_COMMAND, "_found"], how="left", maintain_order="left")
+    rows = rows.with_columns(pl.col(f"_n_{kind}").fill_null(0.0) for kind in kinds)
+    return _update(rows, kinds).select(*runs.columns, "recalibrated")
+
+
+def decide_kinds(classified: pl.DataFrame, recalibrated: pl.DataFrame) -> pl.DataFrame:
+    """Classifications after recalibration.
+
+    A kind with a probability of `MIN_PROBABILITY` or more replaces the found kind, whose rule then
+    becomes `recalibrated`; otherwise the found kind stays. The confidence is the new probability of
+    the kind; 0 for the kind `unknown`.
+
+    Args:
+        classified: `run_id`, `kind`, `rule`, `confidence`, and other columns, which stay.
+        recalibrated: Result of `recalibrate`.
+
+    Returns:
+        `classified` in its order and with its columns. Runs that were not recalibrated are
+        unchanged.
+    """
+    columns = [name for name in recalibrated.columns if name.startswith(_PREFIX)]
+    best = pl.max_horizontal(columns)
+    kind_type = classified.schema["kind"]
+    changed = recalibrated.filter("recalibrated").select(
+        "run_id",
+        *columns,
+        _best=best,
+        _kind=pl.coalesce(
+            pl.when(pl.col(name) == best).then(pl.lit(name.removeprefix(_PREFIX)))
+            for name in columns
+        ),
+    )
+    rows = classified.join(changed, on="run_id", how="left", maintain_order="left")
+    kind = pl.col("kind").cast(pl.String)
+    is_replaced = (pl.col("_best") >= MIN_PROBABILITY) & (pl.col("_kind") != kind)
+    own = pl.coalesce(
+        *(pl.when(kind == name.removeprefix(_PREFIX)).then(name) for name in columns), pl.lit(0.0)
+    )
+    replaced = is_replaced.fill_null(False)
+    return rows.with_columns(
+        kind=pl.when(replaced).then("_kind").otherwise(kind).cast(kind_type),
+        rule=pl.when(replaced).then(pl.lit("recalibrated")).otherwise("rule"),
+        confidence=pl.when(replaced)
+        .then("_best")
+        .when(pl.col("_best").is_not_null())
+        .then(own)
+        .otherwise("confidence"),
+    ).select(classified.columns)
+
+
+def _shares(observed: pl.DataFrame, kinds: list[str]) -> pl.DataFrame:
+    """Share of the labelled energy of each command by project, found kind and labelled kind.
+
+    Returns:
+        `project`, `user`, `group`, `_found`, `_n_runs` (labelled runs of the command), and
+        `_n_<kind>`, which sum to 1 over the rows of a command.
+    """
+    energy = pl.col("total_kwh").fill_null(0.0)
+    is_known = (energy > 0).any().over(_COMMAND)
+    weight = pl.when(is_known).then(energy).otherwise(1.0)
+    shares = observed.with_columns(
+        _share=weight / sum_or_zero(weight).over(_COMMAND), _n_runs=pl.len().over(_COMMAND)
+    )
+    return shares.group_by("project", *_COMMAND, "_found", "_n_runs", maintain_order=True).agg(
+        sum_or_zero(pl.col("_share").filter(pl.col("_label") == kind)).alias(f"_n_{kind}")
+        for kind in kinds
+    )
+
+
+def _sum_shares(
+    shares: pl.DataFrame, scope: tuple[str, ...], kinds: list[str], times: pl.Expr | None = None
+) -> pl.DataFrame:
+    """Labelled observations of each scope and found kind: `scope`, `_found`, `_n_<kind>`."""
+    factor = pl.lit(1.0) if times is None else times
+    return (
+        shares.drop_nulls(list(scope))
+        .group_by(*scope, "_found", maintain_order=True)
+        .agg(sum_or_zero(factor * pl.col(f"_n_{kind}")).alias(f"_n_{kind}") for kind in kinds)
+    )
+
+
+def _update(rows: pl.DataFrame, kinds: list[str]) -> pl.DataFrame:
+    """Rows with the probabilities after `_n_<kind>` observations, marked where there are any."""
+    n_found = pl.sum_horizontal(f"_n_{kind}" for kind in kinds)
+    return rows.with_columns(
+        pl.col("recalibrated") | (n_found > 0),
+        *(
+            pl.when(n_found > 0)
+            .then(
+                (PRIOR_RUNS * pl.col(f"{_PREFIX}{kind}") + pl.col(f"_n_{kind}"))
+                / (PRIOR_RUNS + n_found)
+            )
+            .otherwise(f"{_PREFIX}{kind}")
+            .alias(f"{_PREFIX}{kind}")
+            for kind in kinds
+        ),
+    )
+
+
+def _zero_if_tiny(values: pl.Expr) -> pl.Expr:
+    return pl.when(values > 1e-9).then(values).otherwise(0.0)
