@@ -110,6 +110,7 @@ rule all:
         rules.tabulate_estimators.output,
         rules.tabulate_phases.output,
         rules.tabulate_sensitivities.output,
+        rules.tabulate_stages.output,
         rules.tabulate_quality.output,
         collect(
             rules.download_series.output,

@@ -70,7 +70,10 @@ def test_uncertain_reported_runs_are_counted_beside_each_ratio() -> None:
         }
     )
     runs = pl.DataFrame({"run_id": [1], "reason": [LOW_CONFIDENCE]})
-    found = reported_runs.add_uncertain_reported(ratios, runs, groups).sort("scope", "name")
+    key = ["scope", "name"]
+    found = reported_runs.count_uncertain(ratios, groups, runs.lazy(), key).sort(key)
+    without = reported_runs.count_uncertain(ratios, groups, None, key).collect()
+    assert without["n_uncertain_reported"].to_list() == [0, 0, 0]
     assert found.collect()["n_uncertain_reported"].to_list() == [1, 0, 1]
     (message,) = reported_runs.uncertain_messages(found.collect())
     assert message.startswith("p: the kind of 1 reported run is uncertain")

@@ -4,11 +4,12 @@ REQUIRED INPUTS: runs and their features, levels
 OUTPUTS:
     ratio       results/phases/ratio.parquet                    R of papers and projects
     sensitivities   results/phases/sensitivities.parquet        R under other choices
+    stages      results/phases/stages.parquet                   development by stage
     evaluation  results/phases/evaluation.parquet               assigned against true kinds
     accuracy    results/phases/accuracy.parquet                 share of right kinds
     totals      results/validation/against_truth.parquet        totals and R beside the truth
     figures     results/figures/{name}.{pdf,svg,png}
-    tables      results/tables/{phases,concentration,evaluation}.{csv,html,tex}
+    tables      results/tables/{phases,stages,concentration,evaluation}.{csv,html,tex}
 """
 
 
@@ -42,6 +43,29 @@ rule compare_phases:
         gate=STUDY.integration["gate"],
     script:
         "../scripts/compare_phases.py"
+
+
+rule break_down_stages:
+    """Break the development of each paper and project down by stage, where labels give it."""
+    input:
+        runs=rules.classify_runs.output.runs,
+        labels=rules.classify_runs.output.labels,
+        levels=rules.build_levels.output.levels,
+        job_nodes=rules.combine_energy.output.job_nodes,
+        virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
+    output:
+        stages="<results>/phases/stages.parquet",
+    log:
+        "<logs>/break_down_stages.log",
+    benchmark:
+        "<benchmarks>/break_down_stages.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    params:
+        papers=STUDY.config["levels"]["papers"],
+        meters=STUDY.meters,
+    script:
+        "../scripts/break_down_stages.py"
 
 
 rule evaluate_phases:
@@ -111,6 +135,18 @@ use rule tabulate as tabulate_phases with:
         rule="tabulate_phases",
     params:
         function="tables.phases.phases_table",
+
+
+use rule tabulate as tabulate_stages with:
+    """Tabulate the development of each paper and project by stage."""
+    input:
+        stages=rules.break_down_stages.output.stages,
+    output:
+        **table_files("stages", category="4 Phases", shows="development by stage"),
+    pathvars:
+        rule="tabulate_stages",
+    params:
+        function="tables.phases.stages_table",
 
 
 use rule draw as plot_sensitivities with:

@@ -273,12 +273,9 @@ class Results:
             levels=self.levels.lazy(),
             time=ratio.time_of_runs(runs, of_jobs),
             baseline=baseline.classify_by_exit_state(features),
+            uncertain=reported_runs.uncertain_reported_runs(tables.runs, labelled).lazy(),
         )
-        uncertain = reported_runs.uncertain_reported_runs(tables.runs, labelled)
-        run_groups = ratio.groups_of_runs(runs, levels=self.levels.lazy())
-        rows: dy.DataFrame[PhaseRatio] = conform(
-            PhaseRatio, reported_runs.add_uncertain_reported(compared, uncertain, run_groups)
-        )
+        rows: dy.DataFrame[PhaseRatio] = conform(PhaseRatio, compared)
         return rows
 
     @property

@@ -23,6 +23,7 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `ratio_intervals`: 95 % intervals of the ratios.
 - `membership`: unlabelled runs that may belong to a paper.
 - `sensitivities`: ratios under other choices.
+- `stages`: development by stage of the work.
 - `study_ratios`: the ratios of a study with their intervals and sensitivities.
 - `baseline`: the exit-state rule and "everything is training", which the classifier must beat.
 - `evaluation`: accuracy of the classifier on a simulated site.

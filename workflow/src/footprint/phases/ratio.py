@@ -19,6 +19,7 @@ from footprint.core.vocabulary import (
     SMALL_GROUPS,
     NameSelection,
 )
+from footprint.phases.reported_runs import count_uncertain
 
 RATIO_DEFINITION = (
     "R = E_development / E_best_training: the total energy, measured and estimated, of all runs of "
@@ -59,6 +60,7 @@ def compare_development_with_training(
     time: pl.LazyFrame,
     intervals: pl.LazyFrame | None = None,
     baseline: pl.LazyFrame | None = None,
+    uncertain: pl.LazyFrame | None = None,
     papers_wanted: NameSelection = "all",
 ) -> pl.LazyFrame:
     """Total energies by phase and their ratio, for every paper and project in `schemas.Levels`.
@@ -80,6 +82,7 @@ def compare_development_with_training(
         time: Result of `time_of_runs`.
         intervals: Result of `ratio_intervals.intervals_of_ratios`. None: no intervals.
         baseline: `run_id`, `phase` by the exit-state rule. None: no ratio by it.
+        uncertain: Result of `reported_runs.uncertain_reported_runs`. None: no run is uncertain.
         papers_wanted: `levels.papers` of the configuration; other papers are left out, as in the
             levels.
 
@@ -89,6 +92,7 @@ def compare_development_with_training(
     """
     rows = rows_of_groups(runs, levels=levels, time=time, papers_wanted=papers_wanted)
     groups = _add_ratios(_sum_phases(rows).join(_coverage_by_labels(rows), on=GROUP_KEY))
+    groups = count_uncertain(groups, rows, uncertain, GROUP_KEY)
     none = pl.lit(None, pl.Float64)
     baseline_ratios = groups.select(*GROUP_KEY, baseline_ratio=none)
     if baseline is not None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.phases.ratio import GROUP_KEY
-
 MIN_CONFIDENCE = 0.9
 """Confidence from which the found kind of a reported run is taken without a question."""
 
@@ -59,23 +57,25 @@ def uncertain_reported_runs(runs: pl.LazyFrame, labels: pl.LazyFrame) -> pl.Data
     )
 
 
-def add_uncertain_reported(
-    ratios: pl.LazyFrame, uncertain: pl.DataFrame, run_groups: pl.LazyFrame
+def count_uncertain(
+    groups: pl.LazyFrame, rows: pl.LazyFrame, uncertain: pl.LazyFrame | None, by: list[str]
 ) -> pl.LazyFrame:
-    """Ratios with `n_uncertain_reported`, the number of reported runs of uncertain kind.
+    """`groups` with `n_uncertain_reported`, the number of reported runs of uncertain kind.
 
     Args:
-        ratios: `schemas.PhaseRatio` without the column.
-        uncertain: Result of `uncertain_reported_runs`.
-        run_groups: `scope`, `name`, `run_id`: runs of each paper and project, as
-            `ratio.groups_of_runs`.
+        groups: `by` and other columns.
+        rows: `by`, `run_id`: runs of each group.
+        uncertain: Result of `uncertain_reported_runs`. None: no run.
+        by: Columns of a group.
     """
+    if uncertain is None:
+        return groups.with_columns(n_uncertain_reported=pl.lit(0, pl.Int64))
     counts = (
-        run_groups.join(uncertain.lazy().select("run_id"), on="run_id")
-        .group_by(GROUP_KEY)
+        rows.join(uncertain.select("run_id"), on="run_id")
+        .group_by(by)
         .agg(n_uncertain_reported=pl.len().cast(pl.Int64))
     )
-    return ratios.join(counts, on=GROUP_KEY, how="left").with_columns(
+    return groups.join(counts, on=by, how="left").with_columns(
         pl.col("n_uncertain_reported").fill_null(0)
     )
 

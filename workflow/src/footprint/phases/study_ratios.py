@@ -65,10 +65,10 @@ def ratios_of_study(
         time=time,
         intervals=ratio_intervals.intervals_of_ratios(rows, runs, errors),
         baseline=baseline.classify_by_exit_state(features),
+        uncertain=reported_runs.uncertain_reported_runs(runs, labels).lazy(),
         papers_wanted=papers_wanted,
     )
-    uncertain = reported_runs.uncertain_reported_runs(runs, labels)
-    ratios = reported_runs.add_uncertain_reported(ratios, uncertain, rows).collect().lazy()
+    ratios = ratios.collect().lazy()
     varied = sensitivities.sensitivities(
         rows,
         ratios,
@@ -77,9 +77,17 @@ def ratios_of_study(
         time=time,
         alternatives=sensitivities.Alternatives(
             jobs=jobs,
-            variants=classifier.classify_variants(features, thresholds),
+            variants=_hold_recalibrated(classifier.classify_variants(features, thresholds), runs),
             by_gate=by_gate,
             gate=gate,
         ),
     )
     return StudyRatios(ratios, varied)
+
+
+def _hold_recalibrated(variants: pl.LazyFrame, runs: pl.LazyFrame) -> pl.LazyFrame:
+    """Kinds of each variant, with kinds that labelled runs decided as they are."""
+    held = runs.filter(pl.col("rule") == "recalibrated").select("run_id", _kind="kind")
+    return variants.join(held, on="run_id", how="left", maintain_order="left").select(
+        "run_id", "variant", kind=pl.coalesce(pl.col("_kind").cast(classifier.KIND_TYPE), "kind")
+    )

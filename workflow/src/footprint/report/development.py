@@ -46,6 +46,14 @@ def development_section(ratio: pl.DataFrame, sensitivities: pl.DataFrame) -> lis
     if len(others):
         which = "; ".join(f"{r['name']} ({r['ratio_reason']})" for r in others.to_dicts())
         texts.append(f"**R cannot be given** for {which}.")
+    unsure = rows.filter(pl.col("scope") == "paper", pl.col("n_uncertain_reported") > 0)
+    if len(unsure):
+        which = ", ".join(f"{r['name']} ({r['n_uncertain_reported']})" for r in unsure.to_dicts())
+        texts.append(
+            "**The kind of reported runs is uncertain**: no label gives it and the classifier is "
+            "unsure, so that R may take inference for training or training for inference. Number "
+            f"of such runs by paper: {which}. `footprint labels` lists them first."
+        )
     if not texts:
         texts.append(
             "R cannot be given: no run of a paper is known to have trained a reported model."

@@ -29,6 +29,16 @@ KIND_NAMES: Final[Mapping[str, str]] = {
 """Every kind, with its name in tables and figures."""
 
 
+STAGE_NAMES: Final[Mapping[str, str]] = {
+    "data": "data",
+    "explore": "exploration",
+    "baseline": "baselines",
+    "ablate": "ablations",
+    "hyperparam": "hyperparameters",
+    "final": "final runs",
+}
+"""Every stage of the work, with its name in tables."""
+
 CHOICE_NAMES: Final[Mapping[str, str]] = {
     "membership": "jobs of the paper",
     "reported_training": "reported training",

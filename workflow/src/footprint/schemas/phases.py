@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataframely as dy
 import polars as pl
 
-from footprint.core.vocabulary import KINDS, PHASES, ROLES
+from footprint.core.vocabulary import KINDS, PHASES, ROLES, STAGES
 from footprint.schemas.columns import Count, Energy, Fraction, Key, Seconds, Text, Timestamp, Watts
 
 N_POWER_BINS = 40
@@ -231,6 +231,30 @@ class PhaseRatio(dy.Schema):
         ratio = pl.col("ratio")
         is_inside = (ratio >= pl.col("ratio_low")).fill_null(True)
         return is_inside & (ratio <= pl.col("ratio_high")).fill_null(True)
+
+
+class PhaseStages(dy.Schema):
+    """Energy of development by stage of the work, by paper and project.
+
+    The rows of a paper add up to its development.
+    """
+
+    scope = dy.String(description="`paper` or `project`")
+    name = dy.String(description="Name of the paper or project")
+    stage = dy.Enum(
+        STAGES, nullable=True, description="Stage, from labels; null: runs without a labelled stage"
+    )
+    n_runs = Count(metadata={"unit": "runs"}, description="Number of runs of development")
+    measured_kwh = Energy(description="Measured energy of the runs")
+    estimated_kwh = Energy(description="Estimated energy of the runs, not in measured_kwh")
+    total_kwh = Energy(description="Measured plus estimated energy of the runs")
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of total_kwh")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of total_kwh")
+    measured_frac = Fraction(description="measured_kwh / total_kwh")
+
+    @dy.rule()
+    def each_stage_has_one_row(cls) -> pl.Expr:
+        return pl.struct("scope", "name", "stage").is_unique()
 
 
 class PhaseSensitivities(dy.Schema):

@@ -9,8 +9,8 @@ from footprint.core.vocabulary import KINDS
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
 from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
-from footprint.report.tables.formats import Column, ReaderTable
-from footprint.report.wording import CHOICE_NAMES, KIND_NAMES
+from footprint.report.tables.formats import Column, ReaderTable, total_columns
+from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, STAGE_NAMES
 
 CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
@@ -53,7 +53,8 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             "Unknown: runs of unknown kind, which R leaves out. Idle in holds: measured energy at "
             "idle power inside holds and sessions; the phases include it. R all unknown: R with "
             "all runs of unknown kind as development. R exit states: R by the published rule on "
-            f"how jobs ended.{_withheld_ratios(rows)} docs/phases.md has the rules."
+            f"how jobs ended.{_withheld_ratios(rows)}"
+            f"{_uncertain_reported(rows)} docs/phases.md has the rules."
         ),
         rows=rows,
         columns=[
@@ -61,6 +62,7 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             Column(name="n_runs", header="Runs", decimals=0, printed=False),
             Column(name="n_labelled", header="Labelled", decimals=0, printed=False),
             Column(name="role_basis", header="Reported"),
+            Column(name="n_uncertain_reported", header="Uncertain", decimals=0, printed=False),
             Column(name="total_kwh", header="Total", unit="kWh", digits=3),
             *(column for phase in PHASE_HEADERS for column in _phase_columns(phase)),
             *(
@@ -114,6 +116,39 @@ def _phase_columns(phase: str) -> list[Column]:
     ]
 
 
+def stages_table(stages: pl.DataFrame) -> ReaderTable:
+    """Energy of development of each paper and project by stage, with intervals.
+
+    Args:
+        stages: `schemas.PhaseStages`.
+    """
+    scope = pl.col("scope").cast(pl.Enum(SCOPES))
+    rows = stages.sort(scope, "name", "stage", nulls_last=True).with_columns(
+        pl.when(pl.col("scope") == "paper")
+        .then("name")
+        .otherwise(pl.format("project {}", "name"))
+        .alias("group"),
+        pl.col("stage").cast(pl.String).replace(STAGE_NAMES).fill_null("unknown").alias("stage"),
+    )
+    return ReaderTable(
+        name="stages",
+        title="Development by stage",
+        note=(
+            "Total energy of the runs of development by the stage of the work that labels give. "
+            "Unknown: runs without a labelled stage. The rows of a paper add up to its "
+            "development. Low and high: 95 % intervals of the energy that the nodes really drew. "
+            "Measured: part of the energy that readings cover; the rest is estimated. "
+            "docs/labels.md has the stages."
+        ),
+        rows=rows,
+        columns=[
+            Column(name="stage", header="Stage"),
+            Column(name="n_runs", header="Runs", decimals=0),
+            *total_columns(),
+        ],
+    )
+
+
 def sensitivities_table(sensitivities: pl.DataFrame) -> ReaderTable:
     """R of each paper and project under each choice, the choice of the jobs of a paper first.
 
@@ -152,6 +187,21 @@ def sensitivities_table(sensitivities: pl.DataFrame) -> ReaderTable:
             Column(name="ratio", header="R", unit="×", digits=3),
             Column(name="used", header="Used"),
         ],
+    )
+
+
+def _uncertain_reported(rows: pl.DataFrame) -> str:
+    """Sentence on papers with reported runs of uncertain kind; empty if there are none."""
+    uncertain = rows.filter(pl.col("scope") == "paper", pl.col("n_uncertain_reported") > 0)
+    listed = [
+        f"{name} ({n} run{'s' if n > 1 else ''})"
+        for name, n in uncertain.select("name", "n_uncertain_reported").iter_rows()
+    ]
+    if not listed:
+        return ""
+    return (
+        " Uncertain: reported runs whose kind no label gives and the classifier is unsure of, so "
+        f"that R may take inference for training or training for inference: {', '.join(listed)}."
     )
 
 
