@@ -19,6 +19,7 @@ SCHEMA = {
     "run_id": pl.Int64,
     "group": pl.Int64,
     "kind": pl.String,
+    "confidence": pl.Float64,
     "duration_s": pl.Float64,
     "total_kwh": pl.Float64,
     "on_gpus": pl.Boolean,
@@ -29,7 +30,8 @@ SCHEMA = {
 def run(run_id: int, hours: float, kwh: float | None, **more: Any) -> dict[str, Any]:
     """A run on one GPU, whose power follows from its energy."""
     power_w = None if kwh is None else 1000 * kwh / hours
-    usual = {"group": 0, "kind": "training_run", "on_gpus": True, "power_w": power_w}
+    usual = {"group": 0, "kind": "training_run", "confidence": 0.8, "on_gpus": True}
+    usual |= {"power_w": power_w}
     return {"run_id": run_id, "duration_s": hours * 3600, "total_kwh": kwh} | usual | more
 
 
@@ -82,6 +84,27 @@ def test_unknown_energy_and_power_agree_and_other_devices_differ() -> None:
     ]
     # Group 1 has no known energy: each of its runs counts the same, and the median is 8 h.
     assert compared(*rows) == {1: True, 2: True, 3: False, 4: False, 5: True, 6: True, 7: False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "confidence", "agrees"),
+    [
+        ("inference_run", 0.75, False),
+        ("inference_run", 0.74, True),
+        ("unknown", 0.9, True),
+        ("training_run", 0.1, True),
+    ],
+)
+def test_run_found_to_be_of_another_kind_differs(
+    kind: str, confidence: float, agrees: bool
+) -> None:
+    # most of the energy of known kind is found to be training
+    rows = [
+        run(1, 10.0, 3.0),
+        run(2, 10.0, 2.9, kind=kind, confidence=confidence),
+        run(3, 10.0, 9.0, kind="unknown", confidence=0.0, power_w=300.0),
+    ]
+    assert compared(*rows) == {1: True, 2: agrees, 3: True}
 
 
 @given(

@@ -19,6 +19,7 @@ from footprint.schemas.phases import (
     PhaseOfJob,
     PhaseRatio,
     PhaseSensitivities,
+    PhaseStages,
     PowerHistograms,
     RunOfJob,
     Runs,
@@ -45,6 +46,7 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
     made.classify_runs()
     run_estimators(made)
     made.compare_phases()
+    made.break_down_stages()
     made.run(
         "compare_phases",
         "compare_phases-whole_jobs",
@@ -79,11 +81,12 @@ def write_labels(made: RuleChain) -> str:
     own = largest_project_jobs(made)["job_id"].to_list()
     path = made.folder / "labels.csv"
     rows = [
-        f"{' '.join(map(str, own))},{PAPER},,",
-        f"{own[0]},{PAPER},training_run,reported",
-        "999999,another,,",
+        f"{' '.join(map(str, own))},{PAPER},,,",
+        f"{own[0]},{PAPER},training_run,reported,final",
+        "999999,another,,,",
+        f"{own[1]},,,,ablate",
     ]
-    path.write_text("\n".join(["jobs,paper,kind,role", *rows, ""]))
+    path.write_text("\n".join(["jobs,paper,kind,role,stage", *rows, ""]))
     return str(path)
 
 
@@ -110,6 +113,8 @@ def run_estimators(made: RuleChain) -> None:
     [
         ("run_of_job", RunOfJob),
         ("labels", JobLabels),
+        ("single_labels", JobLabels),
+        ("stages", PhaseStages),
         ("power_histograms-grele", PowerHistograms),
         ("power_histograms-gres", PowerHistograms),
         ("runs", Runs),
@@ -208,6 +213,14 @@ def test_compare_phases_writes_sensitivities_beside_the_ratio(chain: RuleChain) 
     assert headlines["ratio"].to_list() == pytest.approx([ratio] * len(choices), rel=1e-12)
 
 
+def test_break_down_stages_adds_up_to_the_development(chain: RuleChain) -> None:
+    development = chain.read("ratio").filter(scope="paper", name=PAPER)["development_kwh"].item()
+    rows = chain.read("stages").filter(scope="paper", name=PAPER)
+    assert rows["stage"].to_list() == ["ablate", None]
+    assert rows["total_kwh"].sum() == pytest.approx(development, rel=1e-9)
+    assert (rows["total_low_kwh"] < rows["total_kwh"]).all()
+
+
 def test_evaluate_phases_writes_accuracy_beside_two_baselines(chain: RuleChain) -> None:
     rows = chain.read("accuracy")
     assert len(rows) == 6
@@ -243,6 +256,7 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
         ("plot_energy_per_run", ["runs"], {"weeks": 2 / 7}),
         ("tabulate_phases", ["ratio"], {}),
         ("tabulate_evaluation", ["evaluation", "accuracy"], {}),
+        ("tabulate_stages", ["stages"], {}),
     ],
 )
 def test_scripts_of_results_write_figures_and_tables(

@@ -359,6 +359,16 @@ class RuleChain:
             params={"thresholds": {}, "meters": self.planned.meters},
         )
 
+    def break_down_stages(self) -> None:
+        """Run `break_down_stages`, which needs runs and levels."""
+        self.run(
+            "break_down_stages",
+            input=self.paths("runs", "labels", "levels", "virtual_meter")
+            | {"job_nodes": self.path("energy-job_nodes")},
+            output=self.paths("stages"),
+            params={"papers": "all", "meters": self.planned.meters},
+        )
+
     @property
     def ratio_params(self) -> dict[str, Any]:
         """Parameters of `compare_phases`."""

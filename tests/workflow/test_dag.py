@@ -60,6 +60,8 @@ RULES_OF_EVERY_STUDY = {
     "tabulate_phases": 1,
     "plot_sensitivities": 1,
     "tabulate_sensitivities": 1,
+    "break_down_stages": 1,
+    "tabulate_stages": 1,
     "budget_uncertainty": 1,
     "plot_uncertainty": 1,
     "tabulate_uncertainty": 1,

@@ -186,6 +186,8 @@ RULES_AFTER_RATIO = dict.fromkeys(
 RULES_AFTER_RUNS = RULES_AFTER_RATIO | dict.fromkeys(
     (
         "classify_runs",
+        "break_down_stages",
+        "tabulate_stages",
         "plot_energy_per_run",
         "plot_paper_runs",
         "plot_concentration",

@@ -30,9 +30,10 @@ FIGURES += ("active_users", "models", "site_map", "sensitivities", "uncertainty"
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
 TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
 TABLES += ("carbon", "hardware", "study_summary", "sensitivities", "uncertainty")
-TABLES += ("virtual_meter",)
+TABLES += ("virtual_meter", "stages")
 TABLES += ("active_users", "concentration", "energy_over_time")
-PHASES = ("features", "accuracy", "evaluation", "jobs", "ratio", "runs", "sensitivities")
+PHASES = ("features", "accuracy", "evaluation", "group_runs", "jobs", "ratio", "runs")
+PHASES += ("sensitivities", "stages")
 
 
 def file_digests(folder: Path) -> dict[str, str]:

@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint.core.vocabulary import KINDS
+from footprint.core.vocabulary import KINDS, STAGES
 from footprint.phases.ratio import NO_TRAINING_REASON, RATIO_DEFINITION
+from footprint.report import wording
 from footprint.report.tables import formats, phases
 from footprint.report.tables.formats import ReaderTable
-from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
+from footprint.schemas.phases import PhaseRatio, PhaseSensitivities, PhaseStages
 from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from footprint.schemas.writing import conform
 from tests.report.tables.test_estimates import cell, headers
@@ -101,7 +102,7 @@ class TestPhases:
     def test_columns_of_a_paper_have_its_numbers(self, made: dict[str, ReaderTable]) -> None:
         table = made["phases"]
         assert headers(table) == [
-            *("Name", "Runs", "Labelled", "Reported"),
+            *("Name", "Runs", "Labelled", "Reported", "Uncertain"),
             "Total (kWh)",
             *("Development (kWh)", "Development low (kWh)", "Development high (kWh)"),
             "Development measured (%)",
@@ -113,10 +114,10 @@ class TestPhases:
         ]
         row = table.rows.row(by_predicate=pl.col("name") == "enhancement", named=True)
         values = [row[column.name] for column in table.columns]
-        assert values[:4] == ["enhancement", 40, 3, "label"]
-        assert [values[4], values[5], values[9]] == [81.0, 50.0, 10.0]
-        assert values[13:17] == [1.0, 20.0, 8.5, 70.0]
-        assert values[17:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
+        assert values[:5] == ["enhancement", 40, 3, "label", 0]
+        assert [values[5], values[6], values[10]] == [81.0, 50.0, 10.0]
+        assert values[14:18] == [1.0, 20.0, 8.5, 70.0]
+        assert values[18:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
 
     def test_rows_have_papers_before_projects_and_largest_first(
         self, made: dict[str, ReaderTable]
@@ -130,7 +131,7 @@ class TestPhases:
         (row,) = (row for row in page.rows if row[:1] == ["parsing"])
         unknown = formats.UNKNOWN_CELL
         assert row[3] == unknown
-        assert row[17:] == [unknown] * 5 + [NO_TRAINING_REASON]
+        assert row[18:] == [unknown] * 5 + [NO_TRAINING_REASON]
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(
         self, tmp_path: Path
@@ -145,6 +146,43 @@ class TestPhases:
     def test_note_begins_with_the_definition_of_r(self, made: dict[str, ReaderTable]) -> None:
         assert made["phases"].note.startswith(RATIO_DEFINITION)
         assert "E_development / E_best_training" in RATIO_DEFINITION
+
+    def test_note_names_papers_with_reported_runs_of_uncertain_kind(self) -> None:
+        rows = [
+            ratio("speech", n_uncertain_reported=2),
+            ratio("parsing", n_uncertain_reported=1),
+            ratio("q", "project", n_uncertain_reported=3),
+        ]
+        note = phases.phases_table(ratio_frame(*rows)).note
+        assert "training for inference: parsing (1 run), speech (2 runs)." in note or (
+            "training for inference: speech (2 runs), parsing (1 run)." in note
+        )
+
+
+class TestStages:
+    def test_rows_have_papers_first_and_stages_in_their_order(self, tmp_path: Path) -> None:
+        rows = [
+            {"scope": scope, "name": name, "stage": stage, "n_runs": 2, "total_kwh": 5.0}
+            | {"total_low_kwh": 4.0, "total_high_kwh": 6.5, "measured_frac": 0.5}
+            for scope, name, stage in [
+                ("project", "q", None),
+                ("paper", "p", None),
+                ("paper", "p", "hyperparam"),
+                ("paper", "p", "explore"),
+            ]
+        ]
+        table = phases.stages_table(frame_of_schema(PhaseStages, *rows).collect())
+        assert table.rows.select("group", "stage").rows() == [
+            ("p", "exploration"),
+            ("p", "hyperparameters"),
+            ("p", "unknown"),
+            ("project q", "unknown"),
+        ]
+        assert headers(table)[:4] == ["Stage", "Runs", "Total (kWh)", "Low (kWh)"]
+        assert "hyperparameters" in written(table, tmp_path)["tex"]
+
+    def test_stage_names_are_those_of_all_stages(self) -> None:
+        assert tuple(wording.STAGE_NAMES) == STAGES
 
 
 class TestSensitivities:

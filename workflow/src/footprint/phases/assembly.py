@@ -118,7 +118,7 @@ def _check_groups(
     amounts = features.select("run_id", "duration_s", "gpu_hours", "node_share", "n_nodes")
     runs = (
         found.lazy()
-        .select("run_id", "kind")
+        .select("run_id", "kind", "confidence")
         .join(amounts, on="run_id")
         .join(run_energies.select("run_id", "total_kwh"), on="run_id")
         .with_columns(**group_agreement.power_of_runs())

@@ -1,4 +1,4 @@
-"""Compare the runs of a group in duration and power, since one label holds for all of them.
+"""Compare the runs of a group in duration, power and found kind, since one label is for all.
 
 A group is the runs of one user with one group of commands (`labels.commands.group_of_command`). A
 command whose runs last for minutes in one case and for days in another did not do the same work, so
@@ -23,6 +23,11 @@ MAX_POWER_FACTOR = 2.0
 """Largest factor between the power of a run and that of its group, either way. It is the factor
 between a GPU that waits for data and one that computes, and less than that between GPU models of
 different years, so that runs on other hardware may be listed."""
+
+MIN_CONFIDENCE = 0.75
+"""Confidence from which a found kind that differs from that of its group sets a run apart. On the
+simulated site, commands such as `./job.oar` train and decode at the same power for a day; runs that
+rules told apart got the kind of the largest otherwise."""
 
 HELD_FIELDS = ("kind", "role", "phase")
 """Fields of a group's label that hold for agreeing runs alone; paper and stage hold for all."""
@@ -50,13 +55,15 @@ def compare_with_groups(runs: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     median. A group of a few trainings and many failed attempts has the duration of the trainings.
 
     Args:
-        runs: `by`, `run_id`, `duration_s`, `total_kwh`, `on_gpus` and `power_w` (`power_of_runs`).
+        runs: `by`, `run_id`, `duration_s`, `total_kwh`, `on_gpus` and `power_w` (`power_of_runs`),
+            `kind` and `confidence` (found).
         by: Columns that make the group.
 
     Returns:
         `runs` with `duration_factor` and `power_factor` (run over median; null: unknown) and
-        `agrees`: whether both are within `MAX_DURATION_FACTOR` and `MAX_POWER_FACTOR`, and the run
-        has GPUs where most of the energy is on GPUs. An unknown factor agrees. The rows are sorted
+        `agrees`: whether both are within `MAX_DURATION_FACTOR` and `MAX_POWER_FACTOR`, the run has
+        GPUs where most of the energy is on GPUs, and it is not found with `MIN_CONFIDENCE` to be of
+        another kind than most of the energy. An unknown factor or kind agrees. The rows are sorted
         by group and run.
     """
     energy = pl.col("total_kwh").fill_null(0.0)
@@ -74,7 +81,7 @@ def compare_with_groups(runs: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         >= sum_or_zero(pl.col("_weight"))
     )
     found = weighted
-    for each in (*medians, on_gpus):
+    for each in (*medians, on_gpus, _main_kinds(weighted, by)):
         found = found.join(each, on=by, how="left", nulls_equal=True, maintain_order="left")
     factors = {
         name: pl.when((pl.col(f"_{column}") > 0) & (pl.col(column) > 0)).then(
@@ -91,8 +98,31 @@ def compare_with_groups(runs: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     ]
     return (
         found.with_columns(**factors)
-        .with_columns(agrees=pl.all_horizontal(*is_alike, pl.col("on_gpus") == pl.col("_on_gpus")))
-        .drop("_weight", "_duration_s", "_power_w", "_on_gpus")
+        .with_columns(
+            agrees=pl.all_horizontal(
+                *is_alike, pl.col("on_gpus") == pl.col("_on_gpus"), ~_is_other_kind()
+            )
+        )
+        .drop("_weight", "_duration_s", "_power_w", "_on_gpus", "_kind")
+    )
+
+
+def _is_other_kind() -> pl.Expr:
+    kind = pl.col("kind").cast(pl.String)
+    is_sure = (pl.col("confidence") >= MIN_CONFIDENCE) & (kind != "unknown")
+    return (is_sure & (kind != pl.col("_kind"))).fill_null(False)
+
+
+def _main_kinds(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Found kind of most of the weight of each group, `unknown` apart: `by`, `_kind`."""
+    known = rows.with_columns(_kind=pl.col("kind").cast(pl.String)).filter(
+        pl.col("_kind") != "unknown"
+    )
+    weights = known.group_by(*by, "_kind", maintain_order=True).agg(sum_or_zero(pl.col("_weight")))
+    return (
+        weights.sort(*by, "_weight", "_kind", descending=[*(False for _ in by), True, False])
+        .unique(by, keep="first", maintain_order=True)
+        .select(*by, "_kind")
     )
 
 
@@ -133,8 +163,8 @@ def check_groups(
     count in the medians nor take the kind of the group.
 
     Args:
-        runs: `run_id`, `kind` (found by the classifier; null: never ran), `duration_s`,
-            `total_kwh`, `on_gpus`, `power_w`.
+        runs: `run_id`, `kind` (found by the classifier; null: never ran), `confidence`,
+            `duration_s`, `total_kwh`, `on_gpus`, `power_w`.
         single: `schemas.JobLabels` of the other sources, which take precedence.
         groups: `schemas.GroupLabels`.
         run_of_job: `schemas.RunOfJob`.
@@ -192,7 +222,7 @@ def disagreement_messages(group_runs: pl.DataFrame, groups: pl.DataFrame) -> lis
     )
     return [
         f"{row['where']}: {row['n_differing']} of its {row['n_runs']} runs "
-        f"({row['differing_kwh']:.1f} of {row['kwh']:.1f} kWh) differ from the group in duration "
-        "or power and keep the kind found; `footprint labels` lists them"
+        f"({row['differing_kwh']:.1f} of {row['kwh']:.1f} kWh) differ from the group in duration, "
+        "power or found kind and keep the kind found; `footprint labels` lists them"
         for row in rows.sort("group").iter_rows(named=True)
     ]

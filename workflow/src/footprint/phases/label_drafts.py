@@ -179,8 +179,8 @@ def _describe(row: dict[str, Any]) -> str:
     ]
     if row["is_group"] and row["n_differing"]:
         lines.append(
-            f"{row['n_differing']} more runs of the command differ in duration or power and need "
-            "rows of their own"
+            f"{row['n_differing']} more runs of the command differ in duration, power or kind and "
+            "need rows of their own"
         )
     return "\n# ".join(lines)
 
@@ -203,8 +203,8 @@ def _differing_note(group_runs: pl.DataFrame) -> str:
     energy = differing.select(sum_or_zero(pl.col("total_kwh"))).item()
     return (
         f"{differing.height} of {group_runs.height} runs of labelled groups ({energy:.1f} kWh) "
-        "differ from their group in duration or power and keep the kind found; rows by `jobs` "
-        "label them."
+        "differ from their group in duration, power or kind, and keep the kind found; rows by "
+        "`jobs` label them."
     )
 
 

@@ -108,7 +108,7 @@ class Runs(dy.Schema):
 
 
 class GroupRuns(dy.Schema):
-    """Runs of labelled groups, and whether they agree with their group in duration and power.
+    """Runs of labelled groups, and whether they agree with their group.
 
     A run that does not agree keeps the kind found, and neither role nor phase of the group's label.
     """
@@ -132,7 +132,8 @@ class GroupRuns(dy.Schema):
     )
     agrees = dy.Bool(
         description="Whether the duration is within a factor of 3, the power within a factor of 2, "
-        "and GPUs are used as by most of the group"
+        "GPUs are used as by most of the group, and no other kind is found with a confidence of "
+        "0.75"
     )
 
 
