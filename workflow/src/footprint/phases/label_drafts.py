@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 
 from footprint.core.errors import InputError
-from footprint.core.sums import sum_or_zero
+from footprint.core.sums import exact_sum, sum_or_zero
 from footprint.labels import files
 from footprint.labels.commands import group_of_command
 from footprint.labels.files import Label
@@ -75,10 +75,11 @@ def format_listing(rows: pl.DataFrame, *, most: int, group_runs: pl.DataFrame) -
         ).rstrip()
         for row in table
     ]
-    total, doubt = rows.select(
-        sum_or_zero(pl.col("total_kwh")), doubt=sum_or_zero(pl.col("doubt_kwh"))
+    total, doubt, n_runs = rows.select(
+        sum_or_zero(pl.col("total_kwh")),
+        sum_or_zero(pl.col("doubt_kwh")),
+        exact_sum(pl.col("n_runs")),
     ).row(0)
-    n_runs = int(rows["n_runs"].sum())
     amount = (
         f"{rows.height} groups of {n_runs} runs without a labelled kind, {total:.1f} kWh, of which "
         f"{doubt:.1f} kWh are in doubt."
