@@ -10,6 +10,8 @@ import polars as pl
 _SETTINGS_FILE = r"\s*\S+\.(?:ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp)\b"
 _STEP = r"\s*--?(?:start[_-]?)?stage[\s=]+(\d{1,3})\b"
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_LETTER_BEFORE = r"(^|[^A-Za-z])[A-Za-z]#"
+_LETTER_AFTER = r"#[A-Za-z]([^A-Za-z]|$)"
 _NUMBERS = r"#(?:[-_.,:#]*#)?"
 
 
@@ -31,9 +33,10 @@ def step_of(command: pl.Expr) -> pl.Expr:
 def group_of_command(command: pl.Expr) -> pl.Expr:
     """The group of a command: its script and words, with `#` for numbers; null: no command.
 
-    Commands of one group differ in numbers (seeds, rates, versions, dates), in settings files and
-    in spaces. The step of a recipe is kept, since it decides what the recipe does. A group is its
-    own group, so that both a command and a group can be given in a label file.
+    Commands of one group differ in numbers (seeds, rates, versions, dates), in codes of one letter
+    and a number (`v001`, `exp_3a`, `c12_s3`), in settings files and in spaces. The step of a recipe
+    is kept, since it decides what the recipe does. A group is its own group, so that both a command
+    and a group can be given in a label file.
 
     >>> command = pl.lit("python train.py --lr 1e-3 --seed 7 conf/big.yaml")
     >>> pl.select(group_of_command(command)).item()
@@ -42,6 +45,8 @@ def group_of_command(command: pl.Expr) -> pl.Expr:
     text = (
         script_of(command)
         .str.replace_all(_NUMBER, "#")
+        .str.replace_all(_LETTER_BEFORE, "${1}#")
+        .str.replace_all(_LETTER_AFTER, "#${1}")
         .str.replace_all(_NUMBERS, "#")
         .str.replace_all(r"\s+", " ")
     )
