@@ -9,6 +9,7 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `chains`: merge the jobs of one piece of work into runs.
 - `power_ranges`: idle and highest power of nodes and GPUs.
 - `power_histograms`: seconds of each job at each step of power.
+- `command_lines`: the parts of a command that may name its work.
 - `job_words`: the work that words of commands and job names stand for.
 - `neighbours`: features of a run from other runs of its user.
 - `features`: all features of each run.
