@@ -23,6 +23,7 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `ratio`: energy of development over energy of training.
 - `ratio_intervals`: 95 % intervals of the ratios.
 - `membership`: unlabelled runs that may belong to a paper.
+- `membership_scores`: probability that an unlabelled run belongs to a paper.
 - `sensitivities`: ratios under other choices.
 - `study_ratios`: the ratios of a study with their intervals and sensitivities.
 - `baseline`: the exit-state rule and "everything is training", which the classifier must beat.
