@@ -21,6 +21,8 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `energies`: total energies of runs, with their intervals.
 - `recorded_time`: node time held by the records of jobs, and its part with known energy.
 - `ratio`: energy of development over energy of training.
+- `kind_probabilities`: probability of each kind of a run.
+- `kind_draws`: draws of the energy that uncertain kinds move between the sides of a ratio.
 - `ratio_intervals`: 95 % intervals of the ratios.
 - `membership`: unlabelled runs that may belong to a paper.
 - `membership_scores`: probability that an unlabelled run belongs to a paper.
