@@ -1,7 +1,7 @@
 """How often R of papers holds the truth when labels are withheld, on simulated sites of many seeds.
 
     python tests/benchmarks/cover_ratios.py --sites 30
-    python tests/benchmarks/cover_ratios.py --sites 30 --settings half --records recorded home opaque
+    python tests/benchmarks/cover_ratios.py --settings half --records recorded home opaque
 
 Labels give the paper and the reported model (`reported`), only the paper (`paper`), or the reported
 training and half of the paper's other runs (`half`). Jobs come from a directory a paper

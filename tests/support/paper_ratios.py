@@ -212,7 +212,7 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
     time = recorded_time.recorded_time_of_jobs(
         jobs.lazy(), study.fast.allocations.lazy(), study.errors.job_nodes, start=start, end=end
     )
-    ratios = study_ratios.ratios_of_study(
+    return study_ratios.ratios_of_study(
         tables.runs,
         features=found,
         labelled=labelled.lazy(),
@@ -222,4 +222,3 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
         jobs=jobs.lazy(),
         thresholds=thresholds,
     )
-    return ratios
