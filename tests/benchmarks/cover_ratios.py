@@ -7,9 +7,10 @@ Labels give the paper and the reported model (`reported`), only the paper (`pape
 training and half of the paper's other runs (`half`). Jobs come from a directory a paper
 (`recorded`), all from the home of their owner (`home`), or also with commands that show nothing
 (`opaque`). Kinds are those of the rules without power. Prints how many of the 95 % intervals of R,
-of the ranges over the named alternatives of membership, and of both together hold the true R, and
-how far the alternatives are from it. Sites are built without samples
-(`tests/support/fast_site.py`); seeds follow from the commit (`cover.first_seed`).
+of the ranges over the named alternatives of membership, of both together, and of the ranges with
+the interval at each end (`wide`) hold the true R, and how far the alternatives are from it. Sites
+are built without samples (`tests/support/fast_site.py`); seeds follow from the commit
+(`cover.first_seed`).
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ KEYS = ("setting", "records")
 
 
 def compare_site(
-    seed: int, settings: tuple[str, ...], records: tuple[str, ...]
+    seed: int, settings: tuple[str, ...], records: tuple[str, ...], draws: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Compared ratios and alternatives of the site of a seed, with the column `seed`."""
     source = site_source(seed, correlation=0.5, series="drawn", exact_meters=False)
-    found = compare_ratios(source, settings=settings, records=records, seed=seed)
+    found = compare_ratios(source, settings=settings, records=records, seed=seed, draws=draws)
     compared, alternatives = (table.with_columns(seed=pl.lit(seed)) for table in found)
     return compared, alternatives
 
@@ -47,6 +48,11 @@ def print_cover(compared: pl.DataFrame) -> None:
     truth, high = pl.col("truth"), pl.col("high").fill_null(float("inf"))
     in_interval = truth.is_between("low", high)
     in_range = truth.is_between("range_low", "range_high")
+    # each end of the range with the relative error of R at that end
+    in_wide = truth.is_between(
+        pl.col("range_low") * pl.col("low") / pl.col("ratio"),
+        pl.col("range_high") * high / pl.col("ratio"),
+    )
     in_both = truth.is_between(
         pl.min_horizontal("low", "range_low"), pl.max_horizontal(high, "range_high")
     )
@@ -61,6 +67,7 @@ def print_cover(compared: pl.DataFrame) -> None:
             in_interval=100 * in_interval.mean(),
             in_range=100 * in_range.mean(),
             in_both=100 * in_both.mean(),
+            in_wide=100 * in_wide.mean(),
             no_upper_end=100 * pl.col("high").is_null().mean(),
             half_width=100 * width.median(),
             half_range=100 * spread.median(),
@@ -69,13 +76,15 @@ def print_cover(compared: pl.DataFrame) -> None:
         .sort(KEYS)
     )
     print(
-        f"{'setting':<10}{'records':<10}{'n':>5}{'no R':>6}{'interval':>10}{'range':>9}{'both':>9}"
+        f"{'setting':<10}{'records':<10}{'n':>5}{'no R':>6}{'interval':>10}{'range':>9}"
+        f"{'both':>9}{'wide':>9}"
         f"{'no upper':>10}{'half width':>12}{'half range':>12}"
     )
     for row in found.iter_rows(named=True):
         print(
             f"{row['setting']:<10}{row['records']:<10}{row['n']:>5}{row['n_without']:>6}"
-            f"{row['in_interval']:>8.1f} %{row['in_range']:>7.1f} %{row['in_both']:>7.1f} %"
+            f"{row['in_interval']:>8.1f} %{row['in_range']:>7.1f} %"
+            f"{row['in_both']:>7.1f} %{row['in_wide']:>7.1f} %"
             f"{row['no_upper_end']:>8.1f} %{row['half_width'] or 0:>10.1f} %"
             f"{row['half_range'] or 0:>10.1f} %"
         )
@@ -83,7 +92,7 @@ def print_cover(compared: pl.DataFrame) -> None:
 
 def print_alternatives(compared: pl.DataFrame, alternatives: pl.DataFrame) -> None:
     """Median distance of each alternative from the truth where half of the labels are withheld."""
-    keys = ["paper", "seed", *KEYS]
+    keys = ["paper", "seed", "draw", *KEYS]
     error = (pl.col("ratio") / pl.col("truth") - 1).abs()
     found = (
         alternatives.filter(setting="half")
@@ -104,15 +113,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="first seed (default: by commit)")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--records", nargs="+", choices=RECORDS, default=["recorded"])
+    parser.add_argument("--draws", type=int, default=1, help="draws of the labels withheld, a site")
+    parser.add_argument("--every", type=int, default=0, help="print after every so many sites")
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     seed = first_seed() if options.seed is None else options.seed
     began = time.perf_counter()
     compare = partial(
-        compare_site, settings=tuple(options.settings), records=tuple(options.records)
+        compare_site,
+        settings=tuple(options.settings),
+        records=tuple(options.records),
+        draws=options.draws,
     )
     with ProcessPoolExecutor(options.processes) as pool:
-        found = list(pool.map(compare, range(seed, seed + options.sites)))
+        found = []
+        for tables in pool.map(compare, range(seed, seed + options.sites)):
+            found.append(tables)
+            if options.every and len(found) % options.every == 0:
+                print(f"after {len(found)} sites:")
+                print_cover(pl.concat(compared for compared, _ in found))
+                sys.stdout.flush()
     compared, alternatives = (pl.concat(tables) for tables in zip(*found, strict=True))
     took = time.perf_counter() - began
     print(f"{options.sites} sites from seed {seed}: {took / options.sites:.1f} s a site")

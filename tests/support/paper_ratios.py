@@ -14,7 +14,11 @@ from footprint.phases import (
     classifier,
     energies,
     features,
+    ratio,
+    ratio_intervals,
     recorded_time,
+    roles,
+    sensitivities,
     study_ratios,
 )
 from footprint.schemas.labels import JobLabels
@@ -43,6 +47,7 @@ COMPARED_SCHEMA = pl.Schema(
         "paper": pl.String(),
         "setting": pl.String(),
         "records": pl.String(),
+        "draw": pl.Int64(),
         "truth": pl.Float64(),
         "ratio": pl.Float64(),
         "low": pl.Float64(),
@@ -52,8 +57,9 @@ COMPARED_SCHEMA = pl.Schema(
         "n_withheld": pl.Int64(),
     }
 )
-"""One row a paper, setting and records: `low` and `high` are the 95 % interval (null `high`: no
-upper end), the range is that of the named alternatives of `membership`."""
+"""One row a paper, setting, records and draw of withheld labels: `low` and `high` are the 95 %
+interval (null `high`: no upper end), the range is that of the named alternatives of `membership`.
+"""
 
 
 class _Study(NamedTuple):
@@ -71,6 +77,7 @@ def compare_ratios(
     settings: Sequence[str] = SETTINGS,
     records: Sequence[str] = ("recorded",),
     seed: int = 0,
+    draws: int = 1,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Compare R of each paper of a study with the truth.
 
@@ -79,20 +86,28 @@ def compare_ratios(
         settings: Settings of labels.
         records: Records of jobs.
         seed: Seed of the labels that are withheld.
+        draws: Number of draws of the labels that are withheld.
 
     Returns:
-        `COMPARED_SCHEMA`, and R of each alternative of membership: `paper`, `setting`, `records`,
-        `value`, `ratio`.
+        `COMPARED_SCHEMA`, and R of each alternative of membership: `paper`, `value`, `ratio`,
+        `setting`, `records`, `draw`.
     """
     study = _study(source)
     truth = _true_ratios(study)
     compared, alternatives = [], []
     for shown in records:
         jobs = _shown_jobs(study.fast.jobs, shown)
-        for setting in settings:
-            labelled, n_withheld = _labels(study, setting, seed)
+        drawn = [(setting, i) for setting in settings for i in range(draws)]
+        for setting, draw in drawn:
+            if draw and setting != "half":
+                continue
+            labelled, n_withheld = _labels(study, setting, seed, draw)
             found = _ratios(study, jobs, labelled)
-            own = {"setting": pl.lit(setting), "records": pl.lit(shown)}
+            own = {
+                "setting": pl.lit(setting),
+                "records": pl.lit(shown),
+                "draw": pl.lit(draw, pl.Int64),
+            }
             values = (
                 found.sensitivities.filter(
                     pl.col("scope") == "paper", pl.col("choice").cast(pl.String) == "membership"
@@ -158,7 +173,7 @@ def _shown_jobs(jobs: pl.DataFrame, records: str) -> pl.DataFrame:
     return jobs
 
 
-def _labels(study: _Study, setting: str, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _labels(study: _Study, setting: str, seed: int, draw: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """`schemas.JobLabels`, and the number of runs withheld from each paper."""
     runs = study.run_of_job.select("job_id", "run_id").sort("job_id")
     true = runs.join(
@@ -171,7 +186,8 @@ def _labels(study: _Study, setting: str, seed: int) -> tuple[pl.DataFrame, pl.Da
     if setting == "half":
         of_papers = true.filter(pl.col("paper").is_not_null() & ~is_training)
         candidates = of_papers["run_id"].unique().sort().to_numpy()
-        drawn = np.random.default_rng([seed, 11]).permutation(candidates)[: len(candidates) // 2]
+        drawn = np.random.default_rng([seed, draw]).permutation(candidates)
+        drawn = drawn[: len(candidates) // 2]
         is_kept = ~pl.col("run_id").is_in(sorted(drawn.tolist()))
     role = pl.when(pl.col("role") == "reported").then(pl.lit("reported"))
     given = {"reported": role, "paper": pl.lit(None, pl.String), "half": role}[setting]
@@ -212,13 +228,26 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
     time = recorded_time.recorded_time_of_jobs(
         jobs.lazy(), study.fast.allocations.lazy(), study.errors.job_nodes, start=start, end=end
     )
-    return study_ratios.ratios_of_study(
-        tables.runs,
-        features=found,
-        labelled=labelled.lazy(),
+    # as `study_ratios.ratios_of_study`, without the variants of thresholds and the baseline
+    labels = roles.labels_of_runs(labelled.lazy())
+    runs = tables.runs.join(labels.select("run_id", "paper"), on="run_id", how="left")
+    runs = runs.collect().lazy()
+    of_runs = ratio.time_of_runs(runs, time).collect().lazy()
+    rows = ratio.rows_of_groups(runs, levels=levels, time=of_runs)
+    moves = ratio_intervals.moves_of_kinds(rows, runs, labels, jobs.lazy())
+    ratios = ratio.compare_development_with_training(
+        runs,
         levels=levels,
-        recorded_time=time,
-        errors=study.errors,
-        jobs=jobs.lazy(),
-        thresholds=thresholds,
+        time=of_runs,
+        intervals=ratio_intervals.intervals_of_ratios(rows, runs, study.errors, moves),
     )
+    ratios = ratios.collect().lazy()
+    varied = sensitivities.sensitivities(
+        rows,
+        ratios,
+        runs=runs,
+        labelled=labels,
+        time=of_runs,
+        alternatives=sensitivities.Alternatives(jobs=jobs.lazy()),
+    )
+    return study_ratios.StudyRatios(ratios, varied)
