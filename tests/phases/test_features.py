@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from footprint.labels.commands import script_of, step_of
 from footprint.phases import chains, classifier, features
 from footprint.phases.features import FEATURE_DESCRIPTIONS
-from footprint.phases.job_words import Tokens, split_words, work_of_words
 from footprint.schemas.phases import N_POWER_BINS, PowerHistograms
 from footprint.schemas.raw import Jobs
 
@@ -126,43 +125,6 @@ def test_job_type_and_types_give_interactive_container_and_waiting() -> None:
     assert features["waiting"] is True
     assert features_of_run(job(1, job_type=None))["interactive"] is None
     assert features_of_run(job(1, types=["inner=7"]))["container"] is False
-
-
-def words_and_work(text: str | None) -> tuple[list[str] | None, str | None]:
-    frame = pl.select(t=pl.lit(text, pl.String)).select(
-        w=split_words(pl.col("t")), k=work_of_words(split_words(pl.col("t")), Tokens())
-    )
-    listed, work = frame.row(0)
-    return listed, work
-
-
-@pytest.mark.parametrize(
-    ("text", "work"),
-    [
-        ("python train.py --config conf/a.yaml", "training"),
-        ("python fit_model.py", "training"),
-        ("python trainNet.py", "training"),
-        ("python FineTune.py", None),
-        ("./decode.sh", "inference"),
-        ("python make_corpus.py", "preprocessing"),
-        ("train_test", None),
-        ("python constraint.py --latest", None),
-        ("/home/test/run.sh conf/eval/x.yaml", None),
-        ("python main.py --data=/train/x", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_work_of_words_uses_whole_words_outside_folders_of_one_kind(
-    text: str | None, work: str | None
-) -> None:
-    assert words_and_work(text)[1] == work
-
-
-def test_split_words_splits_at_non_letters_and_capitals() -> None:
-    assert words_and_work("python /home/x/trainNet2.py")[0] == ["python", "train", "net", "py"]
-    assert Tokens.from_config({"training": ["Lernen"]}).training == ("lernen",)
-    assert Tokens.from_config({}).inference == Tokens().inference
 
 
 def test_script_of_command_omits_settings_and_step() -> None:

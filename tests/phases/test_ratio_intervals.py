@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from footprint.phases import energies, ratio, ratio_intervals, roles
+from footprint.totals.group_ratios import Moves
 from tests.phases.test_ratio import LABELS, RUN_SCHEMA, Row, levels_frame, run, time_frame
 from tests.phases.test_roles import labels_frame
 
@@ -28,6 +29,7 @@ def ratio_row(
     meters: dict[str, Any] | None = None,
     virtual_meter: pl.DataFrame | None = None,
     runs: list[Row] | None = None,
+    moves: Moves | None = None,
 ) -> Row:
     labelled = labels_frame(*LABELS[:1])
     rows = RUNS if runs is None else runs
@@ -41,7 +43,7 @@ def ratio_row(
         meters=meters,
     )
     intervals = ratio_intervals.intervals_of_ratios(
-        ratio.rows_of_groups(frame, **groups), frame, errors
+        ratio.rows_of_groups(frame, **groups), frame, errors, moves
     )
     found = ratio.compare_development_with_training(frame, **groups, intervals=intervals)
     row: Row = found.filter(scope="paper").collect().row(0, named=True)

@@ -65,7 +65,7 @@ def compare_totals(
         meters: Errors of meters that the intervals assume.
     """
     study = build_fast_study(source)
-    models, rows, jobs = _energies(study)
+    models, rows, jobs = study_energies(study)
     model = ErrorModel.of_study(models, meters)
     groups = [
         _compare_groups(rows, level, column, model)
@@ -80,7 +80,7 @@ def compare_totals(
     return SiteTotals(compared, models, rows)
 
 
-def _energies(study: FastStudy) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def study_energies(study: FastStudy) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Power models, energies of jobs on nodes with the truth, and energies of jobs."""
     hardware = node_hardware.describe_node_hardware(study.nodes)
     observed = observed_segments.observed_segments(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
-_SETTINGS_FILE = r"\s*\S+\.(?:ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp)\b"
+SETTINGS_ENDINGS = "ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp"
+_SETTINGS_FILE = rf"\s*\S+\.(?:{SETTINGS_ENDINGS})\b"
 _STEP = r"\s*--?(?:start[_-]?)?stage[\s=]+(\d{1,3})\b"
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _LETTER_BEFORE = r"(^|[^A-Za-z])[A-Za-z]#"
@@ -19,6 +20,12 @@ def script_of(command: pl.Expr) -> pl.Expr:
     """A command without its settings files and recipe step, which is equal for repeated runs."""
     script = command.str.replace_all(_SETTINGS_FILE, "").str.replace_all(_STEP, "")
     return script.str.strip_chars()
+
+
+def step_free(command: pl.Expr) -> pl.Expr:
+    """A command without its recipe step and the names of its settings files, with their folders."""
+    settings = rf"((?:^|[\s=])(?:[^\s=]*/)?)[^\s=/]+\.(?:{SETTINGS_ENDINGS})\b"
+    return command.str.replace_all(settings, "$1").str.replace_all(_STEP, "").str.strip_chars()
 
 
 def step_of(command: pl.Expr) -> pl.Expr:

@@ -9,6 +9,7 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `chains`: merge the jobs of one piece of work into runs.
 - `power_ranges`: idle and highest power of nodes and GPUs.
 - `power_histograms`: seconds of each job at each step of power.
+- `command_lines`: the parts of a command that may name its work.
 - `job_words`: the work that words of commands and job names stand for.
 - `neighbours`: features of a run from other runs of its user.
 - `features`: all features of each run.
@@ -20,8 +21,11 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `energies`: total energies of runs, with their intervals.
 - `recorded_time`: node time held by the records of jobs, and its part with known energy.
 - `ratio`: energy of development over energy of training.
+- `kind_probabilities`: probability of each kind of a run.
+- `kind_draws`: draws of the energy that uncertain kinds move between the sides of a ratio.
 - `ratio_intervals`: 95 % intervals of the ratios.
 - `membership`: unlabelled runs that may belong to a paper.
+- `membership_scores`: probability that an unlabelled run belongs to a paper.
 - `sensitivities`: ratios under other choices.
 - `stages`: development by stage of the work.
 - `study_ratios`: the ratios of a study with their intervals and sensitivities.

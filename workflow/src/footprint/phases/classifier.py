@@ -26,7 +26,7 @@ __all__ = [
     "classify_variants",
 ]
 
-RULE_SET = "1"
+RULE_SET = "2"
 """Version of the rules. Raise it with every change of a rule, of the order or of a default."""
 
 VARIED_THRESHOLDS = ("idle_level", "debug_s", "plateau_level", "long_walltime_h")

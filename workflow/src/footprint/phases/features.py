@@ -19,7 +19,8 @@ from footprint.phases.job_words import (
     Tokens,
     has_any_word,
     split_words,
-    work_of_words,
+    work_of_command,
+    work_of_name,
 )
 from footprint.phases.thresholds import Thresholds
 from footprint.schemas.phases import N_POWER_BINS
@@ -147,14 +148,18 @@ def _job_records(
     )
     types = pl.col("types").list
     container = types.eval(pl.element().str.contains(r"^container\b")).list.any()
-    waits = has_any_word(pl.col("command_words"), tokens.waiting).fill_null(False)
+    # a command that names a work does not only wait
+    waits = has_any_word(pl.col("command_words"), tokens.waiting).fill_null(False) & (
+        pl.col("command_work").is_null()
+    )
     return (
         run_of_job.select("job_id", "run_id", "merged_by")
         .join(jobs.drop("directory", "request", "site"), on="job_id")
         .join(held, on="job_id", how="left")
         .with_columns(
             command_words=split_words(pl.col("command")),
-            name_words=split_words(pl.col("name")),
+            command_work=work_of_command(pl.col("command"), tokens),
+            name_work=work_of_name(pl.col("name"), tokens),
             script=pl.when(pl.col("command").str.strip_chars() != "").then(
                 script_of(pl.col("command"))
             ),
@@ -167,14 +172,12 @@ def _job_records(
             ended=_job_ending(),
             end_basis=_job_ending_basis(),
             interactive=pl.col("job_type") == "INTERACTIVE",
-            command_work=work_of_words(pl.col("command_words"), tokens),
-            name_work=work_of_words(pl.col("name_words"), tokens),
             prompt=has_any_word(pl.col("command_words"), tokens.prompt).fill_null(False),
             waiting=waits | pl.col("container"),
             endless=waits & has_any_word(pl.col("command_words"), tokens.endless).fill_null(False),
             step=step_of(pl.col("command")),
         )
-        .drop("command_words", "name_words", "types", "events", "suspensions")
+        .drop("command_words", "types", "events", "suspensions")
         .drop("name", "queue", "job_type")
         .sort("run_id", "started_at", "job_id", nulls_last=True)
     )

@@ -1,4 +1,4 @@
-"""Unlabelled runs that may belong to a paper: of the same people, or from the same folder.
+"""Unlabelled runs that may belong to a paper: of the same people, folder, command or period.
 
 Which runs belong to a paper is usually the largest uncertainty of its R, and it is a choice: labels
 list some jobs, and other jobs of the same work carry no label. Each rule here adds runs that no
@@ -10,11 +10,19 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.vocabulary import OTHERS, SMALL_GROUPS
+from footprint.labels.commands import step_free
+from footprint.phases.membership_scores import LIKELY, NEAR, member_probabilities
 
 LABELLED = "labelled"
 """Membership by labels alone, which the ratio of a paper uses."""
 
-ADDED_RUNS = ("same_people", "same_folder", "same_people_or_folder")
+EXPECTED = "expected"
+"""Membership by probability: each run counts by its probability to belong to the paper."""
+
+ADDED_RUNS = (
+    *("same_people", "same_folder", "same_people_or_folder"),
+    *("same_command", "same_period", "likely", EXPECTED),
+)
 """Rules that add unlabelled runs to those of a paper."""
 
 
@@ -26,6 +34,12 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
     - `same_folder`: submitted from the directory of a labelled run of the paper, at any time. A run
       of unknown directory counts where owner and command are those of a labelled run.
     - `same_people_or_folder`: either.
+    - `same_command`: owner and command are those of a labelled run of the paper, at any time; the
+      command without numbers, steps and names of settings files, but with their folders.
+    - `same_period`: owner and project are those of a labelled run, and the run started within
+      24 hours of a labelled run of its owner.
+    - `likely`: its probability to belong to the paper is at least 0.5 (`membership_scores`).
+    - `expected`: every run counts by this probability.
 
     Args:
         runs: `schemas.Runs` with the column `paper` of the labels. Runs that never started are left
@@ -33,8 +47,8 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
         jobs: `schemas.Jobs`. The first job of a run gives its owner, directory and command.
 
     Returns:
-        `paper`, `value` (a rule of `ADDED_RUNS`), `run_id`, sorted. A run can be added to several
-        papers.
+        `paper`, `value` (a rule of `ADDED_RUNS`), `run_id`, `weight` (part of the run that counts:
+        1, or its probability under `expected`), sorted. A run can be added to several papers.
     """
     first = jobs.select(
         pl.col("job_id").alias("run_id"),
@@ -45,6 +59,7 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
         runs.filter(pl.col("kind").is_not_null())
         .select("run_id", "paper", "project", "started_at", "stopped_at")
         .join(first, on="run_id", how="left")
+        .with_columns(command_key=command_key(pl.col("command")))
         .collect()
         .lazy()
     )
@@ -54,15 +69,48 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
     candidates = started.filter(pl.col("paper").is_null()).drop("paper")
     people = _runs_of_people(of_papers, candidates)
     folder = _runs_from_folders(of_papers, candidates)
-    either = pl.concat([people, folder]).unique()
-    parts = zip(ADDED_RUNS, (people, folder, either), strict=True)
+    scores = member_probabilities(of_papers.collect(), candidates.collect()).lazy()
+    parts = {
+        "same_people": people,
+        "same_folder": folder,
+        "same_people_or_folder": pl.concat([people, folder]).unique(),
+        "same_command": _runs_of_commands(of_papers, candidates),
+        "same_period": _runs_of_periods(of_papers, candidates),
+        "likely": scores.filter(pl.col("probability") >= LIKELY),
+        EXPECTED: scores,
+    }
+    weight = {EXPECTED: pl.col("probability")}
     return pl.concat(
-        part.select("paper", pl.lit(name).alias("value"), "run_id") for name, part in parts
+        parts[name].select(
+            "paper",
+            pl.lit(name).alias("value"),
+            "run_id",
+            weight.get(name, pl.lit(1.0)).alias("weight"),
+        )
+        for name in ADDED_RUNS
     ).sort("paper", "value", "run_id")
+
+
+def command_key(command: pl.Expr) -> pl.Expr:
+    """A command without numbers, recipe step and names of settings files; their folders stay.
+
+    >>> pl.select(command_key(pl.lit("./run.sh --stage 4 egs/dereverb/v012.yaml"))).item()
+    './run.sh egs/dereverb/'
+    """
+    return step_free(command).str.replace_all(r"\d+", "").str.strip_chars()
 
 
 def _known_text(name: str) -> pl.Expr:
     return pl.when(pl.col(name).str.len_bytes() > 0).then(pl.col(name)).alias(name)
+
+
+def _of_owners_and_projects(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.LazyFrame:
+    """Candidates of an owner and a project of each paper, with the column `paper`."""
+    owners = of_papers.select("paper", "login").drop_nulls().unique()
+    projects = of_papers.select("paper", "project").unique()
+    return candidates.join(owners, on="login").join(
+        projects, on=["paper", "project"], how="semi", nulls_equal=True
+    )
 
 
 def _runs_of_people(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.LazyFrame:
@@ -72,13 +120,10 @@ def _runs_of_people(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.Laz
         # a run without an end still runs
         last_end=pl.when(pl.col("stopped_at").is_not_null().all()).then(pl.col("stopped_at").max()),
     )
-    owners = of_papers.select("paper", "login").drop_nulls().unique()
-    projects = of_papers.select("paper", "project").unique()
     started_at = pl.col("started_at")
     is_before_end = (started_at <= pl.col("last_end")).fill_null(True)
     return (
-        candidates.join(owners, on="login")
-        .join(projects, on=["paper", "project"], how="semi", nulls_equal=True)
+        _of_owners_and_projects(of_papers, candidates)
         .join(spans, on="paper")
         .filter((started_at >= pl.col("first_start")) & is_before_end)
         .select("paper", "run_id")
@@ -97,3 +142,30 @@ def _runs_from_folders(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.
             without_directory.join(commands, on=["login", "command"]).select("paper", "run_id"),
         ]
     ).unique()
+
+
+def _runs_of_commands(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.LazyFrame:
+    """Runs of the owners and commands of a paper: `paper`, `run_id`."""
+    keys = ["login", "command_key"]
+    commands = of_papers.select("paper", *keys).drop_nulls().unique()
+    return candidates.join(commands, on=keys).select("paper", "run_id").unique()
+
+
+def _runs_of_periods(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.LazyFrame:
+    """Runs of the owners and projects of a paper, near one of its runs: `paper`, `run_id`."""
+    labelled = of_papers.select("paper", "login", "started_at", near_at="started_at")
+    return (
+        _of_owners_and_projects(of_papers, candidates)
+        .sort("started_at")
+        .join_asof(
+            labelled.sort("started_at"),
+            on="started_at",
+            by=["paper", "login"],
+            strategy="nearest",
+            tolerance=NEAR,
+            check_sortedness=False,
+        )
+        .filter(pl.col("near_at").is_not_null())
+        .select("paper", "run_id")
+        .unique()
+    )

@@ -146,10 +146,10 @@ def _memberships(
         .select(
             "scope",
             "value",
-            "total_kwh",
+            pl.col("total_kwh") * pl.col("weight"),
             name="paper",
             phase=phase.cast(PHASE_TYPE),
-            **{column: pl.col(column).fill_null(0.0) for column in TIME_COLUMNS},
+            **{column: pl.col(column).fill_null(0.0) * pl.col("weight") for column in TIME_COLUMNS},
         )
     )
     values = pl.LazyFrame({"value": membership.ADDED_RUNS})

@@ -59,11 +59,12 @@ def ratios_of_study(
     of_papers = runs.join(labels.select("run_id", "paper"), on="run_id", how="left")
     time = ratio.time_of_runs(runs, recorded_time).collect().lazy()
     rows = ratio.rows_of_groups(of_papers, levels=levels, time=time, papers_wanted=papers_wanted)
+    moves = ratio_intervals.moves_of_kinds(rows, of_papers, labels, jobs)
     ratios = ratio.compare_development_with_training(
         of_papers,
         levels=levels,
         time=time,
-        intervals=ratio_intervals.intervals_of_ratios(rows, runs, errors),
+        intervals=ratio_intervals.intervals_of_ratios(rows, runs, errors, moves),
         baseline=baseline.classify_by_exit_state(features),
         uncertain=reported_runs.uncertain_reported_runs(runs, labels).lazy(),
         papers_wanted=papers_wanted,

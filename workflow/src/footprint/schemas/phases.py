@@ -215,7 +215,10 @@ class PhaseRatio(dy.Schema):
         "all papers of the project, or the energy is unknown for more than 10 % of the time of "
         "development or training"
     )
-    ratio_low = dy.Float64(nullable=True, description="Lower end of the 95 % interval of ratio")
+    ratio_low = dy.Float64(
+        nullable=True,
+        description="Lower end of the 95 % interval of ratio, with uncertain kinds of runs",
+    )
     ratio_high = dy.Float64(
         nullable=True,
         description="Upper end of the 95 % interval of ratio; null with ratio_low: no upper end",
@@ -276,8 +279,9 @@ class PhaseSensitivities(dy.Schema):
     )
     value = Key(
         description="Value of the choice, as in `labelled`, `same_people`, `same_folder`, "
-        "`same_people_or_folder` of `membership`; `label`, `assumed`, `largest`, `longest`, `last` "
-        "of `reported_training`; `lowest`, `highest` over `thresholds`"
+        "`same_people_or_folder`, `same_command`, `same_period`, `likely`, `expected` of "
+        "`membership`; `label`, `assumed`, `largest`, `longest`, `last` of "
+        "`reported_training`; `lowest`, `highest` over `thresholds`"
     )
     ratio = dy.Float64(
         nullable=True,

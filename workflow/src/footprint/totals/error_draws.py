@@ -29,6 +29,18 @@ def rectangular_draws(*name: str) -> Floats:
     return _shuffled(2 * _midpoints() - 1, name)
 
 
+@lru_cache(maxsize=1024)
+def uniform_draws(*name: str) -> Floats:
+    """Return draws of a uniform number on [0, 1]; the array is read-only.
+
+    Args:
+        name: Name of the number.
+    """
+    draws = _shuffled(_midpoints(), name)
+    draws.flags.writeable = False
+    return draws
+
+
 def normal_draws(*name: str) -> Floats:
     """Return draws of a standard normal error.
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
 from footprint.core.arrays import Floats
+from footprint.totals.error_draws import N_DRAWS
 from footprint.totals.error_model import ErrorModel
-from footprint.totals.group_totals import TAIL, draw_groups
+from footprint.totals.group_totals import TAIL, GroupDraws, draw_groups
+
+Moves = Mapping[tuple[str, ...], tuple[Floats, Floats]]
+"""Draws of energy (kWh) that is added to the two sides of a group, by the keys of the group."""
 
 
 def draw_ratios(
-    amounts: pl.DataFrame, model: ErrorModel, *, side: str, over: tuple[str, str]
+    amounts: pl.DataFrame,
+    model: ErrorModel,
+    *,
+    side: str,
+    over: tuple[str, str],
+    moves: Moves | None = None,
 ) -> pl.DataFrame:
     """Return 95 % intervals of the ratio of two sides of each group, and of both sides.
 
@@ -23,6 +34,8 @@ def draw_ratios(
         model: Errors of the study.
         side: Column with the side: a value of `over`.
         over: Side of the numerator and side of the denominator. A missing numerator is 0.
+        moves: Energy that each draw adds to the numerator and to the denominator, as uncertain
+            kinds do. It is multiplied by the mean error of both sides in the draw. None: nothing.
 
     Returns:
         The keys of the groups; `ratio_low`, `ratio_high` (2.5 and 97.5 % quantiles of the draws;
@@ -43,16 +56,39 @@ def draw_ratios(
             nulls_equal=True,
             maintain_order="left",
         )
-    rows = [_row(draws.kwh, group) for group in groups.select(over).rows()]
+    rows = [
+        _row(*_drawn_sides(draws, places_of_group, (moves or {}).get(key)))
+        for key, places_of_group in zip(
+            groups.select(keys).rows(), groups.select(over).rows(), strict=True
+        )
+    ]
     columns = ["ratio_low", "ratio_high"]
     columns += [f"{name}_{end}_kwh" for name in over for end in ("low", "high")]
     ends = pl.DataFrame(rows, dict.fromkeys(columns, pl.Float64()), orient="row")
     return pl.concat([groups.select(keys), ends], how="horizontal")
 
 
-def _row(kwh: Floats, places: tuple[int | None, ...]) -> tuple[float | None, ...]:
-    """Ends of the ratio and of both sides, from the places of the sides among the draws."""
-    part, whole = (None if place is None else kwh[place] for place in places)
+def _drawn_sides(
+    draws: GroupDraws,
+    places: tuple[int | None, ...],
+    moved: tuple[Floats, Floats] | None,
+) -> tuple[Floats | None, Floats | None]:
+    """Draws of the numerator and the denominator, with the energy that moves."""
+    part, whole = (None if place is None else draws.kwh[place] for place in places)
+    if moved is None:
+        return part, whole
+    known = [place for place in places if place is not None]
+    total = float(np.sum(draws.total_kwh[known]))
+    factor = np.sum(draws.kwh[known], axis=0) / total if total > 0 else np.ones(N_DRAWS)
+    more, more_whole = (factor * kwh for kwh in moved)
+    part = more if part is None else part + more
+    if whole is not None:
+        whole = np.maximum(whole + more_whole, 0.0)
+    return np.maximum(part, 0.0), whole
+
+
+def _row(part: Floats | None, whole: Floats | None) -> tuple[float | None, ...]:
+    """Ends of the ratio and of both sides, from the draws of the sides."""
     ends: tuple[float | None, ...] = (None, None)
     if whole is not None and (whole > 0).any():
         above = np.zeros(len(whole)) if part is None else part
