@@ -26,7 +26,7 @@ FEATURE_TYPES = {
     "started_at": pl.Datetime("us", "UTC"),
     "stopped_at": pl.Datetime("us", "UTC"),
     **dict.fromkeys(["interactive", "container", "besteffort", "prompt"], pl.Boolean),
-    **dict.fromkeys(["waiting", "endless", "resubmitted"], pl.Boolean),
+    **dict.fromkeys(["waiting", "endless", "resubmitted", "submitted_weekend"], pl.Boolean),
     **dict.fromkeys(["command_work", "name_work", "end_basis", "histogram_basis"], pl.String),
     "merged_by": pl.String,
     **dict.fromkeys(["run_id", "n_jobs", "n_nodes", "walltime_s", "array_size"], pl.Int64),

@@ -20,7 +20,8 @@ class Tokens:
 
     They are usual names of scripts for training, decoding and data preparation, and commands with
     which people of Grid'5000 open a prompt or keep a node. They were chosen by hand;
-    `phases.tokens` replaces any list.
+    `phases.tokens` replaces any list. The weights (`footprint.phases.kind_weights`) count the words
+    of all lists, and the rules use the first six.
     """
 
     training: tuple[str, ...] = (
@@ -39,6 +40,26 @@ class Tokens:
     prompt: tuple[str, ...] = ("jupyter", "jupyterlab", "ipython", "notebook", "tmux", "screen")
     waiting: tuple[str, ...] = ("sleep",)
     endless: tuple[str, ...] = ("infinity", "inf", "while", "forever")
+    generating: tuple[str, ...] = (
+        *("serve", "server", "serving", "vllm", "tgi", "sglang", "ollama", "api", "endpoint"),
+        *("gradio", "generate", "generation", "generations", "gen", "sample", "sampling", "synth"),
+        *("synthetic", "rollout", "bench", "benchmark", "benchmarks", "harness", "mteb", "mmlu"),
+        *("judge", "rerank", "embed", "embeddings", "wer", "bleu", "validate", "valid"),
+    )
+    data: tuple[str, ...] = (
+        *("clean", "cleaning", "dedup", "deduplicate", "filter", "filtering", "convert", "dump"),
+        *("tokenizer", "tokenizers", "tokenization", "bpe", "sentencepiece", "spm", "parse"),
+        *("crawl", "shard", "index", "data", "dataset", "datasets", "rsync", "wget", "unzip"),
+    )
+    tuning: tuple[str, ...] = (
+        *("optuna", "multirun", "hydra", "sweep", "hparam", "hparams", "hpo", "tune", "search"),
+        *("grid", "agent", "ablation", "ablate", "torchrun", "deepspeed", "accelerate", "lora"),
+        *("epochs", "exp", "expe", "run", "baseline"),
+    )
+    trying: tuple[str, ...] = (
+        *("debug", "dbg", "tmp", "toy", "smoke", "sanity", "try", "quick", "dummy", "overfit"),
+        *("hello", "pdb", "mini", "nvidia", "smi"),
+    )
 
     @classmethod
     def from_config(cls, tokens: Mapping[str, Sequence[str]]) -> Self:
@@ -84,6 +105,31 @@ def work_of_words(words: pl.Expr, tokens: Tokens) -> pl.Expr:
     is_single = pl.sum_horizontal(has.cast(pl.Int8) for has in has_work.values()) == 1
     first_work = pl.coalesce(pl.when(has).then(pl.lit(work)) for work, has in has_work.items())
     return pl.when(is_single).then(first_work)
+
+
+COUNTED_WORDS = ("training", "inference", "preprocessing", "generating", "data", "tuning", "trying")
+"""Lists of `Tokens` whose words are counted in commands and in names."""
+
+_TOKENIZERS = ("tokenizer", "tokenizers", "bpe", "sentencepiece", "spm")
+
+
+def count_words(words: pl.Expr, tokens: Tokens) -> dict[str, pl.Expr]:
+    """Number of different words of each list of `COUNTED_WORDS`; null where the words are null.
+
+    Words for training count for nothing beside a word for a tokenizer: `train_tokenizer` prepares
+    data.
+    """
+    numbers = {
+        name: words.list.set_intersection(
+            pl.lit(list(getattr(tokens, name)), dtype=pl.List(pl.String))
+        ).list.len()
+        for name in COUNTED_WORDS
+    }
+    is_tokenizer = has_any_word(words, _TOKENIZERS)
+    numbers["training"] = (
+        pl.when(~is_tokenizer).then(numbers["training"]).otherwise(is_tokenizer.cast(pl.UInt32) * 0)
+    )
+    return {name: number.cast(pl.Int8) for name, number in numbers.items()}
 
 
 _SETTINGS_FILE = r"\s*\S+\.(?:ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp)\b"

@@ -1,0 +1,243 @@
+"""Fit the weights of `footprint.phases.kind_weights` to labelled runs, with scikit-learn.
+
+scikit-learn is in the dependency group `fit`: only `tests/benchmarks/fit_kinds.py` and the tests of
+this module need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from footprint.phases.binned_features import (
+    Bins,
+    bin_counts,
+    bin_features,
+    columns_of_group,
+    withhold,
+)
+from footprint.phases.kind_weights import (
+    SETTINGS,
+    WEIGHED_KINDS,
+    KindWeights,
+    settings_of,
+    softmax,
+)
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+WITHHELD: tuple[tuple[tuple[str, ...], float], ...] = (
+    ((), 0.25),
+    (("power",), 0.15),
+    (("commands", "names"), 0.15),
+    (("walltimes",), 0.1),
+    (("commands", "names", "walltimes"), 0.1),
+    (("commands", "names", "power"), 0.1),
+    (("power", "walltimes"), 0.05),
+    (("habits", "walltimes"), 0.05),
+    (("commands", "names", "power", "walltimes"), 0.05),
+)
+"""Groups of features withheld from the copies of runs, and the share of the copies."""
+
+PENALTY = 1.0
+"""Weight of the squared weights against the log loss of all runs of a site-sized sample."""
+
+NAME_SCALE = 0.5
+"""Scale of the features of names and commands, whose weights cost more the smaller it is."""
+
+MAX_NAME_WEIGHT = 0.75
+"""Largest weight of a word of a name, on both sides."""
+
+ENERGY_POWER = 0.5
+"""Exponent of a run's energy in its weight: between runs alike (0) and energy alone (1)."""
+
+
+@dataclass(frozen=True)
+class LabelledRuns:
+    """Runs with their true kinds.
+
+    Attributes:
+        bins: Result of `binned_features.bin_features`.
+        kinds: Index into `WEIGHED_KINDS` of each run.
+        kwh: Energy of each run.
+        sites: Site of each run, as a number.
+        habits: Group of habits of each run.
+    """
+
+    bins: Bins
+    kinds: Integers
+    kwh: Floats
+    sites: Integers
+    habits: NDArray[np.str_]
+
+    def take(self, rows: Any) -> LabelledRuns:
+        """Some of the runs, by index or condition."""
+        return LabelledRuns(
+            self.bins[rows], self.kinds[rows], self.kwh[rows], self.sites[rows], self.habits[rows]
+        )
+
+
+def labelled_runs(
+    features: pl.DataFrame, truth: pl.DataFrame, *, site: int, group_of: Callable[[str], str]
+) -> LabelledRuns:
+    """Runs that started and whose true kind is known.
+
+    Args:
+        features: Result of `features.collect_features`.
+        truth: `run_id`, `kind`, `total_kwh`, `habit`.
+        site: Number of the site.
+        group_of: Group of a habit.
+    """
+    known = features.join(
+        truth.select("run_id", "total_kwh", "habit", true_kind=pl.col("kind").cast(pl.String)),
+        on="run_id",
+        maintain_order="left",
+    ).filter(pl.col("n_jobs") > 0, pl.col("true_kind").is_in(WEIGHED_KINDS))
+    numbers = {kind: number for number, kind in enumerate(WEIGHED_KINDS)}
+    return LabelledRuns(
+        bins=bin_features(known.drop("true_kind", "total_kwh", "habit")),
+        kinds=known["true_kind"].replace_strict(numbers, return_dtype=pl.Int64).to_numpy(),
+        kwh=known["total_kwh"].fill_null(0.0).to_numpy().copy(),
+        sites=np.full(len(known), site),
+        habits=np.array([group_of(each or "none") for each in known["habit"]], dtype=np.str_),
+    )
+
+
+def concatenate(parts: Sequence[LabelledRuns]) -> LabelledRuns:
+    """The runs of several sites."""
+    return LabelledRuns(
+        *(
+            np.concatenate([getattr(each, name) for each in parts])
+            for name in ("bins", "kinds", "kwh", "sites", "habits")
+        )
+    )
+
+
+def example_weights(runs: LabelledRuns) -> Floats:
+    """Weight of each run in the fit: a power of its energy, with the same sum for each site."""
+    floor = 0.01 * (runs.kwh.sum() / max(len(runs.kwh), 1))
+    weights = np.asarray((runs.kwh + floor) ** ENERGY_POWER, dtype=np.float64)
+    for site in np.unique(runs.sites):
+        of_site = runs.sites == site
+        weights[of_site] *= of_site.sum() / weights[of_site].sum()
+    return weights
+
+
+def with_withheld(runs: LabelledRuns, rng: np.random.Generator) -> LabelledRuns:
+    """The runs, and one copy of each with groups of features withheld by `WITHHELD`."""
+    shares = np.array([share for _, share in WITHHELD])
+    drawn = rng.choice(len(WITHHELD), size=len(runs.kinds), p=shares / shares.sum())
+    copies = runs.bins.copy()
+    for number, (groups, _) in enumerate(WITHHELD):
+        of_pattern = drawn == number
+        copies[of_pattern] = withhold(runs.bins[of_pattern], groups)
+    copied = LabelledRuns(copies, runs.kinds, runs.kwh, runs.sites, runs.habits)
+    return concatenate([runs, copied])
+
+
+def fit_weights(
+    runs: LabelledRuns, *, seed: int, origin: dict[str, Any], penalty: float = PENALTY
+) -> KindWeights:
+    """Weights without calibration: all temperatures are 1."""
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
+
+    examples = with_withheld(runs, np.random.default_rng(seed))
+    counts = np.array(bin_counts())
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    scales = _scales(counts)
+    rows, columns = examples.bins.shape
+    indices = (starts[:-1] + examples.bins).ravel()
+    design = csr_matrix(
+        (scales[indices], indices, np.arange(0, rows * columns + 1, columns)),
+        shape=(rows, int(starts[-1])),
+    )
+    weights = example_weights(examples)
+    model = LogisticRegression(C=1.0 / penalty, max_iter=400, tol=1e-4)
+    model.fit(design, examples.kinds, sample_weight=weights)
+    fitted = np.zeros((int(starts[-1]), len(WEIGHED_KINDS)))
+    fitted[:, model.classes_] = model.coef_.T * scales[:, None]
+    intercepts = np.full(len(WEIGHED_KINDS), -20.0)
+    intercepts[model.classes_] = model.intercept_
+    tables = []
+    share = weights / weights.sum()
+    for i, (start, stop) in enumerate(pairwise(starts)):
+        table = fitted[start:stop]
+        present = np.bincount(examples.bins[:, i], weights=share, minlength=stop - start)
+        mean = present @ table
+        centred = np.where((present > 0)[:, None], table - mean, 0.0)
+        tables.append(centred)
+        intercepts = intercepts + mean
+    tables = _bound_names(tables)
+    return KindWeights(
+        version="",
+        weights=tuple(np.round(table, 3) for table in tables),
+        intercepts=np.round(intercepts, 3),
+        temperatures=dict.fromkeys(SETTINGS, 1.0),
+        origin=origin,
+    )
+
+
+def _scales(counts: Integers) -> Floats:
+    scales = [np.ones(count) for count in counts]
+    for group in ("names",):
+        for i in columns_of_group(group):
+            scales[i] *= NAME_SCALE
+    return np.concatenate(scales)
+
+
+def _bound_names(tables: list[Floats]) -> list[Floats]:
+    """Tables in which no word of a name weighs more than `MAX_NAME_WEIGHT`."""
+    names = set(columns_of_group("names"))
+    return [
+        np.clip(table, -MAX_NAME_WEIGHT, MAX_NAME_WEIGHT) if i in names else table
+        for i, table in enumerate(tables)
+    ]
+
+
+def calibrate(sums: Floats, bins: Bins, kinds: Integers, weights: Floats) -> dict[str, float]:
+    """Temperature of each setting with the least weighted log loss.
+
+    Args:
+        sums: Sums of weights of held-out runs, by models that have not seen them.
+        bins: Their bins.
+        kinds: Their true kinds.
+        weights: Weight of each run.
+    """
+    candidates = np.round(np.geomspace(0.5, 8.0, 61), 3)
+    settings = settings_of(bins)
+    found = {}
+    for number, name in enumerate(SETTINGS):
+        of_setting = settings == number
+        if of_setting.sum() < 50:
+            of_setting = np.ones(len(kinds), dtype=bool)
+        own, true, mass = sums[of_setting], kinds[of_setting], weights[of_setting]
+        losses = [
+            -(mass * np.log(softmax(own / t)[np.arange(len(true)), true] + 1e-9)).sum()
+            for t in candidates
+        ]
+        found[name] = float(candidates[int(np.argmin(losses))])
+    return found
+
+
+def with_version(weights: KindWeights, temperatures: dict[str, float]) -> KindWeights:
+    """Weights with temperatures, and the version that follows from both."""
+    digest = hashlib.sha256()
+    for table in (*weights.weights, weights.intercepts):
+        digest.update(np.round(table, 3).tobytes())
+    digest.update(repr(sorted(temperatures.items())).encode())
+    return KindWeights(
+        version=digest.hexdigest()[:8],
+        weights=weights.weights,
+        intercepts=weights.intercepts,
+        temperatures=temperatures,
+        origin=weights.origin,
+    )
