@@ -7,8 +7,8 @@ this module need it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,8 +21,11 @@ from footprint.phases.binned_features import (
     bin_counts,
     bin_features,
     columns_of_group,
+    cross_bins,
+    feature_names,
     withhold,
 )
+from footprint.phases.feature_bins import FEATURES
 from footprint.phases.kind_weights import (
     SETTINGS,
     WEIGHED_KINDS,
@@ -56,6 +59,11 @@ NAME_SCALE = 0.5
 MAX_NAME_WEIGHT = 0.75
 """Largest weight of a word of a name, on both sides."""
 
+EQUAL_WALLTIMES_FRAC = 0.2
+"""Share of the copies as if everybody requested one of `EQUAL_WALLTIMES_H` always."""
+
+EQUAL_WALLTIMES_H = (24.0, 48.0, 168.0)
+
 ENERGY_POWER = 0.5
 """Exponent of a run's energy in its weight: between runs alike (0) and energy alone (1)."""
 
@@ -69,32 +77,33 @@ class LabelledRuns:
         kinds: Index into `WEIGHED_KINDS` of each run.
         kwh: Energy of each run.
         sites: Site of each run, as a number.
-        habits: Group of habits of each run.
+        ran_h: Run time of each run.
+        habits: Habit of each run; `usual` without one.
     """
 
     bins: Bins
     kinds: Integers
     kwh: Floats
     sites: Integers
+    ran_h: Floats
     habits: NDArray[np.str_]
 
     def take(self, rows: Any) -> LabelledRuns:
         """Some of the runs, by index or condition."""
-        return LabelledRuns(
-            self.bins[rows], self.kinds[rows], self.kwh[rows], self.sites[rows], self.habits[rows]
-        )
+        return LabelledRuns(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def with_bins(self, bins: Bins) -> LabelledRuns:
+        """The runs with other bins."""
+        return replace(self, bins=bins)
 
 
-def labelled_runs(
-    features: pl.DataFrame, truth: pl.DataFrame, *, site: int, group_of: Callable[[str], str]
-) -> LabelledRuns:
+def labelled_runs(features: pl.DataFrame, truth: pl.DataFrame, *, site: int) -> LabelledRuns:
     """Runs that started and whose true kind is known.
 
     Args:
         features: Result of `features.collect_features`.
         truth: `run_id`, `kind`, `total_kwh`, `habit`.
         site: Number of the site.
-        group_of: Group of a habit.
     """
     known = features.join(
         truth.select("run_id", "total_kwh", "habit", true_kind=pl.col("kind").cast(pl.String)),
@@ -107,7 +116,8 @@ def labelled_runs(
         kinds=known["true_kind"].replace_strict(numbers, return_dtype=pl.Int64).to_numpy(),
         kwh=known["total_kwh"].fill_null(0.0).to_numpy().copy(),
         sites=np.full(len(known), site),
-        habits=np.array([group_of(each or "none") for each in known["habit"]], dtype=np.str_),
+        ran_h=known["ran_s"].fill_null(0.0).to_numpy() / 3600,
+        habits=known["habit"].fill_null("usual").to_numpy().astype(np.str_),
     )
 
 
@@ -115,8 +125,8 @@ def concatenate(parts: Sequence[LabelledRuns]) -> LabelledRuns:
     """The runs of several sites."""
     return LabelledRuns(
         *(
-            np.concatenate([getattr(each, name) for each in parts])
-            for name in ("bins", "kinds", "kwh", "sites", "habits")
+            np.concatenate([getattr(each, field.name) for each in parts])
+            for field in fields(LabelledRuns)
         )
     )
 
@@ -139,8 +149,30 @@ def with_withheld(runs: LabelledRuns, rng: np.random.Generator) -> LabelledRuns:
     for number, (groups, _) in enumerate(WITHHELD):
         of_pattern = drawn == number
         copies[of_pattern] = withhold(runs.bins[of_pattern], groups)
-    copied = LabelledRuns(copies, runs.kinds, runs.kwh, runs.sites, runs.habits)
+    equal = rng.random(len(runs.kinds)) < EQUAL_WALLTIMES_FRAC
+    walltimes_h = rng.choice(EQUAL_WALLTIMES_H, size=len(runs.kinds))
+    copied = runs.with_bins(copies)
+    as_equal = with_equal_walltimes(copied, walltimes_h).bins
+    copied = copied.with_bins(np.where(equal[:, None], as_equal, copies))
     return concatenate([runs, copied])
+
+
+def with_equal_walltimes(runs: LabelledRuns, walltime_h: float | Floats) -> LabelledRuns:
+    """The runs as if everybody requested one walltime always, where walltimes are known."""
+    names = feature_names()
+    edges = {each.name: each.edges for each in FEATURES}
+    bins = runs.bins.copy()
+    was_known = bins[:, names.index("limit_walltime")] > 0
+    for name, value in {
+        "usual_walltime": 1.0,
+        "same_walltime": 1.0,
+        "limit_walltime": 1.0,
+        "used_walltime": runs.ran_h / walltime_h,
+    }.items():
+        column = names.index(name)
+        found = np.searchsorted(edges[name], value, side="right") + 1
+        bins[:, column] = np.where(was_known, found, bins[:, column])
+    return runs.with_bins(cross_bins(bins))
 
 
 def fit_weights(

@@ -29,7 +29,7 @@ SHAPE_COLUMNS = (
     *(f"own_over_{round(1000 * level)}_frac" for level in LEVELS),
     "idle_gpus_busy_node",
 )
-_CHUNK_ROWS = 200_000
+_CHUNK_ROWS = 20_000
 
 
 def power_shapes(features: pl.DataFrame) -> pl.DataFrame:

@@ -28,7 +28,7 @@ WEIGHED_SCHEMA = pl.Schema(
         "weights_version": pl.String(),
     }
 )
-_CHUNK_ROWS = 100_000
+_CHUNK_ROWS = 20_000
 _DIGITS = 4
 
 
