@@ -48,6 +48,8 @@ def test_smallest_configuration_is_completed_with_all_defaults() -> None:
             "nodes": None,
             "jobs": 3600,
             "mix": {},
+            "habits": None,
+            "habit_share": 0.7,
             "meter": {"low": 0.95, "high": 1.15, "correlation": 0.5},
             "without_meters": None,
             "without_series": None,

@@ -73,6 +73,8 @@ _SOURCES_OF_KEY = {
     "source.nodes": _SERVED,
     "source.jobs": _SERVED,
     "source.mix": _SERVED,
+    "source.habits": _SERVED,
+    "source.habit_share": _SERVED,
     "source.meter": _SERVED,
     "source.without_meters": _SERVED,
     "source.without_series": _SERVED,

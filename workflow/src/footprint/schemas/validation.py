@@ -128,6 +128,9 @@ class TrueKinds(dy.Schema):
     phase = dy.Enum(PHASES[:3], nullable=True, description="Phase")
     paper = Text(description="Paper")
     chain_id = dy.Int64(nullable=True, description="First job of the chain; null: no chain")
+    habit = Text(
+        description="Habit to which the job belongs (`source.habits`); null: the usual work"
+    )
 
 
 class PhaseEvaluation(dy.Schema):

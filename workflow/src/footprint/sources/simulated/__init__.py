@@ -16,6 +16,7 @@ Modules:
     load_models: Random loads of trainings, inference and other programs.
     daily_work: Debugging, inference, sessions, preprocessing, idle holds.
     trainings: Trainings, sweeps, chains, besteffort arrays, containers.
+    habits: Habits of people beside the usual work: sweeps in one job, servers, walltimes, words.
     workload: Requests of the whole window.
     outages: Intervals in which nodes cannot be used.
     schedule: Scheduler that turns requests into jobs.

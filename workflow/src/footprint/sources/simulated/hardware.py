@@ -22,6 +22,7 @@ from footprint.sources.simulated.catalogue import (
     ClusterHardware,
     GpuHardware,
 )
+from footprint.sources.simulated.habits.choice import choose_habits
 from footprint.sources.simulated.random_numbers import DEFAULT_SEED
 
 _UTC = pl.Datetime("us", "UTC")
@@ -149,10 +150,11 @@ def cluster_names(source: Mapping[str, Any]) -> list[str]:
     """Names of the clusters of the simulated site, sorted.
 
     Raises:
-        InputError: A key of the nodes or the meters has a wrong value.
+        InputError: A key of the nodes, the meters or the habits has a wrong value.
     """
     names = list(node_counts(source))
     meters.check_meters(source, names)
+    choose_habits(source, seed=0)
     return names
 
 

@@ -22,6 +22,10 @@ _FAST_NOISE_FRAC = 0.012
 _MIN_PROGRAM_S = 2.0
 _RISE_S = 24.0
 _RISE_STEPS = 8
+# Trials that are stopped early, and their length relative to a whole one.
+_STOPPED_EARLY_PROBABILITY = 0.45
+_EARLY_LENGTHS, _WHOLE_LENGTHS = (0.08, 0.4), (0.7, 1.3)
+_HIGHEST_LEVEL = 0.97
 
 
 class ActivityCourse(NamedTuple):
@@ -132,6 +136,56 @@ def _draw_bursts(
     return _cut_course(lengths_s.ravel(), gpu.ravel(), cpu.ravel(), length_s=length_s)
 
 
+def _draw_trials(load: ProgramLoad, length_s: float, rng: np.random.Generator) -> ActivityCourse:
+    """Course of consecutive trainings with pauses between them; some are stopped early.
+
+    The plateau differs by trial, as batch and model sizes do. Short dips separate the epochs.
+    """
+    startup_s = min(load.startup_s, 0.8 * length_s)
+    n_trials = int((length_s - startup_s) / (0.4 * (load.stretch_s + load.dip_s))) + 4
+    n_epochs = max(1, min(200, round(load.stretch_s / load.epoch_s)))
+    early, span, pause = rng.random((3, n_trials))
+    low, high = (
+        np.where(early < _STOPPED_EARLY_PROBABILITY, short, whole)
+        for short, whole in zip(_EARLY_LENGTHS, _WHOLE_LENGTHS, strict=True)
+    )
+    epochs_s = load.stretch_s * (low + (high - low) * span)[:, None] / n_epochs
+    epoch_dip_s = np.minimum(8.0, 0.15 * epochs_s)
+    pattern_s = np.hstack((epochs_s - epoch_dip_s, epoch_dip_s))
+    lengths_s = np.column_stack((np.tile(pattern_s, n_epochs), load.dip_s * (0.4 + 1.2 * pause)))
+    level = np.minimum(load.gpu_level * (0.6 + 0.8 * rng.random((n_trials, 1))), _HIGHEST_LEVEL)
+    gpu = level * np.append(np.tile([1.0, 1.0 - load.dip_depth], n_epochs), 0.0)
+    cpu = np.append(np.tile([1.0, 0.7], n_epochs), 0.05) * np.ones((n_trials, 1))
+    course = _cut_course(
+        lengths_s.ravel(),
+        gpu.ravel(),
+        load.cpu_level * cpu.ravel(),
+        length_s=length_s - startup_s,
+    )
+    return ActivityCourse(
+        np.concatenate(([0.0], course.starts_s + startup_s)),
+        np.concatenate(([0.0], course.gpu)),
+        np.concatenate(([0.01], course.cpu)),
+    )
+
+
+def _draw_server(load: ProgramLoad, length_s: float, rng: np.random.Generator) -> ActivityCourse:
+    """Course of a loaded model that answers requests in episodes of very unequal length."""
+    startup_s = min(load.startup_s, 0.5 * length_s)
+    n = int(length_s / (0.3 * (load.stretch_s + load.dip_s))) + 8
+    pause_s = load.dip_s * np.exp(1.1 * rng.standard_normal(n))
+    busy_s = load.stretch_s * np.exp(0.8 * rng.standard_normal(n))
+    height = 0.25 + 0.75 * rng.random(n)
+    rest = np.full(n, 1.0 - load.dip_depth)
+    course = _cut_course(
+        np.column_stack((pause_s, busy_s)).ravel(),
+        load.gpu_level * np.column_stack((rest, np.maximum(rest, height))).ravel(),
+        load.cpu_level * np.column_stack((np.full(n, 0.1), height)).ravel(),
+        length_s=length_s - startup_s,
+    )
+    return _with_startup(startup_s, course, cpu=load.cpu_level)
+
+
 def _draw_crash(load: ProgramLoad, length_s: float, rng: np.random.Generator) -> ActivityCourse:
     startup_s = min(load.startup_s, length_s)
     reaches_gpu = rng.random() < 0.6
@@ -164,6 +218,10 @@ def draw_program_course(
             pause_cpu=1.0,
         )
         return _with_startup(startup_s, rest, cpu=load.cpu_level)
+    if load.shape == "trials":
+        return _draw_trials(load, length_s, rng)
+    if load.shape == "server":
+        return _draw_server(load, length_s, rng)
     if load.shape == "processors":
         return _draw_bursts(
             load, length_s, rng, pause_s=load.dip_s, pause_gpu=0.0, pause_cpu=1.0 - load.dip_depth

@@ -8,7 +8,9 @@ from typing import Literal
 JobKind = Literal[
     "interactive", "debug", "idle_hold", "preprocessing", "training_run", "inference_run"
 ]
-LoadShape = Literal["training", "inference", "session", "hold", "processors", "crash"]
+LoadShape = Literal[
+    "training", "trials", "inference", "server", "session", "hold", "processors", "crash"
+]
 # left: the user quits an interactive session, which OAR records as an error
 JobEnding = Literal["done", "deleted", "left"]
 
@@ -25,8 +27,9 @@ class ProgramLoad:
         startup_s: Time of low power before the plateau.
         epoch_s: Length of an epoch.
         validation_frac: Fraction of an epoch spent in a validation pass.
-        stretch_s: Time between two dips within an epoch (data stalls, checkpoints).
-        dip_s: Length of a dip.
+        stretch_s: Time between two dips within an epoch (data stalls, checkpoints); typical length
+            of a trial or of a burst.
+        dip_s: Length of a dip, or of a pause between trials or bursts.
         dip_depth: Fraction of the plateau that a dip removes.
     """
 
@@ -67,6 +70,7 @@ class JobRequest:
         then: Requests submitted after its end, each with its delay in seconds.
         inside: Requests of inner jobs, each with its delay after the start; the job is then a
             container.
+        habit: Habit to which the job belongs (`habits`); None: the usual work of the site.
     """
 
     login: str
@@ -96,6 +100,7 @@ class JobRequest:
     suspended: tuple[int, int] | None = None
     then: tuple[tuple[int, JobRequest], ...] = ()
     inside: tuple[tuple[int, JobRequest], ...] = ()
+    habit: str | None = None
 
     @property
     def is_besteffort(self) -> bool:

@@ -56,6 +56,7 @@ TRUE_KINDS_SCHEMA = pl.Schema(
         "phase": pl.String(),
         "paper": pl.String(),
         "chain_id": pl.Int64(),
+        "habit": pl.String(),
     }
 )
 
@@ -198,8 +199,8 @@ def true_kinds_frame(jobs: Sequence[Job], all_jobs: Sequence[Job]) -> pl.LazyFra
 
     Returns:
         `job_id`, `kind`, `role` (`reported` or `other`), `phase` (`training`, `inference`,
-        `development`), `paper` (null: none), `chain_id` (first job of its chain, if any).
-        Kind, role and phase are null for jobs that never started.
+        `development`), `paper` (null: none), `chain_id` (first job of its chain, if any),
+        `habit` (null: usual work). Kind, role and phase are null for jobs that never started.
     """
     first_chain_jobs: dict[int, int] = {}
     for job in all_jobs:
@@ -217,6 +218,7 @@ def true_kinds_frame(jobs: Sequence[Job], all_jobs: Sequence[Job]) -> pl.LazyFra
                 "phase": _true_phase(request) if started else None,
                 "paper": request.paper,
                 "chain_id": None if request.chain is None else first_chain_jobs[request.chain],
+                "habit": request.habit,
             }
         )
     return pl.LazyFrame(rows, schema=TRUE_KINDS_SCHEMA)

@@ -111,8 +111,9 @@ class SimulatedSite:
         Args:
             source: `start` and `end` of the study (ISO days, end excluded); optionally `seed`,
                 `nodes` ({cluster: count}), `jobs` (number aimed at), `mix` ({activity: weight}),
-                `meter` ({low, high, correlation}; `meters.MeterGains`), `without_meters` and
-                `without_series` (clusters, or `seed`).
+                `habits` and `habit_share` (`habits.choose_habits`), `meter` ({low, high,
+                correlation}; `meters.MeterGains`), `without_meters` and `without_series`
+                (clusters, or `seed`).
             site: Name of the site in the tables.
 
         Raises:

@@ -18,6 +18,8 @@ from footprint.sources.simulated.daily_work import (
     draw_long_inference,
     draw_preprocessing,
 )
+from footprint.sources.simulated.habits.choice import choose_habits
+from footprint.sources.simulated.habits.requests import CAMPAIGNS, HabitualWork
 from footprint.sources.simulated.job_requests import JobRequest
 from footprint.sources.simulated.people import TEAMS
 from footprint.sources.simulated.random_numbers import random_generator
@@ -103,7 +105,8 @@ def build_requests(
 
     Args:
         source: Configuration; `jobs` is the target number of jobs in the study, `mix` the weights
-            of activities.
+            of activities, `habits` and `habit_share` the habits of the people
+            (`habits.choose_habits`).
         counts: Number of nodes of each cluster.
         seed: Seed.
         start: Start of submissions, on a whole hour before the study, so that jobs are running when
@@ -115,7 +118,7 @@ def build_requests(
         First requests of every campaign; followers hang on them.
 
     Raises:
-        InputError: The number of jobs or the mix is invalid.
+        InputError: The number of jobs, the mix or the habits are invalid.
     """
     jobs = source.get("jobs") or DEFAULT_JOBS
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
@@ -135,15 +138,32 @@ def build_requests(
         submitted.extend((at_s, request) for request in campaign)
         return sum(count_jobs(request) for request in campaign)
 
+    chosen = choose_habits(source, seed=seed)
+    habits = (
+        None if chosen is None else HabitualWork(seed, chosen, counts, keys, n_jobs=float(jobs))
+    )
+    n_usual = n_jobs if chosen is None else (1.0 - chosen.share) * n_jobs
+
+    def build_sampler(rng: np.random.Generator, name: str) -> RequestSampler:
+        return RequestSampler(rng, counts, keys) if habits is None else habits.sampler(rng, name)
+
+    def in_style(campaign: Campaign, rng: np.random.Generator) -> Campaign:
+        return campaign if habits is None else habits.in_style(campaign, rng)
+
     for name, share in activity_shares(source).items():
         rng = random_generator(seed, "activity", name)
-        sampler, draw = RequestSampler(rng, counts, keys), _ACTIVITIES[name][0]
-        n_submitted = 0
-        while n_submitted < share * n_jobs:
-            n_submitted += submit(draw(sampler), rng)
-    submitted += _draw_reported_trainings(
-        RequestSampler(random_generator(seed, "reported"), counts, keys), window_days
-    )
+        sampler, draw, n_submitted = build_sampler(rng, name), _ACTIVITIES[name][0], 0
+        while n_submitted < share * n_usual:
+            n_submitted += submit(in_style(draw(sampler), rng), rng)
+    if chosen is not None and habits is not None:
+        for name, share in chosen.shares().items():
+            rng = random_generator(seed, "habit", name)
+            of_habit, n_submitted = habits.sampler(rng, name, habit=name), 0
+            while n_submitted < share * n_jobs:
+                n_submitted += submit(habits.in_style(CAMPAIGNS[name](of_habit), rng), rng)
+    rng = random_generator(seed, "reported")
+    for at_s, request in _draw_reported_trainings(build_sampler(rng, "reported"), window_days):
+        submitted += [(at_s, each) for each in in_style([request], rng)]
     return sorted(submitted, key=lambda pair: pair[0])
 
 
