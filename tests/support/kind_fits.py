@@ -64,6 +64,15 @@ EQUAL_WALLTIMES_FRAC = 0.2
 
 EQUAL_WALLTIMES_H = (24.0, 48.0, 168.0)
 
+BALANCE = 0.5
+"""Exponent of the scarcity of a kind in the weight of its runs: 1 gives all kinds the same sum."""
+
+FLOOR = 0.01
+"""Energy added to that of each run, as a fraction of the mean."""
+
+DROPPED_FRAC = 0.0
+"""Share of the features of each copy that are withheld at random."""
+
 ENERGY_POWER = 0.5
 """Exponent of a run's energy in its weight: between runs alike (0) and energy alone (1)."""
 
@@ -133,12 +142,15 @@ def concatenate(parts: Sequence[LabelledRuns]) -> LabelledRuns:
 
 def example_weights(runs: LabelledRuns) -> Floats:
     """Weight of each run in the fit: a power of its energy, with the same sum for each site."""
-    floor = 0.01 * (runs.kwh.sum() / max(len(runs.kwh), 1))
+    floor = FLOOR * (runs.kwh.sum() / max(len(runs.kwh), 1))
     weights = np.asarray((runs.kwh + floor) ** ENERGY_POWER, dtype=np.float64)
     for site in np.unique(runs.sites):
         of_site = runs.sites == site
         weights[of_site] *= of_site.sum() / weights[of_site].sum()
-    return weights
+    by_kind = np.bincount(runs.kinds, weights=weights, minlength=len(WEIGHED_KINDS))
+    factor = np.where(by_kind > 0, (by_kind.sum() / np.maximum(by_kind, 1e-9)) ** BALANCE, 0.0)
+    weights *= factor[runs.kinds]
+    return np.asarray(weights * len(weights) / weights.sum(), dtype=np.float64)
 
 
 def with_withheld(runs: LabelledRuns, rng: np.random.Generator) -> LabelledRuns:
@@ -149,6 +161,9 @@ def with_withheld(runs: LabelledRuns, rng: np.random.Generator) -> LabelledRuns:
     for number, (groups, _) in enumerate(WITHHELD):
         of_pattern = drawn == number
         copies[of_pattern] = withhold(runs.bins[of_pattern], groups)
+    dropped = rng.random((len(copies), len(FEATURES))) < DROPPED_FRAC
+    copies[:, : len(FEATURES)][dropped] = 0
+    copies = cross_bins(copies)
     equal = rng.random(len(runs.kinds)) < EQUAL_WALLTIMES_FRAC
     walltimes_h = rng.choice(EQUAL_WALLTIMES_H, size=len(runs.kinds))
     copied = runs.with_bins(copies)

@@ -54,7 +54,7 @@ class Tokens:
     tuning: tuple[str, ...] = (
         *("optuna", "multirun", "hydra", "sweep", "hparam", "hparams", "hpo", "tune", "search"),
         *("grid", "agent", "ablation", "ablate", "torchrun", "deepspeed", "accelerate", "lora"),
-        *("epochs", "exp", "expe", "run", "baseline"),
+        *("epochs", "baseline"),
     )
     trying: tuple[str, ...] = (
         *("debug", "dbg", "tmp", "toy", "smoke", "sanity", "try", "quick", "dummy", "overfit"),
