@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,8 +33,10 @@ class RuleChain:
         window: Parameters `start` and `end` of the rules.
     """
 
-    def __init__(self, folder: Path, **integration: Any) -> None:
-        """Configure the study; `integration` has keys of the configuration of that name."""
+    def __init__(
+        self, folder: Path, *, source: Mapping[str, Any] | None = None, **integration: Any
+    ) -> None:
+        """Configure the study; `source` and `integration` have keys of the configuration."""
         self.folder = folder
         self.logs: dict[str, str] = {}
         config = settings.prepare_configuration(
@@ -43,7 +46,8 @@ class RuleChain:
                     "nodes": {"grele": 2, "gres": 1},
                     "jobs": 60,
                     "mix": {"chain": 0, "training": 0, "long_inference": 0},
-                },
+                }
+                | dict(source or {}),
                 "integration": integration,
             }
         )

@@ -34,22 +34,22 @@ WORK_SHARES: dict[str, float] = {
 }
 """Habits of work, with their typical shares of the jobs of all habits."""
 
-WalltimePolicy = Literal["usual", "fitted_walltime", "day_walltime", "limit_walltime"]
-CommandPolicy = Literal["usual", "informing_commands", "silent_commands", "code_commands"]
+WalltimePolicy = Literal["usual_walltime", "fitted_walltime", "day_walltime", "limit_walltime"]
+CommandPolicy = Literal["usual_commands", "informing_commands", "silent_commands", "code_commands"]
 WALLTIME_POLICIES: tuple[WalltimePolicy, ...] = (
-    "usual",
+    "usual_walltime",
     "fitted_walltime",
     "day_walltime",
     "limit_walltime",
 )
 COMMAND_POLICIES: tuple[CommandPolicy, ...] = (
-    "usual",
+    "usual_commands",
     "informing_commands",
     "silent_commands",
     "code_commands",
 )
 OWN_SYSTEM = "own_system"
-STYLES = (*WALLTIME_POLICIES[1:], *COMMAND_POLICIES[1:], OWN_SYSTEM)
+STYLES = (*WALLTIME_POLICIES, *COMMAND_POLICIES, OWN_SYSTEM)
 """Styles of a person, which apply to all of their jobs."""
 
 HABITS = (*WORK_SHARES, *STYLES)
@@ -75,8 +75,8 @@ class ChosenHabits:
 
     share: float
     weights: dict[str, float] = field(default_factory=dict)
-    walltimes: tuple[WalltimePolicy, ...] = ("usual",)
-    commands: tuple[CommandPolicy, ...] = ("usual",)
+    walltimes: tuple[WalltimePolicy, ...] = WALLTIME_POLICIES[:1]
+    commands: tuple[CommandPolicy, ...] = COMMAND_POLICIES[:1]
     own_system: bool = False
 
     def shares(self) -> dict[str, float]:
@@ -89,9 +89,8 @@ def choose_habits(source: Mapping[str, Any], *, seed: int) -> ChosenHabits | Non
     """Habits of a configuration; None: the usual work alone.
 
     Args:
-        source: Configuration; `habits` is null, `seed` (each habit of work with a probability of
-            0.7, and all styles) or a list of names of `HABITS`; `habit_share` is the share of the
-            jobs that belong to them.
+        source: Configuration; `habits` is null, `seed` (the names of `draw_habits`) or a list of
+            names of `HABITS`; `habit_share` is the share of the jobs that belong to habits of work.
         seed: Seed of the choice and of the weights.
 
     Raises:
@@ -106,32 +105,34 @@ def choose_habits(source: Mapping[str, Any], *, seed: int) -> ChosenHabits | Non
     wanted = source.get("habits")
     if wanted is None:
         return None
-    rng = random_generator(seed, "habits")
-    luck = {name: float(rng.random()) for name in WORK_SHARES}
-    factors = dict(zip(WORK_SHARES, rng.standard_normal(len(WORK_SHARES)), strict=True))
-    if wanted == BY_SEED:
-        luckiest = sorted(luck, key=lambda name: luck[name])[:_FEWEST_DRAWN]
-        names = [name for name in WORK_SHARES if luck[name] < _IN_MIX_PROBABILITY]
-        names = sorted({*names, *luckiest})
-        walltimes, commands = WALLTIME_POLICIES, COMMAND_POLICIES
-        own_system = True
-    else:
-        names = _listed_habits(wanted)
-        walltimes = tuple(name for name in WALLTIME_POLICIES if name in names) or ("usual",)
-        commands = tuple(name for name in COMMAND_POLICIES if name in names) or ("usual",)
-        own_system = OWN_SYSTEM in names
+    names = draw_habits(seed) if wanted == BY_SEED else _listed_habits(wanted)
+    rng = random_generator(seed, "weights of habits")
+    factors = np.exp(_WEIGHT_SPREAD * rng.standard_normal(len(WORK_SHARES)))
     weights = {
-        name: share_of_jobs * float(np.exp(_WEIGHT_SPREAD * factors[name]))
-        for name, share_of_jobs in WORK_SHARES.items()
+        name: typical * float(factor)
+        for (name, typical), factor in zip(WORK_SHARES.items(), factors, strict=True)
         if name in names
     }
+    walltimes = tuple(name for name in WALLTIME_POLICIES if name in names)
+    commands = tuple(name for name in COMMAND_POLICIES if name in names)
     return ChosenHabits(
         share=float(share) if weights else 0.0,
         weights=weights,
-        walltimes=walltimes,
-        commands=commands,
-        own_system=own_system,
+        walltimes=walltimes or WALLTIME_POLICIES[:1],
+        commands=commands or COMMAND_POLICIES[:1],
+        own_system=OWN_SYSTEM in names,
     )
+
+
+def draw_habits(seed: int) -> list[str]:
+    """Draw names for `source.habits`: some habits of work, and all styles."""
+    luck = dict(
+        zip(WORK_SHARES, random_generator(seed, "habits").random(len(WORK_SHARES)), strict=True)
+    )
+    ranked = sorted(WORK_SHARES, key=lambda name: float(luck[name]))
+    kept = {name for name in WORK_SHARES if luck[name] < _IN_MIX_PROBABILITY}
+    kept |= set(ranked[:_FEWEST_DRAWN])
+    return [*(name for name in WORK_SHARES if name in kept), *STYLES]
 
 
 def _listed_habits(wanted: object) -> list[str]:

@@ -158,7 +158,7 @@ def draw_command_line(
     purpose: str,
     configuration: str,
 ) -> str:
-    """Draw a command line of a style other than `usual`; `informing_commands` depends on the work.
+    """Draw a command line: silent, with a code, or one that informs about the work.
 
     Args:
         words: Random numbers of words alone, so that the style changes no other property of a job.
@@ -182,7 +182,7 @@ def draw_command_line(
 def draw_job_name(
     words: np.random.Generator, style: PersonalStyle, *, habit: str | None, purpose: str
 ) -> str | None:
-    """Draw the name of a job in a style other than `usual`; None: it has no name."""
+    """Draw the name of a job: none, a code, or one that informs; None: it has no name."""
     code, number = draw_code(words, style.variant), int(words.integers(1, 100))
     chance, draw = words.random(2)
     if style.commands == "silent_commands":

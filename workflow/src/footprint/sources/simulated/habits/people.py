@@ -32,8 +32,8 @@ class PersonalStyle:
         variant: Random number from 0 to 1, which selects one of several forms of a style.
     """
 
-    walltimes: WalltimePolicy = "usual"
-    commands: CommandPolicy = "usual"
+    walltimes: WalltimePolicy = "usual_walltime"
+    commands: CommandPolicy = "usual_commands"
     own_system: bool = False
     variant: float = 0.0
 

@@ -74,7 +74,7 @@ def _apply_style(
     if style.own_system and _can_deploy(request) and rng.random() < _OWN_SYSTEM_PROBABILITY:
         types = (*request.types, "deploy")
         request = replace(request, types=types, n_gpus=0, n_cores=0)
-    if style.walltimes == "usual" and request.habit is None:
+    if style.walltimes == "usual_walltime" and request.habit is None:
         return request
     is_resumed = request.chain is not None
     if request.habit is None and request.runtime_s > request.walltime_s:

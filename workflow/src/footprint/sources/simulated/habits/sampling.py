@@ -84,8 +84,10 @@ class HabitSampler(RequestSampler):
         """Draw a command line in the style of the person."""
         style = self._styles[worker.person.login]
         usual = super().draw_command(worker, purpose, configuration)
-        informs = style.commands == "usual" and worker.person.style == "words" and self._habit
-        if style.commands == "usual" and not informs:
+        informs = (
+            style.commands == "usual_commands" and worker.person.style == "words" and self._habit
+        )
+        if style.commands == "usual_commands" and not informs:
             return usual
         return draw_command_line(
             self.words, style, habit=self._habit, purpose=purpose, configuration=configuration
@@ -95,7 +97,7 @@ class HabitSampler(RequestSampler):
         """Draw the name of a job in the style of the person."""
         style = self._styles[worker.person.login]
         usual = super().draw_name(worker)
-        if style.commands == "usual":
+        if style.commands == "usual_commands":
             return usual
         return draw_job_name(self.words, style, habit=self._habit, purpose=purpose)
 
