@@ -53,8 +53,9 @@ WITHHELD: tuple[tuple[tuple[str, ...], float], ...] = (
 PENALTY = 1.0
 """Weight of the squared weights against the log loss of all runs of a site-sized sample."""
 
-NAME_SCALE = 0.5
-"""Scale of the features of names and commands, whose weights cost more the smaller it is."""
+GROUP_SCALES = {"names": 0.5, "commands": 2.0}
+"""Scales of groups of features: their weights cost the less the larger it is. Words of a command
+mean the same whoever writes them; times and powers are habits."""
 
 MAX_NAME_WEIGHT = 0.75
 """Largest weight of a word of a name, on both sides."""
@@ -235,9 +236,9 @@ def fit_weights(
 
 def _scales(counts: Integers) -> Floats:
     scales = [np.ones(count) for count in counts]
-    for group in ("names",):
+    for group, scale in GROUP_SCALES.items():
         for i in columns_of_group(group):
-            scales[i] *= NAME_SCALE
+            scales[i] *= scale
     return np.concatenate(scales)
 
 

@@ -112,6 +112,38 @@ def _words(words: str, where: str) -> BinnedFeature:
     )
 
 
+def _work(where: str) -> BinnedFeature:
+    """The work that the words of all lists stand for."""
+    counts = {
+        "training": ("training",),
+        "inference": ("inference", "generating"),
+        "data": ("preprocessing", "data"),
+    }
+    has = {
+        work: pl.sum_horizontal(f"{where}_{words}_words" for words in lists) > 0
+        for work, lists in counts.items()
+    }
+    n_kinds = pl.sum_horizontal(each.cast(pl.Int8) for each in has.values())
+    work = pl.coalesce(pl.when(condition).then(pl.lit(name)) for name, condition in has.items())
+    is_known = pl.col(f"{where}_training_words").is_not_null()
+    return BinnedFeature(
+        *(f"{where}_work", f"{where}s", f"work named by its {where}"),
+        pl.when(is_known).then(
+            pl.when(n_kinds == 0)
+            .then(pl.lit("none"))
+            .when(n_kinds == 1)
+            .then(work)
+            .otherwise(pl.lit("several"))
+        ),
+        categories=("none", "training", "inference", "data", "several"),
+        labels=(
+            f"its {where} names no work",
+            *(f"its {where} names {each}" for each in ("training", "inference", "data")),
+            f"its {where} names several kinds of work",
+        ),
+    )
+
+
 def _hours(column: str) -> pl.Expr:
     return pl.col(column) * H_PER_S
 
@@ -223,6 +255,7 @@ FEATURES: tuple[BinnedFeature, ...] = (
         _STEP,
         categories=("before the longest", "the longest", "after the longest"),
     ),
+    *(_work(where) for where in ("command", "name")),
     *(_words(words, where) for where in ("command", "name") for words in COUNTED_WORDS),
     _feature(
         "usual_walltime",
@@ -343,4 +376,6 @@ CROSSED: tuple[CrossedFeature, ...] = (
     CrossedFeature("spread_x_level", "spread", "level"),
     CrossedFeature("ran_x_similar", "ran", "similar"),
     CrossedFeature("waiting_x_idle", "waiting", "idle"),
+    CrossedFeature("basis_x_level", "power_basis", "level"),
+    CrossedFeature("basis_x_spread", "power_basis", "spread"),
 )
