@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from footprint.core.errors import InputError
-from footprint.phases.binned_features import bin_counts, bin_features, feature_names
+from footprint.phases.binned_features import (
+    bin_counts,
+    bin_features,
+    columns_of_group,
+    feature_names,
+)
 from footprint.phases.kind_weights import (
     SETTINGS,
     WEIGHED_KINDS,
@@ -21,7 +26,14 @@ from footprint.phases.kind_weights import (
     settings_of,
     softmax,
 )
-from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS, WEIGHED_SCHEMA, weigh_runs
+from footprint.phases.weighed_kinds import (
+    PROBABILITY_COLUMNS,
+    VARIED_PROBABILITIES,
+    WEIGHED_SCHEMA,
+    weigh_runs,
+    weigh_variants,
+    with_labelled_kinds,
+)
 from tests.phases.test_classifier import HOUR, features_frame, histogram
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -52,7 +64,7 @@ def weighed(weights: KindWeights, *rows: dict, **more: float) -> pl.DataFrame:
 def test_weigh_runs_without_weights_gives_equal_probabilities_and_unknown() -> None:
     row = weighed(hand_weights(), {}).row(0, named=True)
     assert [row[name] for name in PROBABILITY_COLUMNS] == pytest.approx([1 / 6] * 6, abs=1e-4)
-    assert (row["kind"], row["reasons"]) == ("unknown", "")
+    assert (row["kind"], row["features"]) == ("unknown", "")
     assert row["confidence"] == pytest.approx(1 / 6, abs=1e-4)
 
 
@@ -63,14 +75,14 @@ def test_weigh_runs_adds_weights_and_names_the_largest() -> None:
     expected = math.exp(3.75) / (math.exp(3.75) + 5)
     assert row["p_training_run"] == pytest.approx(expected, abs=1e-4)
     assert (row["kind"], row["confidence"]) == ("training_run", row["p_training_run"])
-    assert row["reasons"] == "GPUs 0.99 to 1.5 (+2.0); ran 1 to 2 h (+1.2); ended completed (+0.5)"
-    assert row["weights_version"] == "hand"
+    assert row["features"] == "GPUs 0.99 to 1.5 (+2.0); ran 1 to 2 h (+1.2); ended completed (+0.5)"
+    assert row["rule"] == "weights"
 
 
 def test_weigh_runs_divides_by_the_temperature() -> None:
     row = weighed(hand_weights(2.0, gpus={3: 2.0}), {}).row(0, named=True)
     assert row["p_training_run"] == pytest.approx(math.e / (math.e + 5), abs=1e-4)
-    assert row["reasons"] == "GPUs 0.99 to 1.5 (+1.0)"
+    assert row["features"] == "GPUs 0.99 to 1.5 (+1.0)"
     assert row["kind"] == "unknown"
 
 
@@ -86,7 +98,8 @@ def test_weigh_runs_is_certain_of_runs_that_never_started_and_of_interactive_job
     assert table["kind"].to_list() == [None, "interactive", "training_run"]
     assert table["confidence"].to_list()[:2] == [1, 1]
     assert table["p_interactive"].to_list()[:2] == [None, 1]
-    assert table["reasons"].to_list()[:2] == ["never started", "interactive job type"]
+    assert table["rule"].to_list() == ["never_ran", "interactive", "weights"]
+    assert table["features"].to_list()[:2] == ["", ""]
 
 
 def test_weigh_runs_returns_schema_sorted_by_run_also_for_no_runs() -> None:
@@ -137,3 +150,46 @@ def test_weights_file_of_other_bins_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ran") as caught:
         load_weights(path)
     assert "fit_kinds.py" in str(caught.value)
+
+
+def test_with_labelled_kinds_gives_the_label_probability_1() -> None:
+    found = weigh_runs(features_frame({}, {}, {"n_jobs": 0}), weights=hand_weights(gpus={3: 2.0}))
+    labels = pl.LazyFrame({"run_id": [1, 3], "kind": ["debug", "debug"]})
+    table = with_labelled_kinds(found, labels).collect()
+    assert table.schema == WEIGHED_SCHEMA
+    assert table["kind"].to_list() == ["debug", "training_run", None]
+    assert table["rule"].to_list() == ["label", "weights", "never_ran"]
+    first = table.row(0, named=True)
+    assert (first["confidence"], first["p_debug"], first["p_training_run"]) == (1, 1, 0)
+    unknown = pl.LazyFrame({"run_id": [1], "kind": ["unknown"]})
+    assert with_labelled_kinds(found, unknown).collect()["p_debug"][0] is None
+
+
+def test_weigh_variants_give_unknown_below_each_probability() -> None:
+    found = weigh_runs(features_frame({}, {"n_jobs": 0}), weights=hand_weights(gpus={3: 2.0}))
+    table = weigh_variants(found).collect()
+    assert table["variant"].to_list() == [i for i in range(len(VARIED_PROBABILITIES)) for _ in "ab"]
+    # e^2 / (e^2 + 5) = 0.596
+    expected = ["training_run" if limit <= 0.596 else "unknown" for limit in VARIED_PROBABILITIES]
+    assert table.filter(run_id=1)["kind"].to_list() == expected
+    assert table.filter(run_id=2)["kind"].null_count() == len(VARIED_PROBABILITIES)
+
+
+def test_weights_of_the_repository_fit_the_code_and_have_an_origin() -> None:
+    weights = load_weights()
+    assert "fit_kinds.py" in weights.origin["command"]
+    assert {"seeds", "runs", "scikit-learn"} <= set(weights.origin)
+    assert all(value >= 0.5 for value in weights.temperatures.values())
+
+
+def largest_contrast(group: str) -> float:
+    """Largest difference that features of a group make between training and inference."""
+    tables = load_weights().weights
+    return sum(
+        float(np.ptp(tables[i][:, TRAINING] - tables[i][:, INFERENCE]))
+        for i in columns_of_group(group)
+    )
+
+
+def test_all_words_of_a_name_weigh_less_than_half_of_power() -> None:
+    assert largest_contrast("names") < 0.5 * largest_contrast("power")

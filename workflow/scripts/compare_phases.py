@@ -3,7 +3,7 @@
 import polars as pl
 
 from footprint.core import calendar, logs
-from footprint.phases import classifier, energies, recorded_time, study_ratios
+from footprint.phases import energies, recorded_time, study_ratios
 from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.writing import write_table
 
@@ -27,7 +27,6 @@ found = study_ratios.ratios_of_study(
     ),
     errors=errors,
     jobs=jobs,
-    thresholds=classifier.Thresholds.from_config(params.thresholds),
     papers_wanted=params.papers,
     by_gate=pl.scan_parquet(given.by_gate) if given.by_gate else None,
     gate=params.gate,

@@ -8,7 +8,7 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
-from footprint.phases import classifier, energies, roles
+from footprint.phases import classifier, energies, kind_weights, roles, weighed_kinds
 
 _JOB_ENERGIES = (*energies.ENERGY_COLUMNS, *energies.INTERVAL_COLUMNS)
 
@@ -29,11 +29,11 @@ def assemble_phase_tables(
     labelled: pl.LazyFrame,
     errors: energies.StudyErrors | None = None,
 ) -> PhaseTables:
-    """Kind, role and phase of each run, from labels first and from the rules otherwise.
+    """Kind, role and phase of each run, from labels first and from the weights otherwise.
 
     Args:
         features: Result of `features.collect_features`.
-        thresholds: Thresholds of the rules.
+        thresholds: Thresholds, of which the smallest probability of a kind is used.
         run_of_job: `schemas.RunOfJob`.
         job_energy: `schemas.JobEnergy`. Jobs on nodes outside the study have no row.
         labelled: `schemas.JobLabels`.
@@ -43,8 +43,12 @@ def assemble_phase_tables(
         ConservationError: The energies of runs do not sum to those of their jobs.
     """
     labels = roles.labels_of_runs(labelled)
-    classified = classifier.apply_labels(
-        classifier.classify_runs(features, thresholds), labels.select("run_id", "kind").drop_nulls()
+    weights = kind_weights.load_weights()
+    classified = weighed_kinds.with_labelled_kinds(
+        weighed_kinds.weigh_runs(
+            features, weights=weights, min_probability=thresholds.min_probability
+        ),
+        labels.select("run_id", "kind").drop_nulls(),
     )
     complete = energies.complete_jobs(job_energy)
     jobs = run_of_job.join(
@@ -65,7 +69,7 @@ def assemble_phase_tables(
         .join(energies.energy_of_runs(run_of_job, complete, errors), on="run_id")
         .join(classified, on="run_id")
         .join(labels.select("run_id", "paper"), on="run_id", how="left")
-        .with_columns(rule_set=pl.lit(classifier.RULE_SET))
+        .with_columns(rule_set=pl.lit(weights.version))
         .collect()
         .lazy()
     )

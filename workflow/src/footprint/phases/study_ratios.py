@@ -7,7 +7,14 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint.core.vocabulary import NameSelection
-from footprint.phases import baseline, classifier, ratio, ratio_intervals, roles, sensitivities
+from footprint.phases import (
+    baseline,
+    ratio,
+    ratio_intervals,
+    roles,
+    sensitivities,
+    weighed_kinds,
+)
 from footprint.phases.energies import StudyErrors
 
 
@@ -27,7 +34,6 @@ def ratios_of_study(
     recorded_time: pl.LazyFrame,
     errors: StudyErrors,
     jobs: pl.LazyFrame,
-    thresholds: classifier.Thresholds,
     papers_wanted: NameSelection = "all",
     by_gate: pl.LazyFrame | None = None,
     gate: str = "two_part",
@@ -42,7 +48,6 @@ def ratios_of_study(
         recorded_time: Result of `recorded_time.recorded_time_of_jobs`.
         errors: Nodes of the jobs and errors of the study.
         jobs: `schemas.Jobs`.
-        thresholds: Thresholds of the rules.
         papers_wanted: `levels.papers` of the configuration.
         by_gate: `job_id`, `gate`, `total_kwh`: energies under each gate. None: not varied.
         gate: The configured gate.
@@ -68,7 +73,7 @@ def ratios_of_study(
         time=time,
         alternatives=sensitivities.Alternatives(
             jobs=jobs,
-            variants=classifier.classify_variants(features, thresholds),
+            variants=weighed_kinds.weigh_variants(runs),
             by_gate=by_gate,
             gate=gate,
         ),

@@ -22,12 +22,15 @@ WEIGHED_SCHEMA = pl.Schema(
     {
         "run_id": pl.Int64(),
         "kind": pl.Enum(KINDS),
+        "rule": pl.String(),
+        "features": pl.String(),
         "confidence": pl.Float64(),
         **dict.fromkeys(PROBABILITY_COLUMNS, pl.Float64()),
-        "reasons": pl.String(),
-        "weights_version": pl.String(),
     }
 )
+VARIED_PROBABILITIES = (0.0, 0.4, 0.6, 0.7, 0.8, 0.9)
+"""Smallest probabilities of a kind, of which `weigh_variants` takes one after the other."""
+
 _CHUNK_ROWS = 20_000
 _DIGITS = 4
 
@@ -48,9 +51,10 @@ def weigh_runs(
         min_probability: Probability of the most probable kind below which the kind is `unknown`.
 
     Returns:
-        `WEIGHED_SCHEMA`, one row a run, sorted by run. `confidence` is the probability of the most
-        probable kind. `reasons` names the features that raised its log odds against the other kinds
-        most, with the amounts, as in `ran 8 to 16 h (+1.2); time at idle under 0.02 (+0.8)`.
+        `WEIGHED_SCHEMA`, one row a run, sorted by run. `rule` is `weights`, or `never_ran` or
+        `interactive` for runs that are certain. `confidence` is the probability of the most
+        probable kind. `features` names the features that raised its log odds against the other
+        kinds most, with the amounts, as in `ran 8 to 16 h (+1.2); time at idle under 0.02 (+0.8)`.
     """
     known = weights or load_weights()
     table = features.collect()
@@ -82,7 +86,6 @@ def _weigh_rows(
         is_interactive=pl.Series(is_interactive),
         reasons=reasons,
         confidence=pl.max_horizontal(PROBABILITY_COLUMNS),
-        weights_version=pl.lit(weights.version),
     )
     is_sure = pl.col("confidence") >= min_probability
     return frame.select(
@@ -92,13 +95,79 @@ def _weigh_rows(
         ),
         confidence=pl.when("has_run").then("confidence").otherwise(1.0),
         **{name: pl.when("has_run").then(name) for name in PROBABILITY_COLUMNS},
-        reasons=pl.when(~pl.col("has_run"))
-        .then(pl.lit("never started"))
+        rule=pl.when(~pl.col("has_run"))
+        .then(pl.lit("never_ran"))
         .when("is_interactive")
-        .then(pl.lit("interactive job type"))
-        .otherwise("reasons"),
-        weights_version="weights_version",
-    ).cast(WEIGHED_SCHEMA)
+        .then(pl.lit("interactive"))
+        .otherwise(pl.lit("weights")),
+        features=pl.when(pl.col("has_run") & ~pl.col("is_interactive"))
+        .then("reasons")
+        .otherwise(pl.lit("")),
+    ).select(pl.col(name).cast(dtype) for name, dtype in WEIGHED_SCHEMA.items())
+
+
+def with_labelled_kinds(weighed: pl.LazyFrame, kinds_by_run: pl.LazyFrame) -> pl.LazyFrame:
+    """Kinds in which those of labels replace those of weights.
+
+    Args:
+        weighed: Result of `weigh_runs`.
+        kinds_by_run: `run_id` and `kind` of labels; null: no label gives a kind.
+
+    Returns:
+        `WEIGHED_SCHEMA`. Replaced rows have the rule `label`, and probability 1 of the kind (none
+        of any kind where the label says `unknown`). Runs that never started stay without a kind.
+    """
+    labels = kinds_by_run.select("run_id", label_kind=pl.col("kind").cast(pl.Enum(KINDS)))
+    is_labelled = pl.col("label_kind").is_not_null() & pl.col("kind").is_not_null()
+    certain: dict[str, pl.Expr] = {
+        "kind": pl.col("label_kind"),
+        "rule": pl.lit("label"),
+        "features": pl.lit(""),
+        "confidence": pl.lit(1.0),
+        **{
+            name: pl.when(pl.col("label_kind") != "unknown").then(
+                (pl.col("label_kind") == kind).cast(pl.Float64)
+            )
+            for name, kind in zip(PROBABILITY_COLUMNS, WEIGHED_KINDS, strict=True)
+        },
+    }
+    return (
+        weighed.join(labels, on="run_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(is_labelled).then(value).otherwise(name).alias(name)
+            for name, value in certain.items()
+        )
+        .select(WEIGHED_SCHEMA.names())
+    )
+
+
+def weigh_variants(weighed: pl.LazyFrame) -> pl.LazyFrame:
+    """Kind of each run under each of `VARIED_PROBABILITIES`.
+
+    Args:
+        weighed: `run_id` and `PROBABILITY_COLUMNS` of runs, without changes by labels.
+
+    Returns:
+        `run_id`, `variant` (its index) and `kind`, sorted by variant and run.
+    """
+    each, largest = pl.col("run_id"), pl.max_horizontal(PROBABILITY_COLUMNS)
+    best = pl.coalesce(
+        pl.when(pl.col(name) == largest).then(pl.lit(kind, pl.Enum(KINDS)))
+        for name, kind in zip(PROBABILITY_COLUMNS, WEIGHED_KINDS, strict=True)
+    )
+    found = weighed.select(each, best=best, largest=largest).sort("run_id").collect().lazy()
+    unknown = pl.lit("unknown", pl.Enum(KINDS))
+    return pl.concat(
+        found.select(
+            "run_id",
+            variant=pl.lit(variant, pl.Int16),
+            kind=pl.when(pl.col("largest") >= probability)
+            .then("best")
+            .when(pl.col("largest").is_not_null())
+            .then(unknown),
+        )
+        for variant, probability in enumerate(VARIED_PROBABILITIES)
+    )
 
 
 def explain(bins: Bins, probabilities: Floats, weights: KindWeights) -> pl.Series:
