@@ -3,10 +3,11 @@
     uv run --group fit python tests/benchmarks/fit_kinds.py --write
     uv run --group fit python tests/benchmarks/fit_kinds.py --evaluate 20 --folder /tmp/sites
 
-Fits `footprint.phases.kind_weights` on the runs of `--sites` sites, whose seeds start at `--seed`.
-A third of the sites have people whose commands inform, or do not, each with parts of the features
-withheld at random. The temperatures are set on sites that a fit has not seen, with a group of
-habits left out of the fit, each group in turn. `--write` writes the weights of the repository.
+Fits `footprint.phases.kind_weights` on the runs of `--sites` sites with habits, whose seeds start
+at `--seed`, and of a quarter as many without. On a quarter of the sites all commands inform, on
+another quarter none does. Parts of the features are withheld at random. The temperatures are set on
+sites that a fit has not seen, with a group of habits left out of the fit, each group in turn.
+`--write` writes the weights of the repository.
 
 `--evaluate` scores the weights on other sites, whose seeds follow from the commit, with all habits
 in the fit and with each group left out; accuracies are shares of energy. `--folder` keeps the runs
@@ -45,6 +46,9 @@ from footprint.phases.kind_weights import (  # noqa: E402
     KindWeights,
 )
 
+NO_HABITS = "usual"
+"""Commands of the sites without habits."""
+
 FIT_STYLES = ("drawn", "informing", "drawn", "silent")
 """Commands of the sites of the fit, in turn."""
 
@@ -58,6 +62,7 @@ TESTS: dict[str, tuple[str, Withheld]] = {
     "informing": ("informing", Withheld()),
     "silent": ("silent", Withheld()),
     "silent, no power": ("silent", Withheld(power="none")),
+    "no habits": (NO_HABITS, Withheld()),
 }
 """Commands and what is withheld, by the name of the setting, on which weights are scored."""
 
@@ -77,7 +82,7 @@ def runs_of_site(
     for name, path in paths.items():
         if path is None or not path.with_suffix(".truth").is_file():
             if study is None:
-                habits = site_habits(seed, commands)
+                habits = None if commands == NO_HABITS else site_habits(seed, commands)
                 study = build_study(habit_source(seed, habits=habits))
             runs = study.runs(TESTS[name][1])
             features, truth = runs.features, runs.truth
@@ -88,15 +93,21 @@ def runs_of_site(
             features = pl.read_parquet(path.with_suffix(".features"))
             truth = pl.read_parquet(path.with_suffix(".truth"))
         renamed = truth.rename({"true_kwh": "total_kwh"})
-        found[name] = kind_fits.labelled_runs(features, renamed, site=seed)
+        site = -seed if commands == NO_HABITS else seed
+        found[name] = kind_fits.labelled_runs(features, renamed, site=site)
     return found
 
 
-def fit_sites(seeds: Sequence[int], folder: Path | None, processes: int) -> LabelledRuns:
+def fit_sites(seeds: range, folder: Path | None, processes: int) -> LabelledRuns:
     """Runs of the sites of the fit."""
     commands = [FIT_STYLES[seed % len(FIT_STYLES)] for seed in seeds]
+    plain = seeds[:: len(FIT_STYLES)]
     with ProcessPoolExecutor(processes) as pool:
-        parts = pool.map(partial(_fit_site, folder=folder), seeds, commands)
+        parts = pool.map(
+            partial(_fit_site, folder=folder),
+            [*seeds, *plain],
+            [*commands, *(NO_HABITS for _ in plain)],
+        )
         return kind_fits.concatenate([each["drawn"] for each in parts])
 
 
@@ -126,8 +137,9 @@ def _scored_site(seed: int, folder: Path | None) -> dict[str, LabelledRuns]:
 
 def calibrated(runs: LabelledRuns, *, seed: int, origin: Mapping[str, object]) -> KindWeights:
     """Weights of all runs, with temperatures of sites and habits that a fit has not seen."""
-    sites = np.unique(runs.sites)
-    is_held_out = np.isin(runs.sites, sites[-min(N_CALIBRATION_SITES, len(sites) // 3) :])
+    sites = np.unique(np.abs(runs.sites))
+    n_held_out = min(N_CALIBRATION_SITES, len(sites) // 3)
+    is_held_out = np.isin(np.abs(runs.sites), sites[-n_held_out:])
     held_out = runs.take(is_held_out)
     sums = [
         weights.sums(held_out.bins)

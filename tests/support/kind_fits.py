@@ -224,7 +224,12 @@ def fit_weights(
         seed: Seed of what is left out and withheld.
         origin: How the weights are made, for the file.
         penalty: Half the weight of the squared weights against the log loss.
+
+    Raises:
+        ValueError: There are fewer than three kinds, for which scikit-learn has other weights.
     """
+    if len(np.unique(runs.kinds)) < 3:
+        raise ValueError("the runs have fewer than three kinds")
     from scipy.sparse import csr_matrix
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
