@@ -85,8 +85,13 @@ JOBS_SCHEMA = pl.Schema(
         "found": pl.String(),
         "n_jobs": pl.Int64(),
         "kwh": pl.Float64(),
+        "level": pl.Int64(),
+        "confident_kwh": pl.Float64(),
     }
 )
+"""`level`: tenth in which the confidence lies; `confident_kwh`: sum of confidence x energy."""
+
+N_LEVELS = 10
 
 
 def site_habits(seed: int, commands: str, left_out: Sequence[str] = ()) -> list[str]:
@@ -121,14 +126,17 @@ def classify_site(
         for setting in own:
             found = study.runs(SETTINGS[setting][1])
             for name, classify in classifiers.items():
-                kinds = classify(found.features.lazy()).select(
-                    "run_id", found=pl.col("kind").cast(pl.String).fill_null("unknown")
-                )
+                kinds = _with_confidence(classify(found.features.lazy()))
+                keys = ["kind", "habit", "found", "level"]
                 rows.append(
                     found.jobs.join(kinds.collect(), on="run_id", how="left")
-                    .group_by("kind", "habit", "found")
-                    .agg(n_jobs=pl.len().cast(pl.Int64), kwh=sum_or_zero(pl.col("true_kwh")))
-                    .sort("kind", "habit", "found")
+                    .group_by(keys)
+                    .agg(
+                        n_jobs=pl.len().cast(pl.Int64),
+                        kwh=sum_or_zero(pl.col("true_kwh")),
+                        confident_kwh=sum_or_zero(pl.col("true_kwh") * pl.col("confidence")),
+                    )
+                    .sort(keys)
                     .with_columns(
                         seed=pl.lit(seed, pl.Int64),
                         setting=pl.lit(setting),
@@ -137,6 +145,19 @@ def classify_site(
                     .select(JOBS_SCHEMA.names())
                 )
     return pl.concat(rows)
+
+
+def _with_confidence(kinds: pl.LazyFrame) -> pl.LazyFrame:
+    """`run_id`, `found`, `confidence` and its `level`, which are null without a confidence."""
+    if "confidence" not in kinds.collect_schema():
+        kinds = kinds.with_columns(confidence=pl.lit(None, pl.Float64))
+    level = (pl.col("confidence") * N_LEVELS).floor().clip(0, N_LEVELS - 1)
+    return kinds.select(
+        "run_id",
+        "confidence",
+        found=pl.col("kind").cast(pl.String).fill_null("unknown"),
+        level=level.cast(pl.Int64),
+    )
 
 
 def right_fractions(found: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -169,6 +190,34 @@ def print_accuracy(found: pl.DataFrame, names: Sequence[str], settings: Sequence
             for name in names
         )
         print(f"{setting:<24}{cells}")
+
+
+def print_margins(found: pl.DataFrame, name: str, settings: Sequence[str]) -> None:
+    """Difference to "everything is training" at the worst site, and the calibration error.
+
+    The expected calibration error is the mean of |right - confidence| over tenths of confidence,
+    weighted by energy.
+    """
+    of_sites = right_fractions(found, ["setting", "seed", "classifier"])
+    margins = of_sites.filter(classifier=name).join(
+        of_sites.filter(classifier="training"), on=["setting", "seed"], suffix="_training"
+    )
+    levels = (
+        found.filter(pl.col("classifier") == name, pl.col("level").is_not_null())
+        .group_by("setting", "level")
+        .agg(
+            right_kwh=sum_or_zero(pl.col("kwh").filter(pl.col("kind") == pl.col("found"))),
+            confident_kwh=sum_or_zero(pl.col("confident_kwh")),
+            kwh=sum_or_zero(pl.col("kwh")),
+        )
+    )
+    print(f"\n{name:<24}{'least above training':>22}{'calibration error':>20}")
+    for setting in settings:
+        own, tenths = margins.filter(setting=setting), levels.filter(setting=setting)
+        least = (own["right_frac"] - own["right_frac_training"]).min()
+        off_kwh = (tenths["right_kwh"] - tenths["confident_kwh"]).abs().sum()
+        error = off_kwh / tenths["kwh"].sum() if len(tenths) else None
+        print(f"{setting:<24}{_percent(least):>22}{_percent(error):>20}")
 
 
 def print_recall(found: pl.DataFrame, name: str, settings: Sequence[str]) -> None:
@@ -261,6 +310,7 @@ def main() -> None:
     print(f"{options['sites']} sites from seed {seed}: {took_s / options['sites']:.1f} s a site")
     names, settings = found["classifier"].unique(maintain_order=True).to_list(), options["settings"]
     print_accuracy(found, names, settings)
+    print_margins(found, options["classifier"], settings)
     print_recall(found, options["classifier"], settings)
     print_confusion(found, options["classifier"], settings[0])
     absent = [name for name in WORK_SHARES if name not in found["habit"].unique()]

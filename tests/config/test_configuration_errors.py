@@ -25,6 +25,8 @@ from tests.support.configurations import (
         ("exports", "source.nodes", {"grele": 2}, "`simulated` and `grid5000`"),
         ("exports", "source.jobs", 120, "`simulated` and `grid5000`"),
         ("exports", "source.mix", {"debug": 1}, "`simulated` and `grid5000`"),
+        ("exports", "source.habits", "seed", "`simulated` and `grid5000`"),
+        ("exports", "source.habit_share", 0.5, "`simulated` and `grid5000`"),
         ("exports", "source.meter", {"low": 1}, "`simulated` and `grid5000`"),
         ("exports", "source.without_meters", "seed", "`simulated` and `grid5000`"),
         ("exports", "source.without_series", ["grele"], "`simulated` and `grid5000`"),
@@ -131,6 +133,8 @@ def test_key_without_effect_on_the_source_is_refused(
         ("source.seed", True, "source.seed: true cannot be used; set it to a whole number"),
         ("source.jobs", 0, "source.jobs: 0 cannot be used; set it to a whole number of at least 1"),
         ("source.nodes", 5, "source.nodes: 5 cannot be used; set it to a mapping or null"),
+        ("source.habits", [], "source.habits: [] cannot be used"),
+        ("source.habit_share", 2, "source.habit_share: 2 cannot be used; set it to a number of at"),
         (
             "source.mix",
             {"interactiv": 1},

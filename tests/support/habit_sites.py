@@ -80,6 +80,8 @@ def habit_source(
 ) -> dict[str, Any]:
     """Configuration of a site with habits, which starts on 3 March 2025.
 
+    The clusters without series of GPUs are drawn by seed.
+
     Args:
         seed: Seed.
         days: Length of the study, at most 28.
@@ -88,7 +90,8 @@ def habit_source(
         keys: Other keys of `source`.
     """
     window = {"start": "2025-03-03", "end": f"2025-03-{3 + days:02d}"}
-    return {"kind": "simulated", "seed": seed, "jobs": jobs, "habits": habits} | window | keys
+    drawn = {"kind": "simulated", "seed": seed, "habits": habits, "without_series": "seed"}
+    return drawn | window | {"jobs": jobs} | keys
 
 
 def site_runs(source: Mapping[str, Any], withheld: Withheld = NOTHING) -> HabitSite:

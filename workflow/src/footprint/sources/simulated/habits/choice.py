@@ -19,7 +19,7 @@ DEFAULT_SHARE = 0.7
 
 WORK_SHARES: dict[str, float] = {
     "late_resume": 0.05,
-    "reserved_node_training": 0.017,
+    "reserved_node_training": 0.008,
     "one_job_sweep": 0.04,
     "array_sweep": 0.15,
     "loader_bound_training": 0.04,
