@@ -162,7 +162,9 @@ def test_with_labelled_kinds_gives_the_label_probability_1() -> None:
     first = table.row(0, named=True)
     assert (first["confidence"], first["p_debug"], first["p_training_run"]) == (1, 1, 0)
     unknown = pl.LazyFrame({"run_id": [1], "kind": ["unknown"]})
-    assert with_labelled_kinds(found, unknown).collect()["p_debug"][0] is None
+    kept = with_labelled_kinds(found, unknown).collect().row(0, named=True)
+    assert (kept["kind"], kept["confidence"]) == ("unknown", 1)
+    assert kept["p_debug"] == found.collect()["p_debug"][0]
 
 
 def test_weigh_variants_give_unknown_below_each_probability() -> None:

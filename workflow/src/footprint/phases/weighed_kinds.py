@@ -114,8 +114,9 @@ def with_labelled_kinds(weighed: pl.LazyFrame, kinds_by_run: pl.LazyFrame) -> pl
         kinds_by_run: `run_id` and `kind` of labels; null: no label gives a kind.
 
     Returns:
-        `WEIGHED_SCHEMA`. Replaced rows have the rule `label`, and probability 1 of the kind (none
-        of any kind where the label says `unknown`). Runs that never started stay without a kind.
+        `WEIGHED_SCHEMA`. Replaced rows have the rule `label`, and probability 1 of the kind; where
+        the label says `unknown`, the probabilities stay. Runs that never started stay without a
+        kind.
     """
     labels = kinds_by_run.select("run_id", label_kind=pl.col("kind").cast(pl.Enum(KINDS)))
     is_labelled = pl.col("label_kind").is_not_null() & pl.col("kind").is_not_null()
@@ -125,9 +126,9 @@ def with_labelled_kinds(weighed: pl.LazyFrame, kinds_by_run: pl.LazyFrame) -> pl
         "features": pl.lit(""),
         "confidence": pl.lit(1.0),
         **{
-            name: pl.when(pl.col("label_kind") != "unknown").then(
-                (pl.col("label_kind") == kind).cast(pl.Float64)
-            )
+            name: pl.when(pl.col("label_kind") != "unknown")
+            .then((pl.col("label_kind") == kind).cast(pl.Float64))
+            .otherwise(name)
             for name, kind in zip(PROBABILITY_COLUMNS, WEIGHED_KINDS, strict=True)
         },
     }
