@@ -19,6 +19,7 @@ from typing import Any
 import dataframely as dy
 
 from footprint.core.json_schema import key_path
+from footprint.phases.feature_bins import FEATURES, BinnedFeature
 from footprint.phases.job_words import Tokens
 from footprint.phases.rules import RULES
 from footprint.phases.thresholds import Thresholds
@@ -225,7 +226,10 @@ def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> 
 
 
 def phase_rule_tables() -> str:
-    """Return the rules, thresholds and words of the phases as tables in Markdown."""
+    """Return the binned features, thresholds, words and rules as tables in Markdown."""
+    features = [
+        (f"`{each.name}`", each.group, each.text, "; ".join(_bins_of(each))) for each in FEATURES
+    ]
     rules = [
         (
             f"`{rule.name}`",
@@ -243,13 +247,23 @@ def phase_rule_tables() -> str:
     words = [(f"`{name}`", ", ".join(values)) for name, values in vars(Tokens()).items()]
     return "\n".join(
         [
-            *_table_lines(("rule", "kind", "confidence", "applies where"), rules),
+            *_table_lines(("feature", "group", "meaning", "bins beside unknown"), features),
             "",
             *_table_lines(("threshold", "default", "meaning"), thresholds),
             "",
             *_table_lines(("words", "default"), words),
+            "",
+            *_table_lines(("rule", "kind", "confidence", "applies where"), rules),
         ]
     )
+
+
+def _bins_of(feature: BinnedFeature) -> list[str]:
+    """Categories of a feature, or the edges of its bins with their unit."""
+    if feature.categories:
+        return list(feature.categories)
+    edges = ", ".join(f"{edge:g}" for edge in feature.edges)
+    return [f"edges {edges}{feature.unit and ' ' + feature.unit}"]
 
 
 def _attribute_docs(cls: type) -> dict[str, str]:

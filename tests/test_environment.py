@@ -139,7 +139,7 @@ def modules_of(name: str) -> set[str]:
     return modules or {MODULES_OF_EXTRAS.get(name, name)}
 
 
-MODULES_OF_EXTRAS = {"nvidia-ml-py": "pynvml"}
+MODULES_OF_EXTRAS = {"nvidia-ml-py": "pynvml", "scikit-learn": "sklearn"}
 NOT_IMPORTED_BY_LIBRARY = {
     "snakemake": "runs the Snakefile, which imports it",
 }

@@ -31,7 +31,7 @@ from cover import first_seed  # noqa: E402
 from tests.support.habit_sites import Withheld, build_study, habit_source  # noqa: E402
 
 from footprint.core.sums import quotient, sum_or_zero  # noqa: E402
-from footprint.phases import baseline, classifier  # noqa: E402
+from footprint.phases import baseline, classifier, weighed_kinds  # noqa: E402
 from footprint.sources.simulated.habits.choice import (  # noqa: E402
     COMMAND_POLICIES,
     WORK_SHARES,
@@ -47,6 +47,7 @@ def classify_by_rules(features: pl.LazyFrame) -> pl.LazyFrame:
 
 
 CLASSIFIERS: dict[str, Classifier] = {
+    "weights": weighed_kinds.weigh_runs,
     "rules": classify_by_rules,
     "exit_state": baseline.classify_by_exit_state,
     "training": baseline.classify_everything_as_training,
@@ -292,7 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sites", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="first seed (default: by commit)")
-    parser.add_argument("--classifier", default="rules", help="name, or module:function")
+    parser.add_argument("--classifier", default="weights", help="name, or module:function")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--jobs", type=int, default=1000, help="number of jobs aimed at, by site")

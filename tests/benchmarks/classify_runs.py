@@ -4,9 +4,9 @@
 
 Writes the tables that the rules read (jobs of 400 people on nodes of a site, with histograms of
 power), then measures, each in a process of its own: the floor (Polars reads the tables and writes a
-row a job), the merging into runs, the features with all earlier steps, and the kinds with all
-earlier steps. Prints the best time of each, jobs per second, peak memory and the
-ratio.
+row a job), the merging into runs, the features with all earlier steps, and the kinds by rules and
+by weights with all earlier steps. Prints the best time of each, jobs per second, peak memory and
+the ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from measuring import best_cost
 
-from footprint.phases import chains, classifier, features
+from footprint.phases import chains, classifier, features, weighed_kinds
 from footprint.schemas.phases import N_POWER_BINS
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -120,7 +120,12 @@ def time_classification(paths: dict[str, str], folder: Path, until: str) -> floa
         if until == "features":
             of_runs.collect()
         else:
-            classified = classifier.classify_runs(of_runs.collect().lazy(), classifier.Thresholds())
+            table = of_runs.collect().lazy()
+            classified = (
+                weighed_kinds.weigh_runs(table)
+                if until == "weights"
+                else classifier.classify_runs(table, classifier.Thresholds())
+            )
             classified.collect().write_parquet(folder / "kinds.parquet")
     return time.perf_counter() - begin
 
@@ -135,7 +140,7 @@ def main() -> None:
         folder = Path(name)
         paths = write_inputs(folder, arguments.jobs)
         measured = {"floor": best_cost(partial(time_floor, paths, folder), arguments.repeats)}
-        for until in ("runs", "features", "kinds"):
+        for until in ("runs", "features", "kinds", "weights"):
             measured[until] = best_cost(
                 partial(time_classification, paths, folder, until), arguments.repeats
             )

@@ -2,17 +2,15 @@
 
 import json
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from footprint.core.errors import InputError
 from footprint.core.vocabulary import KINDS
 from footprint.phases import classifier
-from footprint.phases.classifier import RULES, VARIED_THRESHOLDS, Thresholds
+from footprint.phases.classifier import RULES, Thresholds
 from footprint.phases.features import ENDED_TYPE, FEATURE_DESCRIPTIONS
 from footprint.schemas.phases import N_POWER_BINS
 
@@ -26,7 +24,7 @@ FEATURE_TYPES = {
     "started_at": pl.Datetime("us", "UTC"),
     "stopped_at": pl.Datetime("us", "UTC"),
     **dict.fromkeys(["interactive", "container", "besteffort", "prompt"], pl.Boolean),
-    **dict.fromkeys(["waiting", "endless", "resubmitted"], pl.Boolean),
+    **dict.fromkeys(["waiting", "endless", "resubmitted", "submitted_weekend"], pl.Boolean),
     **dict.fromkeys(["command_work", "name_work", "end_basis", "histogram_basis"], pl.String),
     "merged_by": pl.String,
     **dict.fromkeys(["run_id", "n_jobs", "n_nodes", "walltime_s", "array_size"], pl.Int64),
@@ -347,63 +345,3 @@ def test_thresholds_from_config_with_invalid_value_raises(
 ) -> None:
     with pytest.raises(InputError, match=message):
         Thresholds.from_config(given)
-
-
-def test_apply_labels_overrides_rules_except_for_runs_that_never_started() -> None:
-    classified = classifier.classify_runs(
-        features_frame({}, {"n_jobs": 0}, {"gpus": 0.0}, {}), Thresholds()
-    )
-    labels = pl.LazyFrame({"run_id": [1, 2, 3], "kind": ["training_run", "debug", None]})
-    rows = classifier.apply_labels(classified, labels).collect()
-    assert rows.select("kind", "rule", "confidence").rows() == [
-        ("training_run", "label", 1.0),
-        (None, "never_ran", 1.0),
-        ("preprocessing", "processors", 0.95),
-        ("unknown", "none", 0.0),
-    ]
-    assert rows["features"][0] == "{}"
-
-
-MIXED_RUNS: tuple[dict[str, Any], ...] = (
-    {},
-    {"n_jobs": 0},
-    {"ran_s": 400.0},
-    {"ran_s": 1000.0},
-    {**LONG, "ran_s": HOUR},
-    {"walltime_s": 13 * 3600, "ran_s": 5 * HOUR},
-    {"walltime_s": 36 * 3600, "ran_s": 5 * HOUR},
-    {**STEADY, "gpu_histogram_s": histogram(s3=100), "ran_s": HOUR},
-    {**IDLE_NODE, "node_histogram_s": histogram(s5=100), "ran_s": HOUR},
-    {**IDLE_GPU, "gpu_histogram_s": histogram(s1=100), "ran_s": HOUR},
-    {"step": 6, "training_step": 4, "training_walltime_s": 2 * 86400},
-)
-
-
-def test_classify_variants_with_factors_of_1_equals_classify_runs() -> None:
-    classified = classifier.classify_variants(features_frame(*MIXED_RUNS), Thresholds()).collect()
-    assert classified["variant"].unique().sort().to_list() == list(range(81))
-    middle = classified.filter(pl.col("variant") == 40).drop("variant")
-    alone = (
-        classifier.classify_runs(features_frame(*MIXED_RUNS), Thresholds())
-        .select("run_id", "kind")
-        .collect()
-    )
-    assert_frame_equal(middle, alone)
-
-
-def test_classify_variants_equals_separate_classifications() -> None:
-    classified = classifier.classify_variants(features_frame(*MIXED_RUNS), Thresholds()).collect()
-    separately = []
-    for variant, factors in enumerate(product((0.5, 1.0, 2.0), repeat=4)):
-        changed = {
-            name: getattr(Thresholds(), name) * factor
-            for name, factor in zip(VARIED_THRESHOLDS, factors, strict=True)
-        }
-        own = classifier.classify_runs(
-            features_frame(*MIXED_RUNS), replace(Thresholds(), **changed)
-        )
-        separately.append(own.select("run_id", pl.lit(variant, pl.Int16).alias("variant"), "kind"))
-    assert_frame_equal(classified, pl.concat(separately).collect())
-    # each of the four thresholds changes some run; a low plateau may also be idle
-    changes = classified.group_by("run_id").agg(pl.col("kind").n_unique()).sort("run_id")
-    assert changes["kind"].to_list() == [1, 1, 2, 2, 2, 2, 2, 3, 3, 2, 2]

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from footprint.core.vocabulary import KINDS
 from footprint.phases import kind_draws, ratio, ratio_intervals, roles
-from footprint.phases.kind_probabilities import (
-    KNOWN_KINDS,
-    PROBABILITY_COLUMNS,
-    kind_probabilities,
-)
+from footprint.phases.kind_probabilities import kind_probabilities
+from footprint.phases.kind_weights import WEIGHED_KINDS
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 from footprint.schemas.raw import Jobs
 from footprint.totals.error_draws import N_DRAWS
 from tests.phases.test_ratio import RUN_SCHEMA, Row, levels_frame, run, time_frame
@@ -30,7 +28,7 @@ REPORTED = {"role": "reported"}
 
 def probable(run_id: int, kind: str | None, kwh: float | None, **more: Any) -> Row:
     """A run with the probabilities of kinds in `more` (`training_run=0.6`); others are 0."""
-    chances = {f"p_{name}": more.pop(name, 0.0) for name in KNOWN_KINDS}
+    chances = {f"p_{name}": more.pop(name, 0.0) for name in WEIGHED_KINDS}
     return run(run_id, kind, kwh, **more) | chances
 
 
@@ -56,69 +54,12 @@ def jobs_frame(rows: list[Row], commands: dict[int, str] | None = None) -> pl.La
     return pl.LazyFrame(jobs, {name: schema[name] for name in names}, orient="row")
 
 
-def probabilities_of(rows: list[Row], **columns: Any) -> list[Row]:
-    frame = pl.LazyFrame(rows, RUN_SCHEMA | columns)
-    return kind_probabilities(frame).collect().to_dicts()
-
-
-ROWS = [
-    run(1, "training_run", 10.0, confidence=0.8),
-    run(2, "inference_run", 30.0, confidence=1.0),
-    run(3, "debug", 10.0, confidence=0.5),
-    run(4, "unknown", 7.0, confidence=0.0),
-    run(5, None, None, confidence=1.0),
-]
-
-
 class TestProbabilities:
-    def test_rest_is_spread_by_the_energy_of_other_kinds(self) -> None:
-        found = probabilities_of(ROWS, confidence=pl.Float64())
-        assert [row["run_id"] for row in found] == [1, 2, 3, 4]
-        # 0.2 over 30 kWh of inference and 10 of debug
-        assert found[0]["p_training_run"] == pytest.approx(0.8)
-        assert found[0]["p_inference_run"] == pytest.approx(0.15)
-        assert found[0]["p_debug"] == pytest.approx(0.05)
-        assert found[1]["p_inference_run"] == 1.0
-        # 0.5 over 10 and 30 kWh
-        assert found[2]["p_training_run"] == pytest.approx(0.125)
-        # of unknown kind: 10, 30 and 10 of 50 kWh
-        shares = {"p_training_run": 0.2, "p_inference_run": 0.6, "p_debug": 0.2}
-        assert found[3] == pytest.approx(
-            {"run_id": 4} | dict.fromkeys(found[3], 0.0) | shares | {"run_id": 4}
-        )
-
-    def test_one_kind_alone_is_certain(self) -> None:
-        rows = [run(1, "debug", 10.0, confidence=0.7)]
-        (found,) = probabilities_of(rows, confidence=pl.Float64())
-        assert found["p_debug"] == 1.0
-
-    def test_kinds_without_any_energy_are_alike(self) -> None:
-        rows = [run(1, "debug", None, confidence=0.5), run(2, "unknown", None, confidence=0.0)]
-        known, unknown = probabilities_of(rows, confidence=pl.Float64())
-        assert known["p_debug"] == 0.5
-        assert known["p_training_run"] == pytest.approx(0.1)
-        assert unknown["p_debug"] == pytest.approx(1 / 6)
-
-    def test_probabilities_of_a_classifier_replace_confidence(self) -> None:
-        rows = [probable(1, "debug", 1.0, debug=0.2, training_run=0.2, confidence=0.9)]
-        extra = dict.fromkeys((*PROBABILITY_COLUMNS, "confidence"), pl.Float64())
-        (found,) = probabilities_of(rows, **extra)
-        assert found["p_debug"] == found["p_training_run"] == 0.5
-
-    @given(
-        st.lists(
-            st.tuples(st.sampled_from([*KINDS, None]), st.floats(0, 1), st.floats(0, 100)),
-            max_size=8,
-        )
-    )
-    def test_probabilities_add_up_to_one(
-        self, drawn: list[tuple[str | None, float, float]]
-    ) -> None:
-        rows = [run(i, kind, kwh, confidence=c) for i, (kind, c, kwh) in enumerate(drawn)]
-        for row in probabilities_of(rows, confidence=pl.Float64()):
-            values = [row[name] for name in PROBABILITY_COLUMNS]
-            assert min(values) >= 0
-            assert sum(values) == pytest.approx(1)
+    def test_probabilities_of_started_runs_are_scaled_to_one(self) -> None:
+        rows = [probable(1, "debug", 1.0, debug=0.2, training_run=0.2), probable(2, None, None)]
+        extra = dict.fromkeys(PROBABILITY_COLUMNS, pl.Float64())
+        (found,) = kind_probabilities(pl.LazyFrame(rows, RUN_SCHEMA | extra)).collect().to_dicts()
+        assert (found["run_id"], found["p_debug"], found["p_training_run"]) == (1, 0.5, 0.5)
 
 
 class TestMoves:
@@ -244,7 +185,7 @@ class TestMoves:
     def test_energies_of_phases_stay_within_those_of_the_group(self, drawn: list[Any]) -> None:
         rows, labels, commands = [], [], {}
         for i, (kind, kwh, chances, role, label_kind, command) in enumerate(drawn, 1):
-            by_kind = dict(zip(KNOWN_KINDS, chances, strict=True))
+            by_kind = dict(zip(WEIGHED_KINDS, chances, strict=True))
             rows.append(probable(i, label_kind or kind if kind else None, float(kwh), **by_kind))
             labels.append({"run_id": i, "role": role, "kind": label_kind})
             commands[i] = command

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from footprint.phases import labelling_queue
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.phases import Runs
 from footprint.schemas.writing import conform
@@ -46,6 +47,7 @@ def run_row(run_id: int, total_kwh: float | None, **changes: Any) -> dict[str, A
         "features": "{}",
         "confidence": 0.9,
         "rule_set": "1",
+        **dict.fromkeys(PROBABILITY_COLUMNS),
     }
     return usual | changes
 

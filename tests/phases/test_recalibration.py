@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footprint.phases import recalibration
-from footprint.phases.recalibration import KNOWN_KINDS
+from footprint.phases.kind_weights import WEIGHED_KINDS
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-P_COLUMNS = [f"p_{kind}" for kind in KNOWN_KINDS]
 SCHEMA = {
     "run_id": pl.Int64,
     "user": pl.String,
@@ -32,8 +32,21 @@ def run(run_id: int, user: str, group: str | None, **more: Any) -> dict[str, Any
     return {"run_id": run_id, "user": user, "group": group} | usual | more
 
 
+def weighed(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Runs whose kind has their confidence; other kinds share the rest, all of them if unknown."""
+    kind, confidence = pl.col("kind"), pl.col("confidence")
+    others = (1.0 - confidence) / (len(WEIGHED_KINDS) - 1)
+    return pl.DataFrame(rows, SCHEMA).with_columns(
+        pl.when(kind.is_in(WEIGHED_KINDS).fill_null(False))
+        .then(pl.when(kind == name).then(confidence).otherwise(others))
+        .otherwise(1.0 / len(WEIGHED_KINDS))
+        .alias(f"p_{name}")
+        for name in WEIGHED_KINDS
+    )
+
+
 def recalibrated(rows: list[dict[str, Any]], labels: dict[int, str]) -> pl.DataFrame:
-    runs = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
+    runs = weighed(rows)
     kinds = pl.DataFrame(
         list(labels.items()), {"run_id": pl.Int64, "kind": pl.String}, orient="row"
     )
@@ -41,16 +54,14 @@ def recalibrated(rows: list[dict[str, Any]], labels: dict[int, str]) -> pl.DataF
 
 
 def probabilities(found: pl.DataFrame, run_id: int) -> dict[str, float]:
-    return {
-        name.removeprefix("p_"): value
-        for name, value in found.filter(run_id=run_id).select(P_COLUMNS).row(0, named=True).items()
-    }
+    (row,) = found.filter(run_id=run_id).select(PROBABILITY_COLUMNS).to_dicts()
+    return {name.removeprefix("p_"): value for name, value in row.items()}
 
 
 def spread(training: float, inference: float) -> Any:
     other = (1 - training - inference) / 4
     values = {"training_run": training, "inference_run": inference}
-    return pytest.approx({kind: values.get(kind, other) for kind in KNOWN_KINDS})
+    return pytest.approx({kind: values.get(kind, other) for kind in WEIGHED_KINDS})
 
 
 LABELLED = [
@@ -97,11 +108,13 @@ def test_recalibrate_other_project_or_other_found_kind_is_unchanged() -> None:
         run(10, "amy", "A", kind=None),
     ]
     found = recalibrated(rows, LABELS)
-    runs = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
+    runs = weighed(rows)
     unchanged = pl.col("run_id") >= 7
     assert found.filter(unchanged)["recalibrated"].to_list() == [False] * 4
     assert (
-        found.filter(unchanged).select(P_COLUMNS).equals(runs.filter(unchanged).select(P_COLUMNS))
+        found.filter(unchanged)
+        .select(PROBABILITY_COLUMNS)
+        .equals(runs.filter(unchanged).select(PROBABILITY_COLUMNS))
     )
 
 
@@ -114,19 +127,10 @@ def test_recalibrate_labels_of_unknown_kind_or_without_energy() -> None:
     assert not none["recalibrated"].any()
 
 
-def test_spread_confidence_shares_the_rest_among_other_kinds() -> None:
-    rows = [run(1, "a", "A"), run(2, "a", "A", kind="unknown", confidence=0.0)]
-    rows.append(run(3, "a", "A", kind=None, confidence=1.0))
-    found = recalibration.spread_confidence(pl.LazyFrame(rows, SCHEMA)).collect()
-    assert probabilities(found, 1) == spread(0.7, 0.06)
-    for run_id in (2, 3):
-        assert probabilities(found, run_id) == pytest.approx(dict.fromkeys(KNOWN_KINDS, 1 / 6))
-
-
 def test_decide_kinds_replaces_kinds_of_half_the_probability() -> None:
     # Three labelled runs of the command A are inference: (2 x 0.06 + 3) / 5 = 0.624.
     # One labelled run of the command B of user bob is inference: (2 x 0.06 + 1) / 3 = 0.3733, too
-    # little; the training keeps (2 x 0.7) / 3 = 0.4667.
+    # little, as is the training with (2 x 0.7) / 3 = 0.4667.
     rows = [run(i, "amy", "A") for i in range(1, 5)]
     rows += [run(i, "bob", "B", project="r") for i in (5, 6)]
     rows += [run(7, "carl", "C", project="s")]
@@ -134,17 +138,15 @@ def test_decide_kinds_replaces_kinds_of_half_the_probability() -> None:
     rows += [run(9, "dan", "D", project="t", kind="unknown", confidence=0.0)]
     labels = dict.fromkeys([1, 2, 3, 5], "inference_run") | {8: "debug"}
     found = recalibrated(rows, labels)
-    classified = pl.DataFrame(rows, SCHEMA).select(
-        "run_id", "kind", pl.lit("plateau").alias("rule"), "confidence"
-    )
-    decided = recalibration.decide_kinds(classified, found)
+    classified = weighed(rows).with_columns(pl.lit("weights").alias("rule"))
+    decided = recalibration.decide_kinds(classified, found, min_probability=0.5)
     assert decided.columns == classified.columns
     expected = {
         4: ("inference_run", "recalibrated", 0.624),
-        6: ("training_run", "plateau", 1.4 / 3),
-        7: ("training_run", "plateau", 0.7),
+        6: ("unknown", "recalibrated", 1.4 / 3),
+        7: ("training_run", "weights", 0.7),
         # (2 / 6 + 1) / 3 = 0.44: not enough for an unknown run
-        9: ("unknown", "plateau", 0.0),
+        9: ("unknown", "weights", 4 / 9),
     }
     for run_id, (kind, rule, confidence) in expected.items():
         row = decided.filter(run_id=run_id).row(0, named=True)
@@ -161,12 +163,12 @@ def studies(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[int, str]]:
             draw(names),
             draw(st.sampled_from([None, "A", "B"])),
             project=draw(st.sampled_from([None, "q", "r"])),
-            kind=draw(st.sampled_from([None, "unknown", *KNOWN_KINDS])),
+            kind=draw(st.sampled_from([None, "unknown", *WEIGHED_KINDS])),
             total_kwh=draw(st.sampled_from([None, 0.0, 0.3, 7.1])),
         )
         for run_id in range(draw(st.integers(1, 15)))
     ]
-    labels = draw(st.dictionaries(st.integers(0, 14), st.sampled_from(KNOWN_KINDS), max_size=8))
+    labels = draw(st.dictionaries(st.integers(0, 14), st.sampled_from(WEIGHED_KINDS), max_size=8))
     return rows, labels
 
 
@@ -177,10 +179,10 @@ def test_recalibrate_gives_probabilities_in_any_order(
     rows, labels = study
     found = recalibrated(rows, labels)
     assert found["run_id"].to_list() == [row["run_id"] for row in rows]
-    assert found.select(pl.sum_horizontal(P_COLUMNS)).to_series().to_list() == pytest.approx(
-        [1.0] * len(rows)
-    )
-    assert found.select(pl.min_horizontal(P_COLUMNS).min()).item() >= 0
+    assert found.select(
+        pl.sum_horizontal(PROBABILITY_COLUMNS)
+    ).to_series().to_list() == pytest.approx([1.0] * len(rows))
+    assert found.select(pl.min_horizontal(PROBABILITY_COLUMNS).min()).item() >= 0
     again = recalibrated(rows[::-1], dict(reversed(labels.items())))
     assert again.sort("run_id").equals(found)
     if not labels:

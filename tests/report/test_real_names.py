@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from footprint.core import pseudonyms
 from footprint.core.errors import InputError
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 from footprint.report import real_names
 from footprint.schemas.gaps import VirtualMeter
 from footprint.schemas.levels import Levels
@@ -98,6 +99,7 @@ def runs_of(job_energy: pl.DataFrame) -> pl.DataFrame:
         "features": "{}",
         "confidence": 1.0,
         "rule_set": "1",
+        **dict.fromkeys(PROBABILITY_COLUMNS),
         "idle_kwh": None,
         "started_at": datetime(2025, 3, 3, tzinfo=UTC),
         "stopped_at": datetime(2025, 3, 4, tzinfo=UTC),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from footprint.core.vocabulary import GATES
-from footprint.phases import classifier, features
+from footprint.phases import features
 from footprint.phases.sensitivities import CHOICES
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.phases import (
@@ -177,8 +176,8 @@ def test_classify_runs_with_label_overrides_rules(chain: RuleChain) -> None:
     assert {name: row[name] for name in expected} == expected
     assert (row["rule"], row["confidence"]) == ("label", 1.0)
     others = chain.read("runs").filter(pl.col("rule") != "label")
-    assert set(others["rule"]) <= {rule.name for rule in classifier.RULES}
-    assert all(json.loads(text) is not None for text in others["features"])
+    assert set(others["rule"]) <= {"weights", "interactive", "never_ran"}
+    assert others.filter(rule="weights")["features"].str.contains(r"\(\+\d").all()
     assert "labels.csv:4: this label matches no job of the study" in chain.logs["match_labels"]
 
 
@@ -221,13 +220,13 @@ def test_break_down_stages_adds_up_to_the_development(chain: RuleChain) -> None:
     assert (rows["total_low_kwh"] < rows["total_kwh"]).all()
 
 
-def test_evaluate_phases_writes_accuracy_beside_two_baselines(chain: RuleChain) -> None:
+def test_evaluate_phases_writes_accuracy_beside_three_others(chain: RuleChain) -> None:
     rows = chain.read("accuracy")
-    assert len(rows) == 6
+    assert len(rows) == 8
     assert rows.filter(pl.col("right_frac") < pl.col("right_low_frac")).is_empty()
     assert rows.filter(pl.col("right_frac") > pl.col("right_high_frac")).is_empty()
     by_energy = dict(rows.filter(weight="energy").select("method", "right_frac").iter_rows())
-    assert by_energy["rules"] > by_energy["everything_is_training"]
+    assert by_energy["weights"] > by_energy["baseline"]
 
 
 def test_ratio_of_jobs_that_are_mostly_outside_the_window_is_null(chain: RuleChain) -> None:
@@ -244,8 +243,8 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
     started = chain.read("kinds").drop_nulls("kind").join(held, on="job_id", how="semi")
     assert len(started)
     found = chain.read("evaluation").group_by("method").agg(pl.col("n_jobs").sum())
-    assert set(found["method"]) == {"rules", "baseline", "everything_is_training"}
-    assert found["n_jobs"].to_list() == [len(started)] * 3
+    assert set(found["method"]) == {"weights", "rules", "baseline", "everything_is_training"}
+    assert found["n_jobs"].to_list() == [len(started)] * 4
     assert "all kinds" in chain.logs["evaluate_phases"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.phases import PhaseRatio, Runs
 from footprint.schemas.writing import conform
@@ -54,6 +55,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         features=pl.lit("{}"),
         confidence=pl.lit(0.95),
         rule_set=pl.lit("1"),
+        **dict.fromkeys(PROBABILITY_COLUMNS, pl.lit(None, pl.Float64)),
     )
     labelled = jobs.select(
         "job_id",

@@ -15,12 +15,12 @@ from footprint.allocation.shares import reserved_shares
 from footprint.labels import files, matching
 from footprint.labels.commands import group_of_command
 from footprint.phases import (
-    classifier,
     features,
     group_agreement,
     label_drafts,
     label_proposals,
     recalibration,
+    weighed_kinds,
 )
 from footprint.schemas.labels import GroupLabels, JobLabels
 from footprint.schemas.phases import GroupRuns, PowerHistograms
@@ -120,7 +120,7 @@ class LabelledSite:
         )
         members = self.runs_of_jobs.group_by("run_id").agg(job_ids=pl.col("job_id").sort())
         return (
-            classifier.classify_runs(self.features, classifier.Thresholds())
+            weighed_kinds.weigh_runs(self.features)
             .drop("features")
             .join(self.features.select(pl.exclude("merged_by")), on="run_id")
             .join(first, on="run_id")
@@ -175,10 +175,10 @@ class LabelledSite:
         return self._outcome(labels.drop_nulls().collect())
 
     def _outcome(self, labels: pl.DataFrame) -> Outcome:
-        spread = recalibration.spread_confidence(self.runs.lazy()).collect()
-        updated = recalibration.recalibrate(spread, labels.rename({"label": "kind"}))
-        classified = self.runs.select("run_id", "kind", "rule", "confidence")
-        after = recalibration.decide_kinds(classified, updated)
+        updated = recalibration.recalibrate(self.runs, labels.rename({"label": "kind"}))
+        after = recalibration.decide_kinds(
+            self.runs, updated, min_probability=weighed_kinds.MIN_PROBABILITY
+        )
         rows = (
             self.runs.select(
                 "run_id", "true_kind", "total_kwh", found=pl.col("kind").cast(pl.String)

@@ -315,7 +315,7 @@ def compute_results(odd: OddStudy) -> StudyResults:
         phases=of_phases,
         sensitivities=conform(PhaseSensitivities, varied),
         evaluation=evaluation.confusion_table(
-            {"rules": runs, "baseline": runs},
+            {"weights": runs, "baseline": runs},
             run_of_job=runs.select("run_id", pl.col("run_id").alias("job_id")),
             truth=runs.select(pl.col("run_id").alias("job_id"), pl.col("kind").cast(pl.String)),
             job_energy=jobs,

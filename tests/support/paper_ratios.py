@@ -221,6 +221,7 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
         run_of_job=run_of_job,
         job_energy=job_energy,
         labelled=labelled.lazy(),
+        jobs=jobs.lazy(),
     )
     papers = labelled["paper"].drop_nulls().unique().sort()
     levels = pl.LazyFrame({"level": "paper", "name": papers, "method": "bmc"})

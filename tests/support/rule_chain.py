@@ -377,7 +377,7 @@ class RuleChain:
     def ratio_params(self) -> dict[str, Any]:
         """Parameters of `compare_phases`."""
         gate = self.planned.integration["gate"]
-        settings = {"thresholds": {}, "papers": "all", "meters": self.planned.meters, "gate": gate}
+        settings = {"papers": "all", "meters": self.planned.meters, "gate": gate}
         return settings | self.window
 
     def compare_phases(self) -> None:

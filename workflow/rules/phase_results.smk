@@ -35,7 +35,6 @@ rule compare_phases:
     conda:
         "../../envs/footprint.yaml"
     params:
-        thresholds=STUDY.phases["thresholds"],
         papers=STUDY.config["levels"]["papers"],
         start=STUDY.start,
         end=STUDY.end,
@@ -69,7 +68,7 @@ rule break_down_stages:
 
 
 rule evaluate_phases:
-    """Compare assigned with true kinds on the simulated site, beside two baselines."""
+    """Compare assigned with true kinds on the simulated site, beside rules and two baselines."""
     input:
         features=rules.extract_features.output.features,
         run_of_job=rules.merge_runs.output.run_of_job,

@@ -4,7 +4,7 @@ import polars as pl
 
 from footprint.core import calendar, logs
 from footprint.labels import precedence
-from footprint.phases import classifier, energies, recorded_time, reported_runs, study_ratios
+from footprint.phases import energies, recorded_time, reported_runs, study_ratios
 from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
 from footprint.schemas.writing import write_table
 
@@ -28,7 +28,6 @@ found = study_ratios.ratios_of_study(
     ),
     errors=errors,
     jobs=jobs,
-    thresholds=classifier.Thresholds.from_config(params.thresholds),
     papers_wanted=params.papers,
     by_gate=pl.scan_parquet(given.by_gate) if given.by_gate else None,
     gate=params.gate,

@@ -3,7 +3,7 @@
 import polars as pl
 
 from footprint.core import logs
-from footprint.phases import baseline, classifier, evaluation
+from footprint.phases import baseline, classifier, evaluation, weighed_kinds
 from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
 from footprint.schemas.writing import write_table
 
@@ -12,6 +12,7 @@ logs.log_to_file(snakemake.log[0])
 features = pl.scan_parquet(snakemake.input.features)
 thresholds = classifier.Thresholds.from_config(snakemake.params.thresholds)
 kinds_by_method = {
+    "weights": weighed_kinds.weigh_runs(features, min_probability=thresholds.min_probability),
     "rules": classifier.classify_runs(features, thresholds),
     "baseline": baseline.classify_by_exit_state(features),
     "everything_is_training": baseline.classify_everything_as_training(features),

@@ -71,11 +71,11 @@ def evaluation_frame(*rows: tuple[str, str, str, int, float]) -> pl.DataFrame:
 
 NO_ACCURACY = PhaseAccuracy.create_empty()
 EVALUATION = (
-    ("rules", "training_run", "training_run", 6, 80.0),
-    ("rules", "training_run", "unknown", 2, 10.0),
-    ("rules", "training_run", "inference_run", 2, 10.0),
-    ("rules", "debug", "debug", 81, 1.5),
-    ("rules", "debug", "training_run", 9, 0.5),
+    ("weights", "training_run", "training_run", 6, 80.0),
+    ("weights", "training_run", "unknown", 2, 10.0),
+    ("weights", "training_run", "inference_run", 2, 10.0),
+    ("weights", "debug", "debug", 81, 1.5),
+    ("weights", "debug", "training_run", 9, 0.5),
     ("baseline", "training_run", "training_run", 5, 20.0),
     ("baseline", "training_run", "debug", 5, 80.0),
     ("baseline", "debug", "debug", 90, 2.0),
@@ -216,8 +216,8 @@ class TestEvaluation:
     def test_groups_are_classifiers_by_energy_and_jobs(self, made: dict[str, ReaderTable]) -> None:
         rows = made["evaluation"].rows
         assert rows["group"].unique(maintain_order=True).to_list() == [
-            "Rules, by energy",
-            "Rules, by number of jobs",
+            "Weights, by energy",
+            "Weights, by number of jobs",
             "Exit-state rule, by energy",
             "Exit-state rule, by number of jobs",
         ]
@@ -245,15 +245,15 @@ class TestEvaluation:
 
     def test_recall_by_energy_of_a_kind_without_energy_is_unknown(self) -> None:
         table = phases.evaluation_table(
-            evaluation_frame(("rules", "debug", "debug", 3, 0.0)), NO_ACCURACY
+            evaluation_frame(("weights", "debug", "debug", 3, 0.0)), NO_ACCURACY
         )
         assert table.rows["recall_frac"].to_list() == [None, None, 1.0, 1.0]
 
     def test_note_has_the_share_of_right_kinds_with_its_interval_by_method(self) -> None:
         accuracy = pl.DataFrame(
             [
-                ("rules", "energy", 0.98, 0.955, 0.997),
-                ("rules", "jobs", 0.92, 0.88, 0.955),
+                ("weights", "energy", 0.98, 0.955, 0.997),
+                ("weights", "jobs", 0.92, 0.88, 0.955),
                 ("everything_is_training", "energy", 0.904, 0.862, 0.937),
                 ("baseline", "energy", None, None, None),
             ],
@@ -262,7 +262,7 @@ class TestEvaluation:
         )
         note = phases.evaluation_table(evaluation_frame(*EVALUATION), accuracy).note
         assert note.endswith(
-            "people: rules: 98.0 % (95.5 to 99.7) of the energy and 92.0 % (88.0 to 95.5) of the "
+            "people: weights: 98.0 % (95.5 to 99.7) of the energy and 92.0 % (88.0 to 95.5) of the "
             "jobs; everything a training: 90.4 % (86.2 to 93.7) of the energy."
         )
 

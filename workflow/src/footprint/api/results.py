@@ -233,7 +233,7 @@ class Results:
         """R of each paper and project as if a label file with this text were in `labels.files`.
 
         Intervals are null: they need the configured meters, which results do not contain. The
-        kinds of the runs are decided anew, with the default thresholds of the rules. A label of the
+        kinds of the runs are decided anew, with the default thresholds. A label of the
         text replaces the study's label of the same job. Results on disk stay as they are.
 
         Args:

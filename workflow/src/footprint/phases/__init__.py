@@ -12,10 +12,15 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `command_lines`: the parts of a command that may name its work.
 - `job_words`: the work that words of commands and job names stand for.
 - `neighbours`: features of a run from other runs of its user.
+- `similar_runs`: features of a run from what its user usually does.
 - `features`: all features of each run.
 - `thresholds`: thresholds of the rules, with their defaults.
 - `rules`: the ordered rules that give a kind.
 - `classifier`: kinds of runs by rules and labels, also under varied thresholds.
+- `power_shape`: properties of the power of a run's own hardware.
+- `feature_bins`, `binned_features`: the bins of the features that weights read.
+- `kind_weights`: weights of the bins for each kind, and their file.
+- `weighed_kinds`: probabilities of the kinds of runs by weights, with reasons.
 - `roles`: roles and phases of runs.
 - `assembly`: the tables of runs and of the run of each job.
 - `energies`: total energies of runs, with their intervals.

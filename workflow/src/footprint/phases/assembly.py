@@ -9,7 +9,15 @@ import polars as pl
 from footprint.core.sums import sum_or_zero
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
 from footprint.labels.commands import group_of_command
-from footprint.phases import classifier, energies, group_agreement, recalibration, roles
+from footprint.phases import (
+    classifier,
+    energies,
+    group_agreement,
+    kind_weights,
+    recalibration,
+    roles,
+    weighed_kinds,
+)
 from footprint.schemas.labels import GroupLabels
 
 _JOB_ENERGIES = (*energies.ENERGY_COLUMNS, *energies.INTERVAL_COLUMNS)
@@ -42,14 +50,14 @@ def assemble_phase_tables(
     groups: pl.LazyFrame | None = None,
     errors: energies.StudyErrors | None = None,
 ) -> PhaseTables:
-    """Kind, role and phase of each run, from labels first and from the rules otherwise.
+    """Kind, role and phase of each run, from labels first and from the weights otherwise.
 
     Labels of groups hold for the runs that agree with their group (`group_agreement`), and labelled
     runs recalibrate the kinds of their command, user and project (`recalibration`).
 
     Args:
         features: Result of `features.collect_features`.
-        thresholds: Thresholds of the rules.
+        thresholds: Thresholds, of which the smallest probability of a kind is used.
         run_of_job: `schemas.RunOfJob`.
         job_energy: `schemas.JobEnergy`. Jobs on nodes outside the study have no row.
         labelled: `schemas.JobLabels`, without the labels of groups.
@@ -60,6 +68,7 @@ def assemble_phase_tables(
     Raises:
         ConservationError: The energies of runs do not sum to those of their jobs.
     """
+    weights = kind_weights.load_weights()
     complete = energies.complete_jobs(job_energy)
     of_jobs = run_of_job.join(
         complete.select("job_id", "user", "project", *_JOB_ENERGIES, began="started_at"),
@@ -75,20 +84,22 @@ def assemble_phase_tables(
     )
     amounts = ("started_at", "stopped_at", "duration_s", "gpu_hours", "idle_kwh")
     run_energies = energies.energy_of_runs(run_of_job, complete, errors).collect().lazy()
-    found = classifier.classify_runs(features, thresholds).collect()
+    least = thresholds.min_probability
+    found = weighed_kinds.weigh_runs(features, weights=weights, min_probability=least).collect()
     checked = _check_groups(found, features, run_energies, labelled, groups, run_of_job)
     labels = roles.labels_of_runs(checked.labels)
     kinds = labels.select("run_id", "kind").drop_nulls()
     owners = members.select("run_id", "user", "project").join(
         run_energies.select("run_id", "total_kwh"), on="run_id"
     )
-    classified = classifier.apply_labels(_recalibrate(found, kinds, owners, jobs).lazy(), kinds)
+    recalibrated = _recalibrate(found, kinds, owners, jobs, min_probability=least)
+    classified = weighed_kinds.with_labelled_kinds(recalibrated.lazy(), kinds)
     runs = (
         members.join(features.select("run_id", *amounts), on="run_id")
         .join(run_energies, on="run_id")
         .join(classified, on="run_id")
         .join(labels.select("run_id", "paper"), on="run_id", how="left")
-        .with_columns(rule_set=pl.lit(classifier.RULE_SET))
+        .with_columns(rule_set=pl.lit(weights.version))
         .collect()
         .lazy()
     )
@@ -130,25 +141,33 @@ def _check_groups(
 
 
 def _recalibrate(
-    found: pl.DataFrame, kinds: pl.LazyFrame, owners: pl.LazyFrame, jobs: pl.LazyFrame
+    found: pl.DataFrame,
+    kinds: pl.LazyFrame,
+    owners: pl.LazyFrame,
+    jobs: pl.LazyFrame,
+    *,
+    min_probability: float,
 ) -> pl.DataFrame:
-    """Kinds by the rules, recalibrated by the labelled kinds.
+    """Kinds by the weights, recalibrated by the labelled kinds.
 
     Args:
-        found: Result of `classifier.classify_runs`.
+        found: Result of `weighed_kinds.weigh_runs`.
         kinds: `run_id`, `kind` of labels.
         owners: `run_id`, `user`, `project`, `total_kwh`.
         jobs: `schemas.Jobs`. The first job of a run gives its command.
+        min_probability: Smallest probability of a kind that is not `unknown`.
     """
     commands = jobs.select(run_id="job_id", group=group_of_command(pl.col("command")))
     rows = (
-        recalibration.spread_confidence(found.lazy().select("run_id", "kind", "confidence"))
+        found.lazy()
+        .select("run_id", "kind", *weighed_kinds.PROBABILITY_COLUMNS)
         .join(owners, on="run_id", how="left")
         .join(commands, on="run_id", how="left")
         .sort("run_id")
         .collect()
     )
-    return recalibration.decide_kinds(found, recalibration.recalibrate(rows, kinds.collect()))
+    changed = recalibration.recalibrate(rows, kinds.collect())
+    return recalibration.decide_kinds(found, changed, min_probability=min_probability)
 
 
 def _check_conservation(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> None:

@@ -1,13 +1,11 @@
-"""Classify runs: the first rule of `footprint.phases.rules` that applies gives the kind.
+"""Classify runs by ordered rules, with which the weights are compared.
+
+The first rule of `footprint.phases.rules` that applies gives the kind.
 
 Each classification keeps the rule, the features that the rule used, and the rule's confidence.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
-from itertools import product
 
 import polars as pl
 
@@ -17,20 +15,10 @@ from footprint.phases.thresholds import Thresholds
 
 __all__ = [
     "RULES",
-    "RULE_SET",
-    "VARIED_THRESHOLDS",
     "Rule",
     "Thresholds",
-    "apply_labels",
     "classify_runs",
-    "classify_variants",
 ]
-
-RULE_SET = "2"
-"""Version of the rules. Raise it with every change of a rule, of the order or of a default."""
-
-VARIED_THRESHOLDS = ("idle_level", "debug_s", "plateau_level", "long_walltime_h")
-"""The thresholds with most influence, which `classify_variants` multiplies."""
 
 KIND_TYPE = pl.Enum(KINDS)
 CLASSIFICATION_SCHEMA = pl.Schema(
@@ -96,91 +84,4 @@ def _rows_of_rule(runs: pl.DataFrame, rule: Rule) -> pl.LazyFrame:
         rule=pl.lit(rule.name),
         features=as_json,
         confidence=pl.lit(rule.confidence),
-    )
-
-
-def apply_labels(classified: pl.LazyFrame, kinds_by_run: pl.LazyFrame) -> pl.LazyFrame:
-    """Classifications in which kinds of labels replace those of rules.
-
-    Args:
-        classified: Result of `classify_runs`.
-        kinds_by_run: `run_id` and `kind` of labels; null: no label gives a kind.
-
-    Returns:
-        The columns of `classify_runs`. Replaced rows have the rule `label` and confidence 1. Runs
-        that never started stay without a kind.
-    """
-    labels = kinds_by_run.select("run_id", label_kind=pl.col("kind").cast(KIND_TYPE))
-    is_labelled = pl.col("label_kind").is_not_null() & pl.col("kind").is_not_null()
-    return (
-        classified.join(labels, on="run_id", how="left", maintain_order="left")
-        .with_columns(
-            kind=pl.when(is_labelled).then("label_kind").otherwise("kind"),
-            rule=pl.when(is_labelled).then(pl.lit("label")).otherwise("rule"),
-            features=pl.when(is_labelled).then(pl.lit("{}")).otherwise("features"),
-            confidence=pl.when(is_labelled).then(pl.lit(1.0)).otherwise("confidence"),
-        )
-        .select(CLASSIFICATION_SCHEMA.names())
-    )
-
-
-def classify_variants(
-    features: pl.LazyFrame,
-    thresholds: Thresholds,
-    factors: Sequence[float] = (0.5, 1.0, 2.0),
-) -> pl.LazyFrame:
-    """Kind of each run under every combination of factors of the `VARIED_THRESHOLDS`.
-
-    The histograms are read once: a rule is evaluated for each value of the thresholds that it
-    depends on, and the first rule that applies is found from these columns.
-
-    Args:
-        features: Result of `features.collect_features`.
-        thresholds: Thresholds to multiply.
-        factors: Factors of each of the four thresholds.
-
-    Returns:
-        `run_id`, `variant` and `kind`, sorted by variant and run. Variants are numbered in the
-        order of `variant_factors`.
-    """
-    combinations = [
-        dict(zip(VARIED_THRESHOLDS, each, strict=True)) for each in variant_factors(factors)
-    ]
-    columns: dict[str, pl.Expr] = {}
-    names_by_variant: list[list[str]] = [[] for _ in combinations]
-    for i, rule in enumerate(RULES):
-        name_of: dict[str, str] = {}
-        for variant, combination in enumerate(combinations):
-            index = _index_if(rule, i, _scaled_thresholds(thresholds, combination))
-            # A rule that does not use a threshold has one expression for all of its factors.
-            name = name_of.setdefault(index.meta.serialize().hex(), f"{rule.name}/{variant}")
-            columns.setdefault(name, index)
-            names_by_variant[variant].append(name)
-    rule_indices = features.select("run_id", **columns).collect()
-    kind_of_rule = dict(enumerate(rule.kind for rule in RULES))
-    wide = rule_indices.select(
-        "run_id",
-        *(
-            pl.coalesce(names)
-            .replace_strict(kind_of_rule, return_dtype=KIND_TYPE)
-            .alias(str(variant))
-            for variant, names in enumerate(names_by_variant)
-        ),
-    ).sort("run_id")
-    return pl.concat(
-        wide.lazy().select(
-            "run_id", variant=pl.lit(variant, dtype=pl.Int16), kind=pl.col(str(variant))
-        )
-        for variant in range(len(combinations))
-    )
-
-
-def variant_factors(factors: Sequence[float]) -> list[tuple[float, ...]]:
-    """Factors of each variant, in the order of `VARIED_THRESHOLDS`; the last changes fastest."""
-    return list(product(factors, repeat=len(VARIED_THRESHOLDS)))
-
-
-def _scaled_thresholds(thresholds: Thresholds, by: dict[str, float]) -> Thresholds:
-    return replace(
-        thresholds, **{name: getattr(thresholds, name) * factor for name, factor in by.items()}
     )

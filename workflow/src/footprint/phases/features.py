@@ -13,16 +13,18 @@ from footprint.core.arrays import Floats
 from footprint.core.sums import exact_sum, quotient, sum_by_group, sum_or_zero
 from footprint.core.units import H_PER_S, KWH_PER_J
 from footprint.labels.commands import script_of, step_of
-from footprint.phases import neighbours
+from footprint.phases import neighbours, similar_runs
 from footprint.phases.chains import DELETION_EVENT, WALLTIME_TOLERANCE_S
 from footprint.phases.job_words import (
+    COUNTED_WORDS,
     Tokens,
+    count_words,
     has_any_word,
     split_words,
     work_of_command,
     work_of_name,
 )
-from footprint.phases.thresholds import Thresholds
+from footprint.phases.thresholds import Thresholds, has_own_histogram
 from footprint.schemas.phases import N_POWER_BINS
 
 FEATURE_DESCRIPTIONS: dict[str, str] = {
@@ -58,6 +60,27 @@ FEATURE_DESCRIPTIONS: dict[str, str] = {
     "training_step": "Step of this recipe with the longest walltime requested by this user",
     "training_walltime_s": "Walltime of `training_step`",
     "after_long_h": "Hours since the end of a GPU run of 6 h or more of this user and project",
+    **{
+        f"{text}_{words}_words": f"Different words of the list `{words}` in its {text}; null: none "
+        "is recorded"
+        for text in ("command", "name")
+        for words in COUNTED_WORDS
+    },
+    "group_id": "Similar runs (of one user and script), by the id of the first; null: no script",
+    "n_similar": "Similar runs that started, with this one",
+    "similar_median_s": "Median run time of similar runs",
+    "similar_longest_s": "Longest run time of similar runs",
+    "similar_failed_frac": "Share of similar runs that failed or were cancelled",
+    "after_similar_h": "Hours from the end of the previous similar run to its start",
+    "before_similar_h": "Hours from its end to the start of the next similar run",
+    "n_person_runs": "Runs of this user that started",
+    "person_longest_s": "Longest run time of this user on GPUs",
+    "usual_walltime_ratio": "Walltime over the median walltime of this user; null: few runs",
+    "same_walltime_frac": "Share of this user's runs with the same walltime; null: few runs",
+    "limit_walltime_frac": "Walltime over the longest walltime that anybody requests in its queue",
+    "submitted_hour": "Hour of its submission in local time",
+    "submitted_weekend": "Whether it was submitted on a Saturday or Sunday, in local time",
+    "similar_power_frac": "Mean power level of the own hardware of the other similar runs",
     "histogram_basis": "Histogram in use: `gpu` (its own GPUs) or `node`; null: neither exists",
     "mean_power_frac": "Mean power level: 0 idle, 1 highest",
     "spread": "Standard deviation over mean of its plateau's power levels, without the bin width",
@@ -98,6 +121,7 @@ def collect_features(
     """
     each_job = _job_records(jobs, run_of_job, job_nodes, tokens or Tokens()).collect()
     runs = _run_records(each_job)
+    runs = similar_runs.add_similar_run_features(runs)
     runs = neighbours.add_neighbour_features(runs, each_job)
     amounts = _amounts(run_of_job, job_energy, job_nodes).collect()
     idle_frac = (thresholds or Thresholds()).idle_time_frac()
@@ -115,7 +139,7 @@ def collect_features(
         name: pl.when(has_gpu_levels).then(f"gpu_{name}").otherwise(f"node_{name}")
         for name in ("mean_power_frac", "spread", "burst_frac")
     }
-    return (
+    features = (
         features.lazy()
         .with_columns(
             pl.col("duration_s", "gpu_hours").fill_null(0.0),
@@ -133,9 +157,11 @@ def collect_features(
             ),
             # OAR records whole seconds, and a running job has no end.
             ran_s=pl.max_horizontal("ran_s", pl.col("duration_s") / pl.col("n_parallel")),
+            own_power_frac=pl.when(has_own_histogram()).then("mean_power_frac"),
         )
-        .select(list(FEATURE_DESCRIPTIONS))
+        .collect()
     )
+    return similar_runs.add_similar_power(features).lazy().select(list(FEATURE_DESCRIPTIONS))
 
 
 def _job_records(
@@ -158,6 +184,7 @@ def _job_records(
         .join(held, on="job_id", how="left")
         .with_columns(
             command_words=split_words(pl.col("command")),
+            name_words=split_words(pl.col("name")),
             command_work=work_of_command(pl.col("command"), tokens),
             name_work=work_of_name(pl.col("name"), tokens),
             script=pl.when(pl.col("command").str.strip_chars() != "").then(
@@ -177,8 +204,12 @@ def _job_records(
             endless=waits & has_any_word(pl.col("command_words"), tokens.endless).fill_null(False),
             step=step_of(pl.col("command")),
         )
-        .drop("command_words", "types", "events", "suspensions")
-        .drop("name", "queue", "job_type")
+        .with_columns(
+            number.alias(f"{text}_{name}_words")
+            for text in ("command", "name")
+            for name, number in count_words(pl.col(f"{text}_words"), tokens).items()
+        )
+        .drop("command_words", "name_words", "types", "events", "suspensions", "job_type")
         .sort("run_id", "started_at", "job_id", nulls_last=True)
     )
 
@@ -233,7 +264,8 @@ def _run_records(each_job: pl.DataFrame) -> pl.DataFrame:
             pl.col("user", "project", "script", "command", "submitted_at", "array_id").first(),
             pl.col("merged_by", "started_at", "step", "command_work", "name_work").first(),
             pl.col("interactive", "container", "besteffort", "prompt", "waiting").first(),
-            pl.col("endless", "on_gpus").first(),
+            pl.col("endless", "on_gpus", "name", "queue").first(),
+            pl.col("^(command|name)_.*_words$").first(),
             pl.col("walltime_s", "n_nodes").max(),
             pl.col("ended", "end_basis").filter("ran").last(),
             n_jobs=exact_sum(pl.col("ran")).cast(pl.Int64),

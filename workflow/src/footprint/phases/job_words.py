@@ -25,7 +25,8 @@ class Tokens:
 
     They are usual names of scripts, tools and options for training, decoding and data preparation,
     and commands with which people of Grid'5000 open a prompt or keep a node. They were chosen by
-    hand; `phases.tokens` replaces any list.
+    hand; `phases.tokens` replaces any list. The weights (`footprint.phases.kind_weights`) read the
+    work of commands and names, and count the words for tuning and trying.
     """
 
     training: tuple[str, ...] = (
@@ -40,13 +41,25 @@ class Tokens:
         *("metrics", "score", "scoring", "predict", "prediction", "predictions", "generate"),
         *("generation", "sample", "sampling", "transcribe", "translate", "synthesize", "export"),
         *("serve", "server", "serving", "vllm", "sglang", "ollama", "api", "bench", "benchmark"),
-        *("benchmarks", "harness", "mteb"),
+        *("benchmarks", "harness", "mteb", "mmlu", "tgi", "gradio", "endpoint", "rollout", "judge"),
+        *("rerank", "embed", "embeddings", "wer", "bleu"),
     )
     preprocessing: tuple[str, ...] = (
         *("prepare", "prep", "preprocess", "preprocessing", "preproc", "features", "feature"),
         *("corpus", "extract", "extraction", "tokenize", "download", "resample", "augment"),
         *("simulate", "synth", "clean", "cleaning", "dedup", "deduplicate", "filter", "filtering"),
-        *("convert", "conversion", "dump", "crawl", "scrape", "binarize", "split"),
+        *(
+            "convert",
+            "conversion",
+            "dump",
+            "crawl",
+            "scrape",
+            "binarize",
+            "split",
+            "parse",
+            "shard",
+        ),
+        *("rsync", "wget", "unzip"),
     )
     objects: tuple[str, ...] = (
         *("tokenizer", "tokenizers", "bpe", "sentencepiece", "spm", "vocab", "vocabulary"),
@@ -55,6 +68,15 @@ class Tokens:
     prompt: tuple[str, ...] = ("jupyter", "jupyterlab", "ipython", "notebook", "tmux", "screen")
     waiting: tuple[str, ...] = ("sleep",)
     endless: tuple[str, ...] = ("infinity", "inf", "while", "forever")
+    tuning: tuple[str, ...] = (
+        *("optuna", "multirun", "hydra", "sweep", "hparam", "hparams", "hpo", "tune", "search"),
+        *("grid", "agent", "ablation", "ablate", "torchrun", "deepspeed", "accelerate", "lora"),
+        *("epochs", "baseline"),
+    )
+    trying: tuple[str, ...] = (
+        *("debug", "dbg", "tmp", "toy", "smoke", "sanity", "try", "quick", "dummy", "overfit"),
+        *("hello", "pdb", "mini", "nvidia", "smi"),
+    )
 
     @classmethod
     def from_config(cls, tokens: Mapping[str, Sequence[str]]) -> Self:
@@ -243,3 +265,19 @@ def text_classes(text: pl.Expr, tokens: Tokens) -> pl.Expr:
         if words:
             cleaned = cleaned.str.replace_all(rf"\b(?:{'|'.join(map(re.escape, words))})\b", letter)
     return cleaned.str.replace_all(r"[a-z]+", "x").str.replace_all("-", "").str.strip_chars(" ")
+
+
+COUNTED_WORDS = ("tuning", "trying")
+"""Lists of `Tokens` whose words are counted in commands and in names."""
+
+
+def count_words(words: pl.Expr, tokens: Tokens) -> dict[str, pl.Expr]:
+    """Number of different words of each list of `COUNTED_WORDS`; null where the words are null."""
+    return {
+        name: words.list.set_intersection(
+            pl.lit(list(getattr(tokens, name)), dtype=pl.List(pl.String))
+        )
+        .list.len()
+        .cast(pl.Int8)
+        for name in COUNTED_WORDS
+    }

@@ -28,14 +28,15 @@ from numpy.typing import NDArray
 
 from footprint.core.arrays import Floats
 from footprint.core.sums import sum_or_zero
-from footprint.phases.kind_probabilities import KNOWN_KINDS, PROBABILITY_COLUMNS
+from footprint.phases.kind_weights import WEIGHED_KINDS
 from footprint.phases.ratio import GROUP_KEY
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
 from footprint.totals.error_draws import N_DRAWS, uniform_draws
 
 Booleans = NDArray[np.bool_]
 
 _DRAWN_BY = ["similar", *PROBABILITY_COLUMNS]
-_TRAINING, _INFERENCE = (KNOWN_KINDS.index(name) for name in ("training_run", "inference_run"))
+_TRAINING, _INFERENCE = (WEIGHED_KINDS.index(name) for name in ("training_run", "inference_run"))
 MIN_PROBABILITY = 0.5 / N_DRAWS
 """Probabilities below half a draw in all are 0."""
 
@@ -126,7 +127,7 @@ def _candidates(inputs: pl.LazyFrame, uncertain: pl.LazyFrame) -> pl.DataFrame:
             .then((certain == kind).cast(pl.Float64))
             .otherwise(f"p_{kind}")
             .alias(f"p_{kind}")
-            for kind in KNOWN_KINDS
+            for kind in WEIGHED_KINDS
         )
         .select(
             "run_id",
@@ -197,6 +198,6 @@ def _draws_without_training(runs: pl.DataFrame) -> Booleans:
 
 
 def _drawn_kinds(row: dict[str, Any]) -> NDArray[np.intp]:
-    """Place in `KNOWN_KINDS` of the kind of a run in each draw."""
+    """Place in `WEIGHED_KINDS` of the kind of a run in each draw."""
     ends = np.cumsum([row[name] for name in PROBABILITY_COLUMNS])[:-1]
     return np.searchsorted(ends, uniform_draws("kind", str(row["similar"])), side="right")

@@ -26,6 +26,8 @@ _PERSONAL_COLUMNS = (
     "submitted_at",
     "array_id",
     "on_gpus",
+    "name",
+    "queue",
 )
 
 

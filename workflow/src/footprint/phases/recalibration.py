@@ -17,8 +17,7 @@ number of labelled observations of the scope with found kind j and labelled kind
 
 A scope leaves out what a narrower scope counts, so that no label counts twice for a run.
 Runs without labelled observations of their found kind in any scope keep their probabilities to the
-last bit. The classifier can be any that gives probabilities, or one kind with a confidence
-(`spread_confidence`).
+last bit.
 """
 
 from __future__ import annotations
@@ -26,17 +25,10 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
-from footprint.core.vocabulary import KINDS
 
 PRIOR_RUNS = 2.0
 """Labelled observations that count as much as the classifier's own probability. It was chosen by
 hand: two labels that contradict the classifier halve its probability."""
-
-MIN_PROBABILITY = 0.5
-"""Probability from which a recalibrated kind replaces the found one."""
-
-KNOWN_KINDS = tuple(kind for kind in KINDS if kind != "unknown")
-"""Kinds with a probability."""
 
 _PREFIX = "p_"
 _COMMAND = ("user", "group")
@@ -45,30 +37,6 @@ _SCOPES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("user",), _COMMAND),
 )
 """Scopes wider than a command, each with the narrower scope that it leaves out."""
-
-
-def spread_confidence(classified: pl.LazyFrame) -> pl.LazyFrame:
-    """Probabilities of kinds from one kind and its confidence.
-
-    The found kind has its confidence, and the other known kinds share the rest equally. All known
-    kinds of a run of kind `unknown`, or without a kind, have the same probability.
-
-    Args:
-        classified: `run_id`, `kind`, `confidence`, and other columns, which stay.
-
-    Returns:
-        `classified` with a column `p_<kind>` for each of `KNOWN_KINDS`.
-    """
-    kind, confidence = pl.col("kind").cast(pl.String), pl.col("confidence")
-    is_known = kind.is_in(KNOWN_KINDS).fill_null(False)
-    others = (1.0 - confidence) / (len(KNOWN_KINDS) - 1)
-    return classified.with_columns(
-        pl.when(is_known)
-        .then(pl.when(kind == name).then(confidence).otherwise(others))
-        .otherwise(1.0 / len(KNOWN_KINDS))
-        .alias(f"{_PREFIX}{name}")
-        for name in KNOWN_KINDS
-    )
 
 
 def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
@@ -115,16 +83,19 @@ def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     return _update(rows, kinds).select(*runs.columns, "recalibrated")
 
 
-def decide_kinds(classified: pl.DataFrame, recalibrated: pl.DataFrame) -> pl.DataFrame:
+def decide_kinds(
+    classified: pl.DataFrame, recalibrated: pl.DataFrame, *, min_probability: float
+) -> pl.DataFrame:
     """Classifications after recalibration.
 
-    A kind with a probability of `MIN_PROBABILITY` or more replaces the found kind, whose rule then
-    becomes `recalibrated`; otherwise the found kind stays. The confidence is the new probability of
-    the kind; 0 for the kind `unknown`.
+    Recalibrated runs have their new probabilities, and the most probable kind where it has
+    `min_probability` or more, else `unknown`. The rule becomes `recalibrated` where the kind
+    changed. The confidence is the probability of the most probable kind.
 
     Args:
-        classified: `run_id`, `kind`, `rule`, `confidence`, and other columns, which stay.
+        classified: Result of `weighed_kinds.weigh_runs`.
         recalibrated: Result of `recalibrate`.
+        min_probability: Smallest probability of a kind that is not `unknown`.
 
     Returns:
         `classified` in its order and with its columns. Runs that were not recalibrated are
@@ -133,30 +104,22 @@ def decide_kinds(classified: pl.DataFrame, recalibrated: pl.DataFrame) -> pl.Dat
     columns = [name for name in recalibrated.columns if name.startswith(_PREFIX)]
     best = pl.max_horizontal(columns)
     kind_type = classified.schema["kind"]
+    most_probable = pl.coalesce(
+        pl.when(pl.col(name) == best).then(pl.lit(name.removeprefix(_PREFIX))) for name in columns
+    )
     changed = recalibrated.filter("recalibrated").select(
         "run_id",
-        *columns,
+        *(pl.col(name).alias(f"_{name}") for name in columns),
         _best=best,
-        _kind=pl.coalesce(
-            pl.when(pl.col(name) == best).then(pl.lit(name.removeprefix(_PREFIX)))
-            for name in columns
-        ),
+        _kind=pl.when(best >= min_probability).then(most_probable).otherwise(pl.lit("unknown")),
     )
     rows = classified.join(changed, on="run_id", how="left", maintain_order="left")
     kind = pl.col("kind").cast(pl.String)
-    is_replaced = (pl.col("_best") >= MIN_PROBABILITY) & (pl.col("_kind") != kind)
-    own = pl.coalesce(
-        *(pl.when(kind == name.removeprefix(_PREFIX)).then(name) for name in columns), pl.lit(0.0)
-    )
-    replaced = is_replaced.fill_null(False)
     return rows.with_columns(
-        kind=pl.when(replaced).then("_kind").otherwise(kind).cast(kind_type),
-        rule=pl.when(replaced).then(pl.lit("recalibrated")).otherwise("rule"),
-        confidence=pl.when(replaced)
-        .then("_best")
-        .when(pl.col("_best").is_not_null())
-        .then(own)
-        .otherwise("confidence"),
+        kind=pl.coalesce("_kind", kind).cast(kind_type),
+        rule=pl.when(pl.col("_kind") != kind).then(pl.lit("recalibrated")).otherwise("rule"),
+        confidence=pl.coalesce("_best", "confidence"),
+        **{name: pl.coalesce(f"_{name}", name) for name in columns},
     ).select(classified.columns)
 
 

@@ -9,12 +9,12 @@ import polars as pl
 from footprint.core.vocabulary import NameSelection
 from footprint.phases import (
     baseline,
-    classifier,
     ratio,
     ratio_intervals,
     reported_runs,
     roles,
     sensitivities,
+    weighed_kinds,
 )
 from footprint.phases.energies import StudyErrors
 
@@ -35,7 +35,6 @@ def ratios_of_study(
     recorded_time: pl.LazyFrame,
     errors: StudyErrors,
     jobs: pl.LazyFrame,
-    thresholds: classifier.Thresholds,
     papers_wanted: NameSelection = "all",
     by_gate: pl.LazyFrame | None = None,
     gate: str = "two_part",
@@ -50,7 +49,6 @@ def ratios_of_study(
         recorded_time: Result of `recorded_time.recorded_time_of_jobs`.
         errors: Nodes of the jobs and errors of the study.
         jobs: `schemas.Jobs`.
-        thresholds: Thresholds of the rules.
         papers_wanted: `levels.papers` of the configuration.
         by_gate: `job_id`, `gate`, `total_kwh`: energies under each gate. None: not varied.
         gate: The configured gate.
@@ -78,17 +76,9 @@ def ratios_of_study(
         time=time,
         alternatives=sensitivities.Alternatives(
             jobs=jobs,
-            variants=_hold_recalibrated(classifier.classify_variants(features, thresholds), runs),
+            variants=weighed_kinds.weigh_variants(runs),
             by_gate=by_gate,
             gate=gate,
         ),
     )
     return StudyRatios(ratios, varied)
-
-
-def _hold_recalibrated(variants: pl.LazyFrame, runs: pl.LazyFrame) -> pl.LazyFrame:
-    """Kinds of each variant, with kinds that labelled runs decided as they are."""
-    held = runs.filter(pl.col("rule") == "recalibrated").select("run_id", _kind="kind")
-    return variants.join(held, on="run_id", how="left", maintain_order="left").select(
-        "run_id", "variant", kind=pl.coalesce(pl.col("_kind").cast(classifier.KIND_TYPE), "kind")
-    )

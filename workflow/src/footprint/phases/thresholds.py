@@ -1,4 +1,4 @@
-"""Thresholds of the rules that classify runs, with their defaults."""
+"""Thresholds of the weights and of the rules, with their defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from footprint.phases.power_histograms import WHOLE_NODE_SHARE, own_time_frac_be
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Thresholds of the rules: the configuration's `phases.thresholds`.
+    """Thresholds of weights and rules: the configuration's `phases.thresholds`.
 
     Power levels are fractions of the range from the idle to the highest power of a node or GPU.
     Sources of the values are in `docs/phases.md`, section 3.
@@ -40,6 +40,8 @@ class Thresholds:
         inference_share: Largest share of a node held by a decoding after a training.
         sequel_h: Longest time from a long run to a decoding with its model.
         batch: Smallest number of jobs submitted together that are a sweep.
+        min_probability: Probability of the most probable kind below which the kind is `unknown`,
+            for the weights.
     """
 
     idle_level: float = 0.10
@@ -58,6 +60,7 @@ class Thresholds:
     inference_share: float = 0.25
     sequel_h: float = 168.0
     batch: float = 3.0
+    min_probability: float = 0.5
 
     @classmethod
     def from_config(cls, thresholds: Mapping[str, float]) -> Self:

@@ -44,7 +44,7 @@ CHOICE_NAMES: Final[Mapping[str, str]] = {
     "reported_training": "reported training",
     "idle_holds": "idle holds",
     "unknown_kinds": "runs of unknown kind",
-    "thresholds": "thresholds of the rules",
+    "thresholds": "smallest probability of a kind",
     "gate_policy": "division of shared nodes",
 }
 """Choices that R depends on, the most important first, with their names in tables and figures."""

@@ -50,7 +50,7 @@ class RunOfJob(dy.Schema):
 
 
 class Runs(dy.Schema):
-    """Kind, role and phase of each run, with the rule and the features that decided them.
+    """Kind, role and phase of each run, with the probability of each kind and what weighed most.
 
     The paper is left out: together with the pseudonym it would identify the owner.
     """
@@ -91,16 +91,24 @@ class Runs(dy.Schema):
     )
     phase = dy.Enum(PHASES, nullable=True, description="Phase of the run; null: never ran")
     rule = dy.String(
-        description="Rule that decided the kind, as in `plateau`; `label`: a label; "
-        "`recalibrated`: labelled runs of the same command, user or project"
+        description="Source of the kind: `weights`; `label`; `recalibrated` (labelled runs of the "
+        "same command, user or project); `interactive` (the job type) or `never_ran`, which are "
+        "certain"
     )
-    features = dy.String(description="Features that the rule used, as JSON")
+    features = dy.String(
+        description="The features that raised the log odds of the most probable kind most, with "
+        "the amounts, as in `ran 8 to 16 h (+1.2)`; empty: the kind does not come from weights"
+    )
     confidence = Fraction(
-        description="Part of the energy that the rule classified correctly on simulated sites, at "
-        "most 0.95, recalibrated by labelled runs of the same command, user and project; 1 for "
-        "labels"
+        description="Probability of the most probable kind; 1 for labels and runs that are certain"
     )
-    rule_set = dy.String(description="Version of the rules")
+    p_interactive = Fraction(description="Probability of the kind `interactive`")
+    p_debug = Fraction(description="Probability of the kind `debug`")
+    p_idle_hold = Fraction(description="Probability of the kind `idle_hold`")
+    p_preprocessing = Fraction(description="Probability of the kind `preprocessing`")
+    p_training_run = Fraction(description="Probability of the kind `training_run`")
+    p_inference_run = Fraction(description="Probability of the kind `inference_run`")
+    rule_set = dy.String(description="Version of the weights")
 
     @dy.rule()
     def first_job_names_it(cls) -> pl.Expr:
@@ -274,8 +282,8 @@ class PhaseSensitivities(dy.Schema):
         primary_key=True,
         description="`membership`: runs of the paper; `reported_training`: training of the "
         "reported model; `idle_holds`: runs that hold idle nodes; `unknown_kinds`: runs of unknown "
-        "kind; `thresholds`: thresholds of the rules x 0.5, 1 and 2; `gate_policy`: division of "
-        "shared nodes",
+        "kind; `thresholds`: smallest probability of a kind; `gate_policy`: division of shared "
+        "nodes",
     )
     value = Key(
         description="Value of the choice, as in `labelled`, `same_people`, `same_folder`, "

@@ -137,8 +137,8 @@ class PhaseEvaluation(dy.Schema):
     """Number and energy of jobs by true kind and classified kind, on the simulated site."""
 
     method = Key(
-        description="`rules`; `baseline`: the rule that uses exit states alone; "
-        "`everything_is_training`: each run is a training"
+        description="`weights`; `rules`: the ordered rules; `baseline`: the rule that uses exit "
+        "states alone; `everything_is_training`: each run is a training"
     )
     truth = Key(description="True kind of the job")
     kind = Key(description="Classified kind of the job")
@@ -155,8 +155,8 @@ class PhaseAccuracy(dy.Schema):
     """Share of jobs, and of their energy, with the right kind, on the simulated site."""
 
     method = Key(
-        description="`rules`; `baseline`: the rule that uses exit states alone; "
-        "`everything_is_training`: each run is a training"
+        description="`weights`; `rules`: the ordered rules; `baseline`: the rule that uses exit "
+        "states alone; `everything_is_training`: each run is a training"
     )
     weight = Key(description="`energy`: share of the total energy; `jobs`: share of the jobs")
     n_jobs = Count(

@@ -1,4 +1,4 @@
-"""Readers' tables of the phases: energies and ratios, and the accuracy of the rules."""
+"""Readers' tables of the phases: energies and ratios, and the accuracy of the kinds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable, total_columns
 from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, STAGE_NAMES
 
-CLASSIFIER_NAMES = {"rules": "Rules", "baseline": "Exit-state rule"}
+CLASSIFIER_NAMES = {"weights": "Weights", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
 ACCURACY_NAMES = {
-    "rules": "rules",
+    "weights": "weights",
+    "rules": "ordered rules",
     "baseline": "exit-state rule",
     "everything_is_training": "everything a training",
 }
@@ -54,7 +55,7 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             "idle power inside holds and sessions; the phases include it. R all unknown: R with "
             "all runs of unknown kind as development. R exit states: R by the published rule on "
             f"how jobs ended.{_withheld_ratios(rows)}"
-            f"{_uncertain_reported(rows)} docs/phases.md has the rules."
+            f"{_uncertain_reported(rows)} docs/phases.md has the weights."
         ),
         rows=rows,
         columns=[
