@@ -33,9 +33,9 @@ def test_error_with_eight_measured_clusters_follows_their_deviations() -> None:
     assert without_readings([0.2] * 8) == pytest.approx((scale, scale / math.sqrt(8), 11.0))
 
 
-def test_error_of_extrapolation_doubles_the_scale_but_not_the_error_of_the_mean() -> None:
+def test_error_of_extrapolation_doubles_the_variance_but_not_that_of_the_mean() -> None:
     inside, outside = without_readings([0.1, 0.2]), without_readings([0.1, 0.2], outside=True)
-    assert outside.cluster_sd_log == pytest.approx(2 * inside.cluster_sd_log)
+    assert outside.cluster_sd_log == pytest.approx(math.sqrt(2) * inside.cluster_sd_log)
     assert outside.mean_sd_log == inside.mean_sd_log
 
 

@@ -81,7 +81,7 @@ def test_models_without_measured_cluster_are_the_prior() -> None:
         for row, prior_sd in ((metered, 0.12), (by_hardware, 0.25)):
             assert (row["is_measured"], row["is_extrapolated"]) == (False, True)
             assert (row["measured_kwh"], row["error_log"], row["n_clusters"]) == (None, None, 0)
-            assert row["cluster_sd_log"] == pytest.approx(2 * prior_sd)
+            assert row["cluster_sd_log"] == pytest.approx(math.sqrt(2) * prior_sd)
             # the prior is one model: its error is common to all clusters in part
             assert (row["mean_sd_log"], row["degrees_of_freedom"]) == (prior_sd, 3.0)
 

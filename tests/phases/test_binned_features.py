@@ -47,12 +47,12 @@ def test_unknown_values_are_in_bin_0() -> None:
 
 
 def test_words_are_counted_up_to_several() -> None:
-    texts = [text_of("name_training", name_training_words=number) for number in (None, 0, 1, 2, 5)]
+    texts = [text_of("name_trying", name_trying_words=number) for number in (None, 0, 1, 2, 5)]
     assert texts == [
-        "words for training in its name unknown",
-        "no word for training in its name",
-        "word for training in its name",
-        *["words for training in its name"] * 2,
+        "words for trying in its name unknown",
+        "no word for trying in its name",
+        "word for trying in its name",
+        *["words for trying in its name"] * 2,
     ]
 
 

@@ -73,30 +73,31 @@ LABELS = {1: "inference_run", 2: "training_run", 4: "training_run"}
 
 
 def test_recalibrate_run_of_labelled_command() -> None:
-    # Project without amy: command B, once training.     p = (2 x 0.7 + 1) / 3 = 0.8; 0.04
+    # Project without amy: command B, once training.     p = (20 x 0.7 + 1) / 21; 1.2 / 21
     # Amy without command A: no label.
     # Command A: 2 runs, 3 of 4 kWh inference: n = 1.5 inference, 0.5 training.
-    #     training (2 x 0.8 + 0.5) / 4 = 0.525; inference (2 x 0.04 + 1.5) / 4 = 0.395
+    #     training (2 x 15 / 21 + 0.5) / 4; inference (2 x 1.2 / 21 + 1.5) / 4
     found = recalibrated([*LABELLED, run(3, "amy", "A")], LABELS)
-    assert probabilities(found, 3) == spread(0.525, 0.395)
+    assert probabilities(found, 3) == spread((30 / 21 + 0.5) / 4, (2.4 / 21 + 1.5) / 4)
     assert found["recalibrated"].to_list() == [True] * 4
 
 
 def test_recalibrate_run_of_other_command_of_user() -> None:
-    # Project without amy: 0.8 and 0.04, as above.
+    # Project without amy: 15 / 21 and 1.2 / 21, as above.
     # Amy: command A is one observation, 0.75 inference and 0.25 training:
-    #     training (2 x 0.8 + 0.25) / 3 = 0.61667; inference (2 x 0.04 + 0.75) / 3 = 0.27667
+    #     training (20 x 15 / 21 + 0.25) / 21; inference (20 x 1.2 / 21 + 0.75) / 21
     rows = [*LABELLED, run(5, "amy", "C"), run(6, "amy", None)]
     found = recalibrated(rows, LABELS)
-    assert probabilities(found, 5) == spread(1.85 / 3, 0.83 / 3)
-    assert probabilities(found, 6) == spread(1.85 / 3, 0.83 / 3)
+    expected = spread((300 / 21 + 0.25) / 21, (24 / 21 + 0.75) / 21)
+    assert probabilities(found, 5) == expected
+    assert probabilities(found, 6) == expected
 
 
 def test_recalibrate_run_of_other_user_of_project() -> None:
     # Commands A and B are two observations: 1.25 training, 0.75 inference:
-    #     training (2 x 0.7 + 1.25) / 4 = 0.6625; inference (2 x 0.06 + 0.75) / 4 = 0.2175
+    #     training (20 x 0.7 + 1.25) / 22; inference (20 x 0.06 + 0.75) / 22
     found = recalibrated([*LABELLED, run(7, "carl", "A")], LABELS)
-    assert probabilities(found, 7) == spread(0.6625, 0.2175)
+    assert probabilities(found, 7) == spread(15.25 / 22, 1.95 / 22)
 
 
 def test_recalibrate_other_project_or_other_found_kind_is_unchanged() -> None:

@@ -103,19 +103,11 @@ def test_add_similar_power_returns_mean_of_the_others() -> None:
 
 
 def test_count_words_of_command_and_name() -> None:
-    row = features_of_runs(job(1, command="python train.py --epochs 3 && eval.py", name="sft-fit"))
-    counted = row.select("^(command|name)_.*_words$").row(0, named=True)
-    assert (counted["command_training_words"], counted["command_inference_words"]) == (1, 1)
-    assert (counted["command_tuning_words"], counted["name_training_words"]) == (1, 2)
-    assert counted["command_generating_words"] == 0
-
-
-def test_tokenizer_in_command_counts_as_data_and_not_as_training() -> None:
-    row = features_of_runs(job(1, command="python train_tokenizer.py --vocab 32000")).row(
-        0, named=True
-    )
-    assert (row["command_training_words"], row["command_data_words"]) == (0, 1)
-    assert row["name_training_words"] is None
+    command = "torchrun train.py --epochs 3 && debug.py"
+    row = features_of_runs(job(1, command=command, name="toy-try")).row(0, named=True)
+    assert (row["command_tuning_words"], row["command_trying_words"]) == (2, 1)
+    assert (row["name_tuning_words"], row["name_trying_words"]) == (0, 2)
+    assert features_of_runs(job(1, command="a"))["name_trying_words"].to_list() == [None]
 
 
 def test_interval_of_days_between_similar_runs() -> None:

@@ -111,8 +111,8 @@ def test_weigh_runs_returns_schema_sorted_by_run_also_for_no_runs() -> None:
 
 
 def test_settings_of_tell_power_and_words_of_lists() -> None:
-    words = {"command_training_words": 1}
-    rows = ({**OWN_GPU, **words}, OWN_GPU, words, {"name_training_words": 0})
+    words = {"command_trying_words": 0, "command_work": "training"}
+    rows = ({**OWN_GPU, **words}, OWN_GPU, words, {"name_trying_words": 0})
     assert [SETTINGS[i] for i in settings_of(bin_features(features_frame(*rows)))] == list(SETTINGS)
 
 

@@ -4,9 +4,11 @@ Labels of a study say how often each kind that a classifier finds is the labelle
 found kind j and probabilities p(k), three scopes are visited: the project without the user, the
 user without the command, and the command of the user. Each replaces p by
 
-    p'(k) = (c p(k) + n(j, k)) / (c + n(j)),   n(j) = sum over k of n(j, k),   c = `PRIOR_RUNS`,
+    p'(k) = (c p(k) + n(j, k)) / (c + n(j)),   n(j) = sum over k of n(j, k),
 
-the posterior mean of a Dirichlet prior around p that counts as c observations. n(j, k) is the
+the posterior mean of a Dirichlet prior around p that counts as c observations: `PRIOR_RUNS` for a
+command, `PRIOR_COMMANDS` for wider scopes, because people label the runs that they doubt, which are
+right less often than others. n(j, k) is the
 number of labelled observations of the scope with found kind j and labelled kind k:
 
 - For a command, each labelled run is an observation, and the observations are weighted by energy:
@@ -27,8 +29,13 @@ import polars as pl
 from footprint.core.sums import sum_or_zero
 
 PRIOR_RUNS = 2.0
-"""Labelled observations that count as much as the classifier's own probability. It was chosen by
-hand: two labels that contradict the classifier halve its probability."""
+"""Labelled runs of a command that count as much as the classifier's own probability. It was chosen
+by hand: two labels that contradict the classifier halve its probability."""
+
+PRIOR_COMMANDS = 20.0
+"""Labelled commands of a user or project that count as much as the classifier's own probability.
+With 2, twenty labelled groups made the other runs of a simulated site worse (seed 101: 90.4 to 89.3
+% right)."""
 
 _PREFIX = "p_"
 _COMMAND = ("user", "group")
@@ -76,11 +83,13 @@ def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
             _zero_if_tiny(pl.col(name).fill_null(0.0) - pl.col(f"{name}_own").fill_null(0.0))
             for name in numbers
         )
-        rows = _update(rows, kinds).drop(*numbers, *(f"{name}_own" for name in numbers))
+        rows = _update(rows, kinds, prior=PRIOR_COMMANDS).drop(
+            *numbers, *(f"{name}_own" for name in numbers)
+        )
     of_commands = _sum_shares(shares, _COMMAND, kinds, times=pl.col("_n_runs"))
     rows = rows.join(of_commands, on=[*_COMMAND, "_found"], how="left", maintain_order="left")
     rows = rows.with_columns(pl.col(f"_n_{kind}").fill_null(0.0) for kind in kinds)
-    return _update(rows, kinds).select(*runs.columns, "recalibrated")
+    return _update(rows, kinds, prior=PRIOR_RUNS).select(*runs.columns, "recalibrated")
 
 
 def decide_kinds(
@@ -154,17 +163,14 @@ def _sum_shares(
     )
 
 
-def _update(rows: pl.DataFrame, kinds: list[str]) -> pl.DataFrame:
+def _update(rows: pl.DataFrame, kinds: list[str], *, prior: float) -> pl.DataFrame:
     """Rows with the probabilities after `_n_<kind>` observations, marked where there are any."""
     n_found = pl.sum_horizontal(f"_n_{kind}" for kind in kinds)
     return rows.with_columns(
         pl.col("recalibrated") | (n_found > 0),
         *(
             pl.when(n_found > 0)
-            .then(
-                (PRIOR_RUNS * pl.col(f"{_PREFIX}{kind}") + pl.col(f"_n_{kind}"))
-                / (PRIOR_RUNS + n_found)
-            )
+            .then((prior * pl.col(f"{_PREFIX}{kind}") + pl.col(f"_n_{kind}")) / (prior + n_found))
             .otherwise(f"{_PREFIX}{kind}")
             .alias(f"{_PREFIX}{kind}")
             for kind in kinds

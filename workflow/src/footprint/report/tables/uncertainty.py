@@ -82,7 +82,7 @@ def virtual_meter_table(virtual_meter: pl.DataFrame) -> ReaderTable:
             "is fitted without the cluster. Error: Left out over Measured, minus 1; it is "
             "the error to expect for a cluster without readings. Spread: standard error of the "
             "model for the cluster; run: standard deviation between its runs. Outside the range: "
-            "the hardware exceeds that of the clusters with readings, and the spread is doubled. "
+            "the hardware exceeds that of the clusters with readings, and the variance is doubled. "
             "A dash: no readings to compare with. docs/uncertainty.md has the models."
         ),
         rows=rows,
