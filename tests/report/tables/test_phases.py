@@ -176,7 +176,6 @@ class TestStages:
             ("p", "exploration"),
             ("p", "hyperparameters"),
             ("p", "unknown"),
-            ("project q", "unknown"),
         ]
         assert headers(table)[:4] == ["Stage", "Runs", "Total (kWh)", "Low (kWh)"]
         assert "hyperparameters" in written(table, tmp_path)["tex"]

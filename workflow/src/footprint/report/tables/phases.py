@@ -124,21 +124,31 @@ def stages_table(stages: pl.DataFrame) -> ReaderTable:
         stages: `schemas.PhaseStages`.
     """
     scope = pl.col("scope").cast(pl.Enum(SCOPES))
-    rows = stages.sort(scope, "name", "stage", nulls_last=True).with_columns(
-        pl.when(pl.col("scope") == "paper")
-        .then("name")
-        .otherwise(pl.format("project {}", "name"))
-        .alias("group"),
-        pl.col("stage").cast(pl.String).replace(STAGE_NAMES).fill_null("unknown").alias("stage"),
+    is_staged = pl.col("stage").is_not_null().any().over("scope", "name")
+    rows = (
+        stages.filter(is_staged)
+        .sort(scope, "name", "stage", nulls_last=True)
+        .with_columns(
+            pl.when(pl.col("scope") == "paper")
+            .then("name")
+            .otherwise(pl.format("project {}", "name"))
+            .alias("group"),
+            pl.col("stage")
+            .cast(pl.String)
+            .replace(STAGE_NAMES)
+            .fill_null("unknown")
+            .alias("stage"),
+        )
     )
     return ReaderTable(
         name="stages",
         title="Development by stage",
         note=(
-            "Total energy of the runs of development by the stage of the work that labels give. "
-            "Unknown: runs without a labelled stage. The rows of a paper add up to its "
-            "development. Low and high: 95 % intervals of the energy that the nodes really drew. "
-            "Measured: part of the energy that readings cover; the rest is estimated. "
+            "Total energy of the runs of development by the stage of the work, of the papers and "
+            "projects where labels give any. Unknown: runs without a labelled stage. The rows of a "
+            "paper add up to its development. Low and high: 95 % intervals of the energy that the "
+            "nodes really drew. Measured: part of the energy that readings cover; the rest is "
+            "estimated. "
             "docs/labels.md has the stages."
         ),
         rows=rows,
