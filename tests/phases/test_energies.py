@@ -48,7 +48,12 @@ def test_energy_of_runs_sums_known_totals_of_jobs() -> None:
 
 
 def test_intervals_of_runs_contain_totals_and_are_null_where_these_are() -> None:
-    errors = energies.errors_of_study(JOB_NODES, virtual_meter=None, meters=None)
+    errors = energies.errors_of_study(
+        JOB_NODES,
+        job_energy=pl.LazyFrame(schema={"job_id": pl.Int64, "similar": pl.Int64}),
+        virtual_meter=None,
+        meters=None,
+    )
     found = energies_of_runs(errors)
     assert found["total_low_kwh"].is_null().to_list() == [False, True, False]
     known = found.drop_nulls("total_kwh")

@@ -49,7 +49,10 @@ def moves_of(
 def jobs_frame(rows: list[Row], commands: dict[int, str] | None = None) -> pl.LazyFrame:
     schema = Jobs.create_empty().schema
     commands = commands or {}
-    jobs = [(row["run_id"], "a", commands.get(row["run_id"], f"c{row['run_id']}")) for row in rows]
+    jobs = [
+        (row["run_id"], "a", commands.get(row["run_id"], f"command-{chr(96 + row['run_id'])}"))
+        for row in rows
+    ]
     names = ("job_id", "user", "command")
     return pl.LazyFrame(jobs, {name: schema[name] for name in names}, orient="row")
 

@@ -39,6 +39,7 @@ def ratio_row(
     groups = {"levels": levels_frame(), "time": time}
     errors = energies.errors_of_study(
         pl.LazyFrame(job_nodes, infer_schema_length=None),
+        job_energy=pl.LazyFrame(schema={"job_id": pl.Int64, "similar": pl.Int64}),
         virtual_meter=virtual_meter,
         meters=meters,
     )

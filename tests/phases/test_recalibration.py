@@ -139,7 +139,7 @@ def test_decide_kinds_replaces_kinds_of_half_the_probability() -> None:
     rows += [run(9, "dan", "D", project="t", kind="unknown", confidence=0.0)]
     labels = dict.fromkeys([1, 2, 3, 5], "inference_run") | {8: "debug"}
     found = recalibrated(rows, labels)
-    classified = weighed(rows).with_columns(pl.lit("weights").alias("rule"))
+    classified = weighed(rows).with_columns(rule=pl.lit("weights"), features=pl.lit("ran (+1)"))
     decided = recalibration.decide_kinds(classified, found, min_probability=0.5)
     assert decided.columns == classified.columns
     expected = {

@@ -32,7 +32,10 @@ def by_stage(runs: list[dict[str, Any]], labels: dict[int, str | None]) -> pl.Da
     floats = dict.fromkeys(("measured_kwh", "total_kwh"), pl.Float64)
     nodes = [job_node(row["run_id"], "a", row["measured_kwh"]) for row in runs]
     errors = energies.errors_of_study(
-        pl.LazyFrame(nodes, infer_schema_length=None), virtual_meter=None, meters=None
+        pl.LazyFrame(nodes, infer_schema_length=None),
+        job_energy=pl.LazyFrame(schema={"job_id": pl.Int64, "similar": pl.Int64}),
+        virtual_meter=None,
+        meters=None,
     )
     found = stages.development_by_stage(
         pl.LazyFrame(runs, schema_overrides=floats),

@@ -50,7 +50,8 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
         "compare_phases",
         "compare_phases-whole_jobs",
         input=made.paths("runs", "features", "labels", "levels", "jobs", "allocations")
-        | {"job_nodes": made.path("energy-job_nodes"), "virtual_meter": [], "by_gate": []},
+        | made.energy_paths()
+        | {"virtual_meter": [], "by_gate": []},
         output={
             "ratio": made.path("ratio-whole_jobs"),
             "sensitivities": made.path("sensitivities-whole_jobs"),

@@ -139,7 +139,10 @@ def _study(source: Mapping[str, Any]) -> _Study:
         fast.jobs.lazy(), gap_h=48.0, allocations=fast.allocations.lazy()
     ).collect()
     errors = energies.errors_of_study(
-        job_nodes.lazy(), virtual_meter=models, meters=dict(DEFAULT_METERS)
+        job_nodes.lazy(),
+        job_energy=job_energy.lazy(),
+        virtual_meter=models,
+        meters=dict(DEFAULT_METERS),
     )
     none = pl.lit(None, pl.Float64)
     job_energy = job_energy.with_columns(total_low_kwh=none, total_high_kwh=none)

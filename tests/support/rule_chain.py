@@ -367,8 +367,7 @@ class RuleChain:
         """Run `break_down_stages`, which needs runs and levels."""
         self.run(
             "break_down_stages",
-            input=self.paths("runs", "labels", "levels", "virtual_meter")
-            | {"job_nodes": self.path("energy-job_nodes")},
+            input=self.paths("runs", "labels", "levels", "virtual_meter") | self.energy_paths(),
             output=self.paths("stages"),
             params={"papers": "all", "meters": self.planned.meters},
         )
@@ -387,7 +386,8 @@ class RuleChain:
             "compare_phases",
             input=self.paths("runs", "features", "labels", "levels", "allocations", "virtual_meter")
             | self._write_jobs_inside()
-            | {"job_nodes": self.path("energy-job_nodes"), "by_gate": self.path("gate_policies")},
+            | self.energy_paths()
+            | {"by_gate": self.path("gate_policies")},
             output=self.paths("ratio", "sensitivities"),
             params=self.ratio_params,
         )

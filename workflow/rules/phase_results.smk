@@ -20,6 +20,7 @@ rule compare_phases:
         features=rules.extract_features.output.features,
         labels=rules.classify_runs.output.labels,
         levels=rules.build_levels.output.levels,
+        job_energy=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
         jobs=rules.download_jobs.output.jobs,
         allocations=rules.download_jobs.output.allocations,
@@ -50,6 +51,7 @@ rule break_down_stages:
         runs=rules.classify_runs.output.runs,
         labels=rules.classify_runs.output.labels,
         levels=rules.build_levels.output.levels,
+        job_energy=rules.combine_energy.output.jobs,
         job_nodes=rules.combine_energy.output.job_nodes,
         virtual_meter=rules.fit_virtual_meter.output.virtual_meter,
     output:

@@ -16,6 +16,7 @@ found = stages.development_by_stage(
     levels=pl.scan_parquet(given.levels),
     errors=energies.errors_of_study(
         pl.scan_parquet(given.job_nodes),
+        job_energy=pl.scan_parquet(given.job_energy),
         virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
         meters=params.meters,
     ),

@@ -22,6 +22,7 @@ phase_tables = assembly.assemble_phase_tables(
     jobs=pl.scan_parquet(given.records),
     errors=energies.errors_of_study(
         pl.scan_parquet(given.job_nodes),
+        job_energy=pl.scan_parquet(given.job_energy),
         virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
         meters=snakemake.params.meters,
     ),

@@ -13,6 +13,7 @@ logs.log_to_file(snakemake.log[0])
 given, params = snakemake.input, snakemake.params
 errors = energies.errors_of_study(
     pl.scan_parquet(given.job_nodes),
+    job_energy=pl.scan_parquet(given.job_energy),
     virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
     meters=params.meters,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 SETTINGS_ENDINGS = "ya?ml|json|toml|cfg|conf|ini|gin|txt|csv|tsv|scp"
-_SETTINGS_FILE = rf"\s*\S+\.(?:{SETTINGS_ENDINGS})\b"
+_SETTINGS_FILE = rf"\s*[^\s<>|;&]+\.(?:{SETTINGS_ENDINGS})\b"
 _STEP = r"\s*--?(?:start[_-]?)?stage[\s=]+(\d{1,3})\b"
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _LETTER_BEFORE = r"(^|[^A-Za-z])[A-Za-z]#"

@@ -92,7 +92,7 @@ def assemble_phase_tables(
     owners = members.select("run_id", "user", "project").join(
         run_energies.select("run_id", "total_kwh"), on="run_id"
     )
-    recalibrated = _recalibrate(found, kinds, owners, jobs, min_probability=least)
+    recalibrated = _recalibrate(found, kinds, owners, jobs, features, min_probability=least)
     classified = weighed_kinds.with_labelled_kinds(recalibrated.lazy(), kinds)
     runs = (
         members.join(features.select("run_id", *amounts), on="run_id")
@@ -145,6 +145,7 @@ def _recalibrate(
     kinds: pl.LazyFrame,
     owners: pl.LazyFrame,
     jobs: pl.LazyFrame,
+    features: pl.LazyFrame,
     *,
     min_probability: float,
 ) -> pl.DataFrame:
@@ -155,9 +156,16 @@ def _recalibrate(
         kinds: `run_id`, `kind` of labels.
         owners: `run_id`, `user`, `project`, `total_kwh`.
         jobs: `schemas.Jobs`. The first job of a run gives its command.
+        features: `run_id`, `command_work`: commands of one group that name different works, by
+            their settings files, are not alike.
         min_probability: Smallest probability of a kind that is not `unknown`.
     """
-    commands = jobs.select(run_id="job_id", group=group_of_command(pl.col("command")))
+    work = pl.col("command_work").fill_null("")
+    commands = (
+        jobs.select(run_id="job_id", command=group_of_command(pl.col("command")))
+        .join(features.select("run_id", "command_work"), on="run_id")
+        .select("run_id", group=pl.concat_str("command", work, separator="\n"))
+    )
     rows = (
         found.lazy()
         .select("run_id", "kind", *weighed_kinds.PROBABILITY_COLUMNS)

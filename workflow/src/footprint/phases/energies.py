@@ -129,6 +129,7 @@ def energy_of_runs(
 def errors_of_study(
     job_nodes: pl.LazyFrame,
     *,
+    job_energy: pl.LazyFrame,
     virtual_meter: pl.DataFrame | None,
     meters: Mapping[str, Any] | None,
 ) -> StudyErrors:
@@ -136,6 +137,7 @@ def errors_of_study(
 
     Args:
         job_nodes: `schemas.JobNodeEnergy`, also without the parts of `estimated_kwh`.
+        job_energy: `job_id`, `similar` (equal for similar jobs) of `schemas.JobEnergy`.
         virtual_meter: `schemas.VirtualMeter`. None: no node without readings is estimated.
         meters: `low`, `high`, `correlation`, `calibration` of the configuration. None: the
             defaults.
@@ -148,4 +150,5 @@ def errors_of_study(
         "calibration": {},
     }
     model = ErrorModel.of_study(virtual_meter, standard if meters is None else meters)
-    return StudyErrors(complete_job_nodes(job_nodes), model)
+    similar = job_energy.select("job_id", "similar")
+    return StudyErrors(complete_job_nodes(job_nodes).join(similar, on="job_id", how="left"), model)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.labels.commands import script_of
+from footprint.labels.commands import group_of_command
 from footprint.phases import kind_draws, roles
 from footprint.phases.energies import StudyErrors, complete_job_nodes
 from footprint.phases.kind_probabilities import kind_probabilities
@@ -83,7 +83,7 @@ def moves_of_kinds(
         pl.col("job_id").alias("run_id"),
         similar=pl.concat_str(
             pl.col("user").fill_null(""),
-            script_of(pl.col("command")).fill_null(""),
+            group_of_command(pl.col("command")).fill_null(""),
             separator="\n",
         ),
     )

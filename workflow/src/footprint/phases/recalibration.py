@@ -99,7 +99,8 @@ def decide_kinds(
 
     Recalibrated runs have their new probabilities, and the most probable kind where it has
     `min_probability` or more, else `unknown`. The rule becomes `recalibrated` where the kind
-    changed. The confidence is the probability of the most probable kind.
+    changed, with no features. The confidence is the probability of the most probable kind. OAR's
+    interactive jobs, which are certain, stay as they are.
 
     Args:
         classified: Result of `weighed_kinds.weigh_runs`.
@@ -122,11 +123,14 @@ def decide_kinds(
         _best=best,
         _kind=pl.when(best >= min_probability).then(most_probable).otherwise(pl.lit("unknown")),
     )
+    certain = classified.filter(pl.col("rule") == "interactive")
+    changed = changed.join(certain, on="run_id", how="anti")
     rows = classified.join(changed, on="run_id", how="left", maintain_order="left")
     kind = pl.col("kind").cast(pl.String)
     return rows.with_columns(
         kind=pl.coalesce("_kind", kind).cast(kind_type),
         rule=pl.when(pl.col("_kind") != kind).then(pl.lit("recalibrated")).otherwise("rule"),
+        features=pl.when(pl.col("_kind") != kind).then(pl.lit("")).otherwise("features"),
         confidence=pl.coalesce("_best", "confidence"),
         **{name: pl.coalesce(f"_{name}", name) for name in columns},
     ).select(classified.columns)

@@ -8,7 +8,7 @@ each choice, the value that the headline uses is a row too (`is_headline`).
   longest by allocated time, the last by its start.
 - `idle_holds`: runs of kind `idle_hold` in development or left out.
 - `unknown_kinds`: runs of unknown kind left out or in development.
-- `thresholds`: lowest and highest ratio over the thresholds of the rules x 0.5, 1 and 2.
+- `thresholds`: lowest and highest ratio over the thresholds of the smallest probability of a kind.
 - `gate_policy`: energies under other gates of shared nodes, where they are given.
 """
 

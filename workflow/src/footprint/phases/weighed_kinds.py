@@ -28,7 +28,7 @@ WEIGHED_SCHEMA = pl.Schema(
         **dict.fromkeys(PROBABILITY_COLUMNS, pl.Float64()),
     }
 )
-VARIED_PROBABILITIES = (0.0, 0.4, 0.6, 0.7, 0.8, 0.9)
+VARIED_PROBABILITIES = (0.0, 0.4, 0.6, 0.7)
 """Smallest probabilities of a kind, of which `weigh_variants` takes one after the other."""
 
 _CHUNK_ROWS = 20_000

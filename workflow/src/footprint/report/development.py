@@ -50,9 +50,10 @@ def development_section(ratio: pl.DataFrame, sensitivities: pl.DataFrame) -> lis
     if len(unsure):
         which = ", ".join(f"{r['name']} ({r['n_uncertain_reported']})" for r in unsure.to_dicts())
         texts.append(
-            "**The kind of reported runs is uncertain**: no label gives it and the classifier is "
-            "unsure, so that R may take inference for training or training for inference. Number "
-            f"of such runs by paper: {which}. `footprint labels` lists them first."
+            "**The kind of reported runs is uncertain**: no label gives it, and the classifier is "
+            "unsure or finds trainings and inference among the reported runs of one paper. R may "
+            "take one for the other, which its interval includes in part. Number of such runs by "
+            f"paper: {which}. `footprint labels` lists them first."
         )
     if not texts:
         texts.append(
