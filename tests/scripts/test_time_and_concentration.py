@@ -63,6 +63,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         kind=pl.lit(None, pl.String),
         role=pl.lit(None, pl.String),
         phase=pl.lit(None, pl.String),
+        stage=pl.lit(None, pl.String),
     )
     levels = pl.DataFrame(
         [("paper", "enhancement-2025", "bmc")], ["level", "name", "method"], orient="row"

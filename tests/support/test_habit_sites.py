@@ -96,7 +96,7 @@ def test_features_of_site_runs_equal_those_of_the_pipeline_but_for_readings(
     exact = chain.read("features").sort("run_id")
     found = fast.features.sort("run_id")
     of_readings = {"measured_kwh", "idle_kwh", "mean_power_frac", "spread", "burst_frac"}
-    of_readings |= {"node_histogram_s", "gpu_histogram_s", "histogram_basis"}
+    of_readings |= {"node_histogram_s", "gpu_histogram_s", "histogram_basis", "similar_power_frac"}
     for name in [column for column in exact.columns if column not in of_readings]:
         own, expected = found[name], exact[name]
         if own.dtype.is_float():

@@ -65,8 +65,7 @@ RULES_OF_CONSTANTS = {
     "levels.overhead.REDISTRIBUTIONS": {"build_levels", "reveal_names"},
     "report.notable_models.BUILT_IN_TABLE": {"read_models"},
     "schemas.phases.N_POWER_BINS": {
-        *("measure_power_histograms", "extract_features", "classify_runs"),
-        *("compare_phases", "evaluate_phases"),
+        *("measure_power_histograms", "extract_features", "classify_runs", "evaluate_phases"),
     },
     "sources.device_download.MAX_PLAUSIBLE_GPU_POWER_W": {"download_devices"},
     "sources.simulated.exporters._OWN_NOISE_W": SIMULATED,
@@ -238,7 +237,7 @@ RULES_AFTER_LEVELS = (
     RULES_AFTER_RATIO
     | RULES_OF_CARBON
     | RULES_OF_BUDGET
-    | {"plot_paper_runs": 1}
+    | {"plot_paper_runs": 1, "break_down_stages": 1, "tabulate_stages": 1}
     | dict.fromkeys(
         ("build_levels", "plot_levels", "plot_methods", "tabulate_levels", "tabulate_methods"), 1
     )

@@ -262,7 +262,7 @@ class TestSensitivities:
             "speech",
             "jobs of the paper: same people",
             "reported training: last",
-            "thresholds of the rules: highest",
+            "smallest probability of a kind: highest",
         ]
         lines = written_text(figure).split("\n")
         assert {"5.0 (2.0 to 6.0)", "9.0", "6.0", "no R"} < set(lines)
