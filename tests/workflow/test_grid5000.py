@@ -35,6 +35,7 @@ ENERGY += ["results/estimates/ratios.parquet"]
 EVERYTHING = [*ENERGY, "results/phases/ratio.parquet", "results/carbon.parquet"]
 EVERYTHING += ["results/active_users.parquet", "results/notable_models.parquet"]
 EVERYTHING += ["results/energy/uncertainty.parquet", "results/phases/sensitivities.parquet"]
+EVERYTHING += ["results/phases/stages.parquet"]
 CLUSTERS, MONTHS = ("graffiti", "gres", "gruss"), ("2025-03", "2025-04")
 OTHER_SERIES = [
     f"resources/nancy/series/prom_node_load1/{cluster}/{month}.parquet"
