@@ -96,7 +96,7 @@ def test_labels_table_label_of_a_job_holds_for_its_run(
         of("f:3", array=6, paper="p"),
         of("f:4", user="amy", command="run 1", paper="q", phase="training"),
     ]
-    found = conform(JobLabels, matching.labels_of_jobs(rows, jobs, run_of_job))
+    found = conform(JobLabels, matching.match_label_files(rows, jobs, run_of_job).single)
     assert found.drop("stage").rows() == [
         (1, "q", "training_run", "reported", "training"),
         (2, "q", "training_run", "reported", "training"),
@@ -116,7 +116,7 @@ def test_labels_table_label_of_a_job_holds_for_its_run(
 
 
 def test_labels_table_without_labels_is_empty(jobs: pl.LazyFrame, run_of_job: pl.LazyFrame) -> None:
-    assert conform(JobLabels, matching.labels_of_jobs([], jobs, run_of_job)).is_empty()
+    assert conform(JobLabels, matching.match_label_files([], jobs, run_of_job).single).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_labels_table_contradiction_in_a_run_names_both_rows(
         match=rf"^two\.csv:7: the run of jobs 2 and 4 has two {statement}s: '{other}' here and "
         rf"'{one}' at one\.yaml:3 \(and 1 more runs\); a run has one {statement}: narrow",
     ):
-        matching.labels_of_jobs(rows, jobs, run_of_job)
+        matching.match_label_files(rows, jobs, run_of_job)
     # by job instead of by run, no job has two values
     assert (
         matching.statement_of_jobs(
@@ -159,7 +159,7 @@ def test_labels_table_contradiction_in_a_job_names_the_job(
 ) -> None:
     rows = [of("f:1", chain=1, kind="debug"), of("f:2", jobs=(1,), kind="unknown")]
     with pytest.raises(InputError, match=r"^f:1: job 1 has two kinds: 'debug' here .* at f:2;"):
-        matching.labels_of_jobs(rows, jobs, run_of_job)
+        matching.match_label_files(rows, jobs, run_of_job)
 
 
 def test_match_labels_script_writes_both_tables(

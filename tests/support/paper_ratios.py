@@ -14,11 +14,7 @@ from footprint.phases import (
     classifier,
     energies,
     features,
-    ratio,
-    ratio_intervals,
     recorded_time,
-    roles,
-    sensitivities,
     study_ratios,
 )
 from footprint.schemas.labels import JobLabels
@@ -207,7 +203,7 @@ def _labels(study: _Study, setting: str, seed: int, draw: int) -> tuple[pl.DataF
 
 
 def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_ratios.StudyRatios:
-    """Ratios and sensitivities by the rules of the pipeline, without power histograms."""
+    """Ratios and sensitivities of the pipeline, without power histograms."""
     run_of_job, job_energy = study.run_of_job.lazy(), study.job_energy.lazy()
     thresholds = classifier.Thresholds()
     found = features.collect_features(
@@ -232,26 +228,12 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
     time = recorded_time.recorded_time_of_jobs(
         jobs.lazy(), study.fast.allocations.lazy(), study.errors.job_nodes, start=start, end=end
     )
-    # as `study_ratios.ratios_of_study`, without the variants of thresholds and the baseline
-    labels = roles.labels_of_runs(labelled.lazy())
-    runs = tables.runs.join(labels.select("run_id", "paper"), on="run_id", how="left")
-    runs = runs.collect().lazy()
-    of_runs = ratio.time_of_runs(runs, time).collect().lazy()
-    rows = ratio.rows_of_groups(runs, levels=levels, time=of_runs)
-    moves = ratio_intervals.moves_of_kinds(rows, runs, labels, jobs.lazy())
-    ratios = ratio.compare_development_with_training(
-        runs,
+    return study_ratios.ratios_of_study(
+        tables.runs,
+        features=found,
+        labelled=labelled.lazy(),
         levels=levels,
-        time=of_runs,
-        intervals=ratio_intervals.intervals_of_ratios(rows, runs, study.errors, moves),
+        recorded_time=time,
+        errors=study.errors,
+        jobs=jobs.lazy(),
     )
-    ratios = ratios.collect().lazy()
-    varied = sensitivities.sensitivities(
-        rows,
-        ratios,
-        runs=runs,
-        labelled=labels,
-        time=of_runs,
-        alternatives=sensitivities.Alternatives(jobs=jobs.lazy()),
-    )
-    return study_ratios.StudyRatios(ratios, varied)

@@ -81,24 +81,6 @@ def match_label_files(
     )
 
 
-def labels_of_jobs(
-    labels: Sequence[Label], jobs: pl.LazyFrame, run_of_job: pl.LazyFrame
-) -> pl.LazyFrame:
-    """Labels of each job of the runs that they select (`schemas.JobLabels`).
-
-    Rows of groups count as rows of single runs, so that they hold for all runs of the group.
-
-    Args:
-        labels: Labels.
-        jobs: `schemas.Jobs`.
-        run_of_job: `schemas.RunOfJob`.
-
-    Raises:
-        InputError: Two labels of a run contradict each other; the message names both rows.
-    """
-    return _labels_of_matched(labels, match_labels_to_jobs(labels, jobs, run_of_job), run_of_job)
-
-
 def _labels_of_matched(
     labels: Sequence[Label], matched: pl.DataFrame, run_of_job: pl.LazyFrame
 ) -> pl.LazyFrame:

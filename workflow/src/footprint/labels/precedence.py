@@ -116,7 +116,7 @@ def labels_by_precedence(
     """Labels of each job from its first source: label files, then ledgers, then names of jobs.
 
     Logs the contradictions of ledgers and job names. Label files that contradict themselves are
-    refused by `matching.labels_of_jobs`.
+    refused by `matching.match_label_files`.
 
     Args:
         files: Labels of label files (`schemas.JobLabels`).

@@ -70,7 +70,7 @@ def energy_by_level(
 
     Args:
         energy: Energy of the study; the users of jobs are pseudonyms.
-        papers: `job_id`, `paper` (see `matching.labels_of_jobs`).
+        papers: `job_id`, `paper` (see `matching.match_label_files`).
         estimates: `schemas.Estimates`.
         site: Name of the site.
         selection: Groups that are shown by name.

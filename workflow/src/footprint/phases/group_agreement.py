@@ -27,7 +27,7 @@ different years, so that runs on other hardware may be listed."""
 MIN_CONFIDENCE = 0.75
 """Confidence from which a found kind that differs from that of its group sets a run apart. On the
 simulated site, commands such as `./job.oar` train and decode at the same power for a day; runs that
-rules told apart got the kind of the largest otherwise."""
+the classifier separates would get the kind of the largest otherwise."""
 
 HELD_FIELDS = ("kind", "role", "phase")
 """Fields of a group's label that hold for agreeing runs alone; paper and stage hold for all."""

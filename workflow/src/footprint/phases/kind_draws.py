@@ -9,9 +9,10 @@ A kind moves energy only where the phase follows from it (`roles.add_roles_and_p
 - A run of unknown kind and without a reported role is development, of whatever kind it is.
 
 All runs of one person and command take the same uniform draw: words, habits and requested walltimes
-are alike in them, so that the classifier is right or wrong about all at once. This is the widest of
-all correlations; runs with equal probabilities have equal kinds. Labelled kinds and phases are
-certain.
+are alike in them, so that the classifier is right or wrong about all at once; runs with equal
+probabilities have equal kinds. For sums of many runs this is the widest of all correlations. For
+the question which of two reported runs of one command is the training it is the narrowest. Labelled
+kinds and phases are certain.
 
 A paper with a reported model was trained: in draws without any training among the runs that may be
 the reported one, the run most probable to be a training is the training.

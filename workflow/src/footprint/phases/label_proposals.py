@@ -114,6 +114,11 @@ def propose_groups(
             parts = parts.filter(pl.any_horizontal(*(pl.col(name) == value for name in columns)))
     energy, doubt = pl.col("total_kwh"), pl.col("doubt_kwh")
     largest = pl.col("total_kwh").fill_null(0.0).arg_max()
+    main = (
+        pl.struct("kind", "kind_weight", "run_id")
+        .sort_by("kind_weight", "run_id", descending=[True, False])
+        .first()
+    )
     key = ["reason", *_COMMAND, "part"]
     found = (
         parts.sort(*key, "run_id", nulls_last=True)
@@ -134,36 +139,21 @@ def propose_groups(
             gpu_hours=sum_or_zero(pl.col("gpu_hours")),
             total_kwh=known_sum(energy),
             doubt_kwh=known_sum(doubt),
-            kind=pl.struct("kind", "kind_weight", "run_id")
-            .sort_by("kind_weight", "run_id", descending=[True, False])
-            .first()
-            .struct.field("kind"),
+            kind=main.struct.field("kind"),
+            kind_frac=quotient(main.struct.field("kind_weight"), sum_or_zero(pl.col("weight"))),
             confidence=quotient(
                 sum_or_zero(pl.col("confidence") * pl.col("weight")), sum_or_zero(pl.col("weight"))
             ),
         )
     )
-    shares = (
-        parts.join(found.select(*key, _kind="kind"), on=key, nulls_equal=True)
-        .sort(*key, "run_id", nulls_last=True)
-        .group_by(key, maintain_order=True)
-        .agg(
-            kind_frac=quotient(
-                sum_or_zero(pl.col("weight").filter(pl.col("kind") == pl.col("_kind"))),
-                sum_or_zero(pl.col("weight")),
-            )
-        )
-    )
-    ranked = (
-        found.join(shares, on=key, nulls_equal=True, how="left")
-        .with_columns(_rank_energy=pl.when(pl.col("reason").is_null()).then("doubt_kwh"))
-        .sort(
-            pl.col("reason").is_null(),
-            pl.coalesce("_rank_energy", "total_kwh").fill_null(-1.0),
-            "gpu_hours",
-            pl.col("run_ids").list.first(),
-            descending=[False, True, True, False],
-        )
+    ranked = found.with_columns(
+        _rank_energy=pl.when(pl.col("reason").is_null()).then("doubt_kwh")
+    ).sort(
+        pl.col("reason").is_null(),
+        pl.coalesce("_rank_energy", "total_kwh").fill_null(-1.0),
+        "gpu_hours",
+        pl.col("run_ids").list.first(),
+        descending=[False, True, True, False],
     )
     return ranked.select(
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank"),

@@ -11,7 +11,13 @@ import polars as pl
 
 from footprint.core.vocabulary import OTHERS, SMALL_GROUPS
 from footprint.labels.commands import step_free
-from footprint.phases.membership_scores import LIKELY, NEAR, member_probabilities
+from footprint.phases.membership_scores import (
+    LIKELY,
+    NEAR,
+    is_in_period,
+    member_probabilities,
+    periods_of_papers,
+)
 
 LABELLED = "labelled"
 """Membership by labels alone, which the ratio of a paper uses."""
@@ -115,17 +121,10 @@ def _of_owners_and_projects(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -
 
 def _runs_of_people(of_papers: pl.LazyFrame, candidates: pl.LazyFrame) -> pl.LazyFrame:
     """Runs of the owners and projects of a paper, within its time span: `paper`, `run_id`."""
-    spans = of_papers.group_by("paper").agg(
-        first_start=pl.col("started_at").min(),
-        # a run without an end still runs
-        last_end=pl.when(pl.col("stopped_at").is_not_null().all()).then(pl.col("stopped_at").max()),
-    )
-    started_at = pl.col("started_at")
-    is_before_end = (started_at <= pl.col("last_end")).fill_null(True)
     return (
         _of_owners_and_projects(of_papers, candidates)
-        .join(spans, on="paper")
-        .filter((started_at >= pl.col("first_start")) & is_before_end)
+        .join(periods_of_papers(of_papers), on="paper")
+        .filter(is_in_period())
         .select("paper", "run_id")
         .unique()
     )

@@ -76,6 +76,29 @@ def member_probabilities(of_papers: pl.DataFrame, candidates: pl.DataFrame) -> p
     )
 
 
+def periods_of_papers(of_papers: pl.LazyFrame) -> pl.LazyFrame:
+    """First start and last end of the labelled runs of each paper.
+
+    Args:
+        of_papers: `paper`, `started_at`, `stopped_at` (null: still runs).
+
+    Returns:
+        `paper`, `first_start`, `last_end` (null: a run still runs).
+    """
+    stopped = pl.col("stopped_at")
+    return of_papers.group_by("paper").agg(
+        first_start=pl.col("started_at").min(),
+        last_end=pl.when(stopped.is_not_null().all()).then(stopped.max()),
+    )
+
+
+def is_in_period() -> pl.Expr:
+    """Whether a run started in the period of `periods_of_papers`, from its columns."""
+    started = pl.col("started_at")
+    is_before_end = (started <= pl.col("last_end")).fill_null(True)
+    return (started >= pl.col("first_start")) & is_before_end
+
+
 def log_odds() -> pl.Expr:
     """Log-odds of a pair of run and paper from the columns of its clues."""
     directory, command = pl.col("directory_unlike_frac"), pl.col("command_key_unlike_frac")
@@ -150,16 +173,8 @@ def _with_matches(
 
 def _with_times(pairs: pl.DataFrame, of_papers: pl.DataFrame) -> pl.DataFrame:
     """Pairs with `is_in_period` and `is_same_day`."""
-    started, stopped = pl.col("started_at"), pl.col("stopped_at")
-    periods = of_papers.group_by("paper").agg(
-        first_start=started.min(),
-        # a run without an end still runs
-        last_end=pl.when(stopped.is_not_null().all()).then(stopped.max()),
-    )
-    is_before_end = (started <= pl.col("last_end")).fill_null(True)
-    pairs = pairs.join(periods, on="paper").with_columns(
-        is_in_period=(started >= pl.col("first_start")) & is_before_end
-    )
+    periods = periods_of_papers(of_papers.lazy()).collect()
+    pairs = pairs.join(periods, on="paper").with_columns(is_in_period=is_in_period())
     labelled = of_papers.select("paper", "login", "started_at", near_at="started_at")
     pairs, labelled = pairs.sort("started_at", "run_id", "paper"), labelled.sort("started_at")
     nearest = pairs.join_asof(
@@ -169,7 +184,7 @@ def _with_times(pairs: pl.DataFrame, of_papers: pl.DataFrame) -> pl.DataFrame:
         strategy="nearest",
         check_sortedness=False,
     )
-    distance = (started - pl.col("near_at")).abs()
+    distance = (pl.col("started_at") - pl.col("near_at")).abs()
     return nearest.with_columns(is_same_day=(distance <= NEAR).fill_null(False))
 
 

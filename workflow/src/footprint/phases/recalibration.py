@@ -27,6 +27,8 @@ from __future__ import annotations
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
+from footprint.phases.kind_weights import WEIGHED_KINDS
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS, most_probable_kind
 
 PRIOR_RUNS = 2.0
 """Labelled runs of a command that count as much as the classifier's own probability. It was chosen
@@ -37,7 +39,6 @@ PRIOR_COMMANDS = 20.0
 With 2, twenty labelled groups made the other runs of a simulated site worse (seed 101: 90.4 to 89.3
 % right)."""
 
-_PREFIX = "p_"
 _COMMAND = ("user", "group")
 _SCOPES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("project",), ("project", "user")),
@@ -52,28 +53,26 @@ def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     Args:
         runs: `run_id`, `user`, `project`, `group` (the group of its command; null in any of the
             three: the scope is skipped), `kind` (as found; null: never ran), `total_kwh` (null or 0
-            counts as nothing where other runs of the scope have energy), and `p_<kind>` columns
-            that sum to 1. Other columns stay.
+            counts as nothing where other runs of the scope have energy), and
+            `PROBABILITY_COLUMNS`, which sum to 1. Other columns stay.
         labels: `run_id`, `kind` of labels. Kinds without a probability (`unknown`) are left out.
 
     Returns:
         `runs` in their order, with new probabilities and `recalibrated` (whether they changed).
     """
-    columns = [name for name in runs.columns if name.startswith(_PREFIX)]
-    kinds = [name.removeprefix(_PREFIX) for name in columns]
     found = pl.col("kind").cast(pl.String)
     rows = runs.with_columns(_found=found, recalibrated=pl.lit(False))
     observed = (
         rows.filter(found.is_not_null())
         .join(labels.select("run_id", _label=pl.col("kind").cast(pl.String)), on="run_id")
-        .filter(pl.col("_label").is_in(kinds))
+        .filter(pl.col("_label").is_in(WEIGHED_KINDS))
         .sort("run_id")
     )
-    shares = _shares(observed, kinds)
+    shares = _shares(observed)
     for wide, narrow in _SCOPES:
-        numbers = [f"_n_{kind}" for kind in kinds]
+        numbers = [f"_n_{kind}" for kind in WEIGHED_KINDS]
         for scope, suffix in ((wide, ""), (narrow, "_own")):
-            counts = _sum_shares(shares, scope, kinds).rename(
+            counts = _sum_shares(shares, scope).rename(
                 {name: f"{name}{suffix}" for name in numbers}
             )
             keys = [*scope, "_found"]
@@ -83,13 +82,13 @@ def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
             _zero_if_tiny(pl.col(name).fill_null(0.0) - pl.col(f"{name}_own").fill_null(0.0))
             for name in numbers
         )
-        rows = _update(rows, kinds, prior=PRIOR_COMMANDS).drop(
+        rows = _update(rows, prior=PRIOR_COMMANDS).drop(
             *numbers, *(f"{name}_own" for name in numbers)
         )
-    of_commands = _sum_shares(shares, _COMMAND, kinds, times=pl.col("_n_runs"))
+    of_commands = _sum_shares(shares, _COMMAND, times=pl.col("_n_runs"))
     rows = rows.join(of_commands, on=[*_COMMAND, "_found"], how="left", maintain_order="left")
-    rows = rows.with_columns(pl.col(f"_n_{kind}").fill_null(0.0) for kind in kinds)
-    return _update(rows, kinds, prior=PRIOR_RUNS).select(*runs.columns, "recalibrated")
+    rows = rows.with_columns(pl.col(f"_n_{kind}").fill_null(0.0) for kind in WEIGHED_KINDS)
+    return _update(rows, prior=PRIOR_RUNS).select(*runs.columns, "recalibrated")
 
 
 def decide_kinds(
@@ -111,32 +110,26 @@ def decide_kinds(
         `classified` in its order and with its columns. Runs that were not recalibrated are
         unchanged.
     """
-    columns = [name for name in recalibrated.columns if name.startswith(_PREFIX)]
-    best = pl.max_horizontal(columns)
-    kind_type = classified.schema["kind"]
-    most_probable = pl.coalesce(
-        pl.when(pl.col(name) == best).then(pl.lit(name.removeprefix(_PREFIX))) for name in columns
-    )
     changed = recalibrated.filter("recalibrated").select(
         "run_id",
-        *(pl.col(name).alias(f"_{name}") for name in columns),
-        _best=best,
-        _kind=pl.when(best >= min_probability).then(most_probable).otherwise(pl.lit("unknown")),
+        *(pl.col(name).alias(f"_{name}") for name in PROBABILITY_COLUMNS),
+        _best=pl.max_horizontal(PROBABILITY_COLUMNS),
+        _kind=most_probable_kind(min_probability),
     )
     certain = classified.filter(pl.col("rule") == "interactive")
     changed = changed.join(certain, on="run_id", how="anti")
     rows = classified.join(changed, on="run_id", how="left", maintain_order="left")
-    kind = pl.col("kind").cast(pl.String)
+    kind = pl.col("kind")
     return rows.with_columns(
-        kind=pl.coalesce("_kind", kind).cast(kind_type),
+        kind=pl.coalesce("_kind", kind),
         rule=pl.when(pl.col("_kind") != kind).then(pl.lit("recalibrated")).otherwise("rule"),
         features=pl.when(pl.col("_kind") != kind).then(pl.lit("")).otherwise("features"),
         confidence=pl.coalesce("_best", "confidence"),
-        **{name: pl.coalesce(f"_{name}", name) for name in columns},
+        **{name: pl.coalesce(f"_{name}", name) for name in PROBABILITY_COLUMNS},
     ).select(classified.columns)
 
 
-def _shares(observed: pl.DataFrame, kinds: list[str]) -> pl.DataFrame:
+def _shares(observed: pl.DataFrame) -> pl.DataFrame:
     """Share of the labelled energy of each command by project, found kind and labelled kind.
 
     Returns:
@@ -151,33 +144,35 @@ def _shares(observed: pl.DataFrame, kinds: list[str]) -> pl.DataFrame:
     )
     return shares.group_by("project", *_COMMAND, "_found", "_n_runs", maintain_order=True).agg(
         sum_or_zero(pl.col("_share").filter(pl.col("_label") == kind)).alias(f"_n_{kind}")
-        for kind in kinds
+        for kind in WEIGHED_KINDS
     )
 
 
 def _sum_shares(
-    shares: pl.DataFrame, scope: tuple[str, ...], kinds: list[str], times: pl.Expr | None = None
+    shares: pl.DataFrame, scope: tuple[str, ...], times: pl.Expr | None = None
 ) -> pl.DataFrame:
     """Labelled observations of each scope and found kind: `scope`, `_found`, `_n_<kind>`."""
     factor = pl.lit(1.0) if times is None else times
     return (
         shares.drop_nulls(list(scope))
         .group_by(*scope, "_found", maintain_order=True)
-        .agg(sum_or_zero(factor * pl.col(f"_n_{kind}")).alias(f"_n_{kind}") for kind in kinds)
+        .agg(
+            sum_or_zero(factor * pl.col(f"_n_{kind}")).alias(f"_n_{kind}") for kind in WEIGHED_KINDS
+        )
     )
 
 
-def _update(rows: pl.DataFrame, kinds: list[str], *, prior: float) -> pl.DataFrame:
+def _update(rows: pl.DataFrame, *, prior: float) -> pl.DataFrame:
     """Rows with the probabilities after `_n_<kind>` observations, marked where there are any."""
-    n_found = pl.sum_horizontal(f"_n_{kind}" for kind in kinds)
+    n_found = pl.sum_horizontal(f"_n_{kind}" for kind in WEIGHED_KINDS)
     return rows.with_columns(
         pl.col("recalibrated") | (n_found > 0),
         *(
             pl.when(n_found > 0)
-            .then((prior * pl.col(f"{_PREFIX}{kind}") + pl.col(f"_n_{kind}")) / (prior + n_found))
-            .otherwise(f"{_PREFIX}{kind}")
-            .alias(f"{_PREFIX}{kind}")
-            for kind in kinds
+            .then((prior * pl.col(f"p_{kind}") + pl.col(f"_n_{kind}")) / (prior + n_found))
+            .otherwise(f"p_{kind}")
+            .alias(f"p_{kind}")
+            for kind in WEIGHED_KINDS
         ),
     )
 

@@ -21,8 +21,8 @@ _KIND_TYPE, _ROLE_TYPE, _PHASE_TYPE = (pl.Enum(values) for values in (KINDS, ROL
 def labels_of_runs(labelled: pl.LazyFrame) -> pl.LazyFrame:
     """Labels of each run: `run_id`, `paper`, `kind`, `role`, `phase`.
 
-    `matching.labels_of_jobs` gives all jobs of a run the same labels, so that the first job, whose
-    id is the id of the run, is enough. Rows of the other jobs stay, and match no run.
+    `matching.match_label_files` gives all jobs of a run the same labels, so that the first job,
+    whose id is the id of the run, is enough. Rows of the other jobs stay, and match no run.
 
     Args:
         labelled: `schemas.JobLabels`.

@@ -151,24 +151,28 @@ def weigh_variants(weighed: pl.LazyFrame) -> pl.LazyFrame:
     Returns:
         `run_id`, `variant` (its index) and `kind`, sorted by variant and run.
     """
-    each, largest = pl.col("run_id"), pl.max_horizontal(PROBABILITY_COLUMNS)
+    found = weighed.select("run_id", *PROBABILITY_COLUMNS).sort("run_id").collect().lazy()
+    return pl.concat(
+        found.select(
+            "run_id", variant=pl.lit(variant, pl.Int16), kind=most_probable_kind(probability)
+        )
+        for variant, probability in enumerate(VARIED_PROBABILITIES)
+    )
+
+
+def most_probable_kind(min_probability: float) -> pl.Expr:
+    """The most probable kind by `PROBABILITY_COLUMNS`; null where they are null.
+
+    Args:
+        min_probability: Probability of this kind below which it is `unknown`.
+    """
+    largest = pl.max_horizontal(PROBABILITY_COLUMNS)
     best = pl.coalesce(
         pl.when(pl.col(name) == largest).then(pl.lit(kind, pl.Enum(KINDS)))
         for name, kind in zip(PROBABILITY_COLUMNS, WEIGHED_KINDS, strict=True)
     )
-    found = weighed.select(each, best=best, largest=largest).sort("run_id").collect().lazy()
     unknown = pl.lit("unknown", pl.Enum(KINDS))
-    return pl.concat(
-        found.select(
-            "run_id",
-            variant=pl.lit(variant, pl.Int16),
-            kind=pl.when(pl.col("largest") >= probability)
-            .then("best")
-            .when(pl.col("largest").is_not_null())
-            .then(unknown),
-        )
-        for variant, probability in enumerate(VARIED_PROBABILITIES)
-    )
+    return pl.when(largest >= min_probability).then(best).when(largest.is_not_null()).then(unknown)
 
 
 def explain(bins: Bins, probabilities: Floats, weights: KindWeights) -> pl.Series:

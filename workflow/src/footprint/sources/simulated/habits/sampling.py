@@ -10,7 +10,7 @@ import numpy as np
 
 from footprint.sources.simulated.habits.command_lines import draw_command_line, draw_job_name
 from footprint.sources.simulated.habits.people import PersonalStyle
-from footprint.sources.simulated.job_requests import JobKind, JobRequest, ProgramLoad
+from footprint.sources.simulated.job_requests import JobKind, JobRequest
 from footprint.sources.simulated.people import TEAMS, Person, Team, select_by_weight
 from footprint.sources.simulated.request_sampler import Purpose, RequestSampler, Worker
 
@@ -101,31 +101,9 @@ class HabitSampler(RequestSampler):
             return usual
         return draw_job_name(self.words, style, habit=self._habit, purpose=purpose)
 
-    def draw_request(
-        self,
-        worker: Worker,
-        kind: JobKind,
-        *,
-        cluster: str,
-        load: ProgramLoad,
-        runtime_s: int,
-        walltime_s: int,
-        purpose: Purpose = "train",
-        configuration: str | None = None,
-        **rest: Any,
-    ) -> JobRequest:
+    def draw_request(self, worker: Worker, kind: JobKind, **rest: Any) -> JobRequest:
         """Draw a request of a worker, which belongs to the habit."""
         if "name" not in rest:
+            purpose = rest.get("purpose", "train")
             rest["name"] = self.draw_name(worker, _PURPOSE_BY_KIND.get(kind, purpose))
-        return super().draw_request(
-            worker,
-            kind,
-            cluster=cluster,
-            load=load,
-            runtime_s=runtime_s,
-            walltime_s=walltime_s,
-            purpose=purpose,
-            configuration=configuration,
-            habit=self._habit,
-            **rest,
-        )
+        return super().draw_request(worker, kind, habit=self._habit, **rest)
