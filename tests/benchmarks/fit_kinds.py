@@ -222,7 +222,7 @@ def print_left_out_scores(
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sites", type=int, default=60)
+    parser.add_argument("--sites", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1, help="first seed of the fit")
     parser.add_argument("--evaluate", type=int, default=0, metavar="SITES")
     parser.add_argument("--test-seed", type=int, default=None, help="first seed of the scores")

@@ -217,7 +217,9 @@ def fit_weights(
 ) -> KindWeights:
     """Weights without calibration: all temperatures are 1.
 
-    Each run counts twice, as it is and with groups of features withheld at random.
+    Each run counts twice, as it is and with groups of features withheld at random. Runs without
+    energy, which were preempted as they started, do not count: hardly a feature of them is known,
+    so that runs of which nothing is known would pass for their kind.
 
     Args:
         runs: Runs of several sites.
@@ -235,7 +237,7 @@ def fit_weights(
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(seed)
-    left, weights = thinned(runs, rng)
+    left, weights = thinned(runs.take(runs.kwh > 0), rng)
     examples, weights = with_withheld(left, rng), np.tile(weights, 2)
     counts = np.array(bin_counts())
     starts = np.concatenate([[0], np.cumsum(counts)])

@@ -1,5 +1,7 @@
 """Tests of the fit of weights and of its scores, on invented runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -36,6 +38,14 @@ def invented_runs(n: int = 60) -> LabelledRuns:
         for site, rows in ((1, table.head(half)), (2, table.tail(n - half)))
     ]
     return kind_fits.concatenate(parts)
+
+
+def with_holds(runs: LabelledRuns) -> LabelledRuns:
+    """The runs, and twenty jobs that wait for 30 h with 9 kWh."""
+    waits = features_frame(*[{"ran_s": 30 * HOUR, "waiting": True, "endless": True}] * 20).collect()
+    truth = pl.DataFrame({"run_id": waits["run_id"], "kind": "idle_hold"})
+    truth = truth.with_columns(total_kwh=pl.lit(9.0), habit=pl.lit(None, pl.String))
+    return kind_fits.concatenate([runs, kind_fits.labelled_runs(waits, truth, site=1)])
 
 
 def test_labelled_runs_keep_kind_energy_site_and_habit() -> None:
@@ -75,13 +85,23 @@ def test_equal_walltimes_change_walltimes_alone_where_they_are_known() -> None:
     assert changed[0, NAMES.index("used_walltime")] == 4
 
 
+def test_runs_without_energy_do_not_count_in_a_fit() -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is in the group `fit`")
+    runs = with_holds(invented_runs())
+    preempted = replace(
+        runs.take(runs.kinds == DEBUG), kwh=np.zeros(30), kinds=np.full(30, TRAINING)
+    )
+    both = kind_fits.concatenate([runs, preempted])
+    fitted = [kind_fits.fit_weights(each, seed=1, origin={}) for each in (runs, both)]
+    assert all(
+        (alone == beside).all()
+        for alone, beside in zip(fitted[0].weights, fitted[1].weights, strict=True)
+    )
+
+
 def test_fit_weights_finds_the_kinds_also_without_commands() -> None:
     pytest.importorskip("sklearn", reason="scikit-learn is in the group `fit`")
-    runs = invented_runs()
-    waits = features_frame(*[{"ran_s": 30 * HOUR, "waiting": True, "endless": True}] * 20).collect()
-    truth = pl.DataFrame({"run_id": waits["run_id"], "kind": "idle_hold"})
-    truth = truth.with_columns(total_kwh=pl.lit(9.0), habit=pl.lit(None, pl.String))
-    runs = kind_fits.concatenate([runs, kind_fits.labelled_runs(waits, truth, site=1)])
+    runs = with_holds(invented_runs())
     weights = kind_fits.fit_weights(runs, seed=1, origin={}, penalty=1.0)
     for bins in (runs.bins, withhold(runs.bins, ["commands", "names"])):
         assert (weights.probabilities(bins).argmax(axis=1) == runs.kinds).all()
