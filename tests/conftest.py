@@ -25,6 +25,38 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("anywhere")
 
 
+GROUP_BY_FIXTURE = {"done": "small-study", "energy_chain": "rule-chain"}
+"""Fixtures that tests of several files share: `pytest -n` runs these tests in one process."""
+LONGEST_GROUPS = ("oar", *GROUP_BY_FIXTURE.values())
+
+
+def _process_group(item: pytest.Item) -> str:
+    """Tests that run in one process: of the one OAR server, of a costly fixture, or of a file."""
+    if item.get_closest_marker("oar"):
+        return "oar"
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    shared = [group for name, group in GROUP_BY_FIXTURE.items() if name in fixtures]
+    return shared[0] if shared else f"{item.path.parent.name}/{item.path.stem}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Share tests out to the processes of `pytest -n`; the long ones begin first."""
+    if not hasattr(config, "workerinput"):
+        return
+    groups = [_process_group(item) for item in items]
+    for item, group in zip(items, groups, strict=True):
+        item.add_marker(pytest.mark.xdist_group(group))
+    slow = {
+        group for item, group in zip(items, groups, strict=True) if item.get_closest_marker("slow")
+    }
+    order = dict.fromkeys(slow, len(LONGEST_GROUPS))
+    order |= {group: place for place, group in enumerate(LONGEST_GROUPS)}
+    last = len(LONGEST_GROUPS) + 1
+    places = {item: order.get(group, last) for item, group in zip(items, groups, strict=True)}
+    items.sort(key=places.__getitem__)
+
+
 def _folder_named_by(variable: str) -> Path:
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set: set it to the folder that this test reads")
