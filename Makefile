@@ -5,7 +5,7 @@ own_uv := $(filter .uv/%,$(uv))
 
 # Tests run in as many processes as there are cores, at most 4: each takes up to 2 GB. Those that
 # share a server or a costly study run in one (tests/conftest.py).
-pytest := pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: results test slow all-tests mutations check docs gallery lock
 

@@ -1,12 +1,15 @@
 """Fixtures and profiles of Hypothesis for several test files."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import oar_server
 from tests.support.rule_scripts import run_script
@@ -25,36 +28,42 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("anywhere")
 
 
-GROUP_BY_FIXTURE = {"done": "small-study", "energy_chain": "rule-chain"}
-"""Fixtures that tests of several files share: `pytest -n` runs these tests in one process."""
-LONGEST_GROUPS = ("oar", *GROUP_BY_FIXTURE.values())
+SHARED = {
+    "oar": re.compile(r"\bmark\.oar\b"),
+    "small study": re.compile(r"\bdone: Study\b"),
+    "rule chain": re.compile(r"\b(energy|features)_chain: RuleChain\b"),
+}
+"""What test files share that is one or costly, the longest first, and how they name it."""
+SLOW = re.compile(r"\bmark\.slow\b")
 
 
-def _process_group(item: pytest.Item) -> str:
-    """Tests that run in one process: of the one OAR server, of a costly fixture, or of a file."""
-    if item.get_closest_marker("oar"):
-        return "oar"
-    fixtures: list[str] = getattr(item, "fixturenames", [])
-    shared = [group for name, group in GROUP_BY_FIXTURE.items() if name in fixtures]
-    return shared[0] if shared else f"{item.path.parent.name}/{item.path.stem}"
+@cache
+def _process_group(file: Path) -> tuple[int, str]:
+    """Place and name of the group of a test file, which one process of `pytest -n` runs."""
+    text = file.read_text(encoding="utf-8")
+    for place, (name, used) in enumerate(SHARED.items()):
+        if used.search(text):
+            return place, name
+    return len(SHARED) + (SLOW.search(text) is None), str(file)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Share tests out to the processes of `pytest -n`; the long ones begin first."""
-    if not hasattr(config, "workerinput"):
-        return
-    groups = [_process_group(item) for item in items]
-    for item, group in zip(items, groups, strict=True):
-        item.add_marker(pytest.mark.xdist_group(group))
-    slow = {
-        group for item, group in zip(items, groups, strict=True) if item.get_closest_marker("slow")
-    }
-    order = dict.fromkeys(slow, len(LONGEST_GROUPS))
-    order |= {group: place for place, group in enumerate(LONGEST_GROUPS)}
-    last = len(LONGEST_GROUPS) + 1
-    places = {item: order.get(group, last) for item, group in zip(items, groups, strict=True)}
-    items.sort(key=places.__getitem__)
+    """Begin with the longest groups: at the end, one process would run while others idle."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _process_group(item.path)[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Share out groups of files rather than files."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _process_group(config.rootpath / nodeid.partition("::")[0])[1]
+
+    return GroupScheduling(config, log)
 
 
 def _folder_named_by(variable: str) -> Path:

@@ -153,7 +153,6 @@ NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION = {
     "import-linter": "command of `make check`",
     "jupyter": "opens the notebooks",
     "mypy": "command of `make check`",
-    "pytest-xdist": "shares tests out to processes",
     "ruff": "command of `make check`",
     "snakefmt": "command of `make check`",
     "types-PyYAML": "types for mypy",
