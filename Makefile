@@ -3,16 +3,23 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
-.PHONY: results test slow mutations check docs gallery lock
+# Tests run in as many processes as there are cores, at most 4: each takes up to 2 GB. Those that
+# share a server or a costly study run in one (tests/conftest.py).
+pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+.PHONY: results test slow all-tests mutations check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
 	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
 
 test: $(own_uv)
-	$(uv) run pytest
+	$(uv) run $(pytest)
 
 slow: $(own_uv)  ## tests of whole studies that take long
-	$(uv) run pytest -m slow
+	$(uv) run $(pytest) -m slow
+
+all-tests: $(own_uv)  ## both: what they share is made once
+	$(uv) run $(pytest) -m ''
 
 mutations: $(own_uv)  ## whether tests find each fault of tests/support/mutations.yaml
 	$(uv) run python tests/support/mutate.py

@@ -4,6 +4,7 @@ Raw data is written to `resources/`, results to `results/`. `config.yaml` config
 The rules are in `workflow/rules`, one file a stage; the computations in `workflow/src/footprint`.
 """
 
+import gc
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -151,6 +152,7 @@ rule validation:
 
 # Snakemake reruns a rule when its script changes; the fingerprint, when a function or constant that
 # the script uses does.
+gc.disable()  # else it goes through all that was parsed, which takes as long as parsing
 library = Library(loaded_by_name={registry.__name__: [registry.site_module(STUDY.source)]})
 for each in workflow.rules:
     if each.script:
@@ -159,6 +161,8 @@ for each in workflow.rules:
         function = each.params.get("function")
         called = [f"footprint.report.{function}"] if function else []
         each.set_params(code=library.fingerprint(code, called))
+del library
+gc.enable()
 
 
 onsuccess:

@@ -1,12 +1,15 @@
 """Fixtures and profiles of Hypothesis for several test files."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import oar_server
 from tests.support.rule_scripts import run_script
@@ -23,6 +26,44 @@ hypothesis.settings.register_profile(
 )
 """Profile that generates new examples: `pytest --hypothesis-profile=search`."""
 hypothesis.settings.load_profile("anywhere")
+
+
+SHARED = {
+    "oar": re.compile(r"\bmark\.oar\b"),
+    "small study": re.compile(r"\bdone: Study\b"),
+    "rule chain": re.compile(r"\b(energy|features)_chain: RuleChain\b"),
+}
+"""What test files share that is one or costly, the longest first, and how they name it."""
+SLOW = re.compile(r"\bmark\.slow\b")
+
+
+@cache
+def _process_group(file: Path) -> tuple[int, str]:
+    """Place and name of the group of a test file, which one process of `pytest -n` runs."""
+    text = file.read_text(encoding="utf-8")
+    for place, (name, used) in enumerate(SHARED.items()):
+        if used.search(text):
+            return place, name
+    return len(SHARED) + (SLOW.search(text) is None), str(file)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest groups: at the end, one process would run while others idle."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _process_group(item.path)[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Share out groups of files rather than files."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _process_group(config.rootpath / nodeid.partition("::")[0])[1]
+
+    return GroupScheduling(config, log)
 
 
 def _folder_named_by(variable: str) -> Path:

@@ -116,7 +116,7 @@ def imported_modules(folder: str) -> set[str]:
             found |= {each.name.partition(".")[0] for each in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add((node.module or "").partition(".")[0])
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
             found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
     return found
 
@@ -129,13 +129,19 @@ def python_source(file: Path) -> str:
     return re.sub(r"^%.*", "", code, flags=re.M)
 
 
+@cache
+def installed_modules() -> dict[str, set[str]]:
+    """Modules of each installed package."""
+    found: dict[str, set[str]] = {}
+    for module, packages in metadata.packages_distributions().items():
+        for each in packages:
+            found.setdefault(canonicalize_name(each), set()).add(module)
+    return found
+
+
 def modules_of(name: str) -> set[str]:
     """Modules of a package; from its name if it is not installed."""
-    modules = {
-        module
-        for module, packages in metadata.packages_distributions().items()
-        if canonicalize_name(name) in map(canonicalize_name, packages)
-    }
+    modules = installed_modules().get(canonicalize_name(name))
     return modules or {MODULES_OF_EXTRAS.get(name, name)}
 
 

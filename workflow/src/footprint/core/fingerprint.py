@@ -35,6 +35,7 @@ class Library:
         self.folder = folder
         self._loaded_by_name = loaded_by_name or {}
         self._modules: dict[str, Definitions] = {}
+        self._contents: dict[tuple[str, str], bytes] = {}
         self._parts: dict[str, tuple[str, str]] = {}
         self._data_files: dict[Path, dict[str, Path]] = {}
         self._used: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
@@ -53,13 +54,19 @@ class Library:
             16 hexadecimal digits.
         """
         digest = hashlib.sha256()
-        for module, name in sorted(self.definitions_behind(script, modules)):
-            for each in self._statements(module, name):
-                digest.update(f"{module}\0{each.text}\0".encode())
-                digest.update(self._meaning_of_names(module, each).encode())
-                for path in self._quoted_files(module, each):
-                    digest.update(path.read_bytes())
+        for found in sorted(self.definitions_behind(script, modules)):
+            if found not in self._contents:
+                self._contents[found] = b"".join(self._content(*found))
+            digest.update(self._contents[found])
         return digest.hexdigest()[:16]
+
+    def _content(self, module: str, name: str) -> Iterator[bytes]:
+        """What the fingerprint covers of a definition."""
+        for each in self._statements(module, name):
+            yield f"{module}\0{each.text}\0".encode()
+            yield self._meaning_of_names(module, each).encode()
+            for path in self._quoted_files(module, each):
+                yield path.read_bytes()
 
     def _meaning_of_names(self, module: str, statement: Statement) -> str:
         """What the names of a statement stand for that its module imports, of any library."""
