@@ -24,6 +24,9 @@ from footprint.totals.group_totals import SOURCES
 RATIO_SOURCES = (*SOURCES, CLASSIFICATION)
 """Sources of uncertainty of R, in the order of the table."""
 
+FARTHEST_FACTOR = 1e3
+"""Draws of R count as at most so many times R and at least its inverse, also without an end."""
+
 ROUNDING = 1e-12
 """Uncertainties below this are errors of rounding."""
 
@@ -81,15 +84,11 @@ def budget_of_ratios(
 
 
 def _moments(quotients: Floats, value: float) -> tuple[float | None, float | None]:
-    """Mean and standard deviation of the logarithm of drawn R over R; None where all are 0.
-
-    Draws without an end count as the farthest one that has one.
-    """
-    is_finite = np.isfinite(quotients) & (quotients > 0)
-    if not is_finite.any() or value <= 0:
+    """Mean and standard deviation of the logarithm of drawn R over R; None where R is 0."""
+    if value <= 0:
         return None, None
-    finite = quotients[is_finite]
-    logs = np.log(np.clip(quotients, np.min(finite), np.max(finite)) / value)
+    factors = np.clip(quotients / value, 1 / FARTHEST_FACTOR, FARTHEST_FACTOR)
+    logs = np.log(factors)
     shift, deviation = float(np.mean(logs, axis=0)), float(np.std(logs, axis=0))
     return _rounded(shift), _rounded(deviation)
 
