@@ -43,8 +43,8 @@ def print_cover(found: pl.DataFrame) -> None:
             n=pl.len(),
             inside=100 * truth.is_between("low", "high").mean(),
             fixed=100 * truth.is_between("fixed_low", "fixed_high").mean(),
-            width=100 * ((pl.col("high") - pl.col("low")) / 2 / pl.max_horizontal("total", truth))
-            .median(),
+            width=100
+            * ((pl.col("high") - pl.col("low")) / 2 / pl.max_horizontal("total", truth)).median(),
         )
         .sort("scope", "division", "part")
     )

@@ -72,7 +72,9 @@ def parts(
     return found
 
 
-def ends_of(found: pl.DataFrame, division: str, scope: str = "site") -> dict[str, tuple[float, ...]]:
+def ends_of(
+    found: pl.DataFrame, division: str, scope: str = "site"
+) -> dict[str, tuple[float, ...]]:
     own = found.filter(division=division, scope=scope)
     columns = ("total_kwh", "total_low_kwh", "total_high_kwh")
     return {row["part"]: tuple(row[c] for c in columns) for row in own.iter_rows(named=True)}
@@ -107,9 +109,9 @@ def test_alike_runs_of_a_command_widen_the_interval_of_their_kind() -> None:
     runs = [probable(i, "training_run", 10.0, **chances) for i in range(1, 9)]
     nodes = [job_node(i, "a", 10.0) for i in range(1, 9)]
     apart = ends_of(parts(runs, [], nodes=nodes), "kind")["inference_run"]
-    alike = ends_of(
-        parts(runs, [], nodes=nodes, commands=dict.fromkeys(range(1, 9), "c")), "kind"
-    )["inference_run"]
+    alike = ends_of(parts(runs, [], nodes=nodes, commands=dict.fromkeys(range(1, 9), "c")), "kind")[
+        "inference_run"
+    ]
     # binomial (8, 0.2): 97.5 % at most 4 of 8 runs; alike, all or none
     assert apart == pytest.approx((0.0, 0.0, 40.0), rel=0.04)
     assert alike == pytest.approx((0.0, 0.0, 80.0), rel=0.04)

@@ -245,8 +245,10 @@ def test_compare_phases_writes_energies_of_parts_with_the_intervals_of_r(chain: 
 
 def test_compare_phases_writes_a_budget_of_each_ratio(chain: RuleChain) -> None:
     given = chain.read("ratio").drop_nulls("ratio").select("scope", "name").rows()
-    shares = chain.read("ratio_uncertainty").group_by("scope", "name").agg(
-        pl.col("share_frac").sum(), n=pl.len()
+    shares = (
+        chain.read("ratio_uncertainty")
+        .group_by("scope", "name")
+        .agg(pl.col("share_frac").sum(), n=pl.len())
     )
     assert sorted(shares.select("scope", "name").rows()) == sorted(given)
     assert shares["share_frac"].to_list() == pytest.approx([1.0] * len(given))

@@ -69,14 +69,16 @@ def _with_certain_kinds(runs: pl.LazyFrame) -> pl.LazyFrame:
     kind = pl.col("kind").cast(pl.String)
     is_known = kind != "unknown"
     return runs.with_columns(
-        pl.when(is_known).then((kind == name.removeprefix("p_")).cast(pl.Float64)).otherwise(name)
+        pl.when(is_known)
+        .then((kind == name.removeprefix("p_")).cast(pl.Float64))
+        .otherwise(name)
         .alias(name)
         for name in PROBABILITY_COLUMNS
     )
 
 
 def _true_energies(study: paper_ratios._Study) -> pl.DataFrame:
-    """`KEY` and `truth` (kWh) of true phases of papers, and of true kinds of papers and the site."""
+    """`KEY` and `truth` (kWh): true phases of papers, true kinds of papers and of the site."""
     kinds = study.true_kinds.select("job_id", pl.col("kind").cast(pl.String))
     rows = study.job_nodes.join(kinds, on="job_id").with_columns(pl.col("phase").cast(pl.String))
     papers = rows.drop_nulls("paper").with_columns(scope=pl.lit("paper"), name="paper")

@@ -66,7 +66,9 @@ def test_reliability_figure_has_points_intervals_and_calibration_errors() -> Non
     assert "training: error 15 %" in text
     assert "Compared with the true kinds of the simulated site" in text
     lines = panel(figure, "most_probable").lines
-    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines if line.get_marker() == "o"]
+    points = [
+        (line.get_xdata()[0], line.get_ydata()[0]) for line in lines if line.get_marker() == "o"
+    ]
     assert points == [pytest.approx((55.0, 35.0)), pytest.approx((95.0, 95.0))]
     spans = [tuple(line.get_ydata()) for line in lines[1:] if line.get_marker() != "o"]
     assert spans == [pytest.approx((25.0, 45.0)), pytest.approx((85.0, 100.0))]
@@ -104,7 +106,8 @@ def test_reliability_table_has_each_kind_with_its_error_and_the_basis() -> None:
     assert "people label the runs that they doubt" in table.note
     assert set(reliability_tables.SUBJECT_NAMES) == {*SUBJECTS, "unknown"}
     html = formats.table_html(table, provenance="p")
-    assert ">35.0<" in html and ">25.0<" in html
+    assert ">35.0<" in html
+    assert ">25.0<" in html
     assert "kinds that labels give" in written_text(reliability.plot(labelled, provenance="p"))
 
 
@@ -135,7 +138,8 @@ def test_phase_energies_figure_has_bars_with_intervals_and_texts() -> None:
     widths = [bar.get_width() for bar in kinds.patches]
     assert widths == pytest.approx([2.5, 0.7, 0.05])
     spans = [tuple(line.get_xdata()) for line in kinds.lines]
-    assert (0.3, 1.8) in spans and (1.5, 3.0) in spans
+    assert (0.3, 1.8) in spans
+    assert (1.5, 3.0) in spans
     assert "0.70 MWh (95 %: 0.30 to 1.80)" in written_text(figure)
     # interactive, debug, holds, preprocessing; inference and unknown as phases
     assert written_text(figure).count("not known") == 6

@@ -58,7 +58,7 @@ def budget_of_ratios(
     )
     own = rows.join(given, on=GROUP_KEY, how="semi")
     amounts = amounts_of_parts(own, runs, errors, "phase")
-    values = {(scope, name): value for scope, name, value in given.collect().iter_rows()}
+    values = {tuple(row[:2]): row[2] for row in given.collect().iter_rows()}
     found = [
         (*group.key, source, *_moments(quotients, values[group.key]), *ratio_interval(quotients))
         for source in RATIO_SOURCES
@@ -102,9 +102,7 @@ def _descriptions(rows: pl.LazyFrame, runs: pl.LazyFrame, errors: StudyErrors) -
     sides = rows.filter(pl.col("phase").cast(pl.String).is_in(RATIO_PHASES))
     whole = sides.with_columns(group=pl.concat_str(GROUP_KEY, separator="\n"))
     amounts = amounts_of_parts(whole, runs, errors, "group")
-    found = describe_sources(
-        amounts.drop(GROUP_KEY).rename({"group": "name"}), errors.model
-    )
+    found = describe_sources(amounts.drop(GROUP_KEY).rename({"group": "name"}), errors.model)
     parts = pl.col("name").str.split_exact("\n", 1)
     return found.select(
         parts.struct.field("field_0").alias("scope"),

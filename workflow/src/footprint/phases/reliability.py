@@ -29,7 +29,6 @@ SUBJECTS = (MOST_PROBABLE, *WEIGHED_KINDS)
 BASES = ("truth", "labels")
 
 
-
 def reliability_table(
     weighed: pl.LazyFrame,
     *,
@@ -69,9 +68,7 @@ def _rows_of_subject(jobs: pl.DataFrame, subject: str, basis: str) -> pl.DataFra
     columns = [f"p_{kind}" for kind in WEIGHED_KINDS]
     if subject == MOST_PROBABLE:
         probability = pl.max_horizontal(columns)
-        of_truth = (
-            pl.when(pl.col("truth") == kind).then(f"p_{kind}") for kind in WEIGHED_KINDS
-        )
+        of_truth = (pl.when(pl.col("truth") == kind).then(f"p_{kind}") for kind in WEIGHED_KINDS)
         is_right = pl.coalesce(of_truth) == probability
     else:
         probability, is_right = pl.col(f"p_{subject}"), pl.col("truth") == subject

@@ -71,8 +71,8 @@ class RatioUncertainty(dy.Schema):
     standard_uncertainty_frac = dy.Float64(
         nullable=True,
         min=0,
-        description="Standard deviation of the logarithm of R, in which draws of R count as at most "
-        "1000 times R and at least its inverse; null: R is 0",
+        description="Standard deviation of the logarithm of R, in which draws of R count as at "
+        "most 1000 times R and at least its inverse; null: R is 0",
     )
     ratio_low = dy.Float64(
         nullable=True, description="Lower end of the 95 % interval of R with this source alone"

@@ -17,7 +17,6 @@ from footprint.totals.error_model import BASES, MIN_DEGREES_OF_FREEDOM, ErrorMod
 from footprint.totals.group_amounts import VARIANCE_COLUMNS, group_amounts
 from footprint.totals.group_totals import INDEPENDENT_SOURCES, SOURCES, draw_groups
 
-
 CLASSIFICATION = "classification"
 """Source of uncertainty of ratios and phases alone: the kinds of runs."""
 

@@ -144,6 +144,6 @@ def intervals_of_parts(
         for part, kwh in zip(over, group.kwh, strict=True)
         if kwh is not None
     ]
-    schema = {name: amounts.schema[name] for name in keys}
-    ends = dict.fromkeys(("total_low_kwh", "total_high_kwh"), pl.Float64())
-    return pl.DataFrame(rows, schema | {side: pl.String()} | ends, orient="row")
+    schema: dict[str, pl.DataType] = {name: amounts.schema[name] for name in keys}
+    schema |= {side: pl.String(), "total_low_kwh": pl.Float64(), "total_high_kwh": pl.Float64()}
+    return pl.DataFrame(rows, schema, orient="row")

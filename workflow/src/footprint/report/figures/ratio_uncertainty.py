@@ -9,7 +9,8 @@ from footprint.levels.levels import is_named
 from footprint.phases.ratio import SCOPES
 from footprint.report import wording
 from footprint.report.budget import source_name
-from footprint.report.figures import style, uncertainty as shares_figure
+from footprint.report.figures import style
+from footprint.report.figures import uncertainty as shares_figure
 
 MOST_ROWS = 9
 """Most papers and projects, those whose R is most uncertain; a line of its own counts the rest."""

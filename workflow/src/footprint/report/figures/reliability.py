@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -73,8 +74,9 @@ def plot(reliability: pl.DataFrame, *, provenance: str) -> Figure:
         return drawn
     # the last and first labels of neighbouring axes must not look like one number
     drawn.get_layout_engine().set(wspace=0.07)  # type: ignore[union-attr,call-arg]
-    names = [[f"{subject}{row}" for subject in PANELS] for row in ("", " energy")]
-    panels = drawn.subplot_mosaic([*names, ["note"] * len(PANELS)], height_ratios=[3.2, 1, 0.9])
+    layout: list[Any] = [[f"{subject}{row}" for subject in PANELS] for row in ("", " energy")]
+    layout.append(["note"] * len(PANELS))
+    panels = drawn.subplot_mosaic(layout, height_ratios=[3.2, 1, 0.9])
     errors = {row["subject"]: row for row in calibration_errors(reliability).iter_rows(named=True)}
     shown = reliability.filter(pl.col("subject").is_in(list(PANELS)))
     largest_kwh = float(shown["total_kwh"].max())  # type: ignore[arg-type]
@@ -103,9 +105,9 @@ def _note(reliability: pl.DataFrame) -> str:
     return (
         "Above: jobs with a probability of the kind within a tenth, and the part of their energy "
         "that is of the kind. On the dashed line, probabilities are right. Vertical lines: 95 % "
-        "intervals by bootstrap over people; hollow: jobs of one person alone. Below: energy of the "
-        "jobs. Error: mean difference to the dashed line, weighted by energy. Compared with the "
-        f"{basis}; probabilities are those before any label."
+        "intervals by bootstrap over people; hollow: jobs of one person alone. Below: energy of "
+        "the jobs. Error: mean difference to the dashed line, weighted by energy. Compared with "
+        f"the {basis}; probabilities are those before any label."
     )
 
 

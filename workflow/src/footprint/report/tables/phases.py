@@ -48,7 +48,8 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
         title="Development against training of the reported model",
         note=(
             f"{RATIO_DEFINITION} Low and high: 95 % intervals, of the energy that the nodes really "
-            "drew and of R; they have the kinds of runs, drawn from their probabilities. R high is missing where R has no upper end. Measured: part of the "
+            "drew and of R, with kinds of runs drawn from their probabilities. "
+            "R high is missing where R has no upper end. Measured: part of the "
             "energy that readings cover; the rest is estimated. Labelled: runs whose role a label "
             "gives. Reported: whether labels name the training of the reported model (label), or "
             "the largest training is assumed to be it (assumed); inference is never assumed. "
@@ -120,9 +121,7 @@ def _energy_columns(phase: str, header: str, *, printed: bool) -> list[Column]:
             interval=interval,
             printed=printed and column == interval[0],
         )
-        for column, text in zip(
-            interval, (header, f"{header} low", f"{header} high"), strict=True
-        )
+        for column, text in zip(interval, (header, f"{header} low", f"{header} high"), strict=True)
     ]
 
 

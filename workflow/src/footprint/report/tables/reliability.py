@@ -14,7 +14,7 @@ BASIS_SENTENCES = {
     "they doubt, so that others may be right more often.",
 }
 NO_KINDS_SENTENCE = "No run with energy has a label of its kind, so that nothing can be compared."
-SUBJECT_NAMES = {MOST_PROBABLE: "most probable kind"} | KIND_NAMES
+SUBJECT_NAMES = {MOST_PROBABLE: "most probable kind", **KIND_NAMES}
 
 
 def reliability_table(reliability: pl.DataFrame) -> ReaderTable:
@@ -35,7 +35,9 @@ def reliability_table(reliability: pl.DataFrame) -> ReaderTable:
     }
     rows = reliability.sort(pl.col("subject").cast(pl.Enum(SUBJECTS)), "bin").with_columns(
         pl.col("subject").replace_strict(headings, return_dtype=pl.String).alias("group"),
-        pl.format("{} to {}", pl.col("bin") * percent, (pl.col("bin") + 1) * percent).alias("tenth"),
+        pl.format("{} to {}", pl.col("bin") * percent, (pl.col("bin") + 1) * percent).alias(
+            "tenth"
+        ),
     )
     bases = reliability["basis"].cast(pl.String).unique().to_list()
     compared = BASIS_SENTENCES[bases[0]] if bases else NO_KINDS_SENTENCE
