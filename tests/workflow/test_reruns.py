@@ -153,6 +153,8 @@ RULES_OF_PACKAGES = {
         *(rule for rule in workflow_rules() if not rule.startswith(("plot_", "tabulate_"))),
         # names of estimators and columns of models are beside the schemas
         *("plot_models", "tabulate_estimators", "tabulate_methods", "tabulate_ratios"),
+        # subjects and bins are beside the comparison of energies
+        *("plot_reliability", "tabulate_reliability"),
     }
     - {"build_allocations", "write_summary"},
 }
