@@ -76,6 +76,11 @@ def test_frequency_and_mean_probability_of_a_tenth_are_weighted_by_energy() -> N
     assert found["subject"].unique(maintain_order=True).to_list() == list(reliability.SUBJECTS)
 
 
+def test_frequency_sums_the_energy_of_all_right_jobs() -> None:
+    jobs = [("a", kwh, "training_run", SURE) for kwh in (1.0, 2.0)] + [("b", 1.0, "debug", SURE)]
+    assert rows_of(table(*jobs), "training_run") == [(9, 3, 4.0, pytest.approx(0.95), 0.75)]
+
+
 def test_intervals_are_by_bootstrap_over_owners() -> None:
     found = table(*JOBS).filter(subject="most_probable")
     # one owner alone has no interval; of two, a quarter of the resamples has one of them twice
