@@ -78,7 +78,7 @@ class TestMoves:
             probable(1, "training_run", 10.0, training_run=1.0),
             probable(2, "unknown", 5.0, debug=0.5, training_run=0.5),
         ]
-        development, training = moves_of(rows, [{"run_id": 1} | REPORTED])["paper", "p"]
+        development, training, _ = moves_of(rows, [{"run_id": 1} | REPORTED])["paper", "p"]
         assert (development == 5.0).all()
         assert not training.any()
 
@@ -97,9 +97,10 @@ class TestMoves:
         ]
         labels = [{"run_id": 1} | REPORTED, {"run_id": 2} | REPORTED]
         for scope, name in (("paper", "p"), ("project", "q")):
-            development, training = moves_of(rows, labels)[scope, name]
+            development, training, inference = moves_of(rows, labels)[scope, name]
             assert np.mean(training) == pytest.approx(0.3 * 4.0)
             assert np.mean(development) == pytest.approx(0.2 * 4.0)
+            assert np.mean(inference) == pytest.approx((0.5 - 1) * 4.0)
             assert not ((training > 0) & (development > 0)).any()
 
     def test_only_reported_run_is_the_training_whatever_is_drawn(self) -> None:
@@ -129,7 +130,7 @@ class TestMoves:
             probable(2, "inference_run", 4.0, training_run=0.25, inference_run=0.75),
         ]
         labels = [{"run_id": 1, "phase": "training"}, {"run_id": 2} | REPORTED]
-        development, training = moves_of(rows, labels)["paper", "p"]
+        development, training, _ = moves_of(rows, labels)["paper", "p"]
         assert np.mean(training) == pytest.approx(1.0)
         assert not development.any()
 
@@ -151,7 +152,7 @@ class TestMoves:
             probable(3, "training_run", 5.0, training_run=1.0),
         ]
         # nominal: run 2 trains, 25 kWh of development
-        development, training = moves_of(rows, [])["paper", "p"]
+        development, training, _ = moves_of(rows, [])["paper", "p"]
         assert set(np.unique(training)) == {10.0, 0.0, -5.0}
         assert np.mean(training == 10.0) == 0.25
         assert np.mean(training == -5.0) == pytest.approx(0.75 * 0.5, abs=0.02)
@@ -162,7 +163,7 @@ class TestMoves:
             probable(1, "unknown", 20.0, training_run=0.25, inference_run=0.75),
             probable(2, "training_run", 10.0, training_run=1.0),
         ]
-        development, training = moves_of(rows, [])["paper", "p"]
+        development, training, _ = moves_of(rows, [])["paper", "p"]
         # run 1 in training: 20 - 10, with run 2 in development; else run 1 in development
         assert set(zip(development.tolist(), training.tolist(), strict=True)) == {
             (10.0, 10.0),
@@ -202,13 +203,16 @@ class TestMoves:
             .item()
             for phase in ("development", "training", "inference", "unknown")
         }
-        for development, training in found.values():
+        for development, training, inference in found.values():
             new_development = sums["development"] + development
             new_training = sums["training"] + training
+            new_inference = sums["inference"] + inference
             assert development.shape == training.shape == (N_DRAWS,)
             assert (new_development >= -1e-9).all()
             assert (new_training >= -1e-9).all()
-            assert (new_development + new_training <= sum(sums.values()) + 1e-9).all()
+            assert (new_inference >= -1e-9).all()
+            drawn_kwh = new_development + new_training + new_inference
+            assert (drawn_kwh <= sum(sums.values()) + 1e-9).all()
         assert {k: [s.tobytes() for s in v] for k, v in found.items()} == {
             k: [s.tobytes() for s in v]
             for k, v in moves_of(rows[::-1], labels[::-1], commands).items()

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from footprint.phases import energies, ratio, ratio_intervals, roles
-from footprint.totals.group_ratios import Moves
+from footprint.totals.group_parts import Moves
 from tests.phases.test_ratio import LABELS, RUN_SCHEMA, Row, levels_frame, run, time_frame
 from tests.phases.test_roles import labels_frame
 

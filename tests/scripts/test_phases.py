@@ -15,6 +15,7 @@ from footprint.phases.sensitivities import CHOICES
 from footprint.schemas.labels import JobLabels
 from footprint.schemas.phases import (
     N_POWER_BINS,
+    PhaseEnergies,
     PhaseOfJob,
     PhaseRatio,
     PhaseSensitivities,
@@ -23,7 +24,8 @@ from footprint.schemas.phases import (
     RunOfJob,
     Runs,
 )
-from footprint.schemas.validation import PhaseAccuracy, PhaseEvaluation
+from footprint.schemas.totals import RatioUncertainty
+from footprint.schemas.validation import KindReliability, PhaseAccuracy, PhaseEvaluation
 from tests.scripts.conftest import IDLE_POWER
 from tests.support.rule_chain import RuleChain
 from tests.support.study_frames import PROVENANCE
@@ -55,6 +57,8 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
         output={
             "ratio": made.path("ratio-whole_jobs"),
             "sensitivities": made.path("sensitivities-whole_jobs"),
+            "energies": made.path("energies-whole_jobs"),
+            "uncertainty": made.path("ratio_uncertainty-whole_jobs"),
         },
         params=made.ratio_params,
     )
@@ -65,6 +69,15 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
         output=made.paths("evaluation", "accuracy"),
         params={"thresholds": {}},
     )
+    for name, truth in (("", made.path("kinds")), ("-labels", [])):
+        made.run(
+            "measure_reliability",
+            f"measure_reliability{name}",
+            input=made.paths("features", "run_of_job")
+            | {"job_energy": made.path("energy-jobs"), "labels": made.path("single_labels")}
+            | {"truth": truth},
+            output={"reliability": made.path(f"reliability{name}")},
+        )
     return made
 
 
@@ -123,6 +136,10 @@ def run_estimators(made: RuleChain) -> None:
         ("sensitivities", PhaseSensitivities),
         ("evaluation", PhaseEvaluation),
         ("accuracy", PhaseAccuracy),
+        ("energies", PhaseEnergies),
+        ("ratio_uncertainty", RatioUncertainty),
+        ("reliability", KindReliability),
+        ("reliability-labels", KindReliability),
     ],
 )
 def test_scripts_of_phases_write_valid_tables(chain: RuleChain, name: str, schema: Any) -> None:
@@ -213,6 +230,48 @@ def test_compare_phases_writes_sensitivities_beside_the_ratio(chain: RuleChain) 
     assert headlines["ratio"].to_list() == pytest.approx([ratio] * len(choices), rel=1e-12)
 
 
+def test_compare_phases_writes_energies_of_parts_with_the_intervals_of_r(chain: RuleChain) -> None:
+    row = chain.read("ratio").filter(scope="paper", name=PAPER).row(0, named=True)
+    parts = chain.read("energies").filter(scope="paper", name=PAPER, division="phase")
+    for part in parts.iter_rows(named=True):
+        for column, end in (("total", ""), ("total_low", "_low"), ("total_high", "_high")):
+            assert part[f"{column}_kwh"] == row[f"{part['part']}{end}_kwh"]
+    total = chain.read("phase_of_job").filter(pl.col("kind").is_not_null())["total_kwh"].sum()
+    for division in ("phase", "kind"):
+        site = chain.read("energies").filter(scope="site", division=division)
+        assert site["total_kwh"].sum() == pytest.approx(total, rel=1e-9)
+        assert site["name"].unique().to_list() == ["nancy"]
+
+
+def test_compare_phases_writes_a_budget_of_each_ratio(chain: RuleChain) -> None:
+    given = chain.read("ratio").drop_nulls("ratio").select("scope", "name").rows()
+    shares = (
+        chain.read("ratio_uncertainty")
+        .group_by("scope", "name")
+        .agg(pl.col("share_frac").sum(), n=pl.len())
+    )
+    assert sorted(shares.select("scope", "name").rows()) == sorted(given)
+    assert shares["share_frac"].to_list() == pytest.approx([1.0] * len(given))
+    assert set(shares["n"]) == {8}
+
+
+def test_measure_reliability_compares_with_truth_and_with_labels_of_single_runs(
+    chain: RuleChain,
+) -> None:
+    by_truth, by_labels = chain.read("reliability"), chain.read("reliability-labels")
+    known_kwh = by_truth.filter(subject="debug")["total_kwh"].sum()
+    jobs = chain.read("energy-jobs").join(chain.read("kinds").drop_nulls("kind"), on="job_id")
+    of_weights = chain.read("features").filter(~pl.col("interactive").fill_null(False))
+    jobs = jobs.join(chain.read("run_of_job"), on="job_id").join(of_weights, on="run_id")
+    assert known_kwh == pytest.approx(jobs["total_kwh"].sum(), rel=1e-9)
+    # the one label that gives a kind
+    assert by_labels.filter(subject="training_run")["n_jobs"].to_list() == [1]
+    assert (by_truth["basis"].unique().item(), by_labels["basis"].unique().item()) == (
+        "truth",
+        "labels",
+    )
+
+
 def test_break_down_stages_adds_up_to_the_development(chain: RuleChain) -> None:
     development = chain.read("ratio").filter(scope="paper", name=PAPER)["development_kwh"].item()
     rows = chain.read("stages").filter(scope="paper", name=PAPER)
@@ -257,6 +316,10 @@ def test_the_evaluation_counts_every_job_that_held_a_node(chain: RuleChain) -> N
         ("tabulate_phases", ["ratio"], {}),
         ("tabulate_evaluation", ["evaluation", "accuracy"], {}),
         ("tabulate_stages", ["stages"], {}),
+        ("plot_phase_energies", ["energies"], {}),
+        ("tabulate_phase_energies", ["energies"], {}),
+        ("plot_reliability", ["reliability"], {}),
+        ("tabulate_reliability", ["reliability"], {}),
     ],
 )
 def test_scripts_of_results_write_figures_and_tables(

@@ -14,6 +14,7 @@ from footprint.phases import (
     classifier,
     energies,
     features,
+    ratio,
     recorded_time,
     study_ratios,
 )
@@ -134,8 +135,9 @@ def _study(source: Mapping[str, Any]) -> _Study:
     run_of_job = chains.merge_jobs_into_runs(
         fast.jobs.lazy(), gap_h=48.0, allocations=fast.allocations.lazy()
     ).collect()
+    # the pipeline is not shown the truth
     errors = energies.errors_of_study(
-        job_nodes.lazy(),
+        job_nodes.drop("paper", "phase", "true_kwh").lazy(),
         job_energy=job_energy.lazy(),
         virtual_meter=models,
         meters=dict(DEFAULT_METERS),
@@ -202,8 +204,36 @@ def _labels(study: _Study, setting: str, seed: int, draw: int) -> tuple[pl.DataF
     return labelled.cast(schema), counts
 
 
-def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_ratios.StudyRatios:
-    """Ratios and sensitivities of the pipeline, without power histograms."""
+class RatioInputs(NamedTuple):
+    """Tables of the pipeline from which ratios are computed.
+
+    Attributes:
+        features: Result of `features.collect_features`.
+        runs: `schemas.Runs`.
+        labelled: `schemas.JobLabels`.
+        levels: `schemas.Levels`, of the papers alone.
+        recorded_time: Result of `recorded_time.recorded_time_of_jobs`.
+    """
+
+    features: pl.LazyFrame
+    runs: pl.LazyFrame
+    labelled: pl.LazyFrame
+    levels: pl.LazyFrame
+    recorded_time: pl.LazyFrame
+
+    def with_papers(self, runs: pl.LazyFrame) -> pl.LazyFrame:
+        """Runs with the column `paper` of their labels."""
+        papers = self.labelled.select("paper", run_id="job_id")
+        return runs.join(papers, on="run_id", how="left")
+
+    def rows(self, runs: pl.LazyFrame) -> pl.LazyFrame:
+        """Result of `ratio.rows_of_groups` for some runs."""
+        time = ratio.time_of_runs(runs, self.recorded_time)
+        return ratio.rows_of_groups(self.with_papers(runs), levels=self.levels, time=time)
+
+
+def ratio_inputs(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> RatioInputs:
+    """Runs and times of the pipeline, without power histograms."""
     run_of_job, job_energy = study.run_of_job.lazy(), study.job_energy.lazy()
     thresholds = classifier.Thresholds()
     found = features.collect_features(
@@ -228,12 +258,18 @@ def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_
     time = recorded_time.recorded_time_of_jobs(
         jobs.lazy(), study.fast.allocations.lazy(), study.errors.job_nodes, start=start, end=end
     )
+    return RatioInputs(found, tables.runs, labelled.lazy(), levels, time)
+
+
+def _ratios(study: _Study, jobs: pl.DataFrame, labelled: pl.DataFrame) -> study_ratios.StudyRatios:
+    """Ratios and sensitivities of the pipeline, without power histograms."""
+    inputs = ratio_inputs(study, jobs, labelled)
     return study_ratios.ratios_of_study(
-        tables.runs,
-        features=found,
-        labelled=labelled.lazy(),
-        levels=levels,
-        recorded_time=time,
+        inputs.runs,
+        features=inputs.features,
+        labelled=inputs.labelled,
+        levels=inputs.levels,
+        recorded_time=inputs.recorded_time,
         errors=study.errors,
         jobs=jobs.lazy(),
     )

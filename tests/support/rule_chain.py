@@ -376,7 +376,7 @@ class RuleChain:
     def ratio_params(self) -> dict[str, Any]:
         """Parameters of `compare_phases`."""
         gate = self.planned.integration["gate"]
-        settings = {"papers": "all", "meters": self.planned.meters, "gate": gate}
+        settings = {"site": "nancy", "papers": "all", "meters": self.planned.meters, "gate": gate}
         return settings | self.window
 
     def compare_phases(self) -> None:
@@ -388,7 +388,8 @@ class RuleChain:
             | self._write_jobs_inside()
             | self.energy_paths()
             | {"by_gate": self.path("gate_policies")},
-            output=self.paths("ratio", "sensitivities"),
+            output=self.paths("ratio", "sensitivities", "energies")
+            | {"uncertainty": self.path("ratio_uncertainty")},
             params=self.ratio_params,
         )
 

@@ -35,7 +35,8 @@ ENERGY += ["results/estimates/ratios.parquet"]
 EVERYTHING = [*ENERGY, "results/phases/ratio.parquet", "results/carbon.parquet"]
 EVERYTHING += ["results/active_users.parquet", "results/notable_models.parquet"]
 EVERYTHING += ["results/energy/uncertainty.parquet", "results/phases/sensitivities.parquet"]
-EVERYTHING += ["results/phases/stages.parquet"]
+EVERYTHING += ["results/phases/stages.parquet", "results/phases/energies.parquet"]
+EVERYTHING += ["results/phases/ratio_uncertainty.parquet", "results/phases/reliability.parquet"]
 CLUSTERS, MONTHS = ("graffiti", "gres", "gruss"), ("2025-03", "2025-04")
 OTHER_SERIES = [
     f"resources/nancy/series/prom_node_load1/{cluster}/{month}.parquet"

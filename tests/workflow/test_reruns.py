@@ -153,6 +153,8 @@ RULES_OF_PACKAGES = {
         *(rule for rule in workflow_rules() if not rule.startswith(("plot_", "tabulate_"))),
         # names of estimators and columns of models are beside the schemas
         *("plot_models", "tabulate_estimators", "tabulate_methods", "tabulate_ratios"),
+        # subjects and bins are beside the comparison of energies
+        *("plot_reliability", "tabulate_reliability"),
     }
     - {"build_allocations", "write_summary"},
 }
@@ -179,6 +181,8 @@ RULES_AFTER_RATIO = dict.fromkeys(
     (
         *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),
         *("plot_sensitivities", "tabulate_sensitivities", "tabulate_study", "write_summary"),
+        *("plot_phase_energies", "tabulate_phase_energies"),
+        *("plot_ratio_uncertainty", "tabulate_ratio_uncertainty"),
     ),
     1,
 )
@@ -198,6 +202,9 @@ RULES_AFTER_FEATURES = {
     "extract_features": 1,
     "evaluate_phases": 1,
     "tabulate_evaluation": 1,
+    "measure_reliability": 1,
+    "plot_reliability": 1,
+    "tabulate_reliability": 1,
 } | RULES_AFTER_RUNS
 RULES_OF_HISTOGRAMS = {"measure_power_histograms": 3}
 RULES_OF_CARBON = {"estimate_carbon": 1, "tabulate_carbon": 1, "write_summary": 1}

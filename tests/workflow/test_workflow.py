@@ -27,13 +27,14 @@ ENERGY = ("jobs", "job_nodes", "nodes", "quality", "rejected")
 FIGURES = ("energy_by_class", "levels", "methods", "node_week", "ratios", "simulation_check")
 FIGURES += ("energy_per_run", "phases", "paper_runs", "concentration", "energy_over_time")
 FIGURES += ("active_users", "models", "site_map", "sensitivities", "uncertainty")
+FIGURES += ("phase_energies", "ratio_uncertainty", "reliability")
 TABLES = ("energy_by_class", "levels", "quality", "simulation_check")
 TABLES += ("estimators", "methods", "ratios", "phases", "evaluation")
 TABLES += ("carbon", "hardware", "study_summary", "sensitivities", "uncertainty")
-TABLES += ("virtual_meter", "stages")
+TABLES += ("virtual_meter", "stages", "phase_energies", "ratio_uncertainty", "reliability")
 TABLES += ("active_users", "concentration", "energy_over_time")
 PHASES = ("features", "accuracy", "evaluation", "group_runs", "jobs", "ratio", "runs")
-PHASES += ("sensitivities", "stages")
+PHASES += ("sensitivities", "stages", "energies", "ratio_uncertainty", "reliability")
 
 
 def file_digests(folder: Path) -> dict[str, str]:

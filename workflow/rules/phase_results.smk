@@ -4,17 +4,20 @@ REQUIRED INPUTS: runs and their features, levels
 OUTPUTS:
     ratio       results/phases/ratio.parquet                    R of papers and projects
     sensitivities   results/phases/sensitivities.parquet        R under other choices
+    energies    results/phases/energies.parquet                 energy of phases and kinds
+    uncertainty results/phases/ratio_uncertainty.parquet        sources of uncertainty of R
     stages      results/phases/stages.parquet                   development by stage
     evaluation  results/phases/evaluation.parquet               assigned against true kinds
     accuracy    results/phases/accuracy.parquet                 share of right kinds
+    reliability results/phases/reliability.parquet              probabilities of kinds, and truth
     totals      results/validation/against_truth.parquet        totals and R beside the truth
     figures     results/figures/{name}.{pdf,svg,png}
-    tables      results/tables/{phases,stages,concentration,evaluation}.{csv,html,tex}
+    tables      results/tables/{phases,phase_energies,stages,concentration,evaluation,...}.{csv,html,tex}
 """
 
 
 rule compare_phases:
-    """Compute R of each paper and project, its interval, and its sensitivities to choices."""
+    """Compute R of papers and projects with sensitivities and budget, and energies of phases."""
     input:
         runs=rules.classify_runs.output.runs,
         features=rules.extract_features.output.features,
@@ -29,6 +32,8 @@ rule compare_phases:
     output:
         ratio="<results>/phases/ratio.parquet",
         sensitivities="<results>/phases/sensitivities.parquet",
+        energies="<results>/phases/energies.parquet",
+        uncertainty="<results>/phases/ratio_uncertainty.parquet",
     log:
         "<logs>/compare_phases.log",
     benchmark:
@@ -36,6 +41,7 @@ rule compare_phases:
     conda:
         "../../envs/footprint.yaml"
     params:
+        site=STUDY.site,
         papers=STUDY.config["levels"]["papers"],
         start=STUDY.start,
         end=STUDY.end,
@@ -91,6 +97,26 @@ rule evaluate_phases:
         "../scripts/evaluate_phases.py"
 
 
+rule measure_reliability:
+    """Compare probabilities of kinds with how often they are right, by truth or by labels."""
+    input:
+        features=rules.extract_features.output.features,
+        run_of_job=rules.merge_runs.output.run_of_job,
+        job_energy=rules.combine_energy.output.jobs,
+        labels=rules.match_labels.output.labels,
+        truth=branch(STUDY.is_simulated, then=rules.download_truth.output.kinds, otherwise=[]),
+    output:
+        reliability="<results>/phases/reliability.parquet",
+    log:
+        "<logs>/measure_reliability.log",
+    benchmark:
+        "<benchmarks>/measure_reliability.jsonl"
+    conda:
+        "../../envs/footprint.yaml"
+    script:
+        "../scripts/measure_reliability.py"
+
+
 rule check_totals:
     """Compare the totals of the levels and R of the papers with the truth of the simulated site."""
     input:
@@ -136,6 +162,79 @@ use rule tabulate as tabulate_phases with:
         rule="tabulate_phases",
     params:
         function="tables.phases.phases_table",
+
+
+use rule draw as plot_phase_energies with:
+    """Draw the energy of each kind of run and of each phase, with intervals."""
+    input:
+        energies=rules.compare_phases.output.energies,
+    output:
+        **figure_files("phase_energies", category="4 Phases", shows="energy by kind and phase"),
+    pathvars:
+        rule="plot_phase_energies",
+    params:
+        function="figures.phase_energies.plot",
+
+
+use rule tabulate as tabulate_phase_energies with:
+    """Tabulate the energy of each phase and kind, of the site, projects and papers."""
+    input:
+        energies=rules.compare_phases.output.energies,
+    output:
+        **table_files("phase_energies", category="4 Phases", shows="energy by kind and phase"),
+    pathvars:
+        rule="tabulate_phase_energies",
+    params:
+        function="tables.phase_energies.phase_energies_table",
+
+
+use rule draw as plot_ratio_uncertainty with:
+    """Draw the share of each source in the uncertainty of R of each paper."""
+    input:
+        uncertainty=rules.compare_phases.output.uncertainty,
+        ratio=rules.compare_phases.output.ratio,
+    output:
+        **figure_files("ratio_uncertainty", category="4 Phases", shows="sources of uncertainty of R"),
+    pathvars:
+        rule="plot_ratio_uncertainty",
+    params:
+        function="figures.ratio_uncertainty.plot",
+
+
+use rule tabulate as tabulate_ratio_uncertainty with:
+    """Tabulate the uncertainty budget of R of each paper and project."""
+    input:
+        uncertainty=rules.compare_phases.output.uncertainty,
+    output:
+        **table_files("ratio_uncertainty", category="4 Phases", shows="sources of uncertainty of R"),
+    pathvars:
+        rule="tabulate_ratio_uncertainty",
+    params:
+        function="tables.uncertainty.ratio_uncertainty_table",
+
+
+use rule draw as plot_reliability with:
+    """Draw how often kinds are right against their probabilities."""
+    input:
+        reliability=rules.measure_reliability.output.reliability,
+    output:
+        **figure_files("reliability", category="4 Phases", shows="reliability of kinds"),
+    pathvars:
+        rule="plot_reliability",
+    params:
+        function="figures.reliability.plot",
+
+
+use rule tabulate as tabulate_reliability with:
+    """Tabulate how often kinds are right against their probabilities."""
+    input:
+        reliability=rules.measure_reliability.output.reliability,
+    output:
+        **table_files("reliability", category="4 Phases", shows="reliability of kinds"),
+    pathvars:
+        rule="tabulate_reliability",
+    params:
+        function="tables.reliability.reliability_table",
 
 
 use rule tabulate as tabulate_stages with:

@@ -1,11 +1,12 @@
-"""Write R of each paper and project, with its interval, and its sensitivities to choices."""
+"""Write R of each paper and project with its sensitivities and budget, and energies of phases."""
 
 import polars as pl
 
 from footprint.core import calendar, logs
 from footprint.labels import precedence
 from footprint.phases import energies, recorded_time, reported_runs, study_ratios
-from footprint.schemas.phases import PhaseRatio, PhaseSensitivities
+from footprint.schemas.phases import PhaseEnergies, PhaseRatio, PhaseSensitivities
+from footprint.schemas.totals import RatioUncertainty
 from footprint.schemas.writing import write_table
 
 logs.log_to_file(snakemake.log[0])
@@ -32,8 +33,11 @@ found = study_ratios.ratios_of_study(
     papers_wanted=params.papers,
     by_gate=pl.scan_parquet(given.by_gate) if given.by_gate else None,
     gate=params.gate,
+    site=params.site,
 )
 ratios = found.ratios.collect()
 precedence.log_warnings(reported_runs.uncertain_messages(ratios))
 write_table(PhaseRatio, ratios, snakemake.output.ratio)
 write_table(PhaseSensitivities, found.sensitivities, snakemake.output.sensitivities)
+write_table(PhaseEnergies, found.energies, snakemake.output.energies)
+write_table(RatioUncertainty, found.budget, snakemake.output.uncertainty)

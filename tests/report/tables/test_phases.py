@@ -108,7 +108,9 @@ class TestPhases:
             "Development measured (%)",
             *("Training (kWh)", "Training low (kWh)", "Training high (kWh)"),
             "Training measured (%)",
-            *("Inference (kWh)", "Unknown (kWh)", "Idle in holds (kWh)", "Energy unknown (GPU h)"),
+            *("Inference (kWh)", "Inference low (kWh)", "Inference high (kWh)"),
+            *("Unknown (kWh)", "Unknown low (kWh)", "Unknown high (kWh)"),
+            *("Idle in holds (kWh)", "Energy unknown (GPU h)"),
             *("R (×)", "R low (×)", "R high (×)", "R all unknown (×)", "R exit states (×)"),
             "R not given",
         ]
@@ -116,8 +118,8 @@ class TestPhases:
         values = [row[column.name] for column in table.columns]
         assert values[:5] == ["enhancement", 40, 3, "label", 0]
         assert [values[5], values[6], values[10]] == [81.0, 50.0, 10.0]
-        assert values[14:18] == [1.0, 20.0, 8.5, 70.0]
-        assert values[18:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
+        assert [values[14], values[17], *values[20:22]] == [1.0, 20.0, 8.5, 70.0]
+        assert values[22:] == [5.0, 2.0, 6.0, 7.0, 0.7, None]
 
     def test_rows_have_papers_before_projects_and_largest_first(
         self, made: dict[str, ReaderTable]
@@ -131,7 +133,7 @@ class TestPhases:
         (row,) = (row for row in page.rows if row[:1] == ["parsing"])
         unknown = formats.UNKNOWN_CELL
         assert row[3] == unknown
-        assert row[18:] == [unknown] * 5 + [NO_TRAINING_REASON]
+        assert row[22:] == [unknown] * 5 + [NO_TRAINING_REASON]
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(
         self, tmp_path: Path

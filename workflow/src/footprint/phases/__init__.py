@@ -29,6 +29,9 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `kind_probabilities`: probability of each kind of a run.
 - `kind_draws`: draws of the energy that uncertain kinds move between the sides of a ratio.
 - `ratio_intervals`: 95 % intervals of the ratios.
+- `ratio_budget`: sources of the uncertainty of the ratios.
+- `kind_moves`: draws of the energy that uncertain kinds move between kinds.
+- `part_energies`: energies of phases and kinds, with intervals.
 - `membership`: unlabelled runs that may belong to a paper.
 - `membership_scores`: probability that an unlabelled run belongs to a paper.
 - `sensitivities`: ratios under other choices.
@@ -36,6 +39,7 @@ Definitions, rules and limits are in `docs/phases.md`.
 - `study_ratios`: the ratios of a study with their intervals and sensitivities.
 - `baseline`: the exit-state rule and "everything is training", which the classifier must beat.
 - `evaluation`: accuracy of the classifier on a simulated site.
+- `reliability`: probabilities of kinds against how often they are right.
 - `group_agreement`: runs that differ from their labelled group in duration or power.
 - `recalibration`: probabilities of kinds after labelled runs of the command, user and project.
 - `reported_runs`: reported runs of uncertain kind.

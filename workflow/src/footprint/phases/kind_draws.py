@@ -1,4 +1,4 @@
-"""Draws of the energy that uncertain kinds move between the two sides of a ratio.
+"""Draws of the energy that uncertain kinds move between the phases of a group.
 
 A kind moves energy only where the phase follows from it (`roles.add_roles_and_phases`):
 
@@ -41,12 +41,13 @@ _TRAINING, _INFERENCE = (WEIGHED_KINDS.index(name) for name in ("training_run", 
 MIN_PROBABILITY = 0.5 / N_DRAWS
 """Probabilities below half a draw in all are 0."""
 
-Moves = dict[tuple[str, ...], tuple[Floats, Floats]]
-"""Draws of the energy (kWh) that is added to development and to training, by scope and name."""
+Moves = dict[tuple[str, ...], tuple[Floats, ...]]
+"""Draws of the energy (kWh) that is added to development, training and inference, by scope and
+name."""
 
 
 def moved_energies(rows: pl.LazyFrame, inputs: pl.LazyFrame, uncertain: pl.LazyFrame) -> Moves:
-    """Energy that each draw of kinds moves to or from development and training of each group.
+    """Energy that each draw of kinds moves between the phases of each group.
 
     Args:
         rows: Result of `ratio.rows_of_groups`.
@@ -69,16 +70,17 @@ def moved_energies(rows: pl.LazyFrame, inputs: pl.LazyFrame, uncertain: pl.LazyF
         of_runs.setdefault(run_id, []).append((scope, name, phase))
     for run_id, kwh, is_training, is_inference in _drawn_phases(candidates, trained):
         for scope, name, phase in of_runs.get(run_id, ()):
-            development, training = _sides(moves, (scope, name))
+            development, training, inference = _sides(moves, (scope, name))
             # unknown runs were added to development
             was_development = float(phase in ("development", "unknown"))
             development += kwh * (~(is_training | is_inference) - was_development)
             training += kwh * (is_training - float(phase == "training"))
+            inference += kwh * (is_inference - float(phase == "inference"))
     return {key: sides for key, sides in moves.items() if any(side.any() for side in sides)}
 
 
-def _sides(moves: Moves, key: tuple[str, str]) -> tuple[Floats, Floats]:
-    return moves.setdefault(key, (np.zeros(N_DRAWS), np.zeros(N_DRAWS)))
+def _sides(moves: Moves, key: tuple[str, str]) -> tuple[Floats, ...]:
+    return moves.setdefault(key, tuple(np.zeros(N_DRAWS) for _ in range(3)))
 
 
 def _unknown_energies(rows: pl.LazyFrame, inputs: pl.LazyFrame) -> pl.DataFrame:

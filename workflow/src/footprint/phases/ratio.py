@@ -42,6 +42,9 @@ HOLDING_KINDS = ("idle_hold", "interactive")
 """Kinds whose idle energy is reported: these runs hold nodes for a person and not for a program."""
 
 RATIO_PHASES = ("development", "training")
+DRAWN_PHASES = (*RATIO_PHASES, "inference", "unknown")
+"""Phases with an interval; uncertain kinds move energy between the first three."""
+
 TIME_COLUMNS = ("held_s", "known_s")
 
 GROUP_KEY = ["scope", "name"]
@@ -49,7 +52,7 @@ KIND_TYPE, PHASE_TYPE = pl.Enum(KINDS), pl.Enum(PHASES)
 
 INTERVAL_COLUMNS = (
     *("ratio_low", "ratio_high"),
-    *(f"{phase}_{end}_kwh" for phase in RATIO_PHASES for end in ("low", "high")),
+    *(f"{phase}_{end}_kwh" for phase in DRAWN_PHASES for end in ("low", "high")),
 )
 
 
@@ -88,7 +91,7 @@ def compare_development_with_training(
 
     Returns:
         `schemas.PhaseRatio`: one row a group, sorted by scope and name. A ratio lies inside its
-        interval, and so do the energies of the two phases.
+        interval, and so do the energies of the phases.
     """
     rows = rows_of_groups(runs, levels=levels, time=time, papers_wanted=papers_wanted)
     groups = _add_ratios(_sum_phases(rows).join(_coverage_by_labels(rows), on=GROUP_KEY))
@@ -113,7 +116,7 @@ def compare_development_with_training(
             **_ends("ratio_low", "ratio_high", value="ratio"),
             **{
                 name: end
-                for phase in RATIO_PHASES
+                for phase in DRAWN_PHASES
                 for name, end in _ends(
                     f"{phase}_low_kwh", f"{phase}_high_kwh", value=f"{phase}_kwh"
                 ).items()

@@ -1,4 +1,4 @@
-"""Ratios of a study with their intervals, and their sensitivities."""
+"""Ratios of a study with their intervals, sensitivities and budgets, and energies of phases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import polars as pl
 from footprint.core.vocabulary import NameSelection
 from footprint.phases import (
     baseline,
+    part_energies,
     ratio,
+    ratio_budget,
     ratio_intervals,
     reported_runs,
     roles,
@@ -20,10 +22,12 @@ from footprint.phases.energies import StudyErrors
 
 
 class StudyRatios(NamedTuple):
-    """`schemas.PhaseRatio` and `schemas.PhaseSensitivities`."""
+    """`schemas.PhaseRatio`, `PhaseSensitivities`, `PhaseEnergies` and `RatioUncertainty`."""
 
     ratios: pl.LazyFrame
     sensitivities: pl.LazyFrame
+    energies: pl.DataFrame
+    budget: pl.DataFrame
 
 
 def ratios_of_study(
@@ -38,8 +42,9 @@ def ratios_of_study(
     papers_wanted: NameSelection = "all",
     by_gate: pl.LazyFrame | None = None,
     gate: str = "two_part",
+    site: str = "site",
 ) -> StudyRatios:
-    """Ratios of each paper and project, with their intervals and sensitivities.
+    """Ratios of each paper and project, with their intervals, sensitivities and budgets.
 
     Args:
         runs: `schemas.Runs`.
@@ -52,6 +57,7 @@ def ratios_of_study(
         papers_wanted: `levels.papers` of the configuration.
         by_gate: `job_id`, `gate`, `total_kwh`: energies under each gate. None: not varied.
         gate: The configured gate.
+        site: Name of the site, for the energies of its phases and kinds.
     """
     labels = roles.labels_of_runs(labelled)
     of_papers = runs.join(labels.select("run_id", "paper"), on="run_id", how="left")
@@ -81,4 +87,8 @@ def ratios_of_study(
             gate=gate,
         ),
     )
-    return StudyRatios(ratios, varied)
+    of_parts = part_energies.energies_of_parts(
+        rows, of_papers, labelled=labels, jobs=jobs, errors=errors, site=site
+    )
+    budget = ratio_budget.budget_of_ratios(rows, ratios, runs, errors, moves)
+    return StudyRatios(ratios, varied, of_parts, budget)

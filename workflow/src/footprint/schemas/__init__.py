@@ -7,7 +7,7 @@ are UTC days, the unit is part of a column's name, and null means unknown, never
 - `raw`: nodes, jobs, allocations, node states, power, rejected rows.
 - `energy`: quality of the readings; energy of nodes and jobs.
 - `gaps`: power models and estimates for time without readings.
-- `totals`: the uncertainty budget.
+- `totals`: the uncertainty budgets of totals and of R.
 - `estimates`: hardware inputs, estimates of other tools, their ratio to the measurement.
 - `labels`: ledgers, tracked energy, labels of each job.
 - `phases`: runs, kinds, phases, ratio of development to training.

@@ -26,6 +26,7 @@ from footprint.schemas.labels import GroupLabels, JobLabels, Ledger, Reconciliat
 from footprint.schemas.levels import Carbon, Levels
 from footprint.schemas.phases import (
     GroupRuns,
+    PhaseEnergies,
     PhaseOfJob,
     PhaseRatio,
     PhaseSensitivities,
@@ -44,10 +45,11 @@ from footprint.schemas.raw import (
     RejectedRows,
     States,
 )
-from footprint.schemas.totals import Uncertainty
+from footprint.schemas.totals import RatioUncertainty, Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
     AgainstTruth,
+    KindReliability,
     PhaseAccuracy,
     PhaseEvaluation,
     SimulationCheck,
@@ -94,11 +96,14 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "group_runs": (GroupRuns, "results/phases/group_runs.parquet"),
     "phase_of_job": (PhaseOfJob, "results/phases/jobs.parquet"),
     "phase_ratio": (PhaseRatio, "results/phases/ratio.parquet"),
+    "phase_energies": (PhaseEnergies, "results/phases/energies.parquet"),
     "phase_stages": (PhaseStages, "results/phases/stages.parquet"),
     "phase_sensitivities": (PhaseSensitivities, "results/phases/sensitivities.parquet"),
+    "ratio_uncertainty": (RatioUncertainty, "results/phases/ratio_uncertainty.parquet"),
     "true_kinds": (TrueKinds, "resources/<site>/true_kinds.parquet"),
     "phase_evaluation": (PhaseEvaluation, "results/phases/evaluation.parquet"),
     "phase_accuracy": (PhaseAccuracy, "results/phases/accuracy.parquet"),
+    "kind_reliability": (KindReliability, "results/phases/reliability.parquet"),
     "reconciliation": (Reconciliation, "results/ledger.parquet"),
     "levels": (Levels, "results/levels.parquet"),
     "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),

@@ -192,10 +192,17 @@ class PhaseRatio(dy.Schema):
     training_low_kwh = Energy(description="Lower end of the 95 % interval of training_kwh")
     training_high_kwh = Energy(description="Upper end of the 95 % interval of training_kwh")
     inference_kwh = Energy(description="Total energy of inference with the reported model")
+    inference_low_kwh = Energy(description="Lower end of the 95 % interval of inference_kwh")
+    inference_high_kwh = Energy(description="Upper end of the 95 % interval of inference_kwh")
     development_kwh = Energy(description="Total energy of all other runs of known kind")
     development_low_kwh = Energy(description="Lower end of the 95 % interval of development_kwh")
     development_high_kwh = Energy(description="Upper end of the 95 % interval of development_kwh")
     unknown_kwh = Energy(description="Total energy of runs of unknown kind")
+    unknown_low_kwh = Energy(
+        description="Lower end of the 95 % interval of unknown_kwh; that of development_kwh "
+        "includes these runs"
+    )
+    unknown_high_kwh = Energy(description="Upper end of the 95 % interval of unknown_kwh")
     idle_kwh = Energy(
         description="Measured energy at idle power of runs of the kinds `idle_hold` and "
         "`interactive`"
@@ -243,6 +250,30 @@ class PhaseRatio(dy.Schema):
         ratio = pl.col("ratio")
         is_inside = (ratio >= pl.col("ratio_low")).fill_null(True)
         return is_inside & (ratio <= pl.col("ratio_high")).fill_null(True)
+
+
+class PhaseEnergies(dy.Schema):
+    """Energy of each phase and of each kind of run, of the site, its projects and its papers.
+
+    Intervals include the kinds of runs, drawn from their probabilities with the errors of meters
+    and estimates. Runs of unknown kind have some kind in every draw: the intervals of the other
+    parts include them, and that of `unknown` is of their energy alone.
+    """
+
+    scope = Key(description="`site`, `project` or `paper`")
+    name = Key(description="Name at that scope")
+    division = Key(description="`phase` or `kind`: each divides all runs that ran")
+    part = Key(description="Phase or kind")
+    n_runs = Count(metadata={"unit": "runs"}, description="Number of runs of this part")
+    measured_kwh = Energy(description="Measured energy of the runs")
+    estimated_kwh = Energy(description="Estimated energy of the runs, not in measured_kwh")
+    total_kwh = Energy(
+        description="Measured plus estimated energy of the runs; 0 without runs, where runs of "
+        "other kinds may be of this one"
+    )
+    total_low_kwh = Energy(description="Lower end of the 95 % interval of the part's energy")
+    total_high_kwh = Energy(description="Upper end of the 95 % interval of the part's energy")
+    measured_frac = Fraction(description="measured_kwh / total_kwh")
 
 
 class PhaseStages(dy.Schema):

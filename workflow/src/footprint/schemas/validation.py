@@ -171,3 +171,32 @@ class PhaseAccuracy(dy.Schema):
     right_high_frac = Fraction(
         description="Upper end of the 95 % interval, by bootstrap over users; null: fewer than 2"
     )
+
+
+class KindReliability(dy.Schema):
+    """Probabilities of kinds beside how often they are right, in bins of the probability.
+
+    The jobs are those of a true kind (simulated site) or of a run whose kind a label gives; the
+    probabilities are those before any label.
+    """
+
+    subject = Key(description="`most_probable`: the most probable kind of each job; or a kind")
+    bin = dy.Int64(
+        primary_key=True, min=0, max=9, description="Tenth of the probability: 0 is below 0.1"
+    )
+    basis = dy.Enum(["truth", "labels"], description="Where the true kinds are from")
+    n_jobs = Count(
+        metadata={"unit": "jobs"}, description="Number of jobs with energy of a known kind"
+    )
+    n_users = Count(metadata={"unit": "users"}, description="Number of owners of these jobs")
+    total_kwh = dy.Float64(
+        min=0, metadata={"unit": "kWh"}, description="Total energy of these jobs"
+    )
+    probability_frac = Fraction(description="Mean probability, weighted by energy")
+    observed_frac = Fraction(description="Part of the energy of which the kind is the true one")
+    observed_low_frac = Fraction(
+        description="Lower end of the 95 % interval, by bootstrap over users; null: fewer than 2"
+    )
+    observed_high_frac = Fraction(
+        description="Upper end of the 95 % interval, by bootstrap over users; null: fewer than 2"
+    )

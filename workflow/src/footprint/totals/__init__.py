@@ -15,6 +15,7 @@ groups, draws for ratios of groups, and the uncertainty budget (docs/uncertainty
 - `largest_shares`: bootstrap intervals of the part of the largest jobs.
 - `known_total`: totals of rows of which a part may be unknown.
 - `study_totals`: the functions that rules and later stages call.
+- `group_parts`: draws of the parts of groups, with energy that moves between them.
 - `group_ratios`: intervals of ratios of groups.
 - `bootstrap`: intervals of shares over dependent cases.
 - `budget`: the uncertainty budget of groups.

@@ -17,6 +17,9 @@ from footprint.totals.error_model import BASES, MIN_DEGREES_OF_FREEDOM, ErrorMod
 from footprint.totals.group_amounts import VARIANCE_COLUMNS, group_amounts
 from footprint.totals.group_totals import INDEPENDENT_SOURCES, SOURCES, draw_groups
 
+CLASSIFICATION = "classification"
+"""Source of uncertainty of ratios and phases alone: the kinds of runs."""
+
 
 class _Source(NamedTuple):
     evaluation: str
@@ -32,6 +35,7 @@ _DESCRIPTIONS = {
     "gaps": _Source("A", "normal", "nodes of a job; in part similar jobs"),
     "estimate_common": _Source("A", "t", "clusters without readings"),
     "estimate_own": _Source("A", "normal", "nodes of a job; in part similar jobs"),
+    CLASSIFICATION: _Source("B", "discrete", "runs of one person and command"),
 }
 _CALIBRATED = _Source("A", "normal", "nodes of a cluster")
 """Description of `meter` where calibrations make up most of its variance."""
@@ -117,18 +121,6 @@ def _source_rows(
     source: str, order: int, summed: pl.DataFrame, amounts: pl.DataFrame, model: ErrorModel
 ) -> pl.DataFrame:
     """Rows of one source, with the column `order`."""
-    usual = _DESCRIPTIONS[source]
-    is_calibrated = pl.col("is_calibrated") & (pl.lit(source) == "meter")
-    described = {
-        field: pl.when(is_calibrated)
-        .then(pl.lit(getattr(_CALIBRATED, field)))
-        .otherwise(pl.lit(getattr(usual, field)))
-        for field in _Source._fields
-    }
-    if source == "estimate_common":  # the spread of one cluster or node is not known: the prior's
-        has_data = pl.col("degrees_of_freedom") > MIN_DEGREES_OF_FREEDOM + 1
-        described["evaluation"] = pl.when(has_data).then(pl.lit("A")).otherwise(pl.lit("B"))
-    df = pl.col("degrees_of_freedom") if source == "estimate_common" else pl.lit(None, pl.Float64)
     ends = draw_groups(amounts, model, sources=(source,)).interval()
     return summed.join(ends.drop("total_kwh"), on="name").select(
         "name",
@@ -138,7 +130,42 @@ def _source_rows(
         standard_uncertainty_kwh=pl.col(source).sqrt(),
         low_kwh="total_low_kwh",
         high_kwh="total_high_kwh",
-        degrees_of_freedom=df,
         share_frac=quotient(pl.col(source), pl.col("variance_kwh2")),
-        **described,
+        **_description(source),
+    )
+
+
+def _description(source: str) -> dict[str, pl.Expr]:
+    """Fields of `_Source` and `degrees_of_freedom` of a source, from columns of `_variances`."""
+    usual = _DESCRIPTIONS[source]
+    is_calibrated = pl.col("is_calibrated") & (pl.lit(source) == "meter")
+    described = {
+        field: pl.when(is_calibrated)
+        .then(pl.lit(getattr(_CALIBRATED, field)))
+        .otherwise(pl.lit(getattr(usual, field)))
+        for field in _Source._fields
+    }
+    df = pl.lit(None, pl.Float64)
+    if source == "estimate_common":  # the spread of one cluster or node is not known: the prior's
+        df = pl.col("degrees_of_freedom")
+        has_data = df > MIN_DEGREES_OF_FREEDOM + 1
+        described["evaluation"] = pl.when(has_data).then(pl.lit("A")).otherwise(pl.lit("B"))
+    return described | {"degrees_of_freedom": df}
+
+
+def describe_sources(amounts: pl.DataFrame, model: ErrorModel) -> pl.DataFrame:
+    """Return evaluation, distribution and correlation of each source of ratios, by group.
+
+    Args:
+        amounts: Rows of `group_amounts.group_amounts` of groups by `name`.
+        model: Errors of the study.
+
+    Returns:
+        `name`, `source` (`SOURCES` and `CLASSIFICATION`), `evaluation`, `distribution`,
+        `correlated_over`, `degrees_of_freedom`.
+    """
+    summed = _variances(amounts, model)
+    return pl.concat(
+        summed.select("name", pl.lit(source).alias("source"), **_description(source))
+        for source in (*SOURCES, CLASSIFICATION)
     )

@@ -1,4 +1,7 @@
-"""Figure of the uncertainty budget: the share of each source, for the site and each paper."""
+"""Figure of the uncertainty budget: the share of each source, for the site and each paper.
+
+`draw_shares` draws the budget of R as well (`ratio_uncertainty`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from matplotlib.patches import Patch
 
 from footprint.core.vocabulary import MEASURED_METHOD
 from footprint.report import wording
-from footprint.report.budget import SOURCE_NAMES, sort_sources, source_name
+from footprint.report.budget import RATIO_SOURCE_NAMES, sort_sources, source_name
 from footprint.report.figures import style
 
 MOST_ROWS = 9
@@ -21,6 +24,7 @@ ROW_MM = 6.6
 KEY_ROW_MM = 4.6
 
 SOURCE_COLOURS: Mapping[str, str] = {
+    "classification": "#8a6d3b",
     "meter": "#0b4f8a",
     "meter_by_run": "#7fb8de",
     "estimate_common": "#a6548f",
@@ -67,17 +71,38 @@ def plot(uncertainty: pl.DataFrame, levels: pl.DataFrame, *, provenance: str) ->
         levels: `schemas.Levels`, for the totals.
         provenance: The foot line.
     """
-    lines = _row_lines(uncertainty, levels)
-    sources = _present_sources(uncertainty)
+    return draw_shares(
+        _row_lines(uncertainty, levels),
+        present_sources(uncertainty),
+        title=figure_title(uncertainty, levels),
+        of="the total",
+        empty="No energy of the study is known.",
+        provenance=provenance,
+    )
+
+
+def draw_shares(
+    lines: list[Row], sources: list[str], *, title: str, of: str, empty: str, provenance: str
+) -> Figure:
+    """Draw bars of the shares of the variance by source, beside texts.
+
+    Args:
+        lines: Name, shares by source, and text of each row.
+        sources: Sources in the order of the key.
+        title: Title.
+        of: Quantity whose variance it is, in the label of the axis.
+        empty: Reason for no rows.
+        provenance: The foot line.
+    """
     key_rows = -(-len(sources) // 2)
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
         height_mm=32 + ROW_MM * max(len(lines), 3) + KEY_ROW_MM * key_rows,
-        title=figure_title(uncertainty, levels),
+        title=title,
         provenance=provenance,
     )
     if not lines:
-        style.draw_empty_panel(drawn.add_subplot(), "No energy of the study is known.")
+        style.draw_empty_panel(drawn.add_subplot(), empty)
         return drawn
     panels = drawn.subplot_mosaic(
         [["key", "key"], ["bars", "numbers"]],
@@ -94,7 +119,7 @@ def plot(uncertainty: pl.DataFrame, levels: pl.DataFrame, *, provenance: str) ->
             bars.barh(place, width, left=left, height=0.7, color=_colour(name))
             left += width
         numbers.text(0.02, place, line["text"], va="center", fontsize=7)
-    _format_axes(bars, numbers, lines)
+    _format_axes(bars, numbers, lines, of)
     return drawn
 
 
@@ -102,10 +127,15 @@ def _colour(source: str) -> str:
     return SOURCE_COLOURS.get(source, style.FAINT)
 
 
-def _present_sources(uncertainty: pl.DataFrame) -> list[str]:
-    """Sources with a part of the variance, in the order of the key."""
+def present_sources(uncertainty: pl.DataFrame) -> list[str]:
+    """Sources with a part of the variance, in the order of the key.
+
+    Args:
+        uncertainty: `schemas.Uncertainty` or `schemas.RatioUncertainty`.
+    """
     found = uncertainty.filter(pl.col("share_frac") > 0)["source"].unique().to_list()
-    return [*(name for name in SOURCE_NAMES if name in found), *sorted({*found} - {*SOURCE_NAMES})]
+    known = [name for name in RATIO_SOURCE_NAMES if name in found]
+    return [*known, *sorted({*found} - {*known})]
 
 
 def _row_lines(uncertainty: pl.DataFrame, levels: pl.DataFrame) -> list[Row]:
@@ -139,13 +169,13 @@ def _row_lines(uncertainty: pl.DataFrame, levels: pl.DataFrame) -> list[Row]:
     return lines
 
 
-def _format_axes(bars: Axes, numbers: Axes, lines: list[Row]) -> None:
+def _format_axes(bars: Axes, numbers: Axes, lines: list[Row], of: str) -> None:
     bars.set_yticks(range(len(lines)), [line["name"] for line in lines])
     for axes in (bars, numbers):
         axes.set_ylim(len(lines) - 0.4, -0.6)
     bars.tick_params(axis="y", length=0)
     bars.spines["left"].set_visible(False)
     bars.set_xlim(0, 100)
-    bars.set_xlabel("Part of the variance of the total (%)")
+    bars.set_xlabel(f"Part of the variance of {of} (%)")
     numbers.set_axis_off()
     numbers.set_xlim(0, 1)

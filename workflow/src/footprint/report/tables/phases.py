@@ -25,6 +25,8 @@ ACCURACY_NAMES = {
 
 RATIO_INTERVAL = ("ratio", "ratio_low", "ratio_high")
 PHASE_HEADERS = {"development": "Development", "training": "Training"}
+UNPRINTED_HEADERS = {"inference": "Inference", "unknown": "Unknown"}
+"""Phases whose columns a printed page has no room for."""
 
 
 def phases_table(ratio: pl.DataFrame) -> ReaderTable:
@@ -40,14 +42,14 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
         pl.col("scope").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         pl.col("role_basis").cast(pl.String),
     )
-    others = {"inference_kwh": "Inference", "unknown_kwh": "Unknown", "idle_kwh": "Idle in holds"}
     bounds = {"ratio_all_unknown": "R all unknown", "baseline_ratio": "R exit states"}
     return ReaderTable(
         name="phases",
         title="Development against training of the reported model",
         note=(
             f"{RATIO_DEFINITION} Low and high: 95 % intervals, of the energy that the nodes really "
-            "drew and of R. R high is missing where R has no upper end. Measured: part of the "
+            "drew and of R, with kinds of runs drawn from their probabilities. "
+            "R high is missing where R has no upper end. Measured: part of the "
             "energy that readings cover; the rest is estimated. Labelled: runs whose role a label "
             "gives. Reported: whether labels name the training of the reported model (label), or "
             "the largest training is assumed to be it (assumed); inference is never assumed. "
@@ -67,9 +69,11 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
             Column(name="total_kwh", header="Total", unit="kWh", digits=3),
             *(column for phase in PHASE_HEADERS for column in _phase_columns(phase)),
             *(
-                Column(name=name, header=text, unit="kWh", digits=3, printed=False)
-                for name, text in others.items()
+                column
+                for phase, header in UNPRINTED_HEADERS.items()
+                for column in _energy_columns(phase, header, printed=False)
             ),
+            Column(name="idle_kwh", header="Idle in holds", unit="kWh", digits=3, printed=False),
             Column(
                 name="unknown_gpu_h",
                 header="Energy unknown",
@@ -93,20 +97,8 @@ def phases_table(ratio: pl.DataFrame) -> ReaderTable:
 def _phase_columns(phase: str) -> list[Column]:
     """Columns of the energy of a phase, of both ends of its interval, and of its measured part."""
     name = PHASE_HEADERS[phase]
-    interval = (f"{phase}_kwh", f"{phase}_low_kwh", f"{phase}_high_kwh")
-    headers = (name, f"{name} low", f"{name} high")
     return [
-        *(
-            Column(
-                name=column,
-                header=text,
-                unit="kWh",
-                digits=3,
-                interval=interval,
-                printed=column == interval[0],
-            )
-            for column, text in zip(interval, headers, strict=True)
-        ),
+        *_energy_columns(phase, name, printed=True),
         Column(
             name=f"{phase}_measured_frac",
             header=f"{name} measured",
@@ -114,6 +106,22 @@ def _phase_columns(phase: str) -> list[Column]:
             decimals=1,
             scale=100,
         ),
+    ]
+
+
+def _energy_columns(phase: str, header: str, *, printed: bool) -> list[Column]:
+    """Columns of the energy of a phase and of both ends of its interval, which are not printed."""
+    interval = (f"{phase}_kwh", f"{phase}_low_kwh", f"{phase}_high_kwh")
+    return [
+        Column(
+            name=column,
+            header=text,
+            unit="kWh",
+            digits=3,
+            interval=interval,
+            printed=printed and column == interval[0],
+        )
+        for column, text in zip(interval, (header, f"{header} low", f"{header} high"), strict=True)
     ]
 
 

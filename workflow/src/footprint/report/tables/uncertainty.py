@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.report.budget import SOURCE_NAMES, sort_sources
+from footprint.phases.ratio import SCOPES
+from footprint.report.budget import (
+    RATIO_SOURCE_NAMES,
+    SOURCE_NAMES,
+    place_of_source,
+    sort_sources,
+)
 from footprint.report.tables.formats import Column, ReaderTable
 
 BASIS_NAMES = {
@@ -47,6 +53,55 @@ def uncertainty_table(uncertainty: pl.DataFrame) -> ReaderTable:
             Column(name="standard_uncertainty_kwh", header="Uncertainty", unit="kWh", digits=3),
             Column(name="low_kwh", header="Low", unit="kWh", digits=3, printed=False),
             Column(name="high_kwh", header="High", unit="kWh", digits=3, printed=False),
+            Column(name="share_frac", header="Share", unit="%", decimals=1, scale=100),
+            Column(name="degrees_of_freedom", header="Freedom", decimals=0, printed=False),
+            Column(name="correlated_over", header="Correlated over"),
+        ],
+    )
+
+
+def ratio_uncertainty_table(uncertainty: pl.DataFrame) -> ReaderTable:
+    """Uncertainty budget of R of each paper and project.
+
+    Args:
+        uncertainty: `schemas.RatioUncertainty`.
+    """
+    scope = pl.col("scope").cast(pl.Enum(SCOPES))
+    rows = uncertainty.sort(scope, "name", place_of_source(), "source").with_columns(
+        pl.when(pl.col("scope") == "paper")
+        .then("name")
+        .otherwise(pl.format("project {}", "name"))
+        .alias("group"),
+        pl.col("source").replace(RATIO_SOURCE_NAMES),
+        pl.col("evaluation", "distribution").cast(pl.String),
+    )
+    return ReaderTable(
+        name="ratio_uncertainty",
+        title="Uncertainty budget of R",
+        note=(
+            "As in JCGM 101, annex B: each source varies alone. Type A: evaluated from data; B: "
+            "from other knowledge. Shift: mean of R in the draws relative to R. Uncertainty: "
+            "standard deviation of R relative to R. Both are of its logarithm. Low and high: the "
+            "95 % interval of R if the source were the only one; high is missing where R has no "
+            "upper end. Share: part of the sum of the squared uncertainties. Kinds of runs: drawn "
+            "from the probabilities of the classifier. What meters and estimates share on both "
+            "sides of R cancels. Choices, such as the jobs of a paper, are in no interval."
+        ),
+        rows=rows,
+        columns=[
+            Column(name="source", header="Source of uncertainty"),
+            Column(name="evaluation", header="Type"),
+            Column(name="distribution", header="Distribution", printed=False),
+            Column(name="mean_shift_frac", header="Shift", unit="%", decimals=1, scale=100),
+            Column(
+                name="standard_uncertainty_frac",
+                header="Uncertainty",
+                unit="%",
+                decimals=1,
+                scale=100,
+            ),
+            Column(name="ratio_low", header="R low", unit="×", digits=3),
+            Column(name="ratio_high", header="R high", unit="×", digits=3),
             Column(name="share_frac", header="Share", unit="%", decimals=1, scale=100),
             Column(name="degrees_of_freedom", header="Freedom", decimals=0, printed=False),
             Column(name="correlated_over", header="Correlated over"),

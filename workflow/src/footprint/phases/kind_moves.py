@@ -1,0 +1,98 @@
+"""Draws of the energy that uncertain kinds move between the kinds of a group.
+
+The draws of kinds are those of `kind_draws`: one uniform number for all runs of one person and
+command. As a function of this number, the energy of a kind is a step function, which is summed over
+runs first and drawn once for each person and command.
+
+A run whose kind was not found has one in every draw. Its energy stays in `unknown` as well, whose
+interval is that of its energy alone. Runs that a label calls unknown stay unknown.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from footprint.core.arrays import Floats
+from footprint.phases.kind_draws import MIN_PROBABILITY, Moves
+from footprint.phases.kind_weights import WEIGHED_KINDS
+from footprint.phases.ratio import GROUP_KEY
+from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS
+from footprint.totals.error_draws import N_DRAWS, uniform_draws
+
+DRAWN_KINDS = (*WEIGHED_KINDS, "unknown")
+"""Kinds with an interval; energy moves between all but the last."""
+
+_MIDPOINTS = (np.arange(N_DRAWS) + 0.5) / N_DRAWS
+
+
+def moves_between_kinds(
+    rows: pl.LazyFrame, labelled: pl.LazyFrame, uncertain: pl.LazyFrame
+) -> Moves:
+    """Energy that each draw moves to or from each kind of each group.
+
+    Args:
+        rows: `scope`, `name`, `run_id`, `kind` (as found or labelled), `total_kwh` (null: 0).
+        labelled: `run_id`, `kind` of labels.
+        uncertain: Result of `ratio_intervals.uncertain_kinds`.
+
+    Returns:
+        Draws for each of `WEIGHED_KINDS` by scope and name, for the groups in which some energy
+        moves.
+    """
+    named_unknown = labelled.filter(pl.col("kind").cast(pl.String) == "unknown")
+    is_certain = pl.any_horizontal(
+        (pl.col("kind") == kind) & (pl.col(f"p_{kind}") > 1 - MIN_PROBABILITY)
+        for kind in WEIGHED_KINDS
+    )
+    runs = (
+        rows.select(*GROUP_KEY, "run_id", pl.col("kind").cast(pl.String), kwh="total_kwh")
+        .filter(pl.col("kwh") > 0)
+        .join(named_unknown, on="run_id", how="anti")
+        .join(uncertain, on="run_id")
+        .filter(~is_certain)
+        .sort("similar", *GROUP_KEY, "run_id")
+        .collect()
+    )
+    # how many draws, from the lowest, give a kind up to each but the last
+    ends = np.searchsorted(
+        _MIDPOINTS, np.cumsum(runs.select(PROBABILITY_COLUMNS).to_numpy(), axis=1)[:, :-1]
+    )
+    kwh = runs["kwh"].to_numpy()
+    found = runs["kind"].replace_strict(
+        {kind: number for number, kind in enumerate(DRAWN_KINDS)}, return_dtype=pl.Int64
+    )
+    kinds = found.to_numpy()
+    moves: Moves = {}
+    spans = runs.with_row_index("start").group_by("similar", *GROUP_KEY, maintain_order=True)
+    for similar, scope, name, start, length in spans.agg(
+        pl.col("start").first(), length=pl.len()
+    ).iter_rows():
+        own = slice(start, start + length)
+        energies = _drawn_energies(ends[own], kwh[own], str(similar))
+        energies -= np.bincount(kinds[own], kwh[own], len(DRAWN_KINDS))[:-1, None]
+        sides = moves.setdefault((scope, name), tuple(np.zeros(N_DRAWS) for _ in WEIGHED_KINDS))
+        for side, energy in zip(sides, energies, strict=True):
+            side += energy
+    return moves
+
+
+def _drawn_energies(ends: np.ndarray, kwh: Floats, similar: str) -> Floats:
+    """Energy of each of `WEIGHED_KINDS` in each draw, of the runs of one person and command.
+
+    Args:
+        ends: Number of the lowest draws that give each run a kind up to each but the last; one row
+            a run.
+        kwh: Energy of each run.
+        similar: Name of the person and command.
+    """
+    n_ends = ends.shape[1]
+    # energy that leaves the kinds up to each end before a draw
+    left = np.zeros((n_ends, N_DRAWS + 1))
+    np.add.at(left, (np.arange(n_ends), ends), kwh[:, None])
+    up_to = np.sum(kwh) - np.cumsum(left, axis=1)[:, :-1]
+    whole = np.full((1, N_DRAWS), np.sum(kwh))
+    energies = np.diff(np.vstack([np.zeros((1, N_DRAWS)), up_to, whole]), axis=0)
+    place = (uniform_draws("kind", similar) * N_DRAWS).astype(np.int64)
+    drawn: Floats = energies[:, place]
+    return drawn
