@@ -59,7 +59,14 @@ def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         `runs` in their order, with new probabilities and `recalibrated` (whether they changed).
+
+    Raises:
+        ValueError: A probability is NaN, which no weights give.
     """
+    is_nan = pl.any_horizontal(pl.col(name).is_nan() for name in PROBABILITY_COLUMNS)
+    odd = runs.filter(is_nan.fill_null(False))
+    if len(odd):
+        raise ValueError(f"the probabilities of the run {odd['run_id'].min()} are not numbers")
     found = pl.col("kind").cast(pl.String)
     rows = runs.with_columns(_found=found, recalibrated=pl.lit(False))
     observed = (
