@@ -64,7 +64,9 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
     )
     started = (
         runs.filter(pl.col("kind").is_not_null())
-        .select("run_id", "paper", "project", "started_at", "stopped_at", is_reported=_is_reported())
+        .select(
+            "run_id", "paper", "project", "started_at", "stopped_at", is_reported=_is_reported()
+        )
         .join(first, on="run_id", how="left")
         .with_columns(command_key=command_key(pl.col("command")))
         .collect()
