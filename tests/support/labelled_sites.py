@@ -13,7 +13,6 @@ import polars as pl
 from footprint.allocation import node_allocations
 from footprint.allocation.shares import reserved_shares
 from footprint.labels import files, matching
-from footprint.labels.commands import group_of_command
 from footprint.phases import (
     features,
     group_agreement,
@@ -136,11 +135,7 @@ class LabelledSite:
             .join(self.truth, on="run_id")
             .join(members, on="run_id")
             .with_columns(
-                group=pl.concat_str(
-                    group_of_command(pl.col("command")),
-                    pl.col("command_work").cast(pl.String).fill_null(""),
-                    separator="\n",
-                ),
+                group=recalibration.alike_runs(),
                 **{"role": pl.lit(None, pl.String), "features": pl.lit("{}")},
             )
             .drop_nulls(["kind", "true_kind"])

@@ -7,7 +7,7 @@ each choice, the value that the headline uses is a row too (`is_headline`).
 - `reported_training`: another training as the reported one: the largest by total energy, the
   longest by allocated time, the last by its start, the smallest by total energy; or all trainings
   with the person and command of the largest together (`same_command`), as one that was resumed
-  later or has several seeds. Trainings of less than `MIN_TRAINING_FRAC` of the largest are left out.
+  later or has several seeds. Trainings below `MIN_TRAINING_FRAC` of the largest are left out.
 - `idle_holds`: runs of kind `idle_hold` in development or left out.
 - `unknown_kinds`: runs of unknown kind left out or in development.
 - `thresholds`: lowest and highest ratio over the thresholds of the smallest probability of a kind.
