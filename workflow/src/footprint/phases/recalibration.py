@@ -1,9 +1,10 @@
 """Recalibrate probabilities of kinds by the labelled runs of the same command, user and team.
 
 A command is the runs of a user that `alike_runs` puts together: of one group of commands, naming
-one work, of alike lengths. Labels of a study say how often each kind that a classifier finds is the labelled kind. For a run of
-found kind j and probabilities p(k), three scopes are visited: the project without the user, the
-user without the command, and the command of the user. Each replaces p by
+one work, of alike lengths. Labels of a study say how often each kind that a classifier finds is the
+labelled kind. For a run of found kind j and probabilities p(k), three scopes are visited: the
+project without the user, the user without the command, and the command of the user. Each replaces
+p by
 
     p'(k) = (c p(k) + n(j, k)) / (c + n(j)),   n(j) = sum over k of n(j, k),
 
