@@ -221,7 +221,7 @@ def _draws_with_training(runs: pl.DataFrame) -> NDArray[np.intp] | None:
     order, given = np.arange(N_DRAWS), np.flatnonzero(~is_missing)
     if not len(given):
         return None
-    n_missing = int(is_missing.sum())
+    n_missing = int(np.count_nonzero(is_missing))
     order[is_missing] = given[np.arange(n_missing) * len(given) // max(n_missing, 1)]
     return order
 
