@@ -11,8 +11,9 @@ the paper (`paper`), or the role of the reported training and the paper of half 
 (`opaque`). Kinds are those of the weights in the repository, without power. Prints how many of the
 95 % intervals of R, of the ranges over the named alternatives (of the reported training in
 `paper`, of membership in `half`), of both together, and of the ranges with the interval at each
-end (`wide`) hold the true R; and how far the alternatives of membership are from it. Cases are all papers whose
-reported model was trained in the study; those without an R are counted with the reasons. Sites
+end (`wide`) hold the true R; and how far the alternatives of membership are from it. Cases are all
+papers whose reported model was trained in the study; those without an R are counted with the
+reasons. Sites
 are built without samples (`tests/support/fast_site.py`); seeds follow from the commit
 (`cover.first_seed`).
 """
