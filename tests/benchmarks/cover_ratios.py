@@ -3,12 +3,17 @@
     python tests/benchmarks/cover_ratios.py --sites 30
     python tests/benchmarks/cover_ratios.py --settings half --records recorded home opaque
 
-Labels give the paper and the reported model (`reported`), only the paper (`paper`), or the reported
-training and half of the paper's other runs (`half`). Jobs come from a directory a paper
+Sites are of four weeks, and their people have habits that the seed draws. Labels give the paper of
+all its runs and role and kind of the reported model (`kinds`), paper and role (`reported`), only
+the paper (`paper`), or the role of the reported training and the paper of half of the other runs
+(`half`). Jobs come from a directory a paper
 (`recorded`), all from the home of their owner (`home`), or also with commands that show nothing
-(`opaque`). Kinds are those of the rules without power. Prints how many of the 95 % intervals of R,
-of the ranges over the named alternatives of membership, of both together, and of the ranges with
-the interval at each end (`wide`) hold the true R, and how far the alternatives are from it. Sites
+(`opaque`). Kinds are those of the weights in the repository, without power. Prints how many of the
+95 % intervals of R, of the ranges over the named alternatives (of the reported training in
+`paper`, of membership in `half`), of both together, and of the ranges with the interval at each
+end (`wide`) hold the true R; and how far the alternatives of membership are from it. Cases are all
+papers whose reported model was trained in the study; those without an R are counted with the
+reasons. Sites
 are built without samples (`tests/support/fast_site.py`); seeds follow from the commit
 (`cover.first_seed`).
 """
@@ -31,13 +36,16 @@ sys.path.insert(0, str(ROOT))
 from tests.support.paper_ratios import RECORDS, SETTINGS, compare_ratios  # noqa: E402
 
 KEYS = ("setting", "records")
+HABITS = {"habits": "seed", "end": "2025-03-31", "jobs": 2000}
+"""Keys of the simulated source. In two weeks, jobs that cross the ends of the study leave less than
+90 % of the development of many papers known, so that they have no R."""
 
 
 def compare_site(
     seed: int, settings: tuple[str, ...], records: tuple[str, ...], draws: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Compared ratios and alternatives of the site of a seed, with the column `seed`."""
-    source = site_source(seed, correlation=0.5, series="drawn", exact_meters=False)
+    source = site_source(seed, correlation=0.5, series="drawn", exact_meters=False) | HABITS
     found = compare_ratios(source, settings=settings, records=records, seed=seed, draws=draws)
     compared, alternatives = (table.with_columns(seed=pl.lit(seed)) for table in found)
     return compared, alternatives
@@ -90,12 +98,22 @@ def print_cover(compared: pl.DataFrame) -> None:
         )
 
 
+def print_reasons(compared: pl.DataFrame) -> None:
+    """Numbers of papers without an R by reason."""
+    reason = pl.col("reason").str.replace_all(r"\d+ %", "too little")
+    without = compared.filter(pl.col("ratio").is_null()).with_columns(reason=reason)
+    counts = without.group_by(*KEYS, "reason").len().sort(*KEYS, "reason")
+    print("no R because of:")
+    for setting, records, why, n in counts.iter_rows():
+        print(f"  {setting:<10}{records:<10}{n:>5}  {why}")
+
+
 def print_alternatives(compared: pl.DataFrame, alternatives: pl.DataFrame) -> None:
     """Median distance of each alternative from the truth where half of the labels are withheld."""
     keys = ["paper", "seed", "draw", *KEYS]
     error = (pl.col("ratio") / pl.col("truth") - 1).abs()
     found = (
-        alternatives.filter(setting="half")
+        alternatives.filter(setting="half", choice="membership")
         .join(compared.select(*keys, "truth"), on=keys)
         .group_by("records", "value")
         .agg(n=pl.col("ratio").count(), error=100 * error.median())
@@ -137,6 +155,7 @@ def main() -> None:
     took = time.perf_counter() - began
     print(f"{options.sites} sites from seed {seed}: {took / options.sites:.1f} s a site")
     print_cover(compared)
+    print_reasons(compared)
     if "half" in options.settings:
         print_alternatives(compared, alternatives)
 

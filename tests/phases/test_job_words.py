@@ -13,7 +13,6 @@ from footprint.phases.command_lines import COMMAND_PARTS, command_parts
 from footprint.phases.job_words import (
     COMPOUNDS,
     Tokens,
-    is_experiment_code,
     split_words,
     text_classes,
     work_of_command,
@@ -207,27 +206,6 @@ def test_examples_of_compounds_have_their_work(
         classes = pl.select(text_classes(pl.lit(example), Tokens())).item()
         first = next(p for p, _, _ in COMPOUNDS if re.fullmatch(p, classes))
         assert first == pattern
-
-
-@pytest.mark.parametrize(
-    ("name", "is_code"),
-    [
-        ("exp_042b", True),
-        ("r3-lr1e4", True),
-        ("exp12", True),
-        ("v2.1", True),
-        ("run7_seed3", True),
-        ("export", False),
-        ("exp", False),
-        ("train_v3", False),
-        ("baseline7", False),
-        (None, None),
-    ],
-)
-def test_experiment_codes_have_digits_and_no_other_words(
-    name: str | None, is_code: bool | None
-) -> None:
-    assert pl.select(is_experiment_code(pl.lit(name, pl.String))).item() is is_code
 
 
 def test_split_words_leaves_codes_out() -> None:

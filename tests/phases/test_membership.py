@@ -39,6 +39,7 @@ RUNS = [
     # never started
     run(9, None, None, paper=None, hour=2.0),
 ]
+ROLES = {"role": pl.String(), "role_basis": pl.String()}
 OWNERS = {1: ("a", "/home/a/p"), 2: ("b", "/home/b/p"), 3: ("b", "/tmp"), 4: ("a", "/home/a/p")}
 OWNERS |= {5: ("c", "/home/c"), 6: ("a", "/tmp"), 7: ("a", "/home/a/p"), 8: ("a", "/tmp")}
 OWNERS |= {9: ("a", "/home/a/p")}
@@ -88,7 +89,7 @@ def timed(rows: list[Row]) -> list[Row]:
 def added_runs(
     jobs: pl.LazyFrame, runs: list[Row] | None = None
 ) -> dict[tuple[str, str], list[int]]:
-    frame = pl.LazyFrame(timed(RUNS if runs is None else runs), RUN_SCHEMA | TIMES)
+    frame = pl.LazyFrame(timed(RUNS if runs is None else runs), RUN_SCHEMA | TIMES | ROLES)
     found: dict[tuple[str, str], list[int]] = {}
     rows = membership.unlabelled_runs_of_papers(frame, jobs).collect().rows()
     for paper, value, run_id, _ in rows:
@@ -106,6 +107,17 @@ def test_unlabelled_runs_of_paper_are_of_its_people_or_folders() -> None:
     assert found["other", "same_folder"] == [4]
 
 
+def test_reported_run_without_a_paper_is_added_to_none_unless_it_is_assumed() -> None:
+    def added(**role: str) -> set[int]:
+        runs = [*RUNS[:3], run(4, "training_run", 7.0, paper=None, **role), *RUNS[4:]]
+        found = added_runs(jobs_frame(), runs)
+        return {run_id for (paper, _), ids in found.items() if paper == "p" for run_id in ids}
+
+    reported = added(role="reported", role_basis="label")
+    assert added(role="reported", role_basis="assumed") - reported == {4}
+    assert added(role="other", role_basis="label") - reported == {4}
+
+
 def test_runs_of_unknown_directory_are_added_by_owner_and_command() -> None:
     same = jobs_frame(run_4="python train.py")
     assert added_runs(same)["p", "same_folder"] == [4]
@@ -118,7 +130,7 @@ def test_runs_of_unknown_directory_are_added_by_owner_and_command() -> None:
 def test_paper_with_a_running_run_has_no_end_of_its_span() -> None:
     runs = timed([*RUNS[:3], run(4, "debug", 7.0, paper=None, hour=90.0)])
     runs[1]["stopped_at"] = None
-    frame = pl.LazyFrame(runs, RUN_SCHEMA | TIMES)
+    frame = pl.LazyFrame(runs, RUN_SCHEMA | TIMES | ROLES)
     found = membership.unlabelled_runs_of_papers(frame, jobs_frame()).collect()
     assert found.filter(value="same_people")["run_id"].to_list() == [3, 4]
 
@@ -154,7 +166,7 @@ def test_added_trainings_are_development() -> None:
 
 
 def probabilities(runs: list[Row], jobs: pl.LazyFrame) -> dict[tuple[str, int], float]:
-    frame = pl.LazyFrame(timed(runs), RUN_SCHEMA | TIMES)
+    frame = pl.LazyFrame(timed(runs), RUN_SCHEMA | TIMES | ROLES)
     found = membership.unlabelled_runs_of_papers(frame, jobs).filter(value="expected").collect()
     return {(paper, run_id): weight for paper, _, run_id, weight in found.rows()}
 
@@ -238,7 +250,7 @@ def test_only_unlabelled_runs_are_added_with_probabilities(
 ) -> None:
     runs = [run(i, "debug", 1.0, paper=row[0], hour=row[4]) for i, row in enumerate(drawn, 1)]
     jobs = paper_jobs(*((i, *row[1:4]) for i, row in enumerate(drawn, 1)))
-    frame = pl.LazyFrame(timed(runs), RUN_SCHEMA | TIMES)
+    frame = pl.LazyFrame(timed(runs), RUN_SCHEMA | TIMES | ROLES)
     found = membership.unlabelled_runs_of_papers(frame, jobs).collect()
     unlabelled = {row["run_id"] for row in runs if row["paper"] is None}
     assert set(found["run_id"]) <= unlabelled

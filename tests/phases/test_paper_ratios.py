@@ -26,7 +26,7 @@ def compared() -> tuple[pl.DataFrame, pl.DataFrame]:
     found, alternatives = compare_ratios(SOURCE, settings=["reported", "half"], seed=31)
     given = found.filter(pl.col("ratio").is_not_null())
     assert len(given) >= 4
-    return given, alternatives.filter(setting="half")
+    return given, alternatives.filter(setting="half", choice="membership")
 
 
 def test_interval_of_r_holds_the_truth_where_the_reported_model_is_labelled(

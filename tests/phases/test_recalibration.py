@@ -100,6 +100,15 @@ def test_recalibrate_run_of_other_user_of_project() -> None:
     assert probabilities(found, 7) == spread(15.25 / 22, 1.95 / 22)
 
 
+def test_probability_that_is_no_number_is_refused() -> None:
+    runs = weighed([*LABELLED, run(3, "amy", "A")]).with_columns(
+        p_debug=pl.when(pl.col("run_id") == 3).then(float("nan")).otherwise("p_debug")
+    )
+    kinds = pl.DataFrame({"run_id": [1], "kind": ["debug"]})
+    with pytest.raises(ValueError, match="of the run 3 are not numbers"):
+        recalibration.recalibrate(runs, kinds)
+
+
 def test_recalibrate_other_project_or_other_found_kind_is_unchanged() -> None:
     rows = [
         *LABELLED,

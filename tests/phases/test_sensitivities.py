@@ -125,8 +125,37 @@ def test_other_reported_training_moves_the_labelled_ones_to_development() -> Non
         "largest": 17.0 / 8.0,
         "last": 20.0 / 5.0,
         "longest": 23.0 / 2.0,
+        "smallest": 23.0 / 2.0,
     }
     assert ratios_of("reported_training", rows)["assumed"] == pytest.approx(18.0 / 8.0)
+
+
+def test_small_trainings_are_none_that_a_paper_reports() -> None:
+    rows = [
+        run(1, "training_run", 40.0),
+        run(2, "training_run", 4.0),
+        # less than a tenth of the largest, and the last of all
+        run(3, "training_run", 3.0),
+    ]
+    found = ratios_of("reported_training", rows, [{"run_id": 1} | REPORTED])
+    assert found["largest"] == pytest.approx(7.0 / 40.0)
+    assert found["smallest"] == found["last"] == pytest.approx(43.0 / 4.0)
+
+
+def test_reported_training_may_be_all_those_of_the_command_of_the_largest() -> None:
+    rows = [run(i, "training_run", kwh) for i, kwh in enumerate([40.0, 20.0, 10.0, 5.0, 8.0], 1)]
+    commands = [("a", "x"), ("a", "x"), ("b", "x"), ("a", "y"), (None, "x")]
+    jobs = pl.LazyFrame(
+        [
+            {"job_id": i, "user": user, "command": command, "directory": None}
+            for i, (user, command) in enumerate(commands, 1)
+        ],
+        {"job_id": pl.Int64, "user": pl.String, "command": pl.String, "directory": pl.String},
+    )
+    labels = [{"run_id": 1} | REPORTED]
+    found = ratios_of("reported_training", rows, labels, jobs=jobs)
+    assert found["same_command"] == pytest.approx(23.0 / 60.0)
+    assert "same_command" not in ratios_of("reported_training", rows, labels)
 
 
 def test_gate_policy_uses_energies_of_each_gate() -> None:

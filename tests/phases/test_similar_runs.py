@@ -68,6 +68,16 @@ def test_walltimes_are_relative_to_person_and_queue() -> None:
     )
 
 
+def test_runs_of_unknown_users_are_not_those_of_one_person() -> None:
+    of_nobody = {"user": None, "walltime_s": 4 * HOUR}
+    table = features_of_runs(*(job(i, i * HOUR, ran_s=HOUR, **of_nobody) for i in range(1, 6)))
+    for column in similar_runs.SIMILAR_RUN_COLUMNS:
+        if column not in ("limit_walltime_frac", "submitted_hour", "submitted_weekend"):
+            assert table[column].to_list() == [None] * 5, column
+    # the queue is known
+    assert table["limit_walltime_frac"].to_list() == [1.0] * 5
+
+
 @given(st.integers(1, 400), st.integers(1, 400))
 @settings(max_examples=20, deadline=None)
 def test_relative_walltimes_of_equal_requests_do_not_depend_on_the_request(

@@ -152,6 +152,20 @@ def test_weights_file_of_other_bins_is_refused(tmp_path: Path) -> None:
     assert "fit_kinds.py" in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["intercepts", "temperatures", "features"])
+def test_weights_file_with_a_value_that_is_no_number_is_refused(part: str) -> None:
+    read = json.loads(hand_weights().to_json())
+    if part == "features":
+        read[part][0]["weights"][1][2] = math.nan
+    elif part == "intercepts":
+        read[part][0] = math.inf
+    else:
+        read[part]["power"] = math.nan
+    name = read["features"][0]["name"] if part == "features" else part
+    with pytest.raises(InputError, match=f"a value of {name} is not a finite number"):
+        KindWeights.from_json(json.dumps(read), where="weights.json")
+
+
 def test_with_labelled_kinds_gives_the_label_probability_1() -> None:
     found = weigh_runs(features_frame({}, {}, {"n_jobs": 0}), weights=hand_weights(gpus={3: 2.0}))
     labels = pl.LazyFrame({"run_id": [1, 3], "kind": ["debug", "debug"]})

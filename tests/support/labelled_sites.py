@@ -1,4 +1,4 @@
-"""Simulated sites whose runs are classified without power, and labelled as proposed."""
+"""Simulated sites whose runs are classified and labelled as proposed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import polars as pl
 from footprint.allocation import node_allocations
 from footprint.allocation.shares import reserved_shares
 from footprint.labels import files, matching
-from footprint.labels.commands import group_of_command
 from footprint.phases import (
     features,
     group_agreement,
@@ -25,6 +24,7 @@ from footprint.phases import (
 from footprint.schemas.labels import GroupLabels, JobLabels
 from footprint.schemas.phases import GroupRuns, PowerHistograms
 from footprint.sources.simulated import SimulatedSite
+from tests.support.habit_sites import HabitStudy, Withheld
 
 WORDS = ("command_work", "name_work", "prompt", "waiting", "endless")
 """Features from words of commands and names."""
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 
 
 class LabelledSite:
-    """Runs of a simulated site with their true kinds, found kinds and labels."""
+    """Runs of a site without habits and power, with their true kinds, found kinds and labels."""
 
     def __init__(self, seed: int, *, weeks: int = 4, withheld: Sequence[str] = ()) -> None:
         end = date.fromordinal(date(2025, 3, 3).toordinal() + 7 * weeks)
@@ -110,25 +110,32 @@ class LabelledSite:
         return found.with_columns(hidden).lazy()
 
     @cached_property
-    def runs(self) -> pl.DataFrame:
-        """Started runs: `run_id`, `true_kind`, found `kind` and `confidence`, owner, energy."""
-        first = self.jobs.select("user", "project", "command", run_id="job_id")
-        truth = (
+    def truth(self) -> pl.LazyFrame:
+        """`run_id`, `true_kind`, `total_kwh` (exact) of each run."""
+        kinds = (
             self.site.true_kinds()
             .group_by(run_id=pl.coalesce("chain_id", "job_id"))
             .agg(true_kind=pl.col("kind").drop_nulls().first().cast(pl.String))
         )
+        return kinds.join(self.features.select("run_id", total_kwh="measured_kwh"), on="run_id")
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """Started runs: `run_id`, `true_kind`, found `kind` and `confidence`, owner, energy."""
+        first = self.jobs.select("user", "project", "command", run_id="job_id")
         members = self.runs_of_jobs.group_by("run_id").agg(job_ids=pl.col("job_id").sort())
         return (
             weighed_kinds.weigh_runs(self.features)
             .drop("features")
-            .join(self.features.select(pl.exclude("merged_by")), on="run_id")
+            .join(
+                self.features.select(pl.exclude("merged_by", "user", "project", "command")),
+                on="run_id",
+            )
             .join(first, on="run_id")
-            .join(truth, on="run_id")
+            .join(self.truth, on="run_id")
             .join(members, on="run_id")
             .with_columns(
-                total_kwh="measured_kwh",
-                group=group_of_command(pl.col("command")),
+                group=recalibration.alike_runs(),
                 **{"role": pl.lit(None, pl.String), "features": pl.lit("{}")},
             )
             .drop_nulls(["kind", "true_kind"])
@@ -202,3 +209,32 @@ class LabelledSite:
             all_after_frac=right(pl.coalesce("label", "after"), every),
         )
         return Outcome(*found.row(0))
+
+
+class LabelledHabitSite(LabelledSite):
+    """Runs of a site with habits, found as chains of jobs, with what a study withholds."""
+
+    def __init__(self, study: HabitStudy, withheld: Withheld) -> None:
+        self._jobs, self._found = study.jobs, study.runs(withheld)
+
+    @cached_property
+    def runs_of_jobs(self) -> pl.LazyFrame:
+        """`schemas.RunOfJob` of the found chains; `merged_by` is not used."""
+        return self._found.jobs.lazy().select("job_id", "run_id", merged_by=pl.lit("single"))
+
+    @cached_property
+    def jobs(self) -> pl.LazyFrame:
+        """`schemas.Jobs`, with the commands by which people label."""
+        return self._jobs.lazy()
+
+    @cached_property
+    def features(self) -> pl.LazyFrame:
+        """Features of runs without what is withheld."""
+        return self._found.features.lazy()
+
+    @cached_property
+    def truth(self) -> pl.LazyFrame:
+        """`run_id`, `true_kind`, `total_kwh` (exact) of each run."""
+        return self._found.truth.lazy().select(
+            "run_id", true_kind=pl.col("kind").cast(pl.String), total_kwh="true_kwh"
+        )

@@ -23,13 +23,17 @@ from footprint.schemas.phases import PowerHistograms
 from tests.support.fast_site import FastStudy, build_fast_study
 from tests.support.site_totals import DEFAULT_METERS, study_energies
 
-SETTINGS = ("reported", "paper", "half")
+SETTINGS = ("kinds", "reported", "paper", "half")
 """What labels give.
 
+- `kinds`: the paper of all its runs, and role and kind of those of the reported model.
 - `reported`: the paper of all its runs, and the role of those of the reported model.
 - `paper`: the paper of all its runs.
 - `half`: the role of the reported training, and the paper of half of the other runs.
 """
+
+RANGES = {"paper": "reported_training", "half": "membership"}
+"""The choice whose named alternatives are the range of a setting: what labels leave open."""
 
 RECORDS = ("recorded", "home", "opaque")
 """What the records of jobs show.
@@ -52,10 +56,12 @@ COMPARED_SCHEMA = pl.Schema(
         "range_low": pl.Float64(),
         "range_high": pl.Float64(),
         "n_withheld": pl.Int64(),
+        "reason": pl.String(),
     }
 )
 """One row a paper, setting, records and draw of withheld labels: `low` and `high` are the 95 %
-interval (null `high`: no upper end), the range is that of the named alternatives of `membership`.
+interval (null `high`: no upper end), the range is that of the named alternatives of the choice of
+the setting in `RANGES` (that of R alone without one). `reason`: why there is no R.
 """
 
 
@@ -86,8 +92,8 @@ def compare_ratios(
         draws: Number of draws of the labels that are withheld.
 
     Returns:
-        `COMPARED_SCHEMA`, and R of each alternative of membership: `paper`, `value`, `ratio`,
-        `setting`, `records`, `draw`.
+        `COMPARED_SCHEMA`, and R of each alternative of the choices of `RANGES`: `paper`, `choice`,
+        `value`, `ratio`, `setting`, `records`, `draw`.
     """
     study = _study(source)
     truth = _true_ratios(study)
@@ -106,23 +112,31 @@ def compare_ratios(
                 "draw": pl.lit(draw, pl.Int64),
             }
             values = (
-                found.sensitivities.filter(
-                    pl.col("scope") == "paper", pl.col("choice").cast(pl.String) == "membership"
-                )
-                .select(pl.col("name").alias("paper"), "value", "ratio", **own)
+                found.sensitivities.with_columns(pl.col("choice").cast(pl.String))
+                .filter(pl.col("scope") == "paper", pl.col("choice").is_in([*RANGES.values()]))
+                .select(pl.col("name").alias("paper"), "choice", "value", "ratio", **own)
                 .collect()
             )
-            ranges = values.group_by("paper").agg(
-                range_low=pl.col("ratio").min(), range_high=pl.col("ratio").max()
+            varied = values.filter(pl.col("choice") == RANGES.get(setting, ""))
+            ranges = varied.group_by("paper").agg(
+                varied_low=pl.col("ratio").min(), varied_high=pl.col("ratio").max()
             )
             row = (
                 found.ratios.filter(pl.col("scope") == "paper")
-                .select(pl.col("name").alias("paper"), "ratio", "ratio_low", "ratio_high", **own)
+                .select(
+                    *(pl.col("name").alias("paper"), "ratio", "ratio_low", "ratio_high"),
+                    pl.col("ratio_reason").alias("reason"),
+                    **own,
+                )
                 .rename({"ratio_low": "low", "ratio_high": "high"})
                 .collect()
                 .join(truth, on="paper")
                 .join(ranges, on="paper", how="left")
                 .join(n_withheld, on="paper", how="left")
+                .with_columns(
+                    range_low=pl.coalesce("varied_low", "ratio"),
+                    range_high=pl.coalesce("varied_high", "ratio"),
+                )
             )
             compared.append(row.select(COMPARED_SCHEMA.names()).cast(COMPARED_SCHEMA))
             alternatives.append(values)
@@ -178,7 +192,7 @@ def _labels(study: _Study, setting: str, seed: int, draw: int) -> tuple[pl.DataF
     """`schemas.JobLabels`, and the number of runs withheld from each paper."""
     runs = study.run_of_job.select("job_id", "run_id").sort("job_id")
     true = runs.join(
-        study.true_kinds.select(pl.col("job_id").alias("run_id"), "paper", "role", "phase"),
+        study.true_kinds.select(pl.col("job_id").alias("run_id"), "paper", "kind", "role", "phase"),
         on="run_id",
         how="left",
     )
@@ -191,14 +205,18 @@ def _labels(study: _Study, setting: str, seed: int, draw: int) -> tuple[pl.DataF
         drawn = drawn[: len(candidates) // 2]
         is_kept = ~pl.col("run_id").is_in(sorted(drawn.tolist()))
     role = pl.when(pl.col("role") == "reported").then(pl.lit("reported"))
-    given = {"reported": role, "paper": pl.lit(None, pl.String), "half": role}[setting]
+    given: dict[str, pl.Expr] = {}
+    if setting in ("kinds", "reported"):
+        given["role"] = role
+    if setting == "kinds":
+        given["kind"] = pl.when(role.is_not_null()).then("kind")
     if setting == "half":
-        given = pl.when(is_training).then(role)
+        given["role"] = pl.when(is_training).then(role)
     withheld = true.filter(~is_kept).unique("run_id")
     schema = JobLabels.create_empty().schema
     columns = {name: pl.lit(None, dtype) for name, dtype in schema.items()}
     labelled = true.filter(is_kept & pl.col("paper").is_not_null()).select(
-        **(columns | {"job_id": pl.col("job_id"), "paper": pl.col("paper"), "role": given})
+        **(columns | {"job_id": pl.col("job_id"), "paper": pl.col("paper")} | given)
     )
     counts = withheld.group_by("paper").agg(n_withheld=pl.len().cast(pl.Int64))
     return labelled.cast(schema), counts

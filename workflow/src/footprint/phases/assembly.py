@@ -8,7 +8,6 @@ import polars as pl
 
 from footprint.core.sums import sum_or_zero
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
-from footprint.labels.commands import group_of_command
 from footprint.phases import (
     classifier,
     energies,
@@ -156,15 +155,13 @@ def _recalibrate(
         kinds: `run_id`, `kind` of labels.
         owners: `run_id`, `user`, `project`, `total_kwh`.
         jobs: `schemas.Jobs`. The first job of a run gives its command.
-        features: `run_id`, `command_work`: commands of one group that name different works, by
-            their settings files, are not alike.
+        features: `run_id`, `command_work`, `ran_s`.
         min_probability: Smallest probability of a kind that is not `unknown`.
     """
-    work = pl.col("command_work").fill_null("")
     commands = (
-        jobs.select(run_id="job_id", command=group_of_command(pl.col("command")))
-        .join(features.select("run_id", "command_work"), on="run_id")
-        .select("run_id", group=pl.concat_str("command", work, separator="\n"))
+        jobs.select("command", run_id="job_id")
+        .join(features.select("run_id", "command_work", "ran_s"), on="run_id")
+        .select("run_id", group=recalibration.alike_runs())
     )
     rows = (
         found.lazy()

@@ -148,16 +148,6 @@ def _without_codes(text: pl.Expr) -> pl.Expr:
     )
 
 
-def is_experiment_code(name: pl.Expr) -> pl.Expr:
-    """Whether a name consists of codes of experiments alone, as `exp_042b`, `r3-lr1e4`.
-
-    Null where the name is null.
-    """
-    return name.str.strip_chars().str.contains(
-        r"(?i)^(?:(?:exp|xp|run|job|trial|seed|fold|ver|v|r|s)?[_.-]?[a-z]{0,2}\d[a-z0-9]*[_.-]?)+$"
-    )
-
-
 def has_any_word(words: pl.Expr, tokens: Sequence[str]) -> pl.Expr:
     """Whether one of the words is among the tokens; null where the words are null."""
     return (

@@ -8,18 +8,22 @@ A kind moves energy only where the phase follows from it (`roles.add_roles_and_p
   drawn as a training. All other runs of the paper are development.
 - A run of unknown kind and without a reported role is development, of whatever kind it is.
 
-All runs of one person and command take the same uniform draw: words, habits and requested walltimes
-are alike in them, so that the classifier is right or wrong about all at once; runs with equal
-probabilities have equal kinds. For sums of many runs this is the widest of all correlations. For
-the question which of two reported runs of one command is the training it is the narrowest. Labelled
-kinds and phases are certain.
+A classifier is often right or wrong about all runs of one person and command at once, because
+words, habits and requested walltimes are alike in them. It is not known how often. So the runs of a
+person and command take a common uniform number in half of the draws (`COMMON_FRAC`). In the other
+half each size of run takes its own: runs whose energies have the same power of `ALIKE_FACTOR` below
+the largest one are alike, as the seeds of one training. The interval holds both that all runs of a
+command are of one kind, and that the run less like a training is the only one. Labelled kinds and
+phases are certain.
 
-A paper with a reported model was trained: in draws without any training among the runs that may be
-the reported one, the run most probable to be a training is the training.
+A paper with a reported model was trained: draws without any training among the runs that may be the
+reported one are drawn again (rejection sampling), so that kinds have their probabilities given that
+there is a training.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +40,16 @@ from footprint.totals.error_draws import N_DRAWS, uniform_draws
 
 Booleans = NDArray[np.bool_]
 
-_DRAWN_BY = ["similar", *PROBABILITY_COLUMNS]
+COMMON_FRAC = 0.5
+"""Share of the draws in which all runs of a person and command take one uniform number. It is
+between never and always for want of a measured correlation."""
+
+ALIKE_FACTOR = 3.0
+"""Factor between the energies of runs of one command that differ in size, as the factor between
+durations in `group_agreement`."""
+
+_ALIKE_BY = ["similar", "size"]
+_DRAWN_BY = [*_ALIKE_BY, *PROBABILITY_COLUMNS]
 _TRAINING, _INFERENCE = (WEIGHED_KINDS.index(name) for name in ("training_run", "inference_run"))
 MIN_PROBABILITY = 0.5 / N_DRAWS
 """Probabilities below half a draw in all are 0."""
@@ -99,8 +112,9 @@ def _unknown_energies(rows: pl.LazyFrame, inputs: pl.LazyFrame) -> pl.DataFrame:
 def _candidates(inputs: pl.LazyFrame, uncertain: pl.LazyFrame) -> pl.DataFrame:
     """Runs whose phase depends on their kind: by unit, the largest first.
 
-    Columns: `run_id`, `of_unit` (a paper or project), `is_assumed`, `kwh`, `similar`,
-    `PROBABILITY_COLUMNS`, which are 0 and 1 where a label gives the kind or phase.
+    Columns: `run_id`, `of_unit` (a paper or project), `is_assumed`, `kwh`, `similar`, `size` (the
+    power of `ALIKE_FACTOR` below the largest run of its unit and command; null: energy unknown or
+    0), `PROBABILITY_COLUMNS`, which are 0 and 1 where a label gives the kind or phase.
     """
     role, label_kind, label_phase = (
         pl.col(f"label_{name}").cast(pl.String) for name in ("role", "kind", "phase")
@@ -142,6 +156,7 @@ def _candidates(inputs: pl.LazyFrame, uncertain: pl.LazyFrame) -> pl.DataFrame:
             of_unit=pl.when(is_reported).then(of_reported).otherwise("unit"),
             kwh=pl.col("total_kwh").fill_null(0.0),
         )
+        .with_columns(size=_size().over("of_unit", "similar"))
         # the order in which `roles.assumed_trainings` ranks trainings
         .sort(
             *("of_unit", "total_kwh", "gpu_hours", "run_id"),
@@ -150,6 +165,13 @@ def _candidates(inputs: pl.LazyFrame, uncertain: pl.LazyFrame) -> pl.DataFrame:
         )
         .collect()
     )
+
+
+def _size() -> pl.Expr:
+    kwh = pl.when(pl.col("kwh") > 0).then("kwh")
+    powers = (kwh.max() / kwh).log() / math.log(ALIKE_FACTOR)
+    # equal energies differ by no power, whatever the rounding
+    return (powers + 1e-9).floor().cast(pl.Int64)
 
 
 def _drawn_phases(
@@ -166,9 +188,8 @@ def _drawn_phases(
         can_train = own.filter(pl.col("p_training_run") > MIN_PROBABILITY)
         # of runs that are drawn alike, the first is a training where any other is
         distinct = can_train.unique(_DRAWN_BY, keep="first", maintain_order=True)
-        missing = _draws_without_training(distinct)
-        order = distinct.sort("p_training_run", descending=True, maintain_order=True)
-        forced = order["run_id"][0] if len(order) else None
+        order = _draws_with_training(distinct)
+        forced = _most_probable_trainings(can_train) if order is None else set()
         is_assumed = bool(own["is_assumed"][0])
         wanted = own
         if is_assumed:
@@ -178,10 +199,8 @@ def _drawn_phases(
         for row in wanted.iter_rows(named=True):
             if is_assumed and is_found.all() and row["run_id"] not in trained:
                 continue
-            kinds = _drawn_kinds(row)
-            is_training = kinds == _TRAINING
-            if row["run_id"] == forced:
-                is_training = is_training | missing
+            kinds = _drawn_kinds(row) if order is None else _drawn_kinds(row)[order]
+            is_training = (kinds == _TRAINING) | (row["run_id"] in forced)
             is_inference = (kinds == _INFERENCE) & ~is_training
             if is_assumed:
                 is_training = is_training & ~is_found
@@ -190,17 +209,39 @@ def _drawn_phases(
             yield row["run_id"], row["kwh"], is_training, is_inference
 
 
-def _draws_without_training(runs: pl.DataFrame) -> Booleans:
-    """Draws in which none of the runs is a training; none where there is no run."""
-    missing = np.full(N_DRAWS, len(runs) > 0)
+def _draws_with_training(runs: pl.DataFrame) -> NDArray[np.intp] | None:
+    """For each draw, the draw that replaces it: itself where one of the runs is a training.
+
+    The others are replaced by those with a training, each as often as any other (but for one).
+    None: no draw has a training.
+    """
+    is_missing = np.ones(N_DRAWS, dtype=bool)
     for row in runs.iter_rows(named=True):
-        if not missing.any():
+        is_missing &= _drawn_kinds(row) != _TRAINING
+        if not is_missing.any():
             break
-        missing &= _drawn_kinds(row) != _TRAINING
-    return missing
+    order, given = np.arange(N_DRAWS), np.flatnonzero(~is_missing)
+    if not len(given):
+        return None
+    n_missing = int(np.count_nonzero(is_missing))
+    order[is_missing] = given[np.arange(n_missing) * len(given) // max(n_missing, 1)]
+    return order
+
+
+def _most_probable_trainings(runs: pl.DataFrame) -> set[int]:
+    """The run most probable to be a training, and those alike; none where there is no run."""
+    first = runs.sort("p_training_run", descending=True, maintain_order=True).head(1)
+    alike = runs.join(first.select(_ALIKE_BY), on=_ALIKE_BY, how="semi", nulls_equal=True)
+    return set(alike["run_id"])
 
 
 def _drawn_kinds(row: dict[str, Any]) -> NDArray[np.intp]:
     """Place in `WEIGHED_KINDS` of the kind of a run in each draw."""
     ends = np.cumsum([row[name] for name in PROBABILITY_COLUMNS])[:-1]
-    return np.searchsorted(ends, uniform_draws("kind", str(row["similar"])), side="right")
+    similar, size = str(row["similar"]), row["size"]
+    drawn = uniform_draws("kind", similar)
+    # runs of the largest size have the common numbers always
+    if size != 0:
+        is_common = uniform_draws("common kind", similar) < COMMON_FRAC
+        drawn = np.where(is_common, drawn, uniform_draws("kind", similar, str(size)))
+    return np.searchsorted(ends, drawn, side="right")

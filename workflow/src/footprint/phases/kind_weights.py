@@ -101,7 +101,8 @@ class KindWeights:
             where: Path of the file for messages.
 
         Raises:
-            InputError: The file is of other kinds, features or bins than the code.
+            InputError: The file is of other kinds, features or bins than the code, or has a value
+                that is not a finite number.
         """
         read = json.loads(text)
         names = [each["name"] for each in read["features"]]
@@ -117,6 +118,16 @@ class KindWeights:
                 where=where,
                 do="fit them again with tests/benchmarks/fit_kinds.py",
             )
+        numbers = {each["name"]: each["weights"] for each in read["features"]}
+        numbers["intercepts"] = read["intercepts"]
+        numbers["temperatures"] = list(read["temperatures"].values())
+        for name, values in numbers.items():
+            if not np.isfinite(np.array(values, dtype=np.float64)).all():
+                raise InputError(
+                    f"a value of {name} is not a finite number",
+                    where=where,
+                    do="fit them again with tests/benchmarks/fit_kinds.py",
+                )
         return cls(
             version=read["version"],
             weights=tuple(np.array(each["weights"]) for each in read["features"]),

@@ -2,7 +2,8 @@
 
 Which runs belong to a paper is usually the largest uncertainty of its R, and it is a choice: labels
 list some jobs, and other jobs of the same work carry no label. Each rule here adds runs that no
-label assigns to any paper.
+label assigns to any paper. Runs that a label calls reported, without a paper, are never added: they
+trained or ran the model of some paper, whereas added runs count as development.
 """
 
 from __future__ import annotations
@@ -63,16 +64,19 @@ def unlabelled_runs_of_papers(runs: pl.LazyFrame, jobs: pl.LazyFrame) -> pl.Lazy
     )
     started = (
         runs.filter(pl.col("kind").is_not_null())
-        .select("run_id", "paper", "project", "started_at", "stopped_at")
+        .select(
+            "run_id", "paper", "project", "started_at", "stopped_at", is_reported=_is_reported()
+        )
         .join(first, on="run_id", how="left")
         .with_columns(command_key=command_key(pl.col("command")))
         .collect()
         .lazy()
     )
-    of_papers = started.filter(
+    of_papers = started.drop("is_reported").filter(
         pl.col("paper").is_not_null() & ~pl.col("paper").is_in([OTHERS, SMALL_GROUPS])
     )
-    candidates = started.filter(pl.col("paper").is_null()).drop("paper")
+    is_candidate = pl.col("paper").is_null() & ~pl.col("is_reported")
+    candidates = started.filter(is_candidate).drop("paper", "is_reported")
     people = _runs_of_people(of_papers, candidates)
     folder = _runs_from_folders(of_papers, candidates)
     scores = member_probabilities(of_papers.collect(), candidates.collect()).lazy()
@@ -104,6 +108,12 @@ def command_key(command: pl.Expr) -> pl.Expr:
     './run.sh egs/dereverb/'
     """
     return step_free(command).str.replace_all(r"\d+", "").str.strip_chars()
+
+
+def _is_reported() -> pl.Expr:
+    """Whether a label, and no assumption, calls a run reported."""
+    role, basis = (pl.col(name).cast(pl.String) for name in ("role", "role_basis"))
+    return ((role == "reported") & (basis == "label")).fill_null(False)
 
 
 def _known_text(name: str) -> pl.Expr:

@@ -1,8 +1,10 @@
 """Recalibrate probabilities of kinds by the labelled runs of the same command, user and team.
 
-Labels of a study say how often each kind that a classifier finds is the labelled kind. For a run of
-found kind j and probabilities p(k), three scopes are visited: the project without the user, the
-user without the command, and the command of the user. Each replaces p by
+A command is the runs of a user that `alike_runs` puts together: of one group of commands, naming
+one work, of alike lengths. Labels of a study say how often each kind that a classifier finds is the
+labelled kind. For a run of found kind j and probabilities p(k), three scopes are visited: the
+project without the user, the user without the command, and the command of the user. Each replaces
+p by
 
     p'(k) = (c p(k) + n(j, k)) / (c + n(j)),   n(j) = sum over k of n(j, k),
 
@@ -24,9 +26,12 @@ last bit.
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 
 from footprint.core.sums import sum_or_zero
+from footprint.labels.commands import group_of_command
 from footprint.phases.kind_weights import WEIGHED_KINDS
 from footprint.phases.weighed_kinds import PROBABILITY_COLUMNS, most_probable_kind
 
@@ -47,19 +52,45 @@ _SCOPES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 """Scopes wider than a command, each with the narrower scope that it leaves out."""
 
 
+LENGTH_FACTOR = 3.0
+"""Factor between the lengths of runs of a command that are told apart, as `MAX_DURATION_FACTOR` of
+`group_agreement`: where `./run.sh` starts everything, labels of its trainings of days say nothing
+of its decodings of minutes. With labels of all lengths together, twenty labelled groups made the
+other runs of eight simulated sites without informing commands worse."""
+
+
+def alike_runs() -> pl.Expr:
+    """Key of runs that may recalibrate each other: group of command, work it names, run time.
+
+    From `command`, `command_work` and `ran_s` (null: unknown, an own key). Run times are alike
+    between two powers of `LENGTH_FACTOR` in seconds. Null without a command.
+    """
+    powers = pl.col("ran_s").clip(lower_bound=1.0).log() / math.log(LENGTH_FACTOR)
+    length = (powers + 1e-9).floor().cast(pl.Int64).cast(pl.String)
+    parts = [pl.col("command_work").cast(pl.String).fill_null(""), length.fill_null("")]
+    return pl.concat_str(group_of_command(pl.col("command")), *parts, separator="\n")
+
+
 def recalibrate(runs: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     """Probabilities of kinds after the labelled runs of the same command, user and project.
 
     Args:
-        runs: `run_id`, `user`, `project`, `group` (the group of its command; null in any of the
-            three: the scope is skipped), `kind` (as found; null: never ran), `total_kwh` (null or 0
+        runs: `run_id`, `user`, `project`, `group` (`alike_runs`; null in any of the three:
+            the scope is skipped), `kind` (as found; null: never ran), `total_kwh` (null or 0
             counts as nothing where other runs of the scope have energy), and
             `PROBABILITY_COLUMNS`, which sum to 1. Other columns stay.
         labels: `run_id`, `kind` of labels. Kinds without a probability (`unknown`) are left out.
 
     Returns:
         `runs` in their order, with new probabilities and `recalibrated` (whether they changed).
+
+    Raises:
+        ValueError: A probability is NaN, which no weights give.
     """
+    is_nan = pl.any_horizontal(pl.col(name).is_nan() for name in PROBABILITY_COLUMNS)
+    odd = runs.filter(is_nan.fill_null(False))["run_id"].to_list()
+    if odd:
+        raise ValueError(f"the probabilities of the run {odd[0]} are not numbers")
     found = pl.col("kind").cast(pl.String)
     rows = runs.with_columns(_found=found, recalibrated=pl.lit(False))
     observed = (

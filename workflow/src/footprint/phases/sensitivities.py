@@ -5,7 +5,9 @@ each choice, the value that the headline uses is a row too (`is_headline`).
 
 - `membership`: which runs belong to the paper (`membership`).
 - `reported_training`: another training as the reported one: the largest by total energy, the
-  longest by allocated time, the last by its start.
+  longest by allocated time, the last by its start, the smallest by total energy; or all trainings
+  with the person and command of the largest together (`same_command`), as one that was resumed
+  later or has several seeds. Trainings below `MIN_TRAINING_FRAC` of the largest are left out.
 - `idle_holds`: runs of kind `idle_hold` in development or left out.
 - `unknown_kinds`: runs of unknown kind left out or in development.
 - `thresholds`: lowest and highest ratio over the thresholds of the smallest probability of a kind.
@@ -29,6 +31,10 @@ CHOICES = (
 )
 """Choices in the order in which they are shown."""
 
+MIN_TRAINING_FRAC = 0.1
+"""Energy, as a fraction of that of the largest training, from which a training may be the reported
+one: nobody reports a model that took minutes where others took days. It was chosen by hand."""
+
 _VALUE_KEY = [*GROUP_KEY, "value"]
 _RATIO_COLUMNS = ("phase", "total_kwh", *TIME_COLUMNS)
 
@@ -38,7 +44,7 @@ class Alternatives:
     """Data of choices that runs and labels alone do not give.
 
     Attributes:
-        jobs: `schemas.Jobs`, for `membership`. None: not varied.
+        jobs: `schemas.Jobs`, for `membership` and for the commands of trainings. None: not varied.
         variants: `run_id`, `variant`, `kind` under other thresholds, for `thresholds`. Labels are
             the same in every variant, assumptions are made anew in each. None: not varied.
         by_gate: `job_id`, `gate`, `total_kwh`: energies of jobs under each gate, for `gate_policy`.
@@ -83,7 +89,7 @@ def sensitivities(
     )
     rows = rows.join(given, on=GROUP_KEY, how="semi").collect().lazy()
     parts = [
-        _reported_trainings(rows, given, runs),
+        _reported_trainings(rows, given, runs, alternatives.jobs),
         _idle_holds(rows, given),
         _unknown_kinds(rows, given),
     ]
@@ -166,31 +172,66 @@ def _memberships(
 
 
 def _reported_trainings(
-    rows: pl.LazyFrame, given: pl.LazyFrame, runs: pl.LazyFrame
+    rows: pl.LazyFrame, given: pl.LazyFrame, runs: pl.LazyFrame, jobs: pl.LazyFrame | None
 ) -> pl.LazyFrame:
-    """Ratios with one other training as the reported one, and all others as development."""
-    trainings = rows.filter(pl.col("kind") == "training_run").join(
-        runs.select("run_id", "duration_s", "started_at"), on="run_id"
+    """Ratios with other trainings as the reported one, and all others as development."""
+    energy = pl.col("total_kwh")
+    is_sizable = (energy >= MIN_TRAINING_FRAC * energy.max().over(GROUP_KEY)).fill_null(True)
+    trainings = (
+        rows.filter(pl.col("kind") == "training_run")
+        .filter(is_sizable)
+        .join(runs.select("run_id", "duration_s", "started_at"), on="run_id")
     )
-    orders = {"largest": "total_kwh", "longest": "duration_s", "last": "started_at"}
-    chosen = pl.concat(
-        trainings.sort(column, "run_id", descending=[True, False], nulls_last=True)
-        .unique(GROUP_KEY, keep="first", maintain_order=True)
-        .select(*GROUP_KEY, "run_id", value=pl.lit(value))
-        for value, column in orders.items()
-    )
-    varied = rows.join(chosen.rename({"run_id": "chosen"}), on=GROUP_KEY).with_columns(
-        phase=pl.when(pl.col("run_id") == pl.col("chosen"))
-        .then(pl.lit("training", PHASE_TYPE))
-        .when(pl.col("phase") == "training")
-        .then(pl.lit("development", PHASE_TYPE))
-        .otherwise("phase")
+    orders = {
+        "largest": energy,
+        "longest": pl.col("duration_s"),
+        "last": pl.col("started_at"),
+        "smallest": -energy,
+    }
+    single = {
+        value: trainings.sort(order, "run_id", descending=[True, False], nulls_last=True).unique(
+            GROUP_KEY, keep="first", maintain_order=True
+        )
+        for value, order in orders.items()
+    }
+    chosen = [
+        found.select(*GROUP_KEY, "run_id", value=pl.lit(value)) for value, found in single.items()
+    ]
+    if jobs is not None:
+        chosen.append(_trainings_of_command(single["largest"], trainings, jobs))
+    is_chosen = pl.concat(chosen).with_columns(is_chosen=pl.lit(True))
+    values = is_chosen.select(*GROUP_KEY, "value").unique()
+    varied = (
+        rows.join(values, on=GROUP_KEY)
+        .join(is_chosen, on=[*GROUP_KEY, "value", "run_id"], how="left")
+        .with_columns(
+            phase=pl.when(pl.col("is_chosen"))
+            .then(pl.lit("training", PHASE_TYPE))
+            .when(pl.col("phase") == "training")
+            .then(pl.lit("development", PHASE_TYPE))
+            .otherwise("phase")
+        )
     )
     return pl.concat(
         [
             _headline(given, "reported_training", pl.col("role_basis").cast(pl.String)),
             _others(varied, "reported_training"),
         ]
+    )
+
+
+def _trainings_of_command(
+    largest: pl.LazyFrame, trainings: pl.LazyFrame, jobs: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Trainings with the person and command of the largest: `GROUP_KEY`, `run_id`, `value`."""
+    keys = ["login", "command"]
+    owners = jobs.select("command", run_id="job_id", login="user").drop_nulls()
+    of_largest = largest.select(*GROUP_KEY, "run_id").join(owners, on="run_id").drop("run_id")
+    return (
+        trainings.select(*GROUP_KEY, "run_id")
+        .join(owners, on="run_id")
+        .join(of_largest, on=[*GROUP_KEY, *keys], how="semi")
+        .select(*GROUP_KEY, "run_id", value=pl.lit("same_command"))
     )
 
 

@@ -2,7 +2,8 @@
 
 Similar runs have the same user and script, or the same name where no command is recorded. A
 walltime is read against those of its person and of its queue, because people differ in what they
-request for the same work.
+request for the same work. Runs of an unknown user are of nobody known to be the same, so that they
+have no similar runs and no usual walltime.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def add_similar_run_features(runs: pl.DataFrame) -> pl.DataFrame:
 def _groups(keyed: pl.DataFrame) -> pl.DataFrame:
     """Number of similar runs that started, their run times and how many failed."""
     keys = ["user", "what"]
-    named = keyed.filter(pl.col("what").is_not_null())
+    named = keyed.drop_nulls(keys)
     groups = named.group_by(keys).agg(
         group_id=pl.col("run_id").min(),
         n_similar=exact_sum(pl.col("has_ended")).cast(pl.Int64),
@@ -76,7 +77,7 @@ def _intervals(keyed: pl.DataFrame) -> pl.DataFrame:
     Runs that overlap have 0 hours between them.
     """
     keys = ["user", "what"]
-    ordered = keyed.drop_nulls(["what", "started_at"]).sort(*keys, "started_at", "run_id")
+    ordered = keyed.drop_nulls([*keys, "started_at"]).sort(*keys, "started_at", "run_id")
     since = pl.col("started_at") - pl.col("stopped_at").shift(1).over(keys)
     until = pl.col("started_at").shift(-1).over(keys) - pl.col("stopped_at")
     return ordered.select(
@@ -98,10 +99,10 @@ def _persons(keyed: pl.DataFrame) -> pl.DataFrame:
 def _walltimes(keyed: pl.DataFrame) -> pl.DataFrame:
     """Walltime over the person's median, share of its runs with it, and over the queue's longest.
 
-    The first two are null for a person of fewer than `MIN_RUNS` runs.
+    The first two are null for a person of fewer than `MIN_RUNS` runs, and for an unknown one.
     """
     known = keyed.drop_nulls("walltime_s")
-    n_own = pl.len().over("user")
+    n_own = pl.when(pl.col("user").is_not_null()).then(pl.len().over("user"))
     usual = pl.col("walltime_s").median().over("user")
     n_same = pl.len().over("user", "walltime_s")
     return known.select(

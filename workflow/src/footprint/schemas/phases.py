@@ -319,7 +319,8 @@ class PhaseSensitivities(dy.Schema):
     value = Key(
         description="Value of the choice, as in `labelled`, `same_people`, `same_folder`, "
         "`same_people_or_folder`, `same_command`, `same_period`, `likely`, `expected` of "
-        "`membership`; `label`, `assumed`, `largest`, `longest`, `last` of "
+        "`membership`; `label`, `assumed`, `largest`, `longest`, `last`, "
+        "`smallest`, `same_command` of "
         "`reported_training`; `lowest`, `highest` over `thresholds`"
     )
     ratio = dy.Float64(
