@@ -272,7 +272,7 @@ def test_recorded_estimator_gives_the_energy_of_the_record(record: str) -> None:
     changes, (duration_s, gpu, cpu, memory, energy), covered = RECORDED[record]
     kwh = {"gpu_kwh": gpu, "cpu_kwh": cpu, "memory_kwh": memory, "energy_kwh": energy}
     found = inputs_of_jobs(
-        {1: [job_node(GRAFFITI, hours=1, cores=8, gpus=2)], 2: []},
+        {1: [job_node(GRAFFITI, hours=1, cores=16, gpus=4)], 2: []},
         changes={1: changes},
         recorded=[{"job_id": 1, "duration_s": float(duration_s), **kwh}],
     )
@@ -281,11 +281,36 @@ def test_recorded_estimator_gives_the_energy_of_the_record(record: str) -> None:
     assert {name: row[name] for name in kwh} == kwh
     assert row["pue"] == 1
     assert row["covered_kwh"] == near(covered)
-    # 2 GPUs, 8 cores and 64 GB for an hour
-    n_gpus = changes.get("gpu_hours", 2)
-    assert row["gpu_power_w"] == near(gpu * 1000 / 2 if n_gpus and gpu is not None else None)
-    assert row["core_power_w"] == near(None if cpu is None else cpu * 1000 / 8)
-    assert row["memory_w_per_gb"] == near(None if memory is None else memory * 1000 / 64)
+    # 4 GPUs, 16 cores and 128 GB for an hour
+    n_gpus = changes.get("gpu_hours", 4)
+    assert row["gpu_power_w"] == near(gpu * 1000 / 4 if n_gpus and gpu is not None else None)
+    assert row["core_power_w"] == near(None if cpu is None else cpu * 1000 / 16)
+    assert row["memory_w_per_gb"] == near(None if memory is None else memory * 1000 / 128)
+
+
+@pytest.mark.parametrize(
+    ("cores", "record", "is_compared"),
+    [
+        ([16], {"duration_s": 3600, "least_node_s": 3600}, True),
+        ([15], {"duration_s": 3600, "least_node_s": 3600}, False),  # it recorded all 16 cores
+        ([16, 24], {"duration_s": 7200, "least_node_s": 3600}, True),
+        ([16, 24], {"duration_s": 6900, "least_node_s": 3300}, True),
+        ([16, 24], {"duration_s": 6600, "least_node_s": 3000}, False),
+        ([16, 24], {"duration_s": 3600, "least_node_s": 0}, False),  # of one of two nodes
+        ([16, 23], {"duration_s": 7200, "least_node_s": 3600}, False),
+    ],
+)
+def test_record_is_compared_if_it_covers_what_the_job_held(
+    cores: list[int], record: dict[str, float], is_compared: bool
+) -> None:
+    nodes = [
+        job_node(of, hours=1, cores=n) for of, n in zip((GRAFFITI, GRATOUILLE), cores, strict=False)
+    ]
+    recorded = [{"job_id": 1, "energy_kwh": 0.5} | {key: float(s) for key, s in record.items()}]
+    found = inputs_of_jobs({1: nodes}, recorded=recorded)
+    (row,) = registry.estimate_jobs(found, registry.ESTIMATORS["recorded"]).iter_rows(named=True)
+    assert row["energy_kwh"] == 0.5
+    assert row["covered_kwh"] == (0.5 if is_compared else None)
 
 
 def test_recorded_estimator_without_a_record_of_the_job_has_no_row() -> None:

@@ -100,7 +100,7 @@ def inputs_of_jobs(
     Args:
         jobs: What each job held on each of its nodes; an empty list: nothing.
         changes: Changes to the rows of `inputs.EstimatorInputs.jobs`.
-        recorded: Rows of `schemas.Recorded`.
+        recorded: Rows of `schemas.Recorded`; the usual `least_node_s` is the duration.
     """
     rows = [
         dict.fromkeys(SCHEMA) | {"job_id": job_id, "node": f"node-{place}"} | row
@@ -119,7 +119,9 @@ def inputs_of_jobs(
     return EstimatorInputs(
         pl.LazyFrame(rows, schema=SCHEMA).sort("job_id", "node"),
         pl.LazyFrame(whole, schema=schema),
-        frame_of_schema(Recorded, *recorded, **usual),
+        frame_of_schema(
+            Recorded, *({"least_node_s": row["duration_s"]} | row for row in recorded), **usual
+        ),
     )
 
 
