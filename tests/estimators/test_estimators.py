@@ -12,6 +12,7 @@ from footprint.estimators import codecarbon, registry
 from footprint.hardware.topology import WATTS_PER_GB
 from tests.support.estimator_inputs import (
     GRAFFITI,
+    GRATOUILLE,
     JOBS,
     SCENARIOS,
     inputs_of_jobs,
