@@ -22,7 +22,9 @@ GIB = 2**30
 TYPES = {
     "job_id": pl.Int64(),
     "node": pl.String(),
+    "cpu_model": pl.String(),
     "n_cpus": pl.Int32(),
+    "n_threads": pl.Int32(),
     "n_cores": pl.Int32(),
 }
 AMOUNT_COLUMNS = ("gpu_hours", "core_hours", "memory_gbh")
