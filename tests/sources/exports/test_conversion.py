@@ -109,7 +109,9 @@ def test_outside_study_counts_readings_by_reason(folder):
     rows += [noon_reading("gruss-1", 3) | {"timestamp": "2025-03-05T00:00:00Z"}]
     save_json(folder / "power" / "b.json", rows)
     convert(folder)
-    found = conversion.count_outside_study(folder / "converted" / METRIC, clusters=["gruss"], **DAY)
+    found = conversion.count_outside_study(
+        [folder / "converted" / METRIC], clusters=["gruss"], **DAY
+    )
     assert found.select("reason", "n_rows", "example").rows() == [
         ("cluster not studied", 1, "gros-1"),
         ("outside the study's days", 1, "gruss-1"),
