@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -117,6 +118,23 @@ def test_case_of_spreadsheet_labels_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
+def write_processor_series(path: Path) -> None:
+    """Half of grele-1's threads busy in JOB and LATER; 50 W a processor, counted in JOB alone."""
+    lines = ["timestamp,device,metric_id,value,labels"]
+    for hour in (8, 10):
+        start_s = int(START.timestamp()) + hour * 3600
+        for s in range(-60, 3660, 15):
+            lines.append(f"{start_s + s},grele-1,prom_node_load1,24,{{}}")
+            if hour == 8:
+                lines += [
+                    f"{start_s + s},grele-1,prom_node_rapl_package_joules_total,{50 * (s + 60)},"
+                    f'"{{""index"": ""{index}""}}"'
+                    for index in (0, 1)
+                ]
+    path.parent.mkdir()
+    path.write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.slow
 @pytest.mark.workflow
 def test_faulty_optional_files_do_not_stop_a_study(
@@ -140,6 +158,7 @@ def test_faulty_optional_files_do_not_stop_a_study(
     shutil.copytree(kept / "tools-22-ledger-as-recorded", ledger)
     (ledger / "torn.jsonl").write_bytes(b'{"format": 1, "rec\n' + b"[" * 100_000)
     (ledger / "gone.jsonl").symlink_to("nowhere.jsonl")
+    write_processor_series(tmp_path / "exports/devices/grele-1.csv")
     (tmp_path / "eco2mix.csv").write_bytes(pointer)
     (tmp_path / "epoch.csv").write_bytes(pointer)
     config["labels"]["ledgers"] = ["ledger"]
@@ -181,3 +200,14 @@ def test_faulty_optional_files_do_not_stop_a_study(
     assert compared[PAIR] is None
     assert compared[JOB] is not None
     assert LATER not in compared
+    # CodeCarbon takes counters and load of devices/, and what it finds for the E5-2650 v4
+    tool = {
+        (row["estimator"].partition("@")[0], row["job_id"]): (row["basis"], row["cpu_kwh"])
+        for row in table("estimates/jobs").iter_rows(named=True)
+    }
+    near = partial(pytest.approx, rel=1e-6)
+    by_load_kwh = 2 * 0.105 * (0.1 + 0.9 * 0.5**3)
+    assert tool["codecarbon_2", JOB] == ("series+tdp", near(0.1))
+    assert tool["codecarbon_3", JOB] == ("series+tdp", near(0.1))
+    assert tool["codecarbon_2", LATER] == ("tdp+any", near(0.085 / 2))
+    assert tool["codecarbon_3", LATER] == ("load+tdp", near(by_load_kwh))
