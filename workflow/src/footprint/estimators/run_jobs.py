@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import polars as pl
 
+from footprint.core.sums import exact_sum
+
 CLOCK_MARGIN = timedelta(seconds=120)
 """Longest time that a run may extend beyond its job: clocks differ, and OAR cleans up."""
 LOCAL_TIMEZONE = "Europe/Paris"
@@ -149,7 +151,7 @@ def _named_jobs(runs: pl.DataFrame, times: pl.LazyFrame) -> pl.DataFrame:
         .group_by("index")
         .agg(
             names_job=~pl.col("is_candidate").first(),
-            n_named=_is_inside_job().sum(),
+            n_named=exact_sum(_is_inside_job()),
             named_job=pl.col("job_id").filter(_is_inside_job()).min(),
         )
     )
