@@ -1,6 +1,6 @@
 """Energy that a tool recorded while the job ran, from the files that users kept.
 
-`footprint.estimators.recorded_runs` finds the job of each recorded run.
+`footprint.estimators.recorded_runs` gives the recorded energy of each job.
 """
 
 from __future__ import annotations
