@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -27,9 +28,11 @@ pytestmark = pytest.mark.filterwarnings("error")
 START, END = datetime(2025, 3, 3, tzinfo=UTC), datetime(2025, 3, 4, tzinfo=UTC)
 JOB, PAIR, LATER = 4_288_294, 4_288_310, 4_288_295
 SAME_MACHINE_AND_TIME = "the same machine, at the same time"
+UNEQUAL_PARTS = "its parts do not add up to its total: used without parts"
 EXPECTED_RECORDS = {
     "tools-01-torn-line": ({JOB: 0.3}, {"a time cannot be read": 1}),
-    "tools-02-shifted-rows": ({JOB: 0.3}, {}),
+    # half a run with the parts of a whole one; the task of 40 s too
+    "tools-02-shifted-rows": ({JOB: 0.3}, {UNEQUAL_PARTS: 2}),
     "tools-03-ranks": ({JOB: 0.3}, {SAME_MACHINE_AND_TIME: 3}),
     "tools-05-one-of-two-nodes": ({PAIR: 0.3}, {}),
     "tools-07-gpu-without-counter": (
@@ -37,7 +40,7 @@ EXPECTED_RECORDS = {
         {"GPUs are listed and their energy is 0: it was not read": 1},
     ),
     "tools-08-codecarbon-1": ({JOB: 0.3}, {}),
-    "tools-09-tasks-only": ({JOB: 0.293}, {}),
+    "tools-09-tasks-only": ({JOB: 0.293}, {UNEQUAL_PARTS: 2}),
     # five files of the same time; each is matched with its job
     "tools-11-job-id-in-names": ({JOB: 0.3}, {SAME_MACHINE_AND_TIME: 4}),
     "tools-12-other-file": ({JOB: 0.3}, {"of no tool that is known": 1, "the file is empty": 1}),
@@ -48,7 +51,7 @@ EXPECTED_RECORDS = {
         {"a ledger of the tracker: labels.ledgers names its folder": 1},
     ),
 }
-"""Energy by job in kWh, and counts of rejected records by reason, of each folder."""
+"""Energy by job in kWh, and counts of rejected or limited records by reason, of each folder."""
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,11 @@ def test_case_of_records_gives_energies_and_rejected_counts(
     assert dict(found.jobs.select("job_id", "energy_kwh").iter_rows()) == pytest.approx(energies)
     counted = found.rejected.group_by("reason").agg(pl.col("n_rows").sum())
     assert dict(counted.iter_rows()) == reasons
-    if case in ("tools-08-codecarbon-1",):
+    if energies and (UNEQUAL_PARTS in reasons or case == "tools-08-codecarbon-1"):
         parts = found.jobs.select("gpu_kwh", "cpu_kwh", "memory_kwh").row(0)
         assert parts == (None, None, None)
+    if case == "tools-05-one-of-two-nodes":  # not compared with the energy of both
+        assert found.jobs["least_node_s"].to_list() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,23 @@ def test_case_of_spreadsheet_labels_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
+def write_processor_series(path: Path) -> None:
+    """Half of grele-1's threads busy in JOB and LATER; 50 W a processor, counted in JOB alone."""
+    lines = ["timestamp,device,metric_id,value,labels"]
+    for hour in (8, 10):
+        start_s = int(START.timestamp()) + hour * 3600
+        for s in range(-60, 3660, 15):
+            lines.append(f"{start_s + s},grele-1,prom_node_load1,24,{{}}")
+            if hour == 8:
+                lines += [
+                    f"{start_s + s},grele-1,prom_node_rapl_package_joules_total,{50 * (s + 60)},"
+                    f'"{{""index"": ""{index}""}}"'
+                    for index in (0, 1)
+                ]
+    path.parent.mkdir()
+    path.write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.slow
 @pytest.mark.workflow
 def test_faulty_optional_files_do_not_stop_a_study(
@@ -136,6 +158,7 @@ def test_faulty_optional_files_do_not_stop_a_study(
     shutil.copytree(kept / "tools-22-ledger-as-recorded", ledger)
     (ledger / "torn.jsonl").write_bytes(b'{"format": 1, "rec\n' + b"[" * 100_000)
     (ledger / "gone.jsonl").symlink_to("nowhere.jsonl")
+    write_processor_series(tmp_path / "exports/devices/grele-1.csv")
     (tmp_path / "eco2mix.csv").write_bytes(pointer)
     (tmp_path / "epoch.csv").write_bytes(pointer)
     config["labels"]["ledgers"] = ["ledger"]
@@ -177,3 +200,14 @@ def test_faulty_optional_files_do_not_stop_a_study(
     assert compared[PAIR] is None
     assert compared[JOB] is not None
     assert LATER not in compared
+    # CodeCarbon takes counters and load of devices/, and what it finds for the E5-2650 v4
+    tool = {
+        (row["estimator"].partition("@")[0], row["job_id"]): (row["basis"], row["cpu_kwh"])
+        for row in table("estimates/jobs").iter_rows(named=True)
+    }
+    near = partial(pytest.approx, rel=1e-6)
+    by_load_kwh = 2 * 0.105 * (0.1 + 0.9 * 0.5**3)
+    assert tool["codecarbon_2", JOB] == ("series+tdp", near(0.1))
+    assert tool["codecarbon_3", JOB] == ("series+tdp", near(0.1))
+    assert tool["codecarbon_2", LATER] == ("tdp+any", near(0.085 / 2))
+    assert tool["codecarbon_3", LATER] == ("load+tdp", near(by_load_kwh))

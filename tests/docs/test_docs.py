@@ -442,7 +442,7 @@ def examples(tmp_path: Path) -> ExportedSite:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert len(found) == 12
+    assert len(found) == 13
     return ExportedSite(tmp_path, site="nancy", converted=tmp_path / "converted")
 
 
@@ -484,6 +484,12 @@ def test_exports_examples_of_devices_are_read(examples: ExportedSite) -> None:
         ("grele-1", '{"gpu":"0"}', 187.3),
         ("grele-1", '{"gpu":"1"}', 26.1),
     ]
+    for metric, labels in (
+        (metrics.LOAD_METRIC, ["{}"]),
+        (metrics.PACKAGE_METRIC, ['{"index": "0"}', '{"index": "1"}']),
+    ):
+        [readings] = examples.devices(metric=metric, cluster="grele", **MARCH_3)
+        assert readings["labels"].to_list() == labels
 
 
 def test_exports_examples_of_states_are_read(examples: ExportedSite) -> None:

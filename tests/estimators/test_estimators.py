@@ -12,6 +12,7 @@ from footprint.estimators import codecarbon, registry
 from footprint.hardware.topology import WATTS_PER_GB
 from tests.support.estimator_inputs import (
     GRAFFITI,
+    GRATOUILLE,
     JOBS,
     SCENARIOS,
     inputs_of_jobs,
@@ -102,36 +103,38 @@ GA4HPC: dict[str, Expected] = GREEN | {
 GA4HPC_FULL: dict[str, Expected] = GA4HPC | {
     "idle": ("load", (0, 10 * 125, 10 * 96 * 0.3725)),
 }
-# limits, half a socket's TDP, 3/8 W a GB; 180 W a GPU and 100 W for both processors when read
+# limits, half a socket's TDP, 3/8 W a GB that the tool sees; 180 W a GPU and 100 W for both
+# processors when read. The tool finds the processor of the nodes with two kinds of GPUs (`table`)
+SEEN = 3 / 8 * 503.77 / 512  # as measured on gemini-1
 CARBON_2: dict[str, Expected] = COMMON | {
-    "whole node": ("tdp", (2 * 4 * 250, 2 * 85 / 2, 2 * 128 * 3 / 8)),
-    "part": ("tdp", (3 * 1 * 250, 3 * 85 / 2 / 4, 3 * 128 * 3 / 8 / 4)),
-    "no GPU": ("tdp", (0, 10 * 125 / 2, 10 * 96 * 3 / 8)),
+    "whole node": ("tdp", (2 * 4 * 250, 2 * 85 / 2, 2 * 128 * SEEN)),
+    "part": ("tdp", (3 * 1 * 250, 3 * 85 / 2 / 4, 3 * 128 * SEEN / 4)),
+    "no GPU": ("tdp", (0, 10 * 125 / 2, 10 * 96 * SEEN)),
     "two nodes": (
         "tdp",
-        (2 * 1 * 250, 2 * 105 / 2, 2 * 128 * 3 / 8),
-        (2 * 0.5 * 250, 2 * 105 / 2 / 2, 2 * 128 * 3 / 8 / 2),
+        (2 * 1 * 250, 2 * 105 / 2, 2 * 128 * SEEN),
+        (2 * 0.5 * 250, 2 * 105 / 2 / 2, 2 * 128 * SEEN / 2),
     ),
     "mixed nodes": (
         "tdp",
-        (3 * 2 * 235, 3 * 85 / 2, 3 * 64 * 3 / 8),
-        (3 * 1 * 300, 3 * 155 / 2 / 2, 3 * 256 * 3 / 8 / 2),
+        (3 * 2 * 235, 3 * 85 / 2, 3 * 64 * SEEN),
+        (3 * 1 * 300, 3 * 155 / 2 / 2, 3 * 256 * SEEN / 2),
     ),
-    "no counter": ("tdp", (2 * 1 * 235, 2 * 85 / 2 / 2, 2 * 64 * 3 / 8 / 2)),
-    "read": ("series", (3 * 1 * 180, 3 * 100 / 4, 3 * 128 * 3 / 8 / 4)),
-    "loaded": ("tdp", (3 * 1 * 250, 3 * 85 / 2 / 4, 3 * 128 * 3 / 8 / 4)),
-    "idle": ("tdp", (0, 10 * 125 / 2, 10 * 96 * 3 / 8)),
-    "one kind": ("tdp", (2 * 1 * 235, 2 * 155 / 2 / 2, 2 * 256 * 3 / 8 / 2)),
-    "other kind": ("tdp", (2 * 1 * 300, 2 * 155 / 2 / 2, 2 * 256 * 3 / 8 / 2)),
+    "no counter": ("tdp", (2 * 1 * 235, 2 * 85 / 2 / 2, 2 * 64 * SEEN / 2)),
+    "read": ("series", (3 * 1 * 180, 3 * 100 / 4, 3 * 128 * SEEN / 4)),
+    "loaded": ("tdp", (3 * 1 * 250, 3 * 85 / 2 / 4, 3 * 128 * SEEN / 4)),
+    "idle": ("tdp", (0, 10 * 125 / 2, 10 * 96 * SEEN)),
+    "one kind": ("tdp+table", (2 * 1 * 235, 2 * 155 / 2 / 2, 2 * 256 * SEEN / 2)),
+    "other kind": ("tdp+table", (2 * 1 * 300, 2 * 155 / 2 / 2, 2 * 256 * SEEN / 2)),
 }
 CARBON_2_PRE_VOLTA: dict[str, Expected] = CARBON_2 | {
     "mixed nodes": (
         "tdp",
-        (0, 3 * 85 / 2, 3 * 64 * 3 / 8),
-        (3 * 1 * 300, 3 * 155 / 2 / 2, 3 * 256 * 3 / 8 / 2),
+        (0, 3 * 85 / 2, 3 * 64 * SEEN),
+        (3 * 1 * 300, 3 * 155 / 2 / 2, 3 * 256 * SEEN / 2),
     ),
-    "no counter": ("tdp", (0, 2 * 85 / 2 / 2, 2 * 64 * 3 / 8 / 2)),
-    "one kind": ("tdp", (0, 2 * 155 / 2 / 2, 2 * 256 * 3 / 8 / 2)),
+    "no counter": ("tdp", (0, 2 * 85 / 2 / 2, 2 * 64 * SEEN / 2)),
+    "one kind": ("tdp+table", (0, 2 * 155 / 2 / 2, 2 * 256 * SEEN / 2)),
 }
 # half of both sockets' TDP, or by load; modules: 64 GB 20 W, 96 and 128 GB 38 W, 256 GB 70 W
 CARBON_3: dict[str, Expected] = COMMON | {
@@ -152,8 +155,8 @@ CARBON_3: dict[str, Expected] = COMMON | {
     "read": ("series", (3 * 1 * 180, 3 * 100 / 4, 3 * 38 / 4)),
     "loaded": ("load+tdp", (3 * 1 * 250, 3 * 2 * 85 * (0.1 + 0.9 * 0.2**3) / 4, 3 * 38 / 4)),
     "idle": ("load", (0, 10 * 125 * 0.1, 10 * 38)),
-    "one kind": ("tdp", (2 * 1 * 235, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
-    "other kind": ("tdp", (2 * 1 * 300, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
+    "one kind": ("tdp+table", (2 * 1 * 235, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
+    "other kind": ("tdp+table", (2 * 1 * 300, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
 }
 CARBON_3_PRE_VOLTA: dict[str, Expected] = CARBON_3 | {
     "mixed nodes": (
@@ -162,7 +165,7 @@ CARBON_3_PRE_VOLTA: dict[str, Expected] = CARBON_3 | {
         (3 * 1 * 300, 3 * 2 * 155 / 2 / 2, 3 * 70 / 2),
     ),
     "no counter": ("tdp", (0, 2 * 2 * 85 / 2 / 2, 2 * 20 / 2)),
-    "one kind": ("tdp", (0, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
+    "one kind": ("tdp+table", (0, 2 * 2 * 155 / 2 / 2, 2 * 70 / 2)),
 }
 
 EXPECTED: dict[str, dict[str, Expected]] = {
@@ -188,7 +191,7 @@ VERSIONS = {
     "ga4hpc_idle_as_full": "0.4",
     "codecarbon_2": "2.8.4",
     "codecarbon_2_pre_volta": "2.8.4",
-    "codecarbon_3": "3.3.1",
+    "codecarbon_3": "3.3.2",
     "codecarbon_3_pre_volta": "3.3.1",
 }
 CASES = [(name, scenario) for name, cases in EXPECTED.items() for scenario in cases]
@@ -272,7 +275,7 @@ def test_recorded_estimator_gives_the_energy_of_the_record(record: str) -> None:
     changes, (duration_s, gpu, cpu, memory, energy), covered = RECORDED[record]
     kwh = {"gpu_kwh": gpu, "cpu_kwh": cpu, "memory_kwh": memory, "energy_kwh": energy}
     found = inputs_of_jobs(
-        {1: [job_node(GRAFFITI, hours=1, cores=8, gpus=2)], 2: []},
+        {1: [job_node(GRAFFITI, hours=1, cores=16, gpus=4)], 2: []},
         changes={1: changes},
         recorded=[{"job_id": 1, "duration_s": float(duration_s), **kwh}],
     )
@@ -281,11 +284,36 @@ def test_recorded_estimator_gives_the_energy_of_the_record(record: str) -> None:
     assert {name: row[name] for name in kwh} == kwh
     assert row["pue"] == 1
     assert row["covered_kwh"] == near(covered)
-    # 2 GPUs, 8 cores and 64 GB for an hour
-    n_gpus = changes.get("gpu_hours", 2)
-    assert row["gpu_power_w"] == near(gpu * 1000 / 2 if n_gpus and gpu is not None else None)
-    assert row["core_power_w"] == near(None if cpu is None else cpu * 1000 / 8)
-    assert row["memory_w_per_gb"] == near(None if memory is None else memory * 1000 / 64)
+    # 4 GPUs, 16 cores and 128 GB for an hour
+    n_gpus = changes.get("gpu_hours", 4)
+    assert row["gpu_power_w"] == near(gpu * 1000 / 4 if n_gpus and gpu is not None else None)
+    assert row["core_power_w"] == near(None if cpu is None else cpu * 1000 / 16)
+    assert row["memory_w_per_gb"] == near(None if memory is None else memory * 1000 / 128)
+
+
+@pytest.mark.parametrize(
+    ("cores", "record", "is_compared"),
+    [
+        ([16], {"duration_s": 3600, "least_node_s": 3600}, True),
+        ([15], {"duration_s": 3600, "least_node_s": 3600}, False),  # it recorded all 16 cores
+        ([16, 24], {"duration_s": 7200, "least_node_s": 3600}, True),
+        ([16, 24], {"duration_s": 6900, "least_node_s": 3300}, True),
+        ([16, 24], {"duration_s": 6600, "least_node_s": 3000}, False),
+        ([16, 24], {"duration_s": 3600, "least_node_s": 0}, False),  # of one of two nodes
+        ([16, 23], {"duration_s": 7200, "least_node_s": 3600}, False),
+    ],
+)
+def test_record_is_compared_if_it_covers_what_the_job_held(
+    cores: list[int], record: dict[str, float], is_compared: bool
+) -> None:
+    nodes = [
+        job_node(of, hours=1, cores=n) for of, n in zip((GRAFFITI, GRATOUILLE), cores, strict=False)
+    ]
+    recorded = [{"job_id": 1, "energy_kwh": 0.5} | {key: float(s) for key, s in record.items()}]
+    found = inputs_of_jobs({1: nodes}, recorded=recorded)
+    (row,) = registry.estimate_jobs(found, registry.ESTIMATORS["recorded"]).iter_rows(named=True)
+    assert row["energy_kwh"] == 0.5
+    assert row["covered_kwh"] == (0.5 if is_compared else None)
 
 
 def test_recorded_estimator_without_a_record_of_the_job_has_no_row() -> None:
@@ -385,6 +413,47 @@ def test_codecarbon_3_assumes_memory_modules_by_size(
     assert codecarbon.n_dimms(memory_gb) == modules_of_all
     assert codecarbon.n_dimms(memory_gb * 503.77 / 512) == modules_of_seen
     assert codecarbon.memory_power_w(memory_gb) == pytest.approx(watts, abs=1e-12)
+
+
+# What the installed versions 2.8.4, 3.3.1 and 3.3.2 answered for the names of the processors
+@pytest.mark.parametrize(
+    ("cpu_model", "two", "three"),
+    [
+        ("Intel Xeon E5-2650 v4", (85, "any"), (105, "table")),
+        ("AMD EPYC 9254", (85, "any"), (200, "table")),
+        ("AMD EPYC 7351", (170, "table"), (170, "table")),
+        ("Intel Xeon Gold 5220", (125, "table"), (125, "table")),
+        ("POWER8NVL 1.0", (85, "any"), (4 * 48, "any")),
+        ("Intel Xeon E5-9999", (99, "tdp"), (99, "tdp")),  # not asked: the configured design power
+        (None, (99, "tdp"), (99, "tdp")),
+    ],
+)
+@pytest.mark.parametrize("load", [None, 0.008])
+def test_codecarbon_takes_the_powers_that_the_tool_finds(
+    cpu_model: str | None, two: tuple[int, str], three: tuple[int, str], load: float | None
+) -> None:
+    node = {"cpu_model": cpu_model, "n_cpus": 2, "n_cores": 24, "n_threads": 48, "tdp_w": 99.0}
+    held = job_node(node | {"memory_gb": 128.0}, hours=1, cores=24, thread_load_cubed=load)
+    rows = {
+        name: registry.estimate_jobs(inputs_of_jobs({1: [held]}), registry.ESTIMATORS[name])
+        for name in ("codecarbon_2", "codecarbon_3")
+    }
+    assert rows["codecarbon_2"]["cpu_kwh"].item() == near(two[0] / 2 / 1000)
+    assert rows["codecarbon_2"]["basis"].item() == two[1]
+    factor = 0.5 if load is None else 0.1 + 0.9 * load
+    assert rows["codecarbon_3"]["cpu_kwh"].item() == near(2 * three[0] * factor / 1000)
+    assert rows["codecarbon_3"]["basis"].item() == ("load" if load else three[1])
+
+
+def test_codecarbon_3_counts_less_for_the_modules_of_arm_machines() -> None:
+    altra = {"n_cpus": 1, "n_cores": 80, "n_threads": 80, "tdp_w": 210.0, "memory_gb": 1024.0}
+    held = [
+        job_node(altra | {"cpu_model": model}, hours=1, cores=80)
+        for model in ("Ampere Altra Q80-30", "AMD EPYC 7742")
+    ]
+    found = inputs_of_jobs({place: [each] for place, each in enumerate(held)})
+    rows = registry.estimate_jobs(found, registry.ESTIMATORS["codecarbon_3"])
+    assert rows["memory_kwh"].to_list() == [near(0.3 * 0.070), near(0.070)]
 
 
 def test_estimate_ignores_unknown_hardware_that_was_not_held() -> None:

@@ -70,8 +70,10 @@ def test_inputs_joins_amounts_held_with_the_hardware_of_the_node() -> None:
         "gpu_hours": 1.5,
         "core_hours": 3,
         "memory_gbh": 192,  # 256 GB x 1 of 4 cores x 3 h
+        "cpu_model": "AMD EPYC 7352",
         "n_cpus": 2,
         "n_cores": 4,
+        "n_threads": 8,
         "tdp_w": 155,
         "memory_gb": 256,
         "gpu_limit_w": 235,
@@ -307,7 +309,7 @@ def test_estimate_of_unknown_hardware_uses_series() -> None:
     )
     assert row["basis"] == "series"
     assert row["gpu_kwh"] == pytest.approx(0.36)
-    assert row["energy_kwh"] == pytest.approx(0.36 + 0.1 + 256 * 3 / 8 / 1000)
+    assert row["energy_kwh"] == pytest.approx(0.36 + 0.1 + 256 * 503.77 / 512 * 3 / 8 / 1000)
 
 
 def test_inputs_unknown_core_of_a_mixed_node_is_an_error() -> None:

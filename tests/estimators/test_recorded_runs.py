@@ -95,8 +95,8 @@ def test_match_runs_sums_the_runs_of_a_job() -> None:
     )
     assert found.rejected.is_empty()
     assert found.jobs.rows() == [
-        (7, "codecarbon", 2, 2100.0, None, 0.004, 0.001, 0.006),
-        (8, "codecarbon", 1, 3600.0, 0.001, 0.002, 0.0005, 0.0035),
+        (7, "codecarbon", 2, 2100.0, 2100.0, None, 0.004, 0.001, 0.006),
+        (8, "codecarbon", 1, 3600.0, 3600.0, 0.001, 0.002, 0.0005, 0.0035),
     ]
 
 
@@ -130,6 +130,64 @@ def test_match_runs_uses_the_named_job_whatever_held_the_host() -> None:
     assert outcome(run(job_id=7, host="gros-1"), job(7, "gros-2"), job(8, "gros-1")) == 7
     early = job(7, "gros-2", start=-90, stop=-30)
     assert outcome(run(job_id=7, host="gros-1"), early, job(8)) == "not while its job ran"
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        ([7], 7),
+        ([99, 7, 5], 7),  # of the named jobs, only 7 ran then
+        ([7, 8], "several jobs that its names contain ran at the time"),
+        ([5], "not while its job ran"),
+        ([99], "its job is not known"),
+        ([], "neither a job nor a host is named"),
+    ],
+)
+def test_match_runs_candidate_counts_if_it_alone_is_a_job_that_ran_then(
+    candidates: list[int], expected: Any
+) -> None:
+    jobs = [job(7), job(8, "gros-2"), job(5, start=-90, stop=-30)]
+    assert outcome(run(job_candidates=candidates), *jobs) == expected
+    assert outcome(run(job_candidates=candidates, job_id=8), *jobs) == 8
+    unknown = (
+        "its job is not known" if expected == "neither a job nor a host is named" else expected
+    )
+    assert outcome(run(job_candidates=candidates, job_id=98), *jobs) == unknown
+    on_host = 7 if candidates != [7, 8] else expected
+    assert outcome(run(job_candidates=candidates, host="gros-1"), *jobs) == on_host
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("hints", [{"job_id": 7}, {"job_candidates": [7]}])
+def test_match_runs_time_that_only_fits_as_utc_is_read_as_utc(hints: dict[str, Any]) -> None:
+    # 12:00 of a clock in UTC was taken for 12:00 in Paris, 11:00Z; the job ran from 12:00Z
+    early = run(-60, -10, is_local_time=True, **hints)
+    found = matched([early, run(30, 60, line=3, is_local_time=True, **hints)], [job(7)])
+    assert found.jobs.select("n_runs", "duration_s").row(0) == (1, 3000.0)
+    reasons = dict(found.rejected.select("reason", "n_rows").iter_rows())
+    clock = "its clock is in UTC, since only then its job ran: read as such"
+    assert reasons == {clock: 1, "the same machine, at the same time": 1}
+    with_offset = early | {"is_local_time": False}
+    assert outcome(with_offset, job(7)) == "not while its job ran"
+    assert outcome(run(-90, -70, is_local_time=True, **hints), job(7)) == "not while its job ran"
+
+
+def test_match_runs_time_in_summer_is_two_hours_from_utc() -> None:
+    summer = timedelta(days=150)
+    late = job(7) | {"started_at": START + summer, "stopped_at": at(60) + summer}
+    early = run(-120, -60, job_id=7, is_local_time=True)
+    early |= {key: early[key] + summer for key in ("started_at", "stopped_at")}
+    found = matched([early], [late])
+    assert found.jobs["duration_s"].to_list() == [3600]
+
+
+def test_match_runs_host_without_a_job_is_not_assigned_by_a_clock_in_utc() -> None:
+    early = run(-60, -10, host="gros-1", is_local_time=True)
+    expected = "no job held its host at the time; one did if its clock is in UTC"
+    assert outcome(early, job(7)) == expected
+    assert outcome(early, job(7, "gros-2")) == "no job held its host at the time"
 
 
 # By host and time
@@ -255,11 +313,57 @@ def test_match_runs_overlapping_runs_of_one_machine_count_once(
 
 def test_match_runs_runs_with_different_hosts_are_of_different_machines() -> None:
     pair = job(7, "gros-1", "gros-2")
-    runs = [run(job_id=7, host="gros-1"), run(job_id=7, host="gros-2"), run(job_id=7, host=None)]
-    assert matched(runs, [pair]).jobs["n_runs"].item() == 3
-    again = matched([*runs[:2], run(job_id=7, host="gros-2", line=9)], [pair])
-    assert again.jobs["n_runs"].item() == 2
+    runs = [run(job_id=7, host="gros-1"), run(5, 60, job_id=7, host="gros-2")]
+    found = matched(runs, [pair])
+    assert found.rejected.is_empty()
+    assert found.jobs.select("n_runs", "duration_s", "least_node_s").row(0) == (2, 6900, 3300)
+    again = matched([*runs, run(10, 20, job_id=7, host="gros-2", line=9)], [pair])
+    assert again.jobs.equals(found.jobs)
     assert again.rejected["example"].to_list() == ["line 9"]
+    # both tools count, each on its node
+    other = matched([runs[0], run(job_id=7, host="gros-2", tool="carbontracker")], [pair])
+    assert other.jobs["tools"].to_list() == ["carbontracker+codecarbon"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "n_used", "least_s"),
+    [
+        (["gros-1"], 1, 0),  # no record of gros-2
+        ([None], 1, 0),
+        (["gros-1", None], 1, 0),  # the second one may be a rank on gros-1
+        ([None, None], 1, 0),
+        (["gros-1", "gros-2", None], 2, 3600),
+        (["gros-3"], 1, 0),  # a host that the job did not hold
+        (["gros-1", "gros-1", "gros-2"], 2, 3600),
+    ],
+)
+def test_match_runs_on_several_nodes_gives_the_time_of_the_least_recorded_node(
+    hosts: list[str | None], n_used: int, least_s: float
+) -> None:
+    runs = [run(job_id=7, host=host, line=line) for line, host in enumerate(hosts)]
+    found = matched(runs, [job(7, "gros-1", "gros-2")])
+    assert found.jobs.select("n_runs", "least_node_s").row(0) == (n_used, least_s)
+    assert found.rejected["n_rows"].sum() == len(hosts) - n_used
+    unknown = "the same time as another record, and its node is not known"
+    if n_used < len(hosts) and None in hosts:
+        assert found.rejected["reason"].to_list() == [unknown]
+
+
+def test_match_runs_with_one_node_are_of_it_whatever_host_is_named() -> None:
+    runs = [run(job_id=7, host="gros-2"), run(job_id=7, host=None, line=3)]
+    found = matched(runs, [job(7)])
+    assert found.jobs.select("n_runs", "least_node_s").row(0) == (1, 3600)
+    assert found.rejected["reason"].to_list() == ["the same machine, at the same time"]
+
+
+def test_match_runs_used_run_with_a_limit_is_counted_and_used() -> None:
+    runs = [run(0, 20, job_id=7, limit="no parts"), run(30, 40, job_id=9, limit="no parts")]
+    found = matched(runs, [job(7)])
+    assert found.jobs["n_runs"].to_list() == [1]
+    assert dict(found.rejected.select("reason", "n_rows").iter_rows()) == {
+        "no parts": 1,
+        "its job is not known": 1,
+    }
 
 
 def test_match_runs_counts_whole_files_without_a_line() -> None:
@@ -357,6 +461,7 @@ def test_match_runs_every_run_is_used_or_rejected_once(
         "more power than the nodes can draw",
         "another tool recorded the same time",
         "the same machine, at the same time",
+        "the same time as another record, and its node is not known",
     )
     n_later = found.rejected.filter(pl.col("reason").is_in(later))["n_rows"].sum()
     assert found.jobs["n_runs"].sum() + n_later == sum(expected.values())

@@ -243,8 +243,8 @@ def test_estimate_parts_sum_to_the_energy_and_covered_is_less(job: Job) -> None:
             assert row["covered_kwh"] is None
         else:
             assert sum(parts) == pytest.approx(row["energy_kwh"] / row["pue"], rel=1e-9, abs=1e-12)
-            if name == "recorded" and len(job[0]) > 1:
-                assert row["covered_kwh"] is None  # the record is of one node of several
+            if name == "recorded":  # not compared, unless it covers what the job held
+                assert (row["covered_kwh"] or 0.0) <= row["energy_kwh"] * (1 + 1e-12)
             else:
                 assert 0 <= row["covered_kwh"] <= row["energy_kwh"] * (1 + 1e-12)
 

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from footprint.core.vocabulary import LABEL_FIELDS
-from footprint.estimators import recorded_runs
+from footprint.estimators import recorded_runs, run_jobs
 from footprint.labels import from_ledgers, reconciliation
 from footprint.report.tables import ledger
 from footprint.schemas.energy import JobEnergy
@@ -83,19 +83,19 @@ def test_match_runs_belongs_to_the_job_that_it_names() -> None:
     assert job_of(run("a")) == (1, None)
     assert job_of(run("a", long=None)) == (1, None)
     assert job_of(run("a", job_id=3, start=25)) == (3, None)
-    assert job_of(run("a", start=11)) == (None, recorded_runs.OUTSIDE_JOB_TIME)
+    assert job_of(run("a", start=11)) == (None, run_jobs.OUTSIDE_JOB_TIME)
     # and to no other, even where one held its machine
-    assert job_of(run("a", job_id=77)) == (None, recorded_runs.JOB_UNKNOWN)
+    assert job_of(run("a", job_id=77)) == (None, run_jobs.JOB_UNKNOWN)
     assert job_of(run("a", host="gruss-1.lyon.grid5000.fr")) == (None, from_ledgers.OTHER_SITE)
 
 
 def test_match_runs_without_a_job_belongs_to_the_only_job_on_its_host() -> None:
     assert job_of(run("a", job_id=None)) == (1, None)
     assert job_of(run("a", job_id=None, start=25, host="gruss-1")) == (3, None)
-    assert job_of(run("a", job_id=None, start=15)) == (None, recorded_runs.NO_JOB_ON_HOST)
+    assert job_of(run("a", job_id=None, start=15)) == (None, run_jobs.NO_JOB_ON_HOST)
     assert job_of(run("a", job_id=None, host="annes-laptop")) == (
         None,
-        recorded_runs.NO_JOB_OR_HOST_NAMED,
+        run_jobs.NO_JOB_OR_HOST_NAMED,
     )
 
 
@@ -163,7 +163,7 @@ def test_match_runs_counts_rejected_rows_with_an_example() -> None:
     # whoever names a file by hand may name it after themselves
     assert rows == {
         reading.LINE_TRUNCATED: (2, f"{own}:7"),
-        recorded_runs.OUTSIDE_JOB_TIME: (1, "line 1"),
+        run_jobs.OUTSIDE_JOB_TIME: (1, "line 1"),
     }
     assert set(found["source"]) == {"labels.ledgers"}
 
@@ -244,7 +244,7 @@ def test_reconcile_counts_runs_lines_and_jobs() -> None:
     rows = {(row["side"], row["name"]): row for row in reconciled(PEOPLE).to_dicts()}
     assert {key: row["n_rows"] for key, row in rows.items()} == {
         ("ledger", reconciliation.RUNS_IN_JOBS): 1,
-        ("ledger", recorded_runs.OUTSIDE_JOB_TIME): 1,
+        ("ledger", run_jobs.OUTSIDE_JOB_TIME): 1,
         ("lines", "cut"): 1,
         ("jobs", reconciliation.TRACKED_JOBS): 1,
         ("jobs", reconciliation.MISSED_JOBS): 1,

@@ -22,7 +22,9 @@ GIB = 2**30
 TYPES = {
     "job_id": pl.Int64(),
     "node": pl.String(),
+    "cpu_model": pl.String(),
     "n_cpus": pl.Int32(),
+    "n_threads": pl.Int32(),
     "n_cores": pl.Int32(),
 }
 AMOUNT_COLUMNS = ("gpu_hours", "core_hours", "memory_gbh")
@@ -100,7 +102,7 @@ def inputs_of_jobs(
     Args:
         jobs: What each job held on each of its nodes; an empty list: nothing.
         changes: Changes to the rows of `inputs.EstimatorInputs.jobs`.
-        recorded: Rows of `schemas.Recorded`.
+        recorded: Rows of `schemas.Recorded`; the usual `least_node_s` is the duration.
     """
     rows = [
         dict.fromkeys(SCHEMA) | {"job_id": job_id, "node": f"node-{place}"} | row
@@ -119,7 +121,9 @@ def inputs_of_jobs(
     return EstimatorInputs(
         pl.LazyFrame(rows, schema=SCHEMA).sort("job_id", "node"),
         pl.LazyFrame(whole, schema=schema),
-        frame_of_schema(Recorded, *recorded, **usual),
+        frame_of_schema(
+            Recorded, *({"least_node_s": row["duration_s"]} | row for row in recorded), **usual
+        ),
     )
 
 

@@ -259,7 +259,7 @@ def comparison_row(compared: pl.DataFrame, run: int, method: str) -> dict[str, A
         ("mlco2_table@025b988", 8 * 300 / 1000),
         ("green_algorithms@3.0", (8 * 300 + 2 * 135 + 512 * 0.3725) / 1000),
         ("ga4hpc@0.4", 2860.72 / 1000),
-        ("codecarbon_2@2.8.4", (8 * 300 + 135 / 2 + 512 * 3 / 8) / 1000),
+        ("codecarbon_2@2.8.4", (8 * 300 + 85 / 2 + 503.77 * 3 / 8) / 1000),
     ],
 )
 def test_ratios_of_meters_and_estimators_at_constant_power(

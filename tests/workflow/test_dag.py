@@ -219,6 +219,20 @@ def test_plan_of_exports_converts_power_and_omits_truth(
     assert inputs["match_labels"].endswith("labels.csv")
 
 
+def test_plan_of_exports_with_device_series_reads_them_of_each_cluster(
+    project: Project, tmp_path: Path, exports: dict[str, Any]
+) -> None:
+    api_answers.save_json(tmp_path / "exports/devices/day.json", [])
+    output = project.run(configure(tmp_path, **exports), "-n").output
+    of_clusters = {"download_devices": 2, "download_series": 4, "integrate_devices": 2}
+    others = jobs_by_month(2) | jobs_by_cluster(2) | {"convert_power": 1, "convert_devices": 1}
+    of_series = {"integrate_series": 2}
+    assert job_counts(output) == RULES_OF_EVERY_STUDY | others | of_clusters | of_series
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)\n", output, re.M))
+    assert inputs["convert_devices"].endswith("exports/devices/day.json")
+    assert inputs["download_series"].endswith("resources/nancy/converted/devices")
+
+
 def test_plan_with_ledgers_adds_their_rules_and_inputs(
     project: Project, tmp_path: Path, exports: dict[str, Any]
 ) -> None:

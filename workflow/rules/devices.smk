@@ -8,11 +8,11 @@ The gate `two_part` uses the power of GPUs where the source provides it.
 
 
 rule convert_devices:
-    """Convert exported files of GPU power, each read once, and count their rejected rows."""
+    """Convert exported series of GPUs and processors, and count their rejected rows."""
     input:
         files=STUDY.files.devices,
     output:
-        converted=directory("<resources>/<site>/converted/<gpu_metric>"),
+        converted=directory("<resources>/<site>/converted/devices"),
         rejected="<resources>/<site>/rejected/<gpu_metric>.parquet",
     log:
         "<logs>/convert_devices.log",
@@ -65,6 +65,9 @@ rule download_series:
     """Write another series of the nodes of one cluster and month, without cleaning."""
     input:
         nodes=rules.download_nodes.output.nodes,
+        converted=branch(
+            STUDY.is_exported, then=rules.convert_devices.output.converted, otherwise=[]
+        ),
     output:
         series=ensure(
             "<resources>/<site>/series/{series}/{cluster}/{month}.parquet", non_empty=True

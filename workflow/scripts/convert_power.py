@@ -18,7 +18,7 @@ site = ExportedSite.from_config(params.source, site=params.site)
 rejected = [
     site.convert_power(metric=params.metric, directory=folder.parent),
     conversion.count_outside_study(
-        folder, clusters=params.clusters, start=start, end=end, pattern=site.pattern
+        [folder], clusters=params.clusters, start=start, end=end, pattern=site.pattern
     ),
 ]
 write_table(RejectedRows, pl.concat(rejected), snakemake.output.rejected)

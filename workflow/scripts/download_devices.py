@@ -16,7 +16,7 @@ site = open_site(
     params.source,
     site=params.site,
     download=snakemake.config["download"],
-    converted=Path(converted).parent if converted else None,
+    converted=Path(converted) if converted else None,
 )
 rejected = device_download.download_gpu_power(
     site,

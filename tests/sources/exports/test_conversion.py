@@ -8,10 +8,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from footprint.core.errors import InputError
+from footprint.estimators import device_use
 from footprint.sources import device_download
 from footprint.sources.exports import conversion
 from footprint.sources.exports.site import ExportedSite
-from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
+from footprint.sources.kwollect.metrics import (
+    EXPORTED_SERIES,
+    GPU_POWER_METRIC,
+    LOAD_METRIC,
+    PACKAGE_METRIC,
+)
 from tests.support.api_answers import save_json
 from tests.support.small_exports import DAY, METRIC, exported_site, noon_reading, seconds_after_noon
 
@@ -109,7 +115,9 @@ def test_outside_study_counts_readings_by_reason(folder):
     rows += [noon_reading("gruss-1", 3) | {"timestamp": "2025-03-05T00:00:00Z"}]
     save_json(folder / "power" / "b.json", rows)
     convert(folder)
-    found = conversion.count_outside_study(folder / "converted" / METRIC, clusters=["gruss"], **DAY)
+    found = conversion.count_outside_study(
+        [folder / "converted" / METRIC], clusters=["gruss"], **DAY
+    )
     assert found.select("reason", "n_rows", "example").rows() == [
         ("cluster not studied", 1, "gros-1"),
         ("outside the study's days", 1, "gruss-1"),
@@ -191,6 +199,38 @@ def test_convert_devices_refuses_a_reading_without_the_index(folder):
         InputError, match=r"a\.json: the reading of gruss-1 at .* has no label `gpu`"
     ):
         exported_site(folder).convert_devices(directory=folder / "converted")
+
+
+def test_convert_devices_reads_load_and_counters_of_processors(folder, tmp_path):
+    load = [noon_reading("gruss-1", s, s / 15, metric=LOAD_METRIC) for s in (0, 15)]
+    counters = [
+        noon_reading("gruss-1", s, 1000.0 * s * (index + 1), metric=PACKAGE_METRIC)
+        | {"labels": {"index": str(index)}}
+        for s in (0, 15)
+        for index in (0, 1)
+    ]
+    other = noon_reading("gruss-1", 5, metric="prom_node_memory_MemFree_bytes")
+    save_json(folder / "devices" / "a.json", [*load, *counters, other])
+    site = exported_site(folder)
+    rejected = site.convert_devices(directory=folder / "converted")
+    assert rejected.rows() == [
+        ("devices", "devices/a.json", "other metric", 1, "prom_node_memory_MemFree_bytes")
+    ]
+    paths = {metric: tmp_path / metric for metric in EXPORTED_SERIES}
+    for metric, path in paths.items():
+        frames = site.devices(metric=metric, cluster="gruss", **DAY)
+        if metric == GPU_POWER_METRIC:
+            assert not list(frames)
+        else:
+            assert device_download.write_device_series(frames, path) == 0
+    written = pl.read_parquet(paths[LOAD_METRIC])
+    assert written.select("node", "labels", "value").rows() == [
+        ("gruss-1", "{}", 0.0),
+        ("gruss-1", "{}", 1.0),
+    ]
+    # 1000 W and 2000 W
+    found = device_use.package_power([str(paths[PACKAGE_METRIC])], "gruss-1")
+    assert found["power_w"].to_list() == pytest.approx([3000.0])
 
 
 def test_convert_power_counts_series_of_other_metrics_by_device(folder):

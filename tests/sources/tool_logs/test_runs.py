@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,24 @@ def table(*rows: dict[str, str], header: str = HEADER) -> str:
     return "\n".join([header, *lines, ""])
 
 
+def duration_of(message: str) -> timedelta:
+    """The duration that a record states; none for other records, and for one that is not a time."""
+    found = re.fullmatch(r"Duration: (?:(\d+) day, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", message)
+    if not found:
+        return timedelta()
+    days, hours, minutes, seconds = found.groups(default="0")
+    return timedelta(int(days), float(seconds), hours=int(hours), minutes=int(minutes))
+
+
 def log(*messages: str, version: str = "2.3.0") -> str:
-    """Return a log whose records are a second apart."""
-    start = datetime(2024, 6, 1, 12)
+    """Return a log whose records are a second apart, and the end of an epoch its duration."""
+    at = datetime(2024, 6, 1, 12)
     records = [f"carbontracker version {version}", *messages] if version else messages
-    lines = (f"{start + timedelta(seconds=n)} - {text}" for n, text in enumerate(records))
+    lines = []
+    for text, after in zip(records, [*records[1:], ""], strict=True):
+        at += duration_of(after)
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S} - {text}")
+        at += timedelta(seconds=1)
     return "\n".join([*lines, ""])
 
 
@@ -110,7 +124,8 @@ def test_codecarbon_timestamp_is_the_end_in_local_time_of_paris(read: Any) -> No
     assert list(row.values())[:7] == ["emissions.csv", 2, "codecarbon", "2.3.4", "r1", None, None]
     assert row["stopped_at"] == stopped
     assert row["started_at"] == stopped - timedelta(seconds=3600.5)
-    assert list(row.values())[9:] == [3600.5, 0.25, 0.1, 0.05, 0.4, None]
+    assert list(row.values())[9:15] == [3600.5, 0.25, 0.1, 0.05, 0.4, None]
+    assert (row["limit"], row["job_candidates"], row["is_local_time"]) == (None, [], True)
 
 
 def test_codecarbon_columns_are_selected_by_name_and_may_be_missing(read: Any) -> None:
@@ -170,6 +185,8 @@ def test_pue_is_divided_out_of_all_energies(read: Any) -> None:
         ({"energy_consumed": "nan"}, "no energy"),
         ({"energy_consumed": "inf"}, "no energy"),
         ({"duration": "0"}, "energy without duration"),
+        # recorded: tasks of versions 2.5 and 2.6 subtract a clock from another
+        ({"duration": "-1796015162.08"}, "energy without duration"),
         ({"duration": "-5"}, "energy without duration"),
         ({"duration": "-5", "energy_consumed": "0"}, "negative duration"),
         ({"duration": "0", "energy_consumed": "0.0"}, None),
@@ -181,6 +198,38 @@ def test_codecarbon_row_with_impossible_numbers_has_a_reason(
 ) -> None:
     (row,) = read(table(changes))
     assert row["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_equal"),
+    [
+        ({}, True),
+        ({"energy_consumed": "0.4039"}, True),
+        ({"energy_consumed": "0.41"}, False),
+        ({"energy_consumed": "0.2"}, False),
+        ({"energy_consumed": "4.0"}, False),
+        ({"energy_consumed": "0"}, False),
+        ({"ram_energy": ""}, True),
+        ({"ram_energy": "", "energy_consumed": "0.6"}, True),  # the rest may be memory
+        ({"ram_energy": "", "energy_consumed": "0.3"}, False),  # two parts are more than the total
+        ({"pue": "2"}, True),
+    ],
+)
+def test_parts_that_contradict_their_total_are_unknown(
+    read: Any, fields: dict[str, str], is_equal: bool
+) -> None:
+    (row,) = read(table(fields))
+    parts = [row[f"{name}_kwh"] for name in ("gpu", "cpu", "memory")]
+    assert row["reason"] is None
+    assert row["energy_kwh"] == float(fields.get("energy_consumed", 0.4)) / float(
+        fields.get("pue", 1)
+    )
+    if is_equal:
+        assert row["limit"] is None
+        assert parts[0] == 0.25 / float(fields.get("pue", 1))
+    else:
+        assert row["limit"] == "its parts do not add up to its total: used without parts"
+        assert parts == [None, None, None]
 
 
 def test_longest_state_of_a_run_is_used(tmp_path: Path) -> None:
@@ -291,6 +340,8 @@ def test_gpu_energy_of_0_with_listed_gpus_is_rejected(read: Any) -> None:
     not_read = "GPUs are listed and their energy is 0: it was not read"
     assert reason(gpu_energy="0.0", gpu_count="2") == not_read
     assert reason(gpu_energy="0.0", gpu_count="") is None
+    assert reason(gpu_energy="0.0", gpu_count="", gpu_model="2 x Tesla K40m") == not_read
+    assert reason(gpu_energy="0.0", gpu_count="0", gpu_model="2 x Tesla K40m") is None
     assert reason(gpu_energy="0.0", gpu_count="0") is None
     assert reason(gpu_energy="0.1", gpu_count="2") is None
     assert reason(gpu_energy="", gpu_count="2") is None
@@ -315,6 +366,65 @@ def test_tasks_without_their_run_are_used_once(tmp_path: Path) -> None:
     found = parsed(tmp_path, {"emissions_base_r1.csv": two, "copy.csv": two})
     twice = "the same task is in another line"
     assert found["reason"].to_list() == [None, "negative energy", twice, "negative energy"]
+
+
+def test_run_shorter_than_its_tasks_has_their_times(tmp_path: Path) -> None:
+    # recorded with versions 2.3.5 to 3.3.2: the run has the duration of its last task
+    times = [("2025-04-18T18:00:40", "40"), ("2025-04-18T18:55:33", "3000")]
+    tasks = [
+        {"timestamp": at, "duration": duration, "energy_consumed": "0.2"} for at, duration in times
+    ]
+    of_tasks = table(*tasks, header=f"task_name,{HEADER}")
+    run = table({"duration": "3000"})
+    files = {"emissions.csv": run, "emissions_base_r1.csv": of_tasks, "copy.csv": of_tasks}
+    row = parsed(tmp_path, files).row(0, named=True)
+    assert (row["reason"], row["energy_kwh"], row["duration_s"]) == (None, 0.4, 3040)
+    assert row["started_at"] == datetime(2025, 4, 18, 16, tzinfo=UTC)
+    assert row["stopped_at"] == datetime(2025, 4, 18, 16, 55, 33, tzinfo=UTC)
+    assert row["limit"] == "its duration is of its last task only: used with the times of its tasks"
+
+
+def test_run_longer_than_its_tasks_keeps_its_times(tmp_path: Path) -> None:
+    of_tasks = table({"duration": "40"}, header=f"task_name,{HEADER}")
+    files = {"emissions.csv": table({"duration": "40.05"}), "tasks.csv": of_tasks}
+    row = parsed(tmp_path, files).row(0, named=True)
+    assert (row["duration_s"], row["limit"]) == (40.05, None)
+
+
+OF_2_2 = HEADER.replace("experiment_id,", "")
+OF_3_0 = HEADER.replace("energy_consumed,", "energy_consumed,water_consumed,") + ",wue"
+OF_3_2 = OF_3_0.replace(
+    "tracking_mode,",
+    "tracking_mode,cpu_utilization_percent,gpu_utilization_percent,ram_utilization_percent,"
+    "ram_used_gb,",
+)
+TASKS_OF_3_2 = "task_name," + OF_3_2.replace("experiment_id,", "").replace("region,c", "c", 1)
+TASKS_OF_3_2 = TASKS_OF_3_2.replace("longitude,latitude,", "").replace(",pue,wue", "")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        OF_2_2,
+        f"task_name,{OF_2_2.removesuffix(',pue')}",
+        HEADER,
+        f"task_name,{HEADER.replace('experiment_id,', '').removesuffix(',pue')}",
+        OF_3_0,
+        OF_3_2,
+        TASKS_OF_3_2,
+    ],
+    ids=["2.2.7", "2.3.5 tasks", "2.8.4", "2.8.4 tasks", "3.0.8", "3.3.2", "3.3.2 tasks"],
+)
+def test_columns_of_all_versions_of_codecarbon_are_read(read: Any, header: str) -> None:
+    fields = {"project_name": "oar-4288294", "gpu_count": "2", "tracking_mode": "machine"}
+    (row,) = read(table(fields | {"country_iso_code": "FRA"}, header=header))
+    assert (row["job_id"], row["duration_s"], row["reason"]) == (4_288_294, 3600.5, None)
+    assert [row[f"{part}_kwh"] for part in ("gpu", "cpu", "memory", "energy")] == [
+        0.25,
+        0.1,
+        0.05,
+        0.4,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -479,13 +589,40 @@ def test_unusable_log_has_a_reason_and_its_times(
     (row,) = read(log(*messages))
     assert row["reason"] == reason
     assert row["started_at"] == datetime(2024, 6, 1, 10, tzinfo=UTC)
-    assert row["stopped_at"] == datetime(2024, 6, 1, 10, 0, len(messages), tzinfo=UTC)
+    least = sum(map(duration_of, messages), timedelta(seconds=len(messages)))
+    assert row["stopped_at"] == datetime(2024, 6, 1, 10, tzinfo=UTC) + least
 
 
 def test_log_without_version_starts_with_its_first_line(read: Any) -> None:
     (row,) = read("\n" + log("Monitoring thread started.", *epoch(GPU + "[1]"), version=""))
     assert (row["line"], row["tool_version"], row["reason"]) == (2, None, None)
     assert row["started_at"] == datetime(2024, 6, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "second", "reason"),
+    [
+        ("1.2.5", "0:04:00.00", "0:05:59.00", None),
+        ("1.2.5", "0:05:00.00", "0:05:01.00", None),  # times are cut to seconds
+        ("2.4.3", "3 days, 0:00:00.00", "0:04:00.00", "its epochs last longer than its log"),
+        ("2.4.3", "0:05:00.00", "0:05:03.00", "its epochs last longer than its log"),
+        # a log whose start is lost: its first epoch began before it
+        ("", "1 day, 0:00:00.00", "0:04:00.00", None),
+        ("", "0:04:00.00", "1 day, 0:00:00.00", "its epochs last longer than its log"),
+    ],
+)
+def test_log_of_ten_minutes_holds_no_epochs_of_days(
+    read: Any, version: str, first: str, second: str, reason: str | None
+) -> None:
+    start = f"09:00:00 - carbontracker version {version}" if version else "09:00:00 - Epoch 1:"
+    epochs = [
+        f"09:{minute} - {text}"
+        for minute, duration in (("05:00", first), ("10:00", second))
+        for text in epoch(GPU + "[100.]", duration=duration)
+    ]
+    lines = [start, *epochs[0 if version else 1 :]]
+    (row,) = read("\n".join(f"2025-03-03 {line}" for line in lines))
+    assert row["reason"] == reason
 
 
 def test_run_repeated_in_another_log_is_used_once(tmp_path: Path) -> None:
@@ -586,3 +723,21 @@ def test_job_and_node_are_inferred_from_fields_and_paths(
 ) -> None:
     (row,) = read(table(fields), label)
     assert (row["job_id"], row["host"]) == (job_id, host)
+
+
+@pytest.mark.parametrize(
+    ("label", "fields", "candidates"),
+    [
+        ("4288294_4288295/e.csv", {}, [4_288_294, 4_288_295]),
+        ("4288294_4288295/run4288296/e.csv", {}, [4_288_296, 4_288_294, 4_288_295]),
+        ("exp_1000000/e.csv", {"project_name": "asr_4288294"}, [4_288_294, 1_000_000]),
+        ("4288294_4288294/e.csv", {"project_name": "asr 4288294"}, [4_288_294]),
+        ("e.csv", {"experiment_id": "5b0fa12a-3dd7-45bb-9766-123456780000"}, []),
+        ("2025-03-03T090030Z/seed42.csv", {}, []),
+    ],
+)
+def test_numbers_of_longer_names_are_candidates(
+    read: Any, label: str, fields: dict[str, str], candidates: list[int]
+) -> None:
+    (row,) = read(table(fields), label)
+    assert row["job_candidates"] == candidates

@@ -83,9 +83,9 @@ class Study:
 
     @property
     def series(self) -> list[str]:
-        """Series of devices that are downloaded in addition to the power of nodes, sorted."""
+        """Series of devices that are read in addition to the power of nodes, sorted."""
         if self.is_exported:
-            return [self.gpu_metric] if self.files.devices else []
+            return sorted(metrics.EXPORTED_SERIES) if self.files.devices else []
         return sorted(self.config["download"]["devices"])
 
     @property

@@ -12,7 +12,9 @@ estimates to measured energy (`schemas.EstimateRatios`). Equations, constants an
 - `estimator`: the record that describes an estimator
 - `mlco2`, `green_algorithms`, `ga4hpc`, `codecarbon`: one module for each tool
 - `recorded`: energy that tools recorded in jobs
-- `recorded_runs`: the job of each recorded run
+- `recorded_runs`: the recorded energy of each job, and rejected runs
+- `run_jobs`: the job of each recorded run
+- `run_overlaps`: recorded runs of one machine that overlap
 - `tracked`: energy counters that the tracker read in jobs
 - `registry`: all estimators by name; writes the table
 - `comparison`: estimates beside the measurement

@@ -1,11 +1,11 @@
 """CodeCarbon: energy of GPUs and processors as read, plus a model of the memory.
 
-Schmidt et al., github.com/mlco2/codecarbon, versions 2.8.4 and 3.3.1 (external/hardware.py,
-external/ram.py). In a job, the tool reads energy counters of NVIDIA's driver (NVML) and of the
-processors (RAPL). Here, series of Kwollect replace both where they exist. GPUs without a series
-count with their power limit, which the tool itself never assumes; processors without a series
-count by the tool's own fallbacks. The tool counts the whole machine; a job on part of a node gets
-its share.
+Schmidt et al., github.com/mlco2/codecarbon, versions 2.8.4, 3.3.1 and 3.3.2 (core/cpu.py,
+core/gpu_device.py, external/hardware.py, external/ram.py). In a job, the tool reads energy counters
+of NVIDIA's driver (NVML) and of the processors (RAPL). Here, series of Kwollect replace both where
+they exist. GPUs without a series count with their power limit, which the tool itself never assumes;
+processors without a series count by the tool's own table and fallbacks. The tool counts the whole
+machine; a job on part of a node gets its share.
 """
 
 from __future__ import annotations
@@ -17,18 +17,29 @@ import polars as pl
 from footprint.estimators.estimator import Estimator
 from footprint.estimators.inputs import EstimatorInputs
 from footprint.estimators.rates import (
+    ANY_BASIS,
     LOAD_BASIS,
     SERIES_BASIS,
+    TABLE_BASIS,
     TDP_BASIS,
     PowerRates,
     energy_of_jobs,
 )
+from footprint.hardware.catalogue import read_cpus
 
 MEAN_TDP_FRAC = 0.5
 """Part of the thermal design power drawn on average (`CONSUMPTION_PERCENTAGE_CONSTANT`)."""
+UNKNOWN_CPU_W = 85.0
+"""Power of an unknown processor in version 2 (`POWER_CONSTANT`)."""
+UNKNOWN_CPU_W_PER_THREAD = 4.0
+"""Power of an unknown processor in version 3 for each thread of the machine
+(`DEFAULT_POWER_PER_CORE`). It is multiplied by the sockets again, a defect of the tool."""
 WATTS_PER_GB = 3 / 8
 """3 W for every 8 GB, up to version 2."""
 WATTS_PER_DIMM = 5.0
+ARM_DIMM_FRAC = 1.5 / WATTS_PER_DIMM
+"""Power of a module of a machine with ARM processors (1.5 W; at least 3 W), over other machines."""
+ARM_CPU_PATTERN = "^(?:Ampere|Carmel|Grace|Neoverse|ThunderX2) "
 DIMM_SIZES_GB = (128, 64, 32, 16, 8, 4)
 VISIBLE_MEMORY_FRAC = 503.77 / 512
 """Part of the installed memory that the system reports to the tool, as measured on gemini-1."""
@@ -57,24 +68,49 @@ def memory_power_w(memory_gb: float) -> float:
 
 
 def _memory_w_per_gb_version_3(inputs: EstimatorInputs) -> pl.Expr:
-    """Power of a GB in version 3, by the memory of the node."""
+    """Power of a GB in version 3, by the memory and the processors of the node."""
     sizes = inputs.job_nodes.select(pl.col("memory_gb").unique()).collect()["memory_gb"].to_list()
     by_size = {size: memory_power_w(size) / size for size in sizes if size is not None}
-    return pl.col("memory_gb").replace_strict(by_size, default=None, return_dtype=pl.Float64)
+    is_arm = pl.col("cpu_model").str.contains(ARM_CPU_PATTERN).fill_null(False)
+    power = pl.col("memory_gb").replace_strict(by_size, default=None, return_dtype=pl.Float64)
+    return power * pl.when(is_arm).then(ARM_DIMM_FRAC).otherwise(1.0)
 
 
-def _cpu_w_version_2() -> pl.Expr:
-    """Power of the processors without RAPL in version 2: half the design power of one socket."""
-    return pl.col("tdp_w") * MEAN_TDP_FRAC
+def _with_socket_power(
+    inputs: EstimatorInputs, *, column: str, unknown: pl.Expr
+) -> EstimatorInputs:
+    """Inputs whose nodes have the power of a socket that the tool takes, and where it is from.
+
+    Processors that the catalogue lacks, so that the tool's answer is not known, have their design
+    power.
+
+    Args:
+        inputs: Inputs of the jobs.
+        column: Column of `catalogue.read_cpus` with the tool's powers.
+        unknown: Power of a socket that the tool does not find, in W.
+
+    Returns:
+        The inputs, whose `job_nodes` also have `socket_w` in W and `socket_basis`.
+    """
+    answers = read_cpus().lazy().select("cpu_model", tool_w=column, is_asked=pl.lit(True))
+    is_found, is_asked = pl.col("tool_w").is_not_null(), pl.col("is_asked").fill_null(False)
+    basis = pl.when(is_found).then(TABLE_BASIS).when(is_asked).then(ANY_BASIS)
+    job_nodes = inputs.job_nodes.join(
+        answers, on="cpu_model", how="left", maintain_order="left"
+    ).with_columns(
+        socket_w=pl.when(is_found).then("tool_w").when(is_asked).then(unknown).otherwise("tdp_w"),
+        socket_basis=basis.otherwise(TDP_BASIS),
+    )
+    return inputs._replace(job_nodes=job_nodes)
 
 
 def _cpu_w_version_3() -> pl.Expr:
     """Power of the processors without RAPL in version 3.
 
-    TDP x sockets x (0.1 + 0.9 load^3), or half of TDP x sockets without a load.
+    Socket x sockets x (0.1 + 0.9 load^3), or half of socket x sockets without a load.
     """
     by_load = 0.1 + 0.9 * pl.col("thread_load_cubed")
-    return pl.col("tdp_w") * pl.col("n_cpus") * by_load.fill_null(MEAN_TDP_FRAC)
+    return pl.col("socket_w") * pl.col("n_cpus") * by_load.fill_null(MEAN_TDP_FRAC)
 
 
 def _build_rates(
@@ -105,12 +141,15 @@ def estimate_by_version_2(
         no_counter_is_zero: Count GPUs without an energy counter as 0, a defect of the tool.
     """
     rates = _build_rates(
-        fallback_w=_cpu_w_version_2(),
-        fallback=pl.lit(TDP_BASIS),
-        memory=pl.lit(WATTS_PER_GB),
+        fallback_w=pl.col("socket_w") * MEAN_TDP_FRAC,  # of one socket
+        fallback=pl.col("socket_basis"),
+        memory=pl.lit(WATTS_PER_GB * VISIBLE_MEMORY_FRAC),
         counted=_counted_frac(no_counter_is_zero),
     )
-    return energy_of_jobs(inputs, rates)
+    unknown = pl.lit(UNKNOWN_CPU_W)
+    return energy_of_jobs(
+        _with_socket_power(inputs, column="codecarbon_2_w", unknown=unknown), rates
+    )
 
 
 def estimate_by_version_3(
@@ -120,26 +159,31 @@ def estimate_by_version_3(
 
     Args:
         inputs: Inputs of the jobs.
-        no_counter_is_zero: Count GPUs without an energy counter as 0, a defect of the tool.
+        no_counter_is_zero: Count GPUs without an energy counter as 0, a defect of the tool up to
+            3.3.1. Version 3.3.2 averages their power.
     """
     has_load = pl.col("thread_load_cubed").is_not_null()
     rates = _build_rates(
         fallback_w=_cpu_w_version_3(),
-        fallback=pl.when(has_load).then(LOAD_BASIS).otherwise(TDP_BASIS),
+        fallback=pl.when(has_load).then(LOAD_BASIS).otherwise("socket_basis"),
         memory=_memory_w_per_gb_version_3(inputs),
         counted=_counted_frac(no_counter_is_zero),
     )
-    return energy_of_jobs(inputs, rates)
+    unknown = pl.coalesce("n_threads", "n_cores") * UNKNOWN_CPU_W_PER_THREAD
+    return energy_of_jobs(
+        _with_socket_power(inputs, column="codecarbon_3_w", unknown=unknown), rates
+    )
 
 
 PRE_VOLTA_DESCRIPTION = "the same, cards before Volta counted as 0 as the tool does"
+PRE_VOLTA_DESCRIPTION_3 = "version 3 up to 3.3.1: the same, cards before Volta counted as 0"
 
 ESTIMATORS = (
     Estimator(
         name="codecarbon_2",
         version="2.8.4",
         tool="CodeCarbon",
-        description="GPUs and CPUs as read, else limit and half a socket’s TDP; 3/8 W a GB",
+        description="GPUs and CPUs as read, else limit and half of one socket; 3/8 W a GB",
         estimate=estimate_by_version_2,
     ),
     Estimator(
@@ -151,16 +195,16 @@ ESTIMATORS = (
     ),
     Estimator(
         name="codecarbon_3",
-        version="3.3.1",
+        version="3.3.2",
         tool="CodeCarbon",
-        description="GPUs and CPUs as read, else limit and TDP by load; 5 W a memory module",
+        description="GPUs and CPUs as read, else limit and sockets by load; 5 W a memory module",
         estimate=estimate_by_version_3,
     ),
     Estimator(
         name="codecarbon_3_pre_volta",
         version="3.3.1",
         tool="CodeCarbon",
-        description=PRE_VOLTA_DESCRIPTION,
+        description=PRE_VOLTA_DESCRIPTION_3,
         estimate=partial(estimate_by_version_3, no_counter_is_zero=True),
     ),
 )

@@ -1,8 +1,9 @@
 """Catalogue of hardware values that Grid'5000 does not publish, and of retired clusters.
 
 The catalogue is three CSV files in this folder, with a source in each line: `cpus.csv` (thermal
-design power of a processor), `gpus.csv` (generation and power limit of a GPU, and its entry in the
-table of the tool ML CO2 Impact) and `clusters.csv` (hardware of the nodes of a cluster).
+design power of a processor, and what CodeCarbon takes for it), `gpus.csv` (generation and power
+limit of a GPU, and its entry in the table of the tool ML CO2 Impact) and `clusters.csv` (hardware
+of the nodes of a cluster).
 
 The description of a node in the Reference API has priority. Missing values come from the
 configuration (`hardware:`), then from the catalogue. Values that are in none of them are null, and
@@ -55,8 +56,16 @@ GENERATIONS = (
 
 @cache
 def read_cpus() -> pl.DataFrame:
-    """Return the processors: `cpu_model`, `tdp_w` of a socket, `cores_per_cpu`, `source`."""
-    return pl.read_csv(CSV_FOLDER / "cpus.csv", schema_overrides={"tdp_w": pl.Float64})
+    """Return the processors of the catalogue.
+
+    Columns: `cpu_model`, `tdp_w` of a socket, `cores_per_cpu`, `codecarbon_2_w`, `codecarbon_3_w`,
+    `source`.
+
+    `codecarbon_2_w` and `codecarbon_3_w` are the powers of a socket in W that CodeCarbon 2.8.4, and
+    3.3.1 and 3.3.2, find for the processor's name; null if they do not find it.
+    """
+    watts = dict.fromkeys(("tdp_w", "codecarbon_2_w", "codecarbon_3_w"), pl.Float64)
+    return pl.read_csv(CSV_FOLDER / "cpus.csv", schema_overrides=watts)
 
 
 @cache

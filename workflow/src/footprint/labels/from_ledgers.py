@@ -15,7 +15,7 @@ import polars as pl
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import KWH_PER_J
 from footprint.core.vocabulary import LABEL_FIELDS
-from footprint.estimators import recorded_runs
+from footprint.estimators import recorded_runs, run_jobs
 from footprint.labels.precedence import STATEMENT_SCHEMA, SourceLabels, resolve_contradictions
 from footprint.schemas.labels import Ledger, Tracked
 from footprint.schemas.raw import RejectedRows
@@ -123,7 +123,7 @@ def match_runs_to_jobs(
         site: Site of the study: the same number at another site is another job.
         faults: Lines of the ledgers that cannot be used, which are counted as rejected.
     """
-    found = recorded_runs.assign_jobs(_job_hints(runs, site), jobs, allocations)
+    found = run_jobs.assign_jobs(_job_hints(runs, site), jobs, allocations)
     job = pl.when(pl.col("reason").is_null()).then("job")
     placed = runs.with_columns(found["reason"], found.select(job.alias("job_id")).to_series())
     usable = _check_energy(placed, allocations, nodes)
@@ -135,7 +135,7 @@ def match_runs_to_jobs(
 
 
 def _job_hints(runs: pl.DataFrame, site: str) -> pl.DataFrame:
-    """Columns that `recorded_runs.assign_jobs` needs."""
+    """Columns that `run_jobs.assign_jobs` needs."""
     names = [HOST_PATTERN.fullmatch(host or "") for host in runs["host"]]
     sites = pl.Series("site", [found["site"] if found else None for found in names], pl.String)
     hosts = pl.Series("node", [found["node"] if found else None for found in names], pl.String)
@@ -144,6 +144,9 @@ def _job_hints(runs: pl.DataFrame, site: str) -> pl.DataFrame:
         .with_row_index("index")
         .with_columns(
             host=pl.when(pl.col("job_id").is_null()).then(hosts),
+            job_candidates=pl.lit(None, pl.List(pl.Int64)),
+            is_local_time=pl.lit(False),
+            limit=pl.lit(None, pl.String),
             reason=pl.when(sites.ne_missing(site) & sites.is_not_null()).then(pl.lit(OTHER_SITE)),
         )
     )
@@ -170,7 +173,8 @@ def _check_energy(
         .when(pl.col("held").list.len() == 1)
         .then(pl.col("held").list.first())
     )
-    limits = recorded_runs.power_limits_of_jobs(placed.select(job="job_id"), allocations, nodes)
+    nodes_of_jobs = held.lazy().explode("held").select(job="job_id", node="held").unique()
+    limits = recorded_runs.power_limits_of_jobs(nodes_of_jobs, nodes)
     with_limit = placed.join(
         limits, left_on="job_id", right_on="job", how="left", maintain_order="left"
     )

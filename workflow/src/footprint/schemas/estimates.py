@@ -88,6 +88,9 @@ class Recorded(dy.Schema):
     tools = dy.String(description="`codecarbon`, `carbontracker`, or both joined by `+`")
     n_runs = Count(metadata={"unit": "runs"}, description="Number of recorded runs used")
     duration_s = Seconds(description="Duration of the recorded runs")
+    least_node_s = Seconds(
+        description="Recorded time of the node of the job with the least of it; 0: one without"
+    )
     gpu_kwh = Energy(description="GPU part; null: missing in one of the runs")
     cpu_kwh = Energy(description="CPU part; null: missing in one of the runs")
     memory_kwh = Energy(description="Memory part; null: missing in one of the runs")

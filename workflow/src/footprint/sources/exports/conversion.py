@@ -41,16 +41,16 @@ SERIES_COUNTS_COLUMNS: dict[str, Any] = {
 def convert_power(
     paths: Sequence[Path],
     *,
-    metric: str,
+    metrics: Sequence[str],
     nodes: Collection[str],
     directory: Path,
     stage: str = "power",
     pattern: str = GRID5000_PATTERN,
     site: str | None = None,
 ) -> pl.DataFrame:
-    """Write the readings of one metric to `directory`, and count the rejected ones.
+    """Write the readings of each metric to a subfolder of its name, and count the rejected ones.
 
-    Readings under a former name of the metric are readings of it. Rejected are readings of:
+    Readings under a former name of a metric are readings of it. Rejected are readings of:
 
     - other metrics;
     - virtual devices `<node>-bmc`, under which Kwollect stores each reading of a BMC again;
@@ -58,14 +58,15 @@ def convert_power(
     - nodes of clusters that are not described;
     - nodes of another site.
 
-    The file `SERIES_COUNTS_FILE` in `directory` has the number of readings by metric and device.
+    The file `SERIES_COUNTS_FILE` in each subfolder has the number of readings by metric and device,
+    of all metrics.
 
     Args:
         paths: Files of readings, in any format of `kwollect.answers`.
-        metric: The metric to keep, as in `bmc_node_power_watt`.
+        metrics: The metrics to keep, as in `bmc_node_power_watt`.
         nodes: Described nodes.
-        directory: Folder to write; created when missing.
-        stage: `power`, or `devices` for readings of GPUs.
+        directory: Folder of the subfolders, which are created when missing.
+        stage: `power`, or `devices` for readings of GPUs and processors.
         pattern: Pattern of the nodes' names.
         site: Site of the described nodes; None: all nodes are taken for nodes of it.
 
@@ -77,11 +78,13 @@ def convert_power(
             cluster is, or has a reading of a GPU without the label `gpu`; or no file has the
             metric.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    described, is_of_gpus = frozenset(nodes), stage == "devices"
-    names = metric_names.stored_names(metric)
+    described, is_of_devices = frozenset(nodes), stage == "devices"
+    names_of = {metric: metric_names.stored_names(metric) for metric in metrics}
+    names = [name for stored in names_of.values() for name in stored]
     is_wanted = pl.col("metric").is_in(names)
-    index = [pl.DataFrame(schema=indexed_readings.INDEX_COLUMNS)]
+    for metric in metrics:
+        (directory / metric).mkdir(parents=True, exist_ok=True)
+    indices = {metric: [pl.DataFrame(schema=indexed_readings.INDEX_COLUMNS)] for metric in metrics}
     series_counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
     rejected = [pl.DataFrame(schema=RejectedRows.create_empty().schema)]
     for number, path in enumerate(paths):
@@ -90,25 +93,29 @@ def convert_power(
             count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
             _check_described(count.filter(is_wanted), path, described, pattern)
             counts.append(count)
-            target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
-            kept = frame.filter(is_wanted)
-            if is_of_gpus:
-                series.gpus_of_readings(
-                    kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
-                )
-            kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
-            index.append(_write_described(kept, described, target))
+            name = f"{number:05d}-{part:05d}-{path.name}.parquet"
+            for metric, stored in names_of.items():
+                kept = frame.filter(pl.col("metric").is_in(stored))
+                if metric == metric_names.GPU_POWER_METRIC:
+                    series.gpus_of_readings(
+                        kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
+                    )
+                kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
+                target = directory / metric / name
+                indices[metric].append(_write_described(kept, described, target))
         series_counts += counts
         counted = _count_rejected(pl.concat(counts), path, names, described, pattern)
         rejected.append(counted.with_columns(stage=pl.lit(stage)))
     # a study needs the power of nodes; of GPUs there may be other series alone
     total = pl.concat(series_counts).group_by("metric", "device").agg(exact_sum(pl.col("n_rows")))
-    metrics = set(total["metric"])
-    if not is_of_gpus and metrics and metrics.isdisjoint(names):
-        do = f"set a metric that the files of {stage}/ have: {', '.join(sorted(metrics))}"
-        raise InputError(f"no reading of {metric}", where="integration.metric", do=do)
-    pl.concat(index).write_parquet(directory / INDEX_FILE)
-    total.sort("metric", "device").write_parquet(directory / SERIES_COUNTS_FILE)
+    found = set(total["metric"])
+    if not is_of_devices and found and found.isdisjoint(names):
+        do = f"set a metric that the files of {stage}/ have: {', '.join(sorted(found))}"
+        what = f"no reading of {', '.join(metrics)}"
+        raise InputError(what, where="integration.metric", do=do)
+    for metric, index in indices.items():
+        pl.concat(index).write_parquet(directory / metric / INDEX_FILE)
+        total.sort("metric", "device").write_parquet(directory / metric / SERIES_COUNTS_FILE)
     table: pl.DataFrame = conform(RejectedRows, pl.concat(rejected))
     return table
 
@@ -119,7 +126,7 @@ def converted_readings(
     """Converted readings in [start, end), one frame for each node that has some, by name.
 
     Args:
-        directory: Folder written by `convert_power`.
+        directory: Subfolder of a metric, written by `convert_power`.
         nodes: Nodes to read.
         start: Start of the window.
         end: End of the window, excluded.
@@ -134,7 +141,7 @@ def converted_readings(
 
 
 def count_outside_study(
-    directory: Path,
+    directories: Sequence[Path],
     *,
     clusters: Collection[str],
     start: datetime,
@@ -147,15 +154,19 @@ def count_outside_study(
     Every converted reading is counted either here or in `schemas.Quality`.
 
     Args:
-        directory: Folder written by `convert_power`.
+        directories: Subfolders of metrics, written by `convert_power`.
         clusters: Clusters of the study.
         start: Start of the study.
         end: End of the study, excluded.
         stage: `power` or `devices`.
         pattern: Pattern of the nodes' names.
     """
-    names = sorted(set(pl.read_parquet(directory / INDEX_FILE)["file"]))
-    if not names:
+    paths = sorted(
+        directory / name
+        for directory in directories
+        for name in set(pl.read_parquet(directory / INDEX_FILE)["file"])
+    )
+    if not paths:
         return pl.DataFrame(RejectedRows.create_empty())
     inside = pl.col("timestamp").is_between(start, end, closed="left")
     cluster = node_names.cluster_of_column(pl.col("node"), pattern)
@@ -166,7 +177,7 @@ def count_outside_study(
         .then(pl.lit("outside the study's days"))
     )
     counted = (
-        pl.scan_parquet([directory / name for name in names])
+        pl.scan_parquet(paths)
         .select("node", reason=reason)
         .drop_nulls("reason")
         .group_by("reason")

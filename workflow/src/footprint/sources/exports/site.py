@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -175,13 +175,13 @@ class ExportedSite:
             InputError: See `conversion.convert_power`.
         """
         paths = folders.power_files(self.directory)
-        return self._convert(paths, metric, directory, stage="power")
+        return self._convert(paths, [metric], directory, stage="power")
 
     def convert_devices(self, *, directory: Path) -> pl.DataFrame:
-        """Convert the power of GPUs in `devices/`, and return the rejected readings.
+        """Convert the series of `metrics.EXPORTED_SERIES` in `devices/`.
 
         Args:
-            directory: Folder whose subfolder of the metric gets the Parquet files.
+            directory: Folder whose subfolders of the metrics get the Parquet files.
 
         Returns:
             `schemas.RejectedRows`.
@@ -190,16 +190,16 @@ class ExportedSite:
             InputError: See `conversion.convert_power`.
         """
         paths = folders.device_files(self.directory)
-        return self._convert(paths, metrics.GPU_POWER_METRIC, directory, stage="devices")
+        return self._convert(paths, metrics.EXPORTED_SERIES, directory, stage="devices")
 
     def _convert(
-        self, paths: list[Path], metric: str, directory: Path, *, stage: str
+        self, paths: list[Path], names: Sequence[str], directory: Path, *, stage: str
     ) -> pl.DataFrame:
         return conversion.convert_power(
             paths,
-            metric=metric,
+            metrics=names,
             nodes=self._nodes["node"].unique().to_list(),
-            directory=directory / metric,
+            directory=directory,
             stage=stage,
             site=self.site,
             pattern=self.pattern,
@@ -221,15 +221,16 @@ class ExportedSite:
     def devices(
         self, *, metric: str, cluster: str, start: datetime, end: datetime
     ) -> Iterator[pl.DataFrame]:
-        """Raw readings of GPUs in [start, end), one frame for each node that has some, by name.
+        """Raw readings of a series in [start, end), one frame for each node that has some, by name.
 
-        Columns `node`, `labels`, `timestamp`, `value` (W), as in `protocol.Site.devices`.
+        Columns `node`, `labels`, `timestamp`, `value`, as in `protocol.Site.devices`.
 
         Raises:
             ValueError: The files of `devices/` were not converted.
         """
-        gpu = series.gpu_index(pl.col("labels"))
-        labels = pl.concat_str(pl.lit('{"gpu":"'), gpu, pl.lit('"}'))
+        labels = pl.col("labels")
+        if metric == metrics.GPU_POWER_METRIC:
+            labels = pl.concat_str(pl.lit('{"gpu":"'), series.gpu_index(labels), pl.lit('"}'))
         for frame in self._converted_readings(metric, cluster, start, end):
             yield frame.select("node", labels.alias("labels"), "timestamp", value="power_w")
 

@@ -19,6 +19,8 @@ LOAD_METRIC = "prom_node_load1"
 """Load average of a node over a minute, every 15 s; collected for the same jobs."""
 PACKAGE_METRIC = "prom_node_rapl_package_joules_total"
 """Energy counter of each processor (RAPL) in J; collected only for jobs that request it."""
+EXPORTED_SERIES = (GPU_POWER_METRIC, LOAD_METRIC, PACKAGE_METRIC)
+"""Series that are read from exported files."""
 
 SIMULATED_METRIC = "bmc_node_power_watt"
 """Power of each node of the simulated site."""

@@ -29,8 +29,12 @@ UNKNOWN_COMPONENT = "power of a component that is not known"
 OUTPUT_LOG = "carbontracker output log: its energies include a PUE; the standard log is used"
 ERROR_LOG = "carbontracker error log: it holds no energy"
 
+IMPOSSIBLE_DURATION = "its epochs last longer than its log"
+
 LOG_RESOLUTION_S = 2.0
 """Two times of a log, each truncated to a second, may be this much closer than the events."""
+DURATION_RESOLUTION_S = 0.01
+"""carbontracker writes the duration of an epoch with two decimals."""
 
 STAMPED_LINE_PATTERN = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:,\d{3})? - ?(.*)")
 VERSION_PATTERN = re.compile(r"carbontracker version (\S+)")
@@ -140,9 +144,14 @@ def _parse_run(records: list[_Record]) -> dict[str, Any]:
         energies = _component_energies(epochs)
         reason = energy_fault(duration_s, energies)
     started, stopped = parse_utc(first.time), parse_utc(last.time)
-    if (stopped - started).total_seconds() < (duration_s or 0.0) - LOG_RESOLUTION_S:
-        # The epochs do not fit: the run ended in the repeated hour at the end of summer time.
+    # The first epoch of a log without its start may have begun before the first line.
+    inside_s = sum(durations if version else durations[1:])
+    least_s = inside_s - LOG_RESOLUTION_S - DURATION_RESOLUTION_S * len(durations)
+    if (stopped - started).total_seconds() < least_s:
+        # The epochs do not fit, unless the run ended in the repeated hour of autumn.
         stopped = parse_utc(last.time, later=True)
+        is_too_long = (stopped - started).total_seconds() < least_s
+        reason = reason or (IMPOSSIBLE_DURATION if is_too_long else None)
     return {
         "tool_version": version[1] if version else None,
         "started_at": started,
@@ -150,6 +159,7 @@ def _parse_run(records: list[_Record]) -> dict[str, Any]:
         "duration_s": duration_s,
         **energies,
         "reason": reason,
+        "is_local_time": True,
     }
 
 

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from footprint.sources.tool_logs import job_hints
 from footprint.sources.tool_logs.run_records import (
     BAD_DURATION,
     BAD_NUMBER,
+    UNEQUAL_PARTS,
     UnreadableError,
     energy_fault,
+    have_unequal_parts,
+    is_local_time,
     parse_utc,
 )
 
@@ -40,10 +44,6 @@ OMITTED_COLUMNS = ("region", "longitude", "latitude")
 
 COUNTRY_PATTERN = re.compile(r"[A-Z]{3}")
 TRACKING_MODES = {"machine", "process"}
-
-JOB_FIELD_PATTERN = re.compile(r"(?:(?:oar|job)[-_])?(\d{4,18})(?:\.0)?", re.IGNORECASE)
-"""A job in a field of CodeCarbon. CodeCarbon writes with pandas, which may turn a number into a
-float."""
 
 
 def is_header(cells: list[str]) -> bool:
@@ -108,7 +108,7 @@ def _parse_run(row: dict[str, str], where: str) -> dict[str, Any]:
     """Return a run from a row, whose timestamp is the end of the run."""
     stopped = parse_utc(row["timestamp"])
     duration_s = _number(row, "duration")
-    if duration_s is None or abs(duration_s) > stopped.timestamp():
+    if duration_s is None or duration_s > stopped.timestamp():
         raise UnreadableError(BAD_DURATION)
     # All versions with a PUE multiply all energies by it, also those of the components.
     pue = max(_number(row, "pue") or 1.0, 1.0)
@@ -116,26 +116,36 @@ def _parse_run(row: dict[str, str], where: str) -> dict[str, Any]:
         column: None if (kwh := _number(row, original)) is None else kwh / pue
         for column, original in ENERGY_COLUMNS.items()
     }
-    jobs = (
-        JOB_FIELD_PATTERN.fullmatch(row.get(name, "")) for name in ("experiment_id", "project_name")
-    )
-    reason = energy_fault(duration_s, energies)
+    jobs = (job_hints.job_of_field(row.get(name, "")) for name in ("experiment_id", "project_name"))
+    reason, limit = energy_fault(duration_s, energies), None
     if reason is None and energies["gpu_kwh"] == 0 and energies["energy_kwh"]:
         # No device that is on draws 0 W. GPUs before Volta have no energy counter.
-        reason = NO_GPU_READING if (_number(row, "gpu_count") or 0) > 0 else None
+        reason = NO_GPU_READING if _has_gpu(row) else None
+    if reason is None and have_unequal_parts(energies):
+        total_kwh, limit = energies["energy_kwh"], UNEQUAL_PARTS
+        energies = {name: total_kwh if name == "energy_kwh" else None for name in energies}
     is_task = "task_name" in row
     return {
         "tool_version": row.get("codecarbon_version") or None,
         # A row without run id is a run by itself.
         "run": row.get("run_id") or where,
-        "job_id": next((int(found[1]) for found in jobs if found), None),
-        "started_at": stopped - timedelta(seconds=duration_s),
+        "job_id": next((job for job in jobs if job is not None), None),
+        "job_candidates": job_hints.long_numbers(row.get("project_name", "")),
+        "is_local_time": is_local_time(row["timestamp"]),
+        "started_at": stopped - timedelta(seconds=max(duration_s, 0.0)),
         "stopped_at": stopped,
         "duration_s": duration_s,
         **energies,
         "reason": TASK_OF_RUN if is_task else reason,
+        "limit": limit,
         **({"own_fault": reason} if is_task else {}),
     }
+
+
+def _has_gpu(row: dict[str, str]) -> bool:
+    """Return whether a row lists GPUs, by their number or, without one, by their model."""
+    count = _number(row, "gpu_count")
+    return count > 0 if count is not None else bool(row.get("gpu_model"))
 
 
 def _number(row: dict[str, str], name: str) -> float | None:

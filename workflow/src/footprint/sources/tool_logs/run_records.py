@@ -6,6 +6,7 @@ repeated at the end of summer time, the earlier time is taken.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -28,10 +29,15 @@ RUN_SCHEMA = pl.Schema(
         "memory_kwh": pl.Float64(),
         "energy_kwh": pl.Float64(),
         "reason": pl.String(),
+        "limit": pl.String(),
+        "job_candidates": pl.List(pl.Int64()),
+        "is_local_time": pl.Boolean(),
     }
 )
-"""Columns of a run of a tool. `job_id` and `host` are hints. A run with a `reason` is rejected. A
-file or a line that cannot be read is a row with `source`, `reason` and, for a line, `line`."""
+"""Columns of a run of a tool. `job_id`, `job_candidates` (numbers in longer names) and `host` are
+hints. A run with a `reason` is rejected; one with a `limit` is used, and the limit is counted.
+`is_local_time`: its times have no offset. A file or a line that cannot be read is a row with
+`source`, `reason` and, for a line, `line`."""
 
 NO_ENERGY = "no energy"
 NEGATIVE_ENERGY = "negative energy"
@@ -41,6 +47,12 @@ BAD_TIME = "a time cannot be read"
 IMPOSSIBLE_TIME = "its time does not exist in Paris: summer time began"
 BAD_DURATION = "its duration cannot be read"
 BAD_NUMBER = "a number cannot be read"
+UNEQUAL_PARTS = "its parts do not add up to its total: used without parts"
+
+PARTS_TOLERANCE_FRAC = 0.01
+"""Largest difference between a total and the sum of its parts, as a part of the larger one."""
+ENERGY_RESOLUTION_KWH = 1e-9
+"""Energies that are closer than this are equal: files may round them."""
 
 PARIS_TIMEZONE = ZoneInfo("Europe/Paris")
 
@@ -71,6 +83,34 @@ def energy_fault(duration_s: float, energies: dict[str, float | None]) -> str | 
     if duration_s <= 0 and energy_kwh != 0:
         return ENERGY_WITHOUT_DURATION
     return NEGATIVE_DURATION if duration_s < 0 else None
+
+
+def have_unequal_parts(energies: dict[str, float | None]) -> bool:
+    """Return whether the parts of an energy contradict it.
+
+    The sum of all parts differs from the total, or the sum of the known parts exceeds it.
+
+    Args:
+        energies: Energy of each part and `energy_kwh`, in kWh; None where unknown.
+    """
+    total_kwh = energies["energy_kwh"]
+    parts_kwh = [kwh for name, kwh in energies.items() if name != "energy_kwh"]
+    known_kwh = [kwh for kwh in parts_kwh if kwh is not None]
+    if total_kwh is None or not known_kwh:
+        return False
+    sum_kwh = math.fsum(known_kwh)
+    allowed_kwh = max(PARTS_TOLERANCE_FRAC * max(total_kwh, sum_kwh), ENERGY_RESOLUTION_KWH)
+    is_complete = len(known_kwh) == len(parts_kwh)
+    return sum_kwh - total_kwh > allowed_kwh or (is_complete and total_kwh - sum_kwh > allowed_kwh)
+
+
+def is_local_time(text: str) -> bool:
+    """Return whether a time has no offset, so that `parse_utc` takes it for local time of Paris.
+
+    Args:
+        text: A time that `parse_utc` accepts.
+    """
+    return datetime.fromisoformat(text).tzinfo is None
 
 
 def parse_utc(text: str, *, later: bool = False) -> datetime:

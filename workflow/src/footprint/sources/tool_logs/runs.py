@@ -8,20 +8,21 @@ without a PUE.
 from __future__ import annotations
 
 import json
-import re
+import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from footprint.core.errors import InputError
 from footprint.sources import files
-from footprint.sources.tool_logs import carbontracker, codecarbon
+from footprint.sources.tool_logs import carbontracker, codecarbon, job_hints
 from footprint.sources.tool_logs.run_records import RUN_SCHEMA, UnreadableError
 
 EARLIER_STATE = "an earlier state of the same run"
 REPEATED_RUN = "the same run is in another log"
+TIMES_OF_TASKS = "its duration is of its last task only: used with the times of its tasks"
 REPEATED_TASK = "the same task is in another line"
 
 EMPTY_FILE = "the file is empty"
@@ -33,26 +34,13 @@ DAMAGED_FILE = "the compressed file is damaged or incomplete"
 UNREADABLE_FILE = "the file cannot be opened"
 TOO_LARGE = "larger than 256 MiB"
 
+TASK_RESOLUTION_S = 0.1
+"""Largest time by which a run may be shorter than one of its tasks: both are read from a clock."""
+
 LARGEST_BYTES = 256 << 20
 """Largest file that is read. 100 000 rows of CodeCarbon are about 40 MB."""
 
 LFS_HEADER = "version https://git-lfs.github.com/spec/"
-
-JOB_NAME_PATTERN = re.compile(r"(?:(?:oar|job|emissions)[-_])?(\d{4,18})", re.IGNORECASE)
-DAY_PATTERN = r"(?:19|20)\d\d-?[01]\d-?[0-3]\d"
-TIMESTAMP_PATTERN = re.compile(
-    rf"(?<!\d){DAY_PATTERN}(?:[T_-]?\d\d:?\d\d:?\d\d(?:\.\d+)?Z?)?(?!\d)"
-)
-LONG_NUMBER_PATTERN = re.compile(r"(?<!\d)\d{6,10}(?!\d)")
-"""A number as long as a job's id at a site that has run for years. Shorter numbers are processes,
-seeds and years. Days and times are removed before the search."""
-
-NOT_A_NODE_PATTERN = r"(?!(?:emissions|oar|job|run|codecarbon|carbontracker)-)"
-DOMAIN_PATTERN = r"\.[a-z]+\.grid5000\.fr"
-NODE_NAME_PATTERN = re.compile(rf"{NOT_A_NODE_PATTERN}([a-z][a-z0-9]*-\d+)({DOMAIN_PATTERN})?")
-LEADING_NODE_PATTERN = re.compile(
-    rf"{NOT_A_NODE_PATTERN}([a-z][a-z0-9]*-\d+)({DOMAIN_PATTERN})?(?=[._-])"
-)
 
 
 def parse_runs(
@@ -73,6 +61,7 @@ def parse_runs(
     rows = [row for label, path in paths for row in _rows_with_hints(label, path)]
     rows += [_file_row(label, reason) for label, reason in unreadable]
     own = {row["run"] for row in rows if row["reason"] is None}
+    _add_times_of_tasks(rows)
     for row in rows:
         row["is_task"] = "own_fault" in row
         if row["is_task"] and row["run"] not in own:
@@ -80,6 +69,28 @@ def parse_runs(
             row["reason"] = row["own_fault"]
     schema = pl.Schema({**RUN_SCHEMA, "is_task": pl.Boolean()})
     return _reject_repeated(pl.DataFrame(rows, schema=schema, orient="row")).drop("is_task")
+
+
+def _add_times_of_tasks(rows: list[dict[str, Any]]) -> None:
+    """Give each used run that is shorter than its tasks their times, and a `limit`.
+
+    All versions of CodeCarbon with tasks write the energy of all tasks into the row of their run,
+    but the duration of the last one.
+    """
+    tasks: dict[str, set[tuple[Any, Any, float]]] = {}
+    for row in rows:
+        if "own_fault" in row and row["own_fault"] is None:
+            task = (row["started_at"], row["stopped_at"], row["duration_s"])
+            tasks.setdefault(row["run"], set()).add(task)
+    for row in rows:
+        of_run = tasks.get(row["run"], set()) if row["reason"] is None else set()
+        duration_s = math.fsum(duration_s for *_, duration_s in of_run)
+        if of_run and row["duration_s"] < duration_s - TASK_RESOLUTION_S * len(of_run):
+            row |= {
+                "started_at": min(row["started_at"], *(started for started, *_ in of_run)),
+                "duration_s": duration_s,
+                "limit": TIMES_OF_TASKS,
+            }
 
 
 def _reject_repeated(runs: pl.DataFrame) -> pl.DataFrame:
@@ -112,9 +123,11 @@ def _reject_repeated(runs: pl.DataFrame) -> pl.DataFrame:
 
 def _rows_with_hints(label: str, path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file; job and node that a row lacks are taken from the file's path."""
-    hints = _path_hints(label)
+    hints = job_hints.path_hints(label)
     for row in _parse_file(label, path):
-        yield row | {key: row.get(key) or hint for key, hint in hints.items()}
+        candidates = [*row.get("job_candidates", ()), *hints["job_candidates"]]
+        of_path = {key: row.get(key) or hints[key] for key in ("job_id", "host")}
+        yield row | of_path | {"job_candidates": list(dict.fromkeys(candidates))}
 
 
 def _parse_file(label: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -174,29 +187,3 @@ def _is_ledger(line: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and {"format", "record"} <= record.keys()
-
-
-def _path_hints(label: str) -> dict[str, Any]:
-    """Return `job_id` and `host` from a file's path; None where the path contains none.
-
-    The part of the path nearest to the file counts, and a full node name before a short one. A name
-    that is a job's id, alone or after a prefix as `oar-`, counts before a name that contains one
-    number as long as an id, as in `OAR.asr.4288294.stdout`.
-    """
-    path = PurePosixPath(label)
-    file = files.uncompressed_name(Path(path.name))
-    folders = [folder.name for folder in path.parents if folder.name]
-    jobs = (JOB_NAME_PATTERN.fullmatch(name) for name in (PurePosixPath(file).stem, *folders))
-    numbers = (
-        LONG_NUMBER_PATTERN.findall(TIMESTAMP_PATTERN.sub(" ", name)) for name in (file, *folders)
-    )
-    alone = (found[0] for found in numbers if len(set(found)) == 1)
-    nodes = [
-        LEADING_NODE_PATTERN.match(file),
-        *(NODE_NAME_PATTERN.fullmatch(folder) for folder in folders),
-    ]
-    named = sorted((found for found in nodes if found), key=lambda found: found[2] is None)
-    return {
-        "job_id": next((int(found[1]) for found in jobs if found), int(next(alone, 0)) or None),
-        "host": named[0][1] if named else None,
-    }
