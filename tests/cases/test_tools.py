@@ -15,7 +15,7 @@ import yaml
 from footprint.core.errors import InputError
 from footprint.estimators import recorded_runs
 from footprint.labels import files as label_files
-from footprint.levels import carbon_intensity
+from footprint.levels import eco2mix
 from footprint.schemas.raw import RejectedRows
 from footprint.sources.exports import folders
 from footprint.sources.registry import open_site
@@ -89,7 +89,7 @@ def test_case_of_records_gives_energies_and_rejected_counts(
 def test_case_of_eco2mix_gives_intensities_of_the_day(
     shared_cases: Path, file: str, n_values: int | None
 ) -> None:
-    found = carbon_intensity.read_study_intensity(shared_cases / file, start=START, end=END)
+    found = eco2mix.read_study_intensity([shared_cases / file], start=START, end=END)
     assert found.rejected.is_empty()
     assert n_values in (None, found.intensity.height)
     inside = found.intensity.filter(pl.col("timestamp").is_between(START, END, closed="left"))
