@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("error")
         (" a \n b\t\u2028c\u200b\ufeff ", "a   b  c"),
         ("\x1b[31mred\x07", "?[31mred?"),
         ("pa\u202eper", "paper"),  # would show what follows from right to left
-        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),  # Persian
         ("$\\frac$ x", "$\\frac$ x"),
         ("a\u00a0b", "a\u00a0b"),
     ],
@@ -51,7 +51,7 @@ class _Text(HTMLParser):
         super().__init__()
         self.text, self.tags = "", set[str]()
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
         self.tags.add(tag)
 
     def handle_data(self, data: str) -> None:
@@ -106,7 +106,7 @@ def test_check_known_names_the_nearest() -> None:
     assert str(refused.value) == (
         "--paper: there is no paper 'Enhancement_2025'; did you mean `enhancement-2025`?"
     )
-    with pytest.raises(InputError, match="choose among ASR, asr, enhancement-2025$"):
+    with pytest.raises(InputError, match=r"choose among ASR, asr, enhancement-2025$"):
         names.check_known("zzz", known, where="--paper", what="paper")
     with pytest.raises(InputError, match="there is no paper yet"):
         names.check_known("zzz", set(), where="--paper", what="paper")
