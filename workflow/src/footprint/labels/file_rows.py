@@ -191,8 +191,8 @@ def yaml_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str
         yield where, _clean_row(dict(zip(columns, values, strict=True)))
 
 
-def _yaml_column(key: yaml.Node) -> object:
-    return _column_name(key.value) if isinstance(key, yaml.ScalarNode) else key.value
+def _yaml_column(key: yaml.Node) -> str:
+    return _column_name(key.value) if isinstance(key, yaml.ScalarNode) else str(key.value)
 
 
 def _texts_of_node(node: yaml.Node, file: str) -> list[str]:
