@@ -24,6 +24,7 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint.core.errors import InputError
+from footprint.core.sums import exact_sum
 from footprint.levels.carbon_intensity import MAX_HOLD_H
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
@@ -143,7 +144,7 @@ def _count_rejected(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
         RejectedRows,
         pl.DataFrame(rows, schema=schema, orient="row")
         .group_by("reason", maintain_order=True)
-        .agg(pl.col("n_rows").sum(), pl.col("example").first())
+        .agg(exact_sum(pl.col("n_rows")), pl.col("example").first())
         .with_columns(stage=pl.lit("carbon"), source=pl.lit("carbon.eco2mix")),
     )
     return found
