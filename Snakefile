@@ -172,7 +172,12 @@ del library
 gc.enable()
 
 
+onstart:
+    study.protect_resources()
+
+
 onsuccess:
     # Snakemake writes the report into it, even if a run made only files of resources/
     Path("results").mkdir(exist_ok=True)
-    print(terminal.results_text("results", checked=STUDY.has_truth))
+    similar = f"resources/{STUDY.site}/rejected/labels.parquet"
+    print(terminal.results_text("results", checked=STUDY.has_truth, similar_names=similar))

@@ -242,6 +242,35 @@ def test_labels_lists_groups_and_adds_each_draft_once(study: Path, folder: Path)
     assert (folder / "drafts.yaml").read_text() == written
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "hint"),
+    [
+        ("--project", "Speach", "there is no project 'Speach'; did you mean `speech`?"),
+        ("--user", "amyy", "there is no user 'amyy'; did you mean `amy`?"),
+        ("--paper", "x", "there is no paper 'x'; there is no paper yet"),
+    ],
+)
+def test_labels_of_an_unknown_name_are_refused_with_the_nearest(
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    hint: str,
+) -> None:
+    text = error_line(monkeypatch, capsys, "labels", "--directory", str(study), option, value)
+    assert text == f"{option}: {hint}"
+
+
+def test_serve_takes_no_password_on_the_command_line(
+    folder: Path, served: list[dict[str, Any]]
+) -> None:
+    save_config(folder / "config.yaml", SIMULATED)
+    result = run_cli("serve", "--username", "me", "--password", PASSWORD)
+    assert result.exit_code == 2
+    assert not served
+
+
 def test_labels_without_results_or_site_is_refused(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,10 +13,9 @@ import polars as pl
 import pytest
 import yaml
 
-from footprint.core.errors import InputError
 from footprint.estimators import recorded_runs
 from footprint.labels import files as label_files
-from footprint.levels import carbon_intensity
+from footprint.levels import eco2mix
 from footprint.schemas.raw import RejectedRows
 from footprint.sources.exports import folders
 from footprint.sources.registry import open_site
@@ -94,7 +93,7 @@ def test_case_of_records_gives_energies_and_rejected_counts(
 def test_case_of_eco2mix_gives_intensities_of_the_day(
     shared_cases: Path, file: str, n_values: int | None
 ) -> None:
-    found = carbon_intensity.read_study_intensity(shared_cases / file, start=START, end=END)
+    found = eco2mix.read_study_intensity([shared_cases / file], start=START, end=END)
     assert found.rejected.is_empty()
     assert n_values in (None, found.intensity.height)
     inside = found.intensity.filter(pl.col("timestamp").is_between(START, END, closed="left"))
@@ -103,19 +102,21 @@ def test_case_of_eco2mix_gives_intensities_of_the_day(
 
 
 @pytest.mark.parametrize(
-    ("file", "message"),
+    ("file", "paper", "kind", "role", "phase"),
     [
-        ("a-semicolon-bom.csv", r"a-semicolon-bom\.csv:1: the columns are separated by semicolons"),
-        ("c-floatid.csv", r"c-floatid\.csv:2: job id '4288294\.0' is not a whole number"),
-        ("m-trailing-comma.csv", r"m-trailing-comma\.csv:1: column 3 has no name"),
+        ("a-semicolon-bom.csv", "Débruitage-2025", "training_run", "reported", "training"),
+        ("c-floatid.csv", "p", None, None, None),
+        ("m-trailing-comma.csv", "p", None, None, None),
     ],
 )
-def test_case_of_spreadsheet_labels_is_refused_in_one_line(
-    shared_cases: Path, file: str, message: str
+def test_case_of_spreadsheet_labels_is_read_as_meant(
+    shared_cases: Path, file: str, paper: str, kind: str, role: str, phase: str
 ) -> None:
-    with pytest.raises(InputError, match=message) as refused:
-        label_files.read_labels([shared_cases / "tools-18-excel-labels" / file])
-    assert "\n" not in str(refused.value)
+    path = shared_cases / "tools-18-excel-labels" / file
+    (label,) = label_files.read_labels([path])
+    assert label == label_files.Label(
+        where=f"{path}:2", jobs=(JOB,), paper=paper, kind=kind, role=role, phase=phase
+    )
 
 
 def write_processor_series(path: Path) -> None:

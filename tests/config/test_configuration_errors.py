@@ -211,6 +211,9 @@ def test_key_without_effect_on_the_source_is_refused(
             "labels.files: there is no file no/such.yaml; fix the path",
         ),
         ("epoch.file", "no/such.csv", "epoch.file: there is no file no/such.csv; fix the path"),
+        ("epoch.file", "workflow/src", "epoch.file: the folder workflow/src has no CSV file; name"),
+        ("carbon.eco2mix", ["README.md", "x.csv"], "carbon.eco2mix: there is no file x.csv; fix"),
+        ("carbon.eco2mix", [], "carbon.eco2mix: [] cannot be used"),
         ("usage.history", "no/such", "usage.history: there is no file no/such; fix the path"),
         ("carbon.eco2mix", "x.csv", "carbon.eco2mix: there is no file x.csv; fix the path"),
         (

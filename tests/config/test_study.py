@@ -1,5 +1,6 @@
 """The study of a configuration: clusters, months, files and keys."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,12 @@ def test_meters_include_calibrations_and_no_month_depends_on_them() -> None:
     assert changed.integration == plain.integration
     assert "meter" not in changed.integration
     assert changed.meters != plain.meters
+
+
+def test_resources_are_of_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "study/resources"
+    study.protect_resources(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    study.protect_resources(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

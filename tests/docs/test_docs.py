@@ -25,6 +25,7 @@ from footprint.core import json_schema, pseudonyms
 from footprint.core.errors import InputError
 from footprint.energy.study_energy import CIRCULAR_REASON, TRIMMED_REASON
 from footprint.estimators import recorded_runs
+from footprint.levels import eco2mix
 from footprint.schemas.catalogue import TABLES
 from footprint.sources.exports import folders
 from footprint.sources.exports.site import ExportedSite
@@ -465,6 +466,11 @@ def test_exports_examples_of_jobs_are_read(examples: ExportedSite) -> None:
         (2041588, [4], [0], "cores"),
         (2041589, [1], [1], "cores"),
     ]
+
+
+def test_exports_example_of_eco2mix_is_read(examples: ExportedSite) -> None:
+    found = eco2mix.read_intensity(examples.directory / "eco2mix/odre.csv")
+    assert found["g_per_kwh"].to_list() == [20.0, 21.0]
 
 
 def test_exports_examples_of_power_are_read(examples: ExportedSite) -> None:

@@ -140,11 +140,39 @@ def test_read_labels_empty_file_has_no_labels(tmp_path: Path) -> None:
     assert read(tmp_path, "", "l.csv") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffjob_id;paper;kind\r\n1;Débruitage;training_run\r\n",
+        "Job ID\tPaper\tKind\n1.0\tDe\u0301bruitage\tTraining run\n",
+        'sep=|\n"job_id"|"paper"|"kind"|""\n"1,0"|"Débruitage"|training-run||\n',
+        "comment,job_id,paper,kind,,\nfor the editor,1.00, Débruitage\u200b,TRAINING_RUN,,,\n",
+    ],
+)
+def test_read_labels_csv_of_spreadsheets_is_read_as_meant(tmp_path: Path, text: str) -> None:
+    (label,) = read(tmp_path, text, "l.csv")
+    assert (label.jobs, label.paper, label.kind) == ((1,), "Débruitage", "training_run")
+
+
+@pytest.mark.parametrize("cell", ["1 2", "1, 2", "1;2.0", "[1, 2]", "(1 2)", " 1,2, "])
+def test_read_labels_lists_of_jobs_are_split(tmp_path: Path, cell: str) -> None:
+    (in_csv,) = read(tmp_path, f'jobs,paper\n"{cell}",p\n', "l.csv")
+    (one_by_one,) = read(tmp_path, f'job_id,paper\n"{cell}",p\n', "l.csv")
+    (in_yaml,) = read(tmp_path, f'- {{jobs: "{cell}", paper: p, comment: [any, text]}}')
+    assert in_csv.jobs == one_by_one.jobs == in_yaml.jobs == (1, 2)
+
+
+def test_read_labels_patterns_are_in_nfc_and_keep_their_blanks(tmp_path: Path) -> None:
+    (label,) = read(tmp_path, '- {user: amy, command: "*e\u0301  x*", paper: "a\x85b"}')
+    assert label.command == "*é  x*"
+    assert label.paper == "a b"
+
+
 def test_read_labels_csv_lines_count_line_breaks_and_blank_rows(tmp_path: Path) -> None:
     text = '\ufeffjobs,paper\n1,"a\nb"\n,\n2,c\n'
     found = read(tmp_path, text, "l.csv")
     assert [(label.where.rpartition(":")[2], label.paper) for label in found] == [
-        ("2", "a\nb"),
+        ("2", "a b"),
         ("5", "c"),
     ]
 
@@ -154,7 +182,7 @@ def test_read_labels_csv_lines_count_line_breaks_and_blank_rows(tmp_path: Path) 
     [
         ("- {jobs: 1, papper: p}", r":1: unknown column 'papper'; columns are jobs"),
         ("- {jobs: 1, paper: p}\n- {jobs: [2, x], paper: p}", r":2: job id 'x' is not a number"),
-        ("- {jobs: -1, paper: p}", r"job id '-1' is not a number"),
+        ("- {jobs: -1, paper: p}", r"job id '-1' is not a whole number over 0"),
         ("- {paper: p}", r":1: this row selects no job"),
         ("- {jobs: [], paper: p}", r":1: this row selects no job"),
         ("- {jobs: 1}", r":1: this row has no label"),
@@ -202,10 +230,12 @@ def test_read_labels_mistake_in_yaml_names_the_line(
     ("text", "message"),
     [
         ("jobs,what\n1,p\n", r"l\.csv:1: unknown column 'what'"),
-        ("jobs;paper\n1;p\n", r"l\.csv:1: the columns are separated by semicolons \(`;`\); save"),
-        ("jobs\tpaper\n1\tp\n", r"separated by tabs \(`tab`\); save the file with commas"),
-        ("jobs,paper,\n1,p,\n", r":1: column 3 has no name; remove the column, or the comma"),
-        ("jobs,paper\n1.0,p\n", r":2: job id .1\.0. is not a whole number; write as in"),
+        ("jobs;paper\n1;p;q\n", r"l\.csv:2: 3 cells under 2 columns; quote cells that hold `;`"),
+        ("jobs;what\n1;p\n", r"l\.csv:1: unknown column 'what'"),
+        ("jobs,paper,\n1,p,x\n", r":2: column 3 has a value \('x'\) and no name; name the column"),
+        ("jobs,paper\n1.5,p\n", r":2: job id .1\.5. is not a whole number over 0; write as in"),
+        ("jobs,paper\n0,p\n", r":2: job id .0. is not a whole number over 0"),
+        ("sep=;\njobs;paper\n\nx;p\n", r"l\.csv:4: job id 'x' is not a number"),
         ("jobs,paper,jobs\n1,p,2\n", r":1: column 'jobs' occurs twice; remove one"),
         ("jobs,paper\n1,p\n1,p,q\n", r":3: 3 cells under 2 columns"),
         ('jobs,paper\n1,"p\n', r":2: not CSV"),

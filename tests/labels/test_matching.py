@@ -15,6 +15,7 @@ from footprint.core.errors import InputError
 from footprint.labels import files, matching
 from footprint.labels.files import Label
 from footprint.schemas.labels import JobLabels
+from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from tests.support.rule_scripts import run_script
 
@@ -165,7 +166,12 @@ def test_labels_table_contradiction_in_a_job_names_the_job(
 def test_match_labels_script_writes_both_tables(
     jobs: pl.LazyFrame, run_of_job: pl.LazyFrame, tmp_path: Path
 ) -> None:
-    jobs.with_columns(stopped_at="started_at").sink_parquet(tmp_path / "jobs.parquet")
+    projects = pl.Series("project", ["Speech", "speech", "text", None])
+    cycled = pl.int_range(pl.len()) % 4
+    jobs.with_columns(
+        stopped_at="started_at",
+        project=cycled.replace_strict(dict(enumerate(projects)), return_dtype=pl.String),
+    ).sink_parquet(tmp_path / "jobs.parquet")
     run_of_job.sink_parquet(tmp_path / "run_of_job.parquet")
     written = tmp_path / "labels.csv"
     written.write_text("chain,jobs,paper,kind\n2,,p,\n,3,,debug\n")
@@ -179,10 +185,17 @@ def test_match_labels_script_writes_both_tables(
             "ledger": [],
         },
         output={
-            name: tmp_path / f"{name}.parquet" for name in ("papers", "labels", "group_labels")
+            name: tmp_path / f"{name}.parquet"
+            for name in ("papers", "labels", "group_labels", "rejected")
         },
     )
-    assert log == ""
+    assert "the projects 'Speech' and 'speech' differ in case or blanks alone" in log
+    assert len(log.splitlines()) == 1
+    rejected = pl.read_parquet(tmp_path / "rejected.parquet")
+    assert RejectedRows.is_valid(rejected)
+    assert rejected.select("stage", "source", "n_rows", "example").rows() == [
+        ("labels", "projects", 2, None)
+    ]
     papers = pl.read_parquet(tmp_path / "papers.parquet")
     assert_frame_equal(papers, pl.DataFrame({"job_id": [1, 2, 4], "paper": ["p"] * 3}))
     labelled = pl.read_parquet(tmp_path / "labels.parquet")

@@ -14,6 +14,7 @@ import pytest
 import respx
 from matplotlib.figure import Figure
 
+from footprint.config import settings
 from footprint.core.errors import InputError
 from footprint.report import notable_models
 from footprint.report.figures import models as figure
@@ -22,6 +23,7 @@ from footprint.report.notable_models import download
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.usage import NotableModels
 from footprint.schemas.writing import conform
+from tests.support.configurations import configuration_with_key
 from tests.support.figure_checks import assert_legible, title_text, written_text
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -127,17 +129,26 @@ class TestEpoch:
         assert found.models["model"].to_list() == ["b"]
         assert RejectedRows.is_valid(found.rejected)
         assert found.rejected.rows() == [
-            ("models", "epoch.file", "its publication date cannot be read", 1, "c"),
-            ("models", "epoch.file", "its training compute is not a number over 0", 5, "d0"),
-            ("models", "epoch.file", "no name or no publication date", 2, "a"),
+            ("models", "epoch.file", "its publication date cannot be read", 1, "line 5"),
+            (
+                "models",
+                "epoch.file",
+                "its training compute is not a number over 0",
+                5,
+                "lines 6, 7, 8, 9, 10",
+            ),
+            ("models", "epoch.file", "no name or no publication date", 2, "lines 2, 3"),
         ]
-        assert "list.csv: 5 lines: its training compute is not a number over 0 (d0)" in caplog.text
+        assert (
+            "list.csv: 5 lines: its training compute is not a number over 0 (lines 6, "
+            in caplog.text
+        )
 
     def test_parse_epoch_keeps_the_most_compute_of_repeated_lines(self) -> None:
         lines = ("a,,2012-01-01,,1e3,", "a,,2012-01-01,,,", "a,,2012-01-01,,2e3,")
         assert parsed(*lines)["training_flop"].to_list() == [2e3]
 
-    @pytest.mark.parametrize("column", sorted(notable_models.EPOCH_COLUMNS.values()))
+    @pytest.mark.parametrize("column", ["Model", "Publication date", "Training compute (FLOP)"])
     def test_parse_epoch_without_a_column_names_it_and_the_others(self, column: str) -> None:
         text = refusal("a,b,2012-01-01,d,1e3,f", header=HEADER.replace(column, "Other"))
         assert text.startswith(f"list.csv: has no column {column!r}; its columns are ")
@@ -149,13 +160,68 @@ class TestEpoch:
             (b"\n<!DOCTYPE html><html>", "is a web page, not a CSV"),
             (b"PK\x03\x04...", "is a ZIP, not a CSV"),
             (b"Model\n\xff\xfe", "is not a CSV in UTF-8"),
-            (b"", "is not a CSV in UTF-8"),
+            (b"", "is not a CSV"),
         ],
     )
     def test_parse_epoch_refuses_other_content_in_one_line(self, content: bytes, told: str) -> None:
         with pytest.raises(InputError, match=told) as caught:
             notable_models.parse_epoch(content, where="list.csv")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "System,Organization,Publication date,Domain,Training compute (FLOP),Abstract",
+            "system , Organization,Publication  Date,domain,Training Compute (FLOPs),Abstract",
+            "Model,System,Publication date,Domain,Training compute (FLOP),Abstract",
+            "Model;Organization;Publication date;Domain;Training compute (FLOP);Abstract",
+        ],
+    )
+    def test_parse_epoch_reads_lists_of_other_years(self, header: str) -> None:
+        separator = ";" if ";" in header else ","
+        line = separator.join(["a", "b", "2012-01-01", "Vision", "1e3", ""])
+        assert parsed(line, header=header).rows() == [
+            ("a", date(2012, 1, 1), 1e3, "Vision", "Epoch AI")
+        ]
+
+    def test_parse_epoch_reads_a_list_without_domains_and_decimal_commas(self) -> None:
+        found = parsed("2012;a;3,14E+23", header="Publication date;System;Training compute (FLOP)")
+        assert found.rows() == [("a", date(2012, 1, 1), 3.14e23, None, "Epoch AI")]
+
+    def test_parse_epoch_names_torn_lines_and_reads_the_others(self) -> None:
+        found = listed(
+            "a,,2012-01-01,,1e3,",
+            "b,,2012-01-01,,1e3",
+            'c,,2012-01-01,,1e3,"two\nlines"',
+            "d,,2012-01-01,,1e3,,more",
+            "e,,2012-01-01,,1e3,,,",
+            'f,,2012-01-01,"never closed,1e3,',
+            'g,,2012-01-01,,1e3,"quoted"',
+            'h,,2012-01-01,,1e3,"quoted" twice',
+            "i,,2012-01-01,,1e3,",
+            'j,,2012-01-01,,1e3,"open',
+        )
+        assert found.models["model"].to_list() == ["a", "c", "e", "g", "i"]
+        (row,) = found.rejected.to_dicts()
+        assert row["reason"].startswith("the line is torn")
+        assert (row["n_rows"], row["example"]) == (5, "lines 3, 6, 8, 10, 12")
+
+    def test_parse_epoch_of_a_file_of_torn_lines_is_refused(self) -> None:
+        assert "1000 lines up to line 1002 are torn" in refusal(*(["x"] * 1100))
+
+    def test_list_of_december_2024_gives_a_mark_for_each_of_its_443_models(
+        self, shared_data: Path
+    ) -> None:
+        config = settings.prepare_configuration(
+            configuration_with_key("epoch.file", str(shared_data / "epoch"))
+        )
+        read = notable_models.read_epoch(config["epoch"]["file"])
+        assert read.rejected.is_empty()
+        assert read.models.height == 884
+        shown = drawn(read.models)
+        assert shown.get_supxlabel().startswith("443 of 884 models")
+        assert sorted(heights_of_marks(shown)) == sorted(read.models["training_flop"].drop_nulls())
+        assert_legible(shown)
 
     def test_read_epoch_without_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"epoch\.file .*cannot be read"):
@@ -272,6 +338,13 @@ def drawn(frame: pl.DataFrame) -> Figure:
     return figure.plot(frame)
 
 
+def heights_of_marks(shown: Figure) -> list[float]:
+    """Training compute of each mark; those with a name have a second one, of a ring."""
+    (axes,) = (each for each in shown.axes if each.get_label() == "models")
+    marks = [each for each in axes.lines if each.get_markeredgecolor() == "white"]
+    return [y for line in marks for y in np.asarray(line.get_ydata()).tolist()]
+
+
 class TestFigure:
     def test_figure_of_the_built_in_table_is_legible_and_complete(self) -> None:
         shown = drawn(notable_models.built_in_models())
@@ -292,11 +365,9 @@ class TestFigure:
             training_flop=pl.lit(None, pl.Float64)
         )
         shown = drawn(pl.concat([notable_models.built_in_models(), secret]))
-        (axes,) = (each for each in shown.axes if each.get_label() == "models")
-        # those with a name have a second one, of a ring
-        marks = [each for each in axes.lines if each.get_markeredgecolor() == "white"]
-        heights = sorted(y for line in marks for y in np.asarray(line.get_ydata()).tolist())
-        assert heights == sorted(notable_models.built_in_models()["training_flop"])
+        assert sorted(heights_of_marks(shown)) == sorted(
+            notable_models.built_in_models()["training_flop"]
+        )
         assert "44 of 45 models" in shown.get_supxlabel()
 
     def test_figure_names_models_by_their_names_in_the_list(self) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import mistune
 import polars as pl
 import pytest
 
+from footprint.core import names
 from footprint.phases.ratio import UNCOVERED_REASON
 from footprint.report import summary
 from footprint.report.appendix import StudyScope
@@ -448,3 +452,24 @@ def test_summary_with_rejected_rows_has_their_section() -> None:
     section = said.partition("## Rejected rows\n\n")[2].partition("\n\n## ")[0]
     assert section.splitlines()[-1] == "- jobs: no end: 3 (jobs/a.json, as in job 7)"
     assert "Rejected" not in summary_text()
+
+
+def test_summary_shows_any_name_as_it_is() -> None:
+    name = "<img src=x onerror=alert(1)>|**a**\n# b\x1b[31m `c` [d](http://e)"
+    named = [row | {"name": name} if row["level"] != "site" else row for row in LEVELS]
+    rejected = [{"stage": "jobs", "source": name, "reason": name, "n_rows": 1, "example": name}]
+    text = summary_text(
+        levels=named,
+        ratios=[ratio("paper", name)],
+        choices=[(name, "membership", "same people", 9.0, False)],
+        rejected=rejected,
+    )
+    assert "\x1b" not in text
+    page = str(mistune.create_markdown(escape=False, plugins=["table"])(text))
+    assert not re.search(r"<(img|a|h1|code)\b[^>]*(onerror|href|>c<)", page)
+    assert page.count("<h1>") == 1
+    shown = html.unescape(re.sub(r"</?[a-z0-9]+[^>]*>", "", page))
+    # in both sections of levels, of R, of the appendix, and of rejected rows
+    assert shown.count(names.clean_name(name)) >= 6
+    opening = str(mistune.create_markdown(escape=True)(opening_text(levels=named)))
+    assert "&lt;img src=x onerror=alert(1)&gt;|**a** # b?[31m `c` [d](http://e)" in opening

@@ -8,6 +8,7 @@ import pytest
 
 from footprint.report import terminal
 from footprint.schemas.levels import Levels
+from footprint.schemas.raw import RejectedRows
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
@@ -170,3 +171,12 @@ def test_rejected_rows_follow_the_levels(results: Path) -> None:
     assert lines[lines.index("rejected rows and limits of the input") + 1] == (
         "  jobs: no end: 1 (a.json)"
     )
+
+
+def test_text_counts_similar_names_after_rejected_rows(tmp_path: Path) -> None:
+    row = {"stage": "labels", "source": "projects", "reason": "alike", "n_rows": 2, "example": None}
+    schema = pl.DataFrame(RejectedRows.create_empty()).schema
+    path = tmp_path / "labels.parquet"
+    pl.DataFrame([row], schema=schema).write_parquet(path)
+    text = terminal.results_text(tmp_path, checked=True, similar_names=path)
+    assert "  labels: alike: 2 (projects)" in text.splitlines()

@@ -72,7 +72,7 @@ def run_estimate_carbon(
         file = str(folder / "eco2mix.parquet")
         run(
             "read_eco2mix",
-            input={"file": options["eco2mix"]},
+            input={"files": [options["eco2mix"]]},
             output={"intensity": file, "rejected": folder / "rejected.parquet"},
             params=WINDOW,
         )

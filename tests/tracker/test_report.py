@@ -228,7 +228,7 @@ def test_format_text_unknown_energy_is_reported_as_unknown() -> None:
 
 
 def test_build_report_no_run_raises_input_error_with_papers() -> None:
-    with pytest.raises(InputError, match=r"no run of 'x' .*papers of the ledger are another, enh"):
+    with pytest.raises(InputError, match=r"no paper 'x'; choose among another, enh"):
         report_on(*CAMPAIGN, paper="x")
     with pytest.raises(InputError, match="no run was tracked"):
         report_on()

@@ -81,6 +81,7 @@ rule match_labels:
         papers="<resources>/<site>/papers.parquet",
         labels="<resources>/<site>/single_labels.parquet",
         group_labels="<resources>/<site>/group_labels.parquet",
+        rejected="<resources>/<site>/rejected/labels.parquet",
     log:
         "<logs>/match_labels.log",
     benchmark:

@@ -11,9 +11,9 @@ OUTPUTS:
 
 
 rule read_eco2mix:
-    """Read the carbon intensity of the study's hours, and count the file's rejected rows."""
+    """Read the carbon intensity of the study's hours, and count the rejected rows of its files."""
     input:
-        file=STUDY.config["carbon"]["eco2mix"] or [],
+        files=STUDY.config["carbon"]["eco2mix"] or [],
     output:
         intensity="<resources>/<site>/eco2mix.parquet",
         rejected="<resources>/<site>/rejected/eco2mix.parquet",

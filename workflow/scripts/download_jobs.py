@@ -5,6 +5,7 @@ import polars as pl
 from footprint.core import calendar, logs
 from footprint.schemas.raw import Allocations, Jobs, RejectedRows, States
 from footprint.schemas.writing import write_table
+from footprint.sources import job_texts
 from footprint.sources.registry import open_site
 from footprint.sources.state_notes import states_of_described_nodes
 
@@ -19,7 +20,7 @@ if states is None:
     print("the source has no node states: time without a job counts as idle, never as unavailable")
     states = States.create_empty().lazy()
 states, stray = states_of_described_nodes(states, nodes=site.nodes())
-write_table(Jobs, records.jobs, snakemake.output.jobs)
+write_table(Jobs, job_texts.normalise_texts(records.jobs.lazy()), snakemake.output.jobs)
 write_table(Allocations, records.allocations, snakemake.output.allocations)
 rejected = pl.concat([records.rejected, stray.lazy()])
 write_table(RejectedRows, rejected, snakemake.output.rejected)

@@ -145,6 +145,11 @@ class TestPhases:
             title_text(figure) == "Development took 4.0 to 31.0 times the best training in 2 papers"
         )
 
+    def test_name_with_dollars_is_shown_as_it_is(self, tmp_path: Path) -> None:
+        figure = drawn_phases(ratio("$\\frac$ x"), ratio("a_{b}$^2$"))
+        style.save_figure(figure, [tmp_path / "phases.svg"])
+        assert {"$\\frac$ x", "a_{b}$^2$"} <= set(written_text(figure).split("\n"))
+
     def test_title_prefers_labels_and_assumptions_are_marked(self) -> None:
         guess = ratio("guessed", role_basis="assumed", ratio=2.0, ratio_low=1.0, ratio_high=9.0)
         both = drawn_phases(guess, ratio("q", "project"))

@@ -258,6 +258,41 @@ def test_latex_uses_commands_of_latex_and_booktabs_alone(
     assert text.isascii()
 
 
+ODD_NAMES = [
+    "$\\frac$ x",
+    '=HYPERLINK("http://x")',
+    "-2+3",
+    "<script>alert(1)</script>",
+    "[x] \\input{a} & 50 % of #1_~^",
+]
+
+
+def odd_table() -> ReaderTable:
+    """A table of names that are code in one of its formats."""
+    rows = pl.DataFrame({"group": ODD_NAMES, "name": ODD_NAMES, "kwh": [-1.0] * len(ODD_NAMES)})
+    columns = [
+        Column(name="name", header="Name"),
+        Column(name="kwh", header="Energy", unit="kWh", decimals=1),
+    ]
+    return ReaderTable(
+        name="odd", title=ODD_NAMES[0], note=ODD_NAMES[-1], rows=rows, columns=columns
+    )
+
+
+def test_names_are_code_in_no_format() -> None:
+    shown = pl.read_csv(formats.table_csv(odd_table(), provenance="p").encode())
+    expected = [f"'{name}" if name[0] in "=-" else name for name in ODD_NAMES]
+    assert shown["Name"].to_list() == shown["group"].to_list() == expected
+    assert shown["Energy (kWh)"].to_list() == [-1.0] * len(ODD_NAMES)
+    page = formats.table_html(odd_table(), provenance="p")
+    assert "<script" not in page
+    cells = [cell for row in Page(page).rows for cell in row]
+    assert all(cells.count(name) >= 2 for name in ODD_NAMES)
+    latex = formats.table_latex(odd_table(), provenance="p")
+    assert r"\$\textbackslash{}frac\$ x" in latex
+    assert r"{[}x{]} \textbackslash{}input\{a\} \& 50 \% of \#1\_\textasciitilde{}" in latex
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
 def test_latex_compiles_and_fits_the_page(made: dict[str, ReaderTable], tmp_path: Path) -> None:
     # As large as in a study of two months on fifty nodes.
@@ -269,7 +304,8 @@ def test_latex_compiles_and_fits_the_page(made: dict[str, ReaderTable], tmp_path
         if table.name == "levels":
             rows = rows.with_columns(pl.col("name").str.replace("larsen", vocabulary.SMALL_GROUPS))
         written(dataclasses.replace(table, rows=rows), tmp_path)
-    inputs = "".join(rf"\input{{{name}}}" for name in made)
+    written(odd_table(), tmp_path)
+    inputs = "".join(rf"\input{{{name}}}" for name in (*made, "odd"))
     (tmp_path / "page.tex").write_text(
         rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
     )

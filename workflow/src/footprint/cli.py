@@ -65,10 +65,12 @@ def serve_site(
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: any free port.")
     ] = DEFAULT_PORT,
-    username: Annotated[str | None, typer.Option(help="User name that clients must give.")] = None,
-    password: Annotated[
+    username: Annotated[
         str | None,
-        typer.Option(help="Password that clients must give.", envvar="FOOTPRINT_SERVE_PASSWORD"),
+        typer.Option(
+            help="User name that clients must give, with the password in the environment variable "
+            "FOOTPRINT_SERVE_PASSWORD."
+        ),
     ] = None,
     faults: Annotated[
         float,
@@ -100,6 +102,8 @@ def serve_site(
     config = settings.prepare_configuration(
         settings.read_configuration_files(_configuration_files(configfile))
     )
+    # an option would be visible to all users of the machine, in the list of processes
+    password = os.environ.get("FOOTPRINT_SERVE_PASSWORD")
     planned_faults = server.Faults(seed=seed, rate=faults, kinds=kind or server.FAULT_KINDS)
     server.run_server(
         config, port=port, access=server.Access(username, password), faults=planned_faults

@@ -10,7 +10,7 @@ from typing import Any
 
 from footprint.core import addresses
 from footprint.core.errors import InputError
-from footprint.sources import node_names
+from footprint.sources import files, node_names
 from footprint.sources.kwollect import metrics
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC, SIMULATED_SERIES
 from footprint.totals import meter_error
@@ -22,8 +22,6 @@ FIRST_DAY_OF_SERVICES = "2020-01-01"
 _PATHS = (
     ("source", "recorded", ("folder",)),
     ("validation", "directory", ("folder",)),
-    ("epoch", "file", ("file",)),
-    ("carbon", "eco2mix", ("file",)),
     ("usage", "history", ("file", "folder")),
     ("usage", "statistics", ("file",)),
 )
@@ -55,6 +53,8 @@ def check_values(config: dict[str, Any], shape: Mapping[str, Any]) -> None:
     _check_estimators(config["estimators"])
     _check_thresholds(config["phases"]["thresholds"])
     _check_factors(config["carbon"]["factors"])
+    _check_intensities(config["carbon"])
+    _check_model_list(config["epoch"])
     for section, key, of in _PATHS:
         _check_path(config[section], key, where=f"{section}.{key}", of=of)
     if config["privacy"]["key"] is not None:
@@ -256,11 +256,49 @@ def _check_factors(factors: Sequence[Mapping[str, Any]]) -> None:
         raise InputError(f"the name `{taken[0]}` is taken", where=where, do=do)
 
 
+def _check_intensities(carbon: dict[str, Any]) -> None:
+    """Refuse a path of eCO2mix without a file; make one path a list."""
+    if carbon["eco2mix"] is not None:
+        named = carbon["eco2mix"]
+        carbon["eco2mix"] = [
+            _existing_path(each, where="carbon.eco2mix", of=("file",))
+            for each in ([named] if isinstance(named, str) else named)
+        ]
+
+
+def _check_model_list(epoch: dict[str, Any]) -> None:
+    """Refuse a path without a list of models; replace a folder by its only list."""
+    _check_path(epoch, "file", where="epoch.file", of=("file", "folder"))
+    if epoch["file"] is None or not Path(epoch["file"]).is_dir():
+        return
+    folder = Path(epoch["file"])
+    try:
+        lists = [path for path in sorted(folder.iterdir()) if _is_csv(path)]
+    except OSError as error:
+        what = f"the folder {folder} cannot be opened ({error.strerror})"
+        raise InputError(what, where="epoch.file", do="fix its permissions") from None
+    if len(lists) != 1:
+        names = ", ".join(path.name for path in lists[:3]) + (", ..." if len(lists) > 3 else "")
+        has = f"{len(lists)} lists ({names})" if lists else "no CSV file"
+        do = "name one of them" if lists else "name a file of Epoch AI's list as CSV"
+        raise InputError(f"the folder {folder} has {has}", where="epoch.file", do=do)
+    epoch["file"] = str(lists[0])
+
+
+def _is_csv(path: Path) -> bool:
+    """Whether a path is a CSV file, compressed or not."""
+    return files.uncompressed_name(path).lower().endswith(".csv") and path.is_file()
+
+
 def _check_path(section: dict[str, Any], key: str, *, where: str, of: tuple[str, ...]) -> None:
     """Refuse a path without a file or folder, as `of` allows; replace `~` by the home folder."""
     if section[key] is not None:
-        path = Path(section[key]).expanduser()
-        if not ("file" in of and path.is_file()) and not ("folder" in of and path.is_dir()):
-            what = f"there is no {of[0]} {section[key]}"
-            raise InputError(what, where=where, do="fix the path")
-        section[key] = str(path)
+        section[key] = _existing_path(section[key], where=where, of=of)
+
+
+def _existing_path(written: str, *, where: str, of: tuple[str, ...]) -> str:
+    """A path in which `~` is replaced; it must be a file or folder, as `of` allows."""
+    path = Path(written).expanduser()
+    if not ("file" in of and path.is_file()) and not ("folder" in of and path.is_dir()):
+        raise InputError(f"there is no {of[0]} {written}", where=where, do="fix the path")
+    return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -283,6 +284,17 @@ def answers_folder(site: str) -> str:
     return f"resources/{site}/answers"
 
 
+def protect_resources(folder: str | Path = "resources") -> None:
+    """Make the folder of raw records, which has logins and commands, one of its owner alone.
+
+    A folder of somebody else, who decides for it, stays as it is.
+    """
+    folder = Path(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid == os.getuid():
+        folder.chmod(0o700)
+
+
 def _ledger_files(folders: list[str]) -> list[str]:
     """Files of all ledgers, without duplicates, sorted."""
     return sorted({str(path) for folder in folders for path in reading.ledger_files(Path(folder))})
@@ -304,6 +316,8 @@ def plan_study(config: dict[str, Any]) -> Study:
     pseudonyms.load_key(config["privacy"]["key"], simulated=source["kind"] == "simulated")
     window = {key: str(config["study"][key]) for key in ("start", "end")}
     request = source | window | {"answers": answers_folder(config["study"]["site"])}
+    if source["kind"] == "grid5000":
+        protect_resources()  # before the first answer is kept
     known = registry.source_clusters(
         request, site=config["study"]["site"], download=config["download"]
     )

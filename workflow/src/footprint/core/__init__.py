@@ -8,6 +8,7 @@ No table is read or written. Modules without a third-party package can be import
 - `calendar`: the study's window and its months, in UTC.
 - `addresses`: checks of the addresses of services and databases.
 - `light_imports`: imports without optional packages that nothing here uses.
+- `names`: names of papers and projects in one form, escaped for Markdown and CSV
 - `latex`: text with LaTeX's special characters escaped.
 
 The others use NumPy, Polars, PyYAML or jsonschema, or serve the workflow alone:

@@ -15,6 +15,8 @@ LATEX_ESCAPES = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",  # at the start of a row, it would be an option of the line break before
+    "]": "{]}",
     "<": r"$<$",
     ">": r"$>$",
     THIN_SPACE: r"\,",

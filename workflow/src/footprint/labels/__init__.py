@@ -11,5 +11,6 @@ tracked jobs in kWh (`schemas.Tracked`) and rejected rows (`schemas.RejectedRows
 - `from_job_names`: labels in the names of jobs
 - `from_ledgers`: tracked runs, their jobs, labels and device energy
 - `precedence`: one label for each run where a source has several, and the order of the sources
+- `similar_names`: papers and projects whose names differ in case or blanks alone
 - `reconciliation`: jobs and tracked runs that the other side lacks, in numbers
 """

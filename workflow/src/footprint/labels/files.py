@@ -179,13 +179,17 @@ def shell_pattern_to_regex(pattern: str) -> str:
 
 def _parse_label(row: Mapping[str, list[str]], *, where: str) -> Label:
     for column, texts in row.items():
-        if len(texts) > 1 and column != "jobs":
+        if len(texts) > 1 and column not in ("jobs", "job_id"):
             raise InputError(
                 f"{column} is one value, not a list", where=where, do="add a row for each value"
             )
     one = {column: texts[0] for column, texts in row.items()}
     _check_selection(set(one), where=where)
     for column, allowed in COLUMN_VALUES.items():
+        if column in one:
+            # `Training run` as a person writes it, for `training_run`
+            folded = re.sub(r"[\s-]+", "_", one[column]).casefold()
+            one[column] = folded if folded in allowed else one[column]
         if column in one and one[column] not in allowed:
             raise InputError(
                 f"{column} {one[column]!r} is not allowed",
@@ -282,8 +286,8 @@ def _check_pattern(pattern: str, column: str, *, where: str) -> None:
 
 
 def _parse_number(text: str, what: str, *, where: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        kind = "a whole number" if re.fullmatch(r"\d+\.\d*", text) else "a number"
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        kind = "a whole number over 0" if re.fullmatch(r"-?\d+\.?\d*", text) else "a number"
         raise InputError(f"{what} {text!r} is not {kind}", where=where, do="write as in 2041586")
     return int(text)
 

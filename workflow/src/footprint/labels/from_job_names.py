@@ -10,6 +10,7 @@ import re
 
 import polars as pl
 
+from footprint.core.names import clean_name
 from footprint.core.vocabulary import KIND_OF_RUN_TYPE, LABEL_FIELDS, LABEL_VALUES, STAGES
 from footprint.labels.precedence import STATEMENT_SCHEMA, SourceLabels, resolve_contradictions
 
@@ -34,7 +35,7 @@ def parse_job_name(name: str) -> tuple[dict[str, str], str | None]:
     fault = None
     for label in LABEL_PATTERN.findall(name):
         for pair in label.split(","):
-            key, _, value = pair.partition("=")
+            key, _, value = map(clean_name, pair.partition("="))
             if key not in LABEL_FIELDS:
                 fault = f"`fp:` allows {', '.join(LABEL_FIELDS)}"
             elif not value or value not in LABEL_VALUES.get(key, (value,)):

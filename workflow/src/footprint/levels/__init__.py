@@ -11,7 +11,8 @@ its overhead, queues, projects, users and papers, by each method. From these it 
 - `selection`: groups that are shown by name, and groups hidden that have too few people
 - `overhead`: overhead energy given to jobs
 - `carbon`: carbon of each level by named factors
-- `carbon_intensity`: carbon intensity of electricity from eCO2mix
+- `eco2mix`: carbon intensity of electricity, read from files of eCO2mix
+- `carbon_intensity`: mean carbon intensity over intervals
 - `concentration`: Lorenz curve and Gini index of energy over jobs
 - `active_users`: distinct users in windows of 12 months
 - `time_steps`: energy and node time by day, week or month

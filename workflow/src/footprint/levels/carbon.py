@@ -76,7 +76,7 @@ def carbon_of_levels(
         factors: `name`, `convention` (`direct` or `life_cycle`), `g_per_kwh` of each.
         pue: Power usage effectiveness of the study.
         window: Window of the study.
-        intensity: Result of `carbon_intensity.read_intensity`; None: no row by the jobs' own hours.
+        intensity: Result of `eco2mix.read_intensity`; None: no row by the jobs' own hours.
             The energy of a job is spread evenly over the time from its start to its end, inside the
             study; a job without an end holds its nodes until its walltime
             (`node_allocations.held_until`). The energy of a node's class is spread over the day.

@@ -8,12 +8,14 @@ label files, never for `results/`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from footprint.core.errors import InputError
+from footprint.core.names import check_known, clean_name
 from footprint.core.sums import known_sum, quotient, sum_or_zero
 from footprint.labels.commands import group_of_command
 from footprint.phases import group_agreement, reported_runs
@@ -105,7 +107,12 @@ def propose_groups(
         `doubt_kwh` (energy times doubt), `kind` (found for most of the energy), `kind_frac` (share
         of the energy with this kind), `confidence` (mean by energy), `cumulated_frac` (share of all
         `doubt_kwh` up to the row). Sorted by rank.
+
+    Raises:
+        InputError: There is no such user, project or paper in the study.
     """
+    user, project, paper = (each and clean_name(each) for each in (user, project, paper))
+    _check_filters(study, {"user": user, "project": project, "paper": paper})
     rows = _runs_without_kind(study)
     parts = _split_commands(rows)
     criteria = {("login", "user"): user, ("project",): project, ("paper",): paper}
@@ -169,6 +176,23 @@ def propose_groups(
         *("kind", "kind_frac", "confidence"),
         cumulated_frac=quotient(doubt.fill_null(0.0).cum_sum(), sum_or_zero(doubt)).clip(0.0, 1.0),
     )
+
+
+def _check_filters(study: StudyTables, wanted: Mapping[str, str | None]) -> None:
+    """Refuse a user, project or paper that the study does not have, with the nearest names."""
+    sources = {
+        "user": (study.jobs, study.runs),
+        "project": (study.runs,),
+        "paper": (study.labelled, study.group_labels),
+    }
+    for what, name in wanted.items():
+        if name is not None:
+            known = {
+                each
+                for table in sources[what]
+                for each in table.select(what).unique().collect()[what].drop_nulls()
+            }
+            check_known(name, known, where=f"--{what}", what=what)
 
 
 def _runs_without_kind(study: StudyTables) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core.names import escape_markdown
 from footprint.core.vocabulary import SMALL_GROUPS
 from footprint.phases.ratio import NO_TRAINING_REASON
 from footprint.report.wording import (
@@ -192,8 +193,9 @@ def _carbon_sentence(row: Row, factor: Row | None, *, pue: float) -> str:
     )
     mass = format_mass(row["total_kwh"] * kg_per_kwh, low, high)
     at_pue = "" if pue == 1 else f" and a PUE of {pue:g}"
+    named = escape_markdown(factor["factor"])
     return (
-        f"At {format_number(factor['g_per_kwh'])}{THIN_SPACE}g/kWh ({factor['factor']}, "
+        f"At {format_number(factor['g_per_kwh'])}{THIN_SPACE}g/kWh ({named}, "
         f"{CONVENTION_NAMES[factor['convention']]}){at_pue}, this is {mass}."
     )
 

@@ -17,6 +17,7 @@ STAGE_ORDER = (
     "devices",
     "recorded",
     "ledger",
+    "labels",
     "carbon",
     "models",
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core.names import escape_markdown
 from footprint.core.sums import known_sum, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import (
@@ -64,6 +65,11 @@ class StudyFindings:
     sensitivities: pl.DataFrame
     against_truth: pl.DataFrame | None = None
 
+    def __post_init__(self) -> None:
+        """Escape the names, which people choose, so that Markdown shows them as they are."""
+        for table in ("levels", "ratio", "sensitivities"):
+            object.__setattr__(self, table, _escape_names(getattr(self, table)))
+
     @property
     def measured(self) -> pl.DataFrame:
         """Rows of the levels by measurement."""
@@ -97,7 +103,7 @@ def summary_markdown(
         factors: `carbon.factors` of the configuration, for their sources.
         provenance: Site, period, source and version.
     """
-    scope = findings.scope
+    scope, carbon = findings.scope, _escape_names(carbon)
     days = (scope.end - scope.start) / timedelta(days=1)
     parts = [
         f"# Energy use of {scope.site_text} in {days:g} days",
@@ -281,8 +287,9 @@ def _carbon_section(
         if row["factor"] == HOURLY_FACTOR and known < 1:
             source += f", known for {format_percent(known)} of the energy"
         lines.append(
-            f"- {row['factor']}, {format_number(row['g_per_kwh'])} g/kWh ({kind}): "
-            f"{mass}; {sources.get(row['factor'], source)}"
+            f"- {escape_markdown(row['factor'])}, {format_number(row['g_per_kwh'])} g/kWh "
+            f"({kind}): "
+            f"{mass}; {escape_markdown(sources.get(row['factor'], source))}"
         )
     if not lines:
         return []
@@ -328,4 +335,11 @@ def _rejected_section(rejected: pl.DataFrame) -> list[str]:
     found = rejected_rows.rejected_row_lines(rejected)
     text = "Input rows that no number above uses, and limits of the rows that are used."
     head = ["## Rejected rows", text]
-    return [*head, "\n".join(f"- {line}" for line in found)] if found else []
+    lines = "\n".join(f"- {escape_markdown(line)}" for line in found)
+    return [*head, lines] if found else []
+
+
+def _escape_names(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose `name` is escaped for Markdown."""
+    escaped = pl.col("name").map_elements(escape_markdown, return_dtype=pl.String)
+    return rows.with_columns(escaped)

@@ -12,7 +12,9 @@ from footprint.report import rejected_rows, wording
 SHOWN_LEVELS = ("site", "overhead", "project", "paper")
 
 
-def results_text(results: str | Path, *, checked: bool) -> str:
+def results_text(
+    results: str | Path, *, checked: bool, similar_names: str | Path | None = None
+) -> str:
     """Totals by level with intervals, R of the papers, rejected rows, and paths of the results.
 
     Sections without a results file are omitted.
@@ -21,6 +23,8 @@ def results_text(results: str | Path, *, checked: bool) -> str:
         results: Folder of the results.
         checked: Whether the study compares energies with true ones. If not, a comparison in the
             folder belongs to an earlier study and is omitted.
+        similar_names: Counts of similar names (`labels.similar_names`). They are no rejected rows
+            of the energies, so that new labels do not repeat these.
     """
     folder = Path(results)
     lines = []
@@ -32,8 +36,9 @@ def results_text(results: str | Path, *, checked: bool) -> str:
     check = folder / "energy" / "simulation_check.parquet"
     if checked and check.exists():
         lines += ["", *_simulation_lines(pl.read_parquet(check))]
-    rejected = folder / "energy" / "rejected.parquet"
-    if rejected.exists() and (found := rejected_rows.rejected_row_lines(pl.read_parquet(rejected))):
+    counted = [folder / "energy" / "rejected.parquet", *([similar_names] if similar_names else [])]
+    rejected = [pl.read_parquet(path) for path in map(Path, counted) if path.exists()]
+    if rejected and (found := rejected_rows.rejected_row_lines(pl.concat(rejected))):
         lines += ["", "rejected rows and limits of the input", *(f"  {line}" for line in found)]
     if lines:
         summary = f"{folder}/summary.md"

@@ -12,6 +12,7 @@ Modules of every source:
 - `registry`: opens the source that the configuration names; lists its clusters and input files.
 - `node_names`: short names of nodes, and the cluster in a name.
 - `state_notes`: files `node,state,from,to` that a user wrote.
+- `job_texts`: names and commands of jobs in one form.
 - `files`: lists and decompresses files that a user saved.
 - `indexed_readings`: Parquet files of readings with an index of nodes and times.
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from footprint.core.names import clean_name
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker.ledger import FORMAT_VERSION
 
@@ -213,7 +214,7 @@ class _FileReader:
     def _valid_labels(self, line: int, labels: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, value in labels.items():
             if name in LABEL_FIELDS and value in LABEL_VALUES.get(name, (value,)) and value:
-                yield name, _parse_text(value)
+                yield name, clean_name(_parse_text(value))
             else:
                 self._add_fault(line, INVALID_LABEL)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from footprint.core import names
 from footprint.core.errors import InputError
 from footprint.core.vocabulary import MIN_COVERAGE_FRAC
 from footprint.tracker import ledger, reading
@@ -173,16 +174,15 @@ def build_report(
     Raises:
         InputError: No run is left.
     """
+    if paper is not None:
+        paper = names.clean_name(paper)
+        papers = {run.labels["paper"] for run in contents.runs if "paper" in run.labels}
+        names.check_known(paper, papers, where="--paper", what="paper")
     outermost = contents.outermost_runs()
     runs = [run for run in outermost if paper is None or run.labels.get("paper") == paper]
     if not runs:
-        papers = sorted({run.labels["paper"] for run in contents.runs if "paper" in run.labels})
-        hint = f"papers of the ledger are {', '.join(papers)}" if papers else "it has no paper"
-        raise InputError(
-            "no run was tracked" if paper is None else f"no run of {paper!r} was tracked",
-            where="--ledger" if paper is None else "--paper",
-            do="see docs/tracker.md" if paper is None else hint,
-        )
+        what = "no run was tracked" if paper is None else f"no run of {paper!r} is an outermost one"
+        raise InputError(what, where="--ledger", do="see docs/tracker.md")
     known = _energy_of_runs(outermost, nodes or {})
     runs_of_phase: dict[str, list[TrackedRun]] = {name: [] for name in PHASES}
     for run in runs:

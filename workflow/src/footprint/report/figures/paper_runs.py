@@ -186,7 +186,7 @@ def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) ->
     if unknown:
         n_runs += f", {wording.format_count(unknown)} of unknown energy"
     between = ": " if columns == 1 else "\n"
-    axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4, parse_math=False)
+    axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4)
 
 
 def _draw_runs(

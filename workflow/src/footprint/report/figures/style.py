@@ -83,6 +83,7 @@ FULL_COVERAGE: Final = 0.95
 """Least coverage of a filled mark; below it the mark is hollow or in the accent colour."""
 
 RC_PARAMS: Final[Any] = {
+    "text.parse_math": False,  # a name may hold `$`
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.0,

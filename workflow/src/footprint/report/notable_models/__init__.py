@@ -22,20 +22,14 @@ import polars as pl
 from footprint import __version__
 from footprint.core.errors import InputError
 from footprint.core.sums import known_mean, sum_or_zero
+from footprint.report.notable_models import list_cells
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
+from footprint.sources import files
 
 BUILT_IN_TABLE = Path(__file__).parent / "notable_models.csv"
 BUILT_IN_SOURCE = "public papers and estimates of Epoch AI"
 EPOCH_SOURCE = "Epoch AI"
-
-EPOCH_COLUMNS = {
-    "model": "Model",
-    "published_on": "Publication date",
-    "training_flop": "Training compute (FLOP)",
-    "domain": "Domain",
-}
-"""Columns of Epoch AI's list that are read, with their headers in the list (2024 to 2026)."""
 
 DATE_ENDINGS = ("", "-01", "-01-01")
 """Endings that complete a date: a month or a year alone is its first day."""
@@ -46,6 +40,9 @@ LARGE_SCALE_START = date(2015, 9, 1)
 DOUBLING_MONTHS = {"before deep learning": 21.3, "deep learning": 5.7, "large scale": 9.9}
 """Sevilla et al. 2022, "Compute Trends Across Three Eras of Machine Learning", arXiv:2202.05924,
 table 2: from 1952 to 2010, from 2010 to 2022, and of the largest models from September 2015 on."""
+
+MOST_NAMED_LINES = 5
+"""Most lines of a list that a reason names."""
 
 FEWEST_MODELS = 8
 """Fewest models for a trend."""
@@ -108,10 +105,11 @@ def rejected_models(rows: pl.DataFrame, *, source: str) -> pl.DataFrame:
 
 
 def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> ModelList:
-    """Models of Epoch AI's list.
+    """Models of Epoch AI's list of any year since 2023.
 
-    A line without a name or a date, or with a date or a number that cannot be read, is rejected and
-    counted. Of lines with the same name and date, the one with most compute is kept.
+    A line without a name or a date, with a date or a number that cannot be read, or with another
+    number of cells than the header, is rejected and counted with its place. Of lines with the same
+    name and date, the one with most compute is kept.
 
     Args:
         content: The list, as CSV.
@@ -119,11 +117,9 @@ def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> Mo
         source: Key of the configuration that names the list.
 
     Raises:
-        InputError: The content is not CSV, or a column is missing.
+        InputError: The content is not CSV, or a column is missing (`list_cells.read_cells`).
     """
-    raw = _read_columns(content, where=where)
-    text = pl.all().str.strip_chars()
-    named = raw.select(**EPOCH_COLUMNS).select(pl.when(text != "").then(text).name.keep())
+    named = list_cells.read_cells(content, where=where)
     flop = pl.col("training_flop").cast(pl.Float64, strict=False)
     day = pl.coalesce(
         (pl.col("published_on") + ending).str.to_date("%Y-%m-%d", strict=False)
@@ -133,7 +129,9 @@ def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> Mo
     judged = named.with_columns(
         read_date=day,
         read_flop=flop,
-        reason=pl.when(pl.col("model").is_null() | pl.col("published_on").is_null())
+        reason=pl.when("is_torn")
+        .then(pl.lit(list_cells.TORN_LINE))
+        .when(pl.col("model").is_null() | pl.col("published_on").is_null())
         .then(pl.lit(NO_NAME_REASON))
         .when(day.is_null())
         .then(pl.lit(NO_DATE_REASON))
@@ -143,9 +141,11 @@ def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> Mo
     unused = (
         judged.drop_nulls("reason")
         .group_by("reason")
-        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("model").drop_nulls().min())
+        .agg(n_rows=pl.len().cast(pl.Int64), lines=pl.col("line").sort())
+        .sort("reason")
+        .with_columns(example=_lines_in_words(pl.col("lines")))
     )
-    for reason, n_rows, example in unused.sort("reason").iter_rows():
+    for reason, n_rows, example in unused.select("reason", "n_rows", "example").iter_rows():
         log.warning("%s: %d lines: %s (%s)", where, n_rows, reason, example)
     models = (
         judged.filter(pl.col("reason").is_null())
@@ -168,19 +168,28 @@ def parse_epoch(content: bytes, *, where: str, source: str = "epoch.file") -> Mo
     return ModelList(models, rejected_models(unused, source=source))
 
 
+def _lines_in_words(lines: pl.Expr) -> pl.Expr:
+    """The first lines of a list of them: `line 3`, or `lines 3, 5, 8, ...`."""
+    first = lines.list.head(MOST_NAMED_LINES).cast(pl.List(pl.String)).list.join(", ")
+    n = lines.list.len()
+    return pl.concat_str(
+        pl.when(n == 1).then(pl.lit("line ")).otherwise(pl.lit("lines ")),
+        first,
+        pl.when(n > MOST_NAMED_LINES).then(pl.lit(", ...")).otherwise(pl.lit("")),
+    )
+
+
 def read_epoch(path: str | Path) -> ModelList:
-    """Models of a copy of Epoch AI's list.
+    """Models of a copy of Epoch AI's list, which may be compressed.
 
     Raises:
         InputError: The file does not exist, or cannot be used.
     """
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
+        content = b"".join(files.read_blocks(Path(path)))
+    except InputError as error:
         do = "fix epoch.file, or remove it to use the built-in models"
-        raise InputError(
-            f"cannot be read ({error.strerror})", where=f"epoch.file ({path})", do=do
-        ) from None
+        raise InputError(error.what, where=f"epoch.file ({path})", do=do) from None
     return parse_epoch(content, where=f"epoch.file ({Path(path).name})")
 
 
@@ -235,31 +244,3 @@ def list_provenance(models: pl.DataFrame) -> str:
     known = models["training_flop"].count()
     of = f" of {models.height}" if known < models.height else ""
     return f"{known}{of} models · {origin} · footprint {__version__}"
-
-
-def _read_columns(content: bytes, *, where: str) -> pl.DataFrame:
-    """Columns of the list that are read, as text.
-
-    Raises:
-        InputError: The content is not CSV, or a column is missing.
-    """
-    do = "download Epoch AI's list of notable AI models as CSV"
-    start = content.lstrip()[:15].lower()
-    for sign, what in ((b"<", "is a web page, not a CSV"), (b"pk\x03\x04", "is a ZIP, not a CSV")):
-        if start.startswith(sign):
-            raise InputError(what, where=where, do=do)
-    try:
-        text = content.decode("utf-8-sig")
-        raw = pl.read_csv(text.encode(), infer_schema=False)
-    except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        line = " ".join(str(error).split())[:120]
-        raise InputError(f"is not a CSV in UTF-8 ({line})", where=where, do=do) from None
-    missing = [name for name in EPOCH_COLUMNS.values() if name not in raw.columns]
-    if missing:
-        has = ", ".join(raw.columns[:8]) + (", ..." if len(raw.columns) > 8 else "")
-        raise InputError(
-            f"has no column {missing[0]!r}",
-            where=where,
-            do=f"its columns are {has}: rename one of them, or {do}",
-        )
-    return raw.select(EPOCH_COLUMNS.values())

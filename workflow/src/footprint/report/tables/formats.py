@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from footprint.core.latex import THIN_SPACE, escape_latex
 from footprint.core.light_imports import hide_packages
+from footprint.core.names import escape_cell
 from footprint.report.wording import decimals_of_interval, format_number, format_rounded
 
 UNKNOWN_CELL = "–"
@@ -106,9 +108,12 @@ def write_table(table: ReaderTable, paths: Mapping[str, str | Path], *, provenan
 def table_csv(table: ReaderTable, *, provenance: str) -> str:
     """The table as CSV: unrounded values in the units of the headers, empty where unknown.
 
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+
     The column `Source` repeats `provenance` in every row.
     """
     group = [pl.col("group")] if "group" in table.rows.columns else []
+    texts = cs.string().map_elements(escape_cell, return_dtype=pl.String)
     values = (
         pl.col(column.name)
         if column.scale == 1.0
@@ -116,11 +121,15 @@ def table_csv(table: ReaderTable, *, provenance: str) -> str:
         for column in table.columns
     )
     named = zip(values, table.columns, strict=True)
-    return table.rows.select(
-        *group,
-        *(value.alias(_header_with_unit(column)) for value, column in named),
-        pl.lit(provenance).alias("Source"),
-    ).write_csv()
+    return (
+        table.rows.select(
+            *group,
+            *(value.alias(_header_with_unit(column)) for value, column in named),
+            pl.lit(provenance).alias("Source"),
+        )
+        .with_columns(texts)
+        .write_csv()
+    )
 
 
 def _header_with_unit(column: Column) -> str:
