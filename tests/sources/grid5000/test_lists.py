@@ -277,7 +277,29 @@ def test_difference_from_the_count_of_oar_is_counted(api: Api, tmp_path: Path) -
     found = list_jobs(api, tmp_path)
     assert sorted_ids(found.job_records) == [1]
     assert counts_by_reason(found.rejected) == {
-        list_completeness.COUNTED_ONLY_REASON: (1, "2 counted, 1 listed")
+        list_completeness.COUNTED_ONLY_REASON: (
+            1,
+            "2 counted, 1 listed; jobs may be missing on 2025-03-03",
+        )
+    }
+
+
+def test_days_on_which_jobs_may_be_missing_are_named(api: Api, tmp_path: Path) -> None:
+    """Job 2 of the second of three days is in no list, and in no total of a list."""
+    days = [MIDNIGHT_S + n * DAY_S for n in range(3)]
+    jobs = [
+        oar_job(key, start_time=at + 60, stop_time=at + 120)
+        for key, at in ((1, days[0]), (2, days[1]), (3, days[1]), (4, days[2]))
+    ]
+    whole, less = OarList(*jobs), OarList(*(job for job in jobs if job["id"] != 2))
+    api.answer = lambda path, query: (whole if path == COUNT_PATH else less)(path, query)
+    found = list_jobs(api, tmp_path, days=3)
+    assert sorted_ids(found.job_records) == [1, 3, 4]
+    assert counts_by_reason(found.rejected) == {
+        list_completeness.COUNTED_ONLY_REASON: (
+            1,
+            "4 counted, 3 listed; jobs may be missing on 2025-03-04",
+        )
     }
 
 

@@ -47,6 +47,11 @@ class DayList(NamedTuple):
     has_empty_page: bool
     n_missing: int
 
+    @property
+    def job_ids(self) -> set[int]:
+        """Distinct jobs of the list, damaged ones included."""
+        return {*self.records["job_id"], *self.damaged}
+
 
 class DayLister:
     """Lists the jobs of days of one site. May be used by several threads."""

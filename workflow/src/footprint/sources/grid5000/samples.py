@@ -296,7 +296,7 @@ class _Fetcher:
         skipped = self._skipped_nodes() & set(chunk.nodes)
         if skipped:
             return self._save_parts(request, chunk.separate_nodes(skipped))
-        halves = _halves(chunk, in_time_first=True)
+        halves = chunk.halves(in_time_first=True)
         if len(halves) > 1 and self._n_too_large[chunk.node_seconds] >= MAX_TOO_LARGE_IN_A_ROW:
             return self._save_parts(request, halves)
         return []
@@ -305,7 +305,7 @@ class _Fetcher:
         self, request: str, chunk: Chunk, error: str, *, in_time_first: bool
     ) -> list[Chunk]:
         """Parts that replace a chunk after it failed; none if it cannot be cut."""
-        halves = _halves(chunk, in_time_first=in_time_first)
+        halves = chunk.halves(in_time_first=in_time_first)
         if len(halves) > 1 and (in_time_first or len(chunk.nodes) > 1):
             log.info("%s: requested in halves (%s)", chunk, error)
             return self._save_parts(request, halves)
@@ -325,14 +325,6 @@ class _Fetcher:
     def _save_parts(self, request: str, parts: list[Chunk]) -> list[Chunk]:
         self._service.answers.save_parts(request, [part.to_json() for part in parts])
         return parts
-
-
-def _halves(chunk: Chunk, *, in_time_first: bool) -> list[Chunk]:
-    """Halves of a chunk that is too large or has a failing node; itself if it cannot be cut."""
-    cuts = [chunk.halves_in_time, chunk.halves_by_nodes]
-    if not in_time_first:
-        cuts.reverse()
-    return next((halves for cut in cuts if len(halves := cut()) > 1), [chunk])
 
 
 def _joined_index(futures: Iterable[Future[pl.DataFrame]]) -> pl.DataFrame:
