@@ -19,7 +19,13 @@ history of the nodes' states.
 
 from footprint.serve.app import Access
 from footprint.serve.faults import FAULT_KINDS, GENERAL_KINDS, Faults, ReceivedRequest
-from footprint.serve.server import Certificate, Server, run_server, running_server
+from footprint.serve.server import (
+    Certificate,
+    Server,
+    run_server,
+    running_application,
+    running_server,
+)
 
 __all__ = [
     "FAULT_KINDS",
@@ -30,5 +36,6 @@ __all__ = [
     "ReceivedRequest",
     "Server",
     "run_server",
+    "running_application",
     "running_server",
 ]
