@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support import oar_server
+from tests.support import kwollect_server, oar_server
 from tests.support.rule_scripts import run_script
 
 hypothesis.settings.register_profile(
@@ -88,6 +88,19 @@ def shared_oar() -> Path:
 def shared_cases() -> Path:
     """Folder of small inputs with one fault each."""
     return _folder_named_by("FOOTPRINT_SHARED_CASES")
+
+
+@pytest.fixture(scope="session")
+def shared_kwollect() -> Path:
+    """Folder of the script that brings up a real Kwollect."""
+    return _folder_named_by("FOOTPRINT_SHARED_KWOLLECT")
+
+
+@pytest.fixture(scope="session")
+def real_kwollect(shared_kwollect: Path) -> Iterator[kwollect_server.KwollectServer]:
+    """A real Kwollect server."""
+    with kwollect_server.running_server(shared_kwollect) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Power of a cluster and month: window, written samples, and counts."""
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from footprint.schemas.writing import conform
 from footprint.sources import monthly_files, power_download
 from footprint.sources.cleaning import CleaningSettings
 from footprint.sources.held_time import HeldTime
+from footprint.sources.kwollect import means
 from tests.support import api_answers
 
 MARCH, APRIL = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
@@ -191,6 +193,52 @@ def test_download_sums_parts_before_it_expands_means(tmp_path: Path) -> None:
     power = written_power(tmp_path / "p", "c-1")
     assert power == {second: 200 if second < 300 else 220 for second in range(0, 600, 5)}
     assert counts.select("n_read", "n_kept", "n_merged", "n_summary").rows() == [(122, 120, 2, 120)]
+
+
+@pytest.mark.parametrize("label", ["_device_alias", "_device_orig"])
+@pytest.mark.parametrize("is_expanded", [True, False])
+def test_download_takes_neither_of_two_means_of_one_bucket(
+    tmp_path: Path, label: str, is_expanded: bool
+) -> None:
+    """Labels change in the second of three buckets, which has two means and one without a number.
+
+    The first label does not distinguish series, the second one does.
+    """
+    rows = [
+        (0, 100.0, {}),
+        (300, 110.0, {}),
+        (300, math.nan, {"value_str": "N/A"}),
+        (300, 130.0, {label: ["new"]}),
+        (600, 140.0, {label: ["new"]}),
+    ]
+    raw = pl.DataFrame(
+        {
+            "node": ["c-1"] * len(rows),
+            "timestamp": pl.Series(
+                [APRIL + timedelta(seconds=at) for at, _, _ in rows],
+                dtype=pl.Datetime("us", "UTC"),
+            ),
+            "power_w": [value for _, value, _ in rows],
+            "labels": [json.dumps(labels) for *_, labels in rows],
+        }
+    )
+    if is_expanded:
+        day = {"start": APRIL, "end": APRIL + timedelta(days=1)}
+        raw = means.expand_means(raw, **day, value="power_w")
+
+    class SiteOfMeans(RecordedSite):
+        def power(self, **_: Any) -> Iterator[pl.DataFrame]:
+            yield raw
+
+    counts = download(
+        SiteOfMeans(), nodes("c-1"), tmp_path / "p", start=APRIL, end=APRIL + timedelta(days=1)
+    )
+    power = written_power(tmp_path / "p", "c-1")
+    first, last = range(0, 300, 5), range(600, 900, 5)
+    assert power == dict.fromkeys(first, 100.0) | dict.fromkeys(last, 140.0)
+    n_nan = 0 if is_expanded else 1
+    columns = ("n_read", "n_kept", "n_duplicate", "n_nan", "n_summary", "n_gaps")
+    assert counts.select(columns).rows() == [(240 + n_nan, 120, 120, n_nan, 240, 1)]
 
 
 def test_download_leaves_gaps_for_drop_outs_and_lists_them(tmp_path: Path) -> None:

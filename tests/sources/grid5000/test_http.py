@@ -15,6 +15,7 @@ import respx
 import stamina
 
 from footprint.core.errors import InputError
+from footprint.sources.grid5000 import http
 from footprint.sources.grid5000.credentials import Credentials
 from footprint.sources.grid5000.http import HttpClient
 from footprint.sources.grid5000.refusals import (
@@ -268,6 +269,43 @@ def test_divisible_request_is_tried_twice_without_an_answer_in_time(
     with pytest.raises(RetriesExhausted):
         get_document(retrying_client())
     assert route.call_count == 3 + 4
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        error_answer(500),
+        error_answer(502),
+        httpx.ReadError("reset"),
+        httpx.ConnectError("refused"),
+        httpx.Response(200, text="{"),
+    ],
+    ids=lambda each: str(getattr(each, "status_code", None) or type(each).__name__),
+)
+def test_divisible_request_is_tried_twice_where_a_try_takes_long(
+    api: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, failure: Any
+) -> None:
+    """A proxy's time-out is 502: the time of a try tells that it was slow, not its status."""
+    monkeypatch.setattr(http, "SLOW_TRY_S", 0.05)
+
+    def late() -> httpx.Response:
+        time.sleep(0.06)
+        if isinstance(failure, Exception):
+            raise type(failure)(*failure.args)
+        return failure
+
+    route = answer_in_turn(api, late)
+    with pytest.raises(RequestTooLarge):
+        get_document(retrying_client(), is_divisible=True)
+    assert route.call_count == 2
+    with pytest.raises((RetriesExhausted, Refused)):
+        get_document(retrying_client())
+    assert route.call_count == 2 + 4
+    quick = answer_in_turn(api, late, *(error_answer(502) for _ in range(9)))
+    n_before = quick.call_count
+    with pytest.raises(RequestTooLarge):  # one of four was slow
+        get_document(retrying_client(), is_divisible=True)
+    assert quick.call_count == n_before + 4
 
 
 def test_divisible_request_to_an_unreachable_service_is_refused(api: respx.MockRouter) -> None:

@@ -72,6 +72,42 @@ DAMAGE: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# Slow lists
+
+
+def slow_above(n_jobs: int, whole: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a list whose database takes too long for pages of more jobs."""
+
+    def answer(path: str, query: dict[str, str]) -> Any:
+        if path != COUNT_PATH and "state" not in query and int(query.get("limit", 0)) > n_jobs:
+            return 504, "<html><title>504 Gateway Timeout</title></html>"
+        return whole(path, query)
+
+    return answer
+
+
+def test_pages_are_halved_where_the_list_is_slow(api: Api, tmp_path: Path) -> None:
+    whole = OarList(*map(oar_job, range(1, 71)))
+    api.answer = slow_above(30, whole)
+    found = list_jobs(api, tmp_path)
+    assert sorted_ids(found.job_records) == list(range(1, 71))
+    assert found.rejected.is_empty()
+    limits = [int(query["limit"]) for path, query in api.requests if path == DETAILS_PATH]
+    assert limits == [100, 50, 25, 25, 25]
+    api.clear_requests()
+    again = list_jobs(api, tmp_path)
+    assert_frame_equal(again.job_records, found.job_records)
+    assert n_list_requests(api, DETAILS_PATH) == 0
+
+
+def test_list_that_is_too_slow_for_the_smallest_page_is_refused(api: Api, tmp_path: Path) -> None:
+    api.answer = slow_above(4, OarList(oar_job(1)))
+    with pytest.raises(Refused, match=r"does not answer \(504: .*; received answers are kept"):
+        list_jobs(api, tmp_path)
+    limits = [int(query["limit"]) for path, query in api.requests if path == DETAILS_PATH]
+    assert limits == [100, 50, 25, 12, 6, 5]
+
+
 # Temporary faults
 
 
@@ -241,7 +277,29 @@ def test_difference_from_the_count_of_oar_is_counted(api: Api, tmp_path: Path) -
     found = list_jobs(api, tmp_path)
     assert sorted_ids(found.job_records) == [1]
     assert counts_by_reason(found.rejected) == {
-        list_completeness.COUNTED_ONLY_REASON: (1, "2 counted, 1 listed")
+        list_completeness.COUNTED_ONLY_REASON: (
+            1,
+            "2 counted, 1 listed; jobs may be missing on 2025-03-03",
+        )
+    }
+
+
+def test_days_on_which_jobs_may_be_missing_are_named(api: Api, tmp_path: Path) -> None:
+    """Job 2 of the second of three days is in no list, and in no total of a list."""
+    days = [MIDNIGHT_S + n * DAY_S for n in range(3)]
+    jobs = [
+        oar_job(key, start_time=at + 60, stop_time=at + 120)
+        for key, at in ((1, days[0]), (2, days[1]), (3, days[1]), (4, days[2]))
+    ]
+    whole, less = OarList(*jobs), OarList(*(job for job in jobs if job["id"] != 2))
+    api.answer = lambda path, query: (whole if path == COUNT_PATH else less)(path, query)
+    found = list_jobs(api, tmp_path, days=3)
+    assert sorted_ids(found.job_records) == [1, 3, 4]
+    assert counts_by_reason(found.rejected) == {
+        list_completeness.COUNTED_ONLY_REASON: (
+            1,
+            "4 counted, 3 listed; jobs may be missing on 2025-03-04",
+        )
     }
 
 

@@ -96,6 +96,10 @@ def test_transient_failure_has_the_seconds_of_retry_after() -> None:
         (500, postgrest_error(TOO_MUCH, code="38000")),
         (400, postgrest_error(TOO_MUCH, code="P0001")),
         (500, postgrest_error("canceling statement due to statement timeout", code="57014")),
+        (500, postgrest_error("Exception: of another wording", code="38000")),
+        (500, postgrest_error("plpy.Error: canceling statement", code="57014")),
+        (503, postgrest_error("out of memory", code="53200")),
+        (500, postgrest_error("out of memory", code="54000")),
         (504, b"Too much data"),
         (413, b""),
     ],
@@ -103,6 +107,17 @@ def test_transient_failure_has_the_seconds_of_retry_after() -> None:
 def test_answer_about_too_much_data_raises_too_much(status: int, content: bytes) -> None:
     with pytest.raises(RequestTooLarge, match=f"^{status}: "):
         raise_for_status(status, content, where=PATH)
+
+
+def test_other_errors_of_a_database_are_temporary() -> None:
+    """Python's own errors have the code of Kwollect's refusal."""
+    for message, code in (
+        ("IndexError: list index out of range", "38000"),
+        ("could not read block 0", "XX001"),
+        ("sorry, too many clients already", "53300"),
+    ):
+        with pytest.raises(TransientFailure, match=message):
+            raise_for_status(500, postgrest_error(message, code=code), where=PATH)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -235,21 +236,55 @@ def test_answer_with_another_node_or_metric_is_refused(
         downloaded_samples(api, tmp_path, sample_query())
 
 
+# Answers that were cut
+
+
+@pytest.mark.parametrize("max_rows", [8, 60, 100])
+def test_answers_that_were_cut_are_completed(api: Api, tmp_path: Path, max_rows: int) -> None:
+    """PostgREST's `db-max-rows` leaves out the last rows of an answer without a word."""
+    whole = small_kwollect()
+    api.answer = lambda path, query: sorted(whole(path, query), key=itemgetter("timestamp"))
+    expected = downloaded_samples(api, tmp_path / "whole", sample_query(), hours=2)
+    api.clear_requests()
+    api.answer = lambda path, query: sorted(whole(path, query), key=itemgetter("timestamp"))[
+        :max_rows
+    ]
+    found = downloaded_samples(api, tmp_path / "cut", sample_query(), hours=2)
+    assert found.sort("node", "timestamp").equals(expected.sort("node", "timestamp"))
+    api.clear_requests()
+    downloaded_samples(api, tmp_path / "cut", sample_query(), hours=2)
+    assert api.requests == []
+
+
+def test_answer_that_ends_early_for_some_nodes_alone_is_whole(api: Api, tmp_path: Path) -> None:
+    api.answer = small_kwollect(silent={("gruss-1", 1), ("gruss-1", 2)})
+    downloaded_samples(api, tmp_path, sample_query(hours=2), hours=2)
+    assert len(api.requests) == 1
+    api.answer = small_kwollect(silent={(node, hour) for node in NODES for hour in (1, 2)})
+    downloaded_samples(api, tmp_path / "all", sample_query(hours=2), hours=2)
+    assert requested_minutes(api)[1:] == [(",".join(NODES), 0, 120), (",".join(NODES), 59, 120)]
+
+
 # Former name
 
 
 def test_chunks_before_former_until_are_requested_by_both_names(api: Api, tmp_path: Path) -> None:
-    """The name changed at 1:30; the former one is requested until 3:00."""
+    """The name changed at 1:30; the former one is requested until 3:00, and again after its end."""
     api.answer = small_kwollect(renamed=START + 1.5 * HOUR)
     request = sample_query(former_name=FORMER_METRIC, former_until=START + 3 * HOUR)
     found = downloaded_samples(api, tmp_path, request, nodes=NODES[:1], hours=4)
     assert nodes_and_times(found) == every_minute(NODES[:1], 4)
-    names = [(params["metrics"], params["start_time"]) for _, params in api.requests]
-    hours = [str(round((START + n * HOUR).timestamp())) for n in range(4)]
-    assert names == [
-        *((name, at) for at in hours[:3] for name in (POWER_METRIC, FORMER_METRIC)),
-        (POWER_METRIC, hours[3]),
+    first_minutes = [
+        (start, params["metrics"])
+        for (_, start, _), (_, params) in zip(requested_minutes(api), api.requests, strict=True)
     ]
+    assert sorted(first_minutes) == sorted(
+        [
+            *((start, name) for start in (0, 60, 120) for name in (POWER_METRIC, FORMER_METRIC)),
+            (89, FORMER_METRIC),
+            (180, POWER_METRIC),
+        ]
+    )
 
 
 def test_metric_without_a_former_name_is_requested_once(api: Api, tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def serve_site(
         typer.Option(
             metavar="KIND",
             help="Kind of faults (default: all); may be repeated. Errors: bad_gateway (502), "
-            "gateway_timeout (504), too_many_requests (429), too_much_data (500). Connections: "
+            "proxy_timeout (502, late), gateway_timeout (504), too_many_requests (429). Requests "
+            "for much power: too_much_data, statement_timeout, out_of_memory, cut_rows (the first "
+            "5000 readings). Means: two_numbers (of one bucket). Connections: "
             "reset, truncated, delay. Lists of jobs with status 200: empty_list (an empty list in "
             "place of the jobs), total_without_items, cut_jobs (some without walltime, or without "
             "nodes and resources), twice_encoded (accents in directories encoded as UTF-8 twice).",

@@ -32,7 +32,10 @@ class Quality(dy.Schema):
     day = dy.Date(primary_key=True, description="UTC day")
     n_read = Count(description="Readings received")
     n_kept = Count(description="Readings integrated")
-    n_duplicate = Count(description="Rejected: same node and time as another reading")
+    n_duplicate = Count(
+        description="Rejected: same node and time as another reading; of different means of one "
+        "bucket, all"
+    )
     n_nan = Count(description="Rejected: not a number, or no value")
     n_not_positive = Count(description="Rejected: 0 W or less")
     n_spike = Count(description="Rejected: above `max_plausible_power_w`")

@@ -21,10 +21,20 @@ from footprint.core.errors import InputError
 from footprint.serve import jobs, metrics, reference
 from footprint.serve.oarapi import OarApi
 from footprint.serve.recorded import RecordedSite
-from footprint.serve.refusals import NotFound, OarRefusal, Refusal, refusal_response
+from footprint.serve.refusals import (
+    KWOLLECT_MEDIA_TYPE,
+    OAR_MEDIA_TYPE,
+    NotFound,
+    OarRefusal,
+    Refusal,
+    refusal_response,
+)
 
 API_PREFIX = "/stable"
 """Prefix of all paths of the real API."""
+
+MAX_AGE = "max-age=60"
+"""How long answers of the Grid'5000 API may be kept by others."""
 
 OAR_FORMS = {"jobs": "simple", "jobs/details": "details", "jobs/table": "table"}
 ISO_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -73,16 +83,21 @@ def build_application(
 def _routes(recorded: RecordedSite, fail_nodes: Collection[str]) -> list[Route]:
     oar = OarApi(recorded)
 
+    process = secrets.token_hex(8)
+
     def site_route(path: str, answer: Callable[[Request], Any]) -> Route:
-        """A path of the site, answered with JSON."""
+        """A path of the site, answered with JSON and the headers of its service."""
 
         def endpoint(request: Request) -> Response:
             if request.path_params["site"] != recorded.name:
                 raise NotFound(f"Cannot find resource /sites/{request.path_params['site']}")
             found = answer(request)
             if isinstance(found, bytes):
-                return Response(found, media_type="application/json")
-            return JSONResponse(found)
+                return Response(found, media_type=KWOLLECT_MEDIA_TYPE)
+            if path.startswith("/internal/oarapi"):
+                return JSONResponse(found, media_type=OAR_MEDIA_TYPE)
+            # ETags differ between processes of the real API for equal answers
+            return JSONResponse(found, headers={"Cache-Control": MAX_AGE, "ETag": f'"{process}"'})
 
         return Route("/sites/{site}" + path, endpoint, methods=["GET"])
 
@@ -96,10 +111,17 @@ def _routes(recorded: RecordedSite, fail_nodes: Collection[str]) -> list[Route]:
         return oar.jobs_page(request.url.path, request.query_params, form)
 
     def oar_job(request: Request, *, details: bool) -> Any:
+        job_id = path_param(request, "job")
+        if not job_id.isdecimal():
+            unknown(request)
         if "authorization" not in request.headers:
             message = "A suitable authentication must be done before looking at jobs"
             raise OarRefusal(401, "Permission denied", message)
-        return oar.one_job(path_param(request, "job"), details=details)
+        return oar.one_job(job_id, details=details)
+
+    def unknown(request: Request) -> Any:
+        path = request.url.path.partition("/internal/oarapi")[2]
+        raise OarRefusal(404, "Not found", f"No way to handle your request {path}")
 
     cluster, internal = "/clusters/{cluster}", "/internal/oarapi"
     return [
@@ -134,6 +156,7 @@ def _routes(recorded: RecordedSite, fail_nodes: Collection[str]) -> list[Route]:
         ),
         site_route(f"{internal}/version.json", lambda _: oar.version_document()),
         site_route(f"{internal}/timezone.json", lambda _: oar.timezone_document()),
+        site_route(f"{internal}/{{path:path}}", unknown),
         site_route(
             "/metrics", lambda r: metrics.metrics_answer(recorded, r.query_params, fail_nodes)
         ),

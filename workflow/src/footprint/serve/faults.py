@@ -6,24 +6,39 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from footprint.serve import metrics
+from footprint.serve import metrics, reference
 from footprint.serve.list_faults import LIST_KINDS, damage_list, kinds_for_path
-from footprint.serve.refusals import Refusal, postgrest_error
+from footprint.serve.metric_faults import (
+    MEANS_KINDS,
+    SIZE_KINDS,
+    SIZE_REFUSAL_KINDS,
+    add_different_means,
+    cut_rows,
+    size_refusal,
+)
+from footprint.serve.refusals import Refusal, proxy_timeout
 
-REFUSAL_KINDS = ("bad_gateway", "gateway_timeout", "too_many_requests", "too_much_data")
+GATEWAY_KINDS = ("bad_gateway", "proxy_timeout", "gateway_timeout", "too_many_requests")
+REFUSAL_KINDS = (*GATEWAY_KINDS, *SIZE_REFUSAL_KINDS)
 BROKEN_KINDS = ("reset", "truncated")
-GENERAL_KINDS = (*REFUSAL_KINDS, *BROKEN_KINDS, "delay")
-FAULT_KINDS = (*GENERAL_KINDS, *LIST_KINDS)
-LASTING_KINDS = ("too_much_data", "twice_encoded")
+GENERAL_KINDS = (*GATEWAY_KINDS, *SIZE_KINDS, *BROKEN_KINDS, "delay")
+FAULT_KINDS = (*GENERAL_KINDS, *MEANS_KINDS, *LIST_KINDS)
+LASTING_KINDS = (*SIZE_KINDS, *MEANS_KINDS, "twice_encoded")
 """Kinds that depend on the request alone, and so repeat whenever it is made."""
+
+LATE_KINDS = ("delay", "proxy_timeout")
+
+DAMAGE_KINDS = ("cut_rows", *MEANS_KINDS, *LIST_KINDS)
+"""Kinds of damage to an answer with status 200."""
 
 MAX_IN_A_ROW = 3
 LONGEST_SAFE_WINDOW = timedelta(minutes=10)
@@ -52,14 +67,14 @@ class Faults:
 
     The fault of a request depends on the seed, the request and the number of its earlier tries, and
     not on the order of different requests. The same request fails at most three times in a row, so
-    that a client with enough retries succeeds. Two kinds depend on the request alone:
-    `too_much_data`, which needs smaller requests and occurs for readings over more than ten
-    minutes, and `twice_encoded`. The kinds of `list_faults` occur in lists of jobs alone.
+    that a client with enough retries succeeds. Some kinds (LASTING_KINDS) depend on the request
+    alone; of these, SIZE_KINDS need smaller requests, and occur for readings over more than ten
+    minutes. The kinds of `list_faults` occur in lists of jobs alone.
 
     Attributes:
         counts: Number of faults of each kind.
         n_requests: Number of requests.
-        delay_s: Delay of answers of the kind `delay`.
+        delay_s: Delay of answers of the kinds `delay` and `proxy_timeout`.
     """
 
     def __init__(
@@ -76,7 +91,7 @@ class Faults:
             seed: Seed.
             rate: Approximate share of answers with a fault.
             kinds: Some of `FAULT_KINDS`.
-            delay_s: Delay of answers of the kind `delay`.
+            delay_s: Delay of answers of the kinds `delay` and `proxy_timeout`.
         """
         self.counts: Counter[str] = Counter()
         self.n_requests = 0
@@ -94,11 +109,11 @@ class Faults:
         Args:
             request: The request.
             can_be_too_much: Whether it can be refused as too much data.
-            of_lists: Kinds (LIST_KINDS) that can occur in its answer.
+            of_lists: Kinds (LIST_KINDS, MEANS_KINDS) that can occur in its answer.
         """
         self.n_requests += 1
         self._n_tries[request] += 1
-        possible = {*GENERAL_KINDS, *of_lists} - (set() if can_be_too_much else {"too_much_data"})
+        possible = {*GENERAL_KINDS, *of_lists} - (set() if can_be_too_much else {*SIZE_KINDS})
         lasting = [kind for kind in self._kinds if kind in possible and kind in LASTING_KINDS]
         others = [kind for kind in self._kinds if kind in possible and kind not in LASTING_KINDS]
         share = self._rate * len(lasting) / max(1, len(lasting) + len(others))
@@ -144,17 +159,22 @@ class FaultyApplication:
         kind = self.faults.choose_fault(
             f"{received.path}?{text}",
             can_be_too_much=_is_long(received),
-            of_lists=kinds_for_path(received.path),
+            of_lists=(*kinds_for_path(received.path), *_means_kinds(received)),
         )
+        is_late = kind in LATE_KINDS
+        if kind is None and reference.hangs(received.path, received.query):
+            kind, is_late = "proxy_timeout", True
+        if is_late:
+            await asyncio.sleep(self.faults.delay_s)
         if kind in REFUSAL_KINDS:
             self._count_fault(received, kind)
-            await _refusal(kind)(scope, receive, send_logged)
-        elif kind in BROKEN_KINDS or kind in LIST_KINDS:
+            await _refusal(kind, text)(scope, receive, send_logged)
+        elif kind in BROKEN_KINDS or kind in DAMAGE_KINDS:
             start, body = await _collect_answer(self.app, scope, receive)
             if start["status"] != 200:
                 kind = None  # an error stays as it is
-            elif kind in LIST_KINDS:
-                kind, body = _damage_answer(kind, start, body)
+            elif kind in DAMAGE_KINDS:
+                kind, body = _damage_answer(kind, received, start, body)
             self._count_fault(received, kind)
             await _send_answer(start, body, kind, send_logged)
             if kind == "reset":
@@ -162,8 +182,6 @@ class FaultyApplication:
                 await asyncio.sleep(0)  # the server must notice the closed connection
         else:
             self._count_fault(received, kind)
-            if kind == "delay":
-                await asyncio.sleep(self.faults.delay_s)
             await self.app(scope, receive, send_logged)
 
     def _count_fault(self, received: ReceivedRequest, kind: str | None) -> None:
@@ -173,14 +191,23 @@ class FaultyApplication:
 
 
 def _is_long(received: ReceivedRequest) -> bool:
-    """Whether a request is for readings over more than SMALLEST_SPAN."""
-    if not received.path.endswith("/metrics"):
-        return False
-    try:
-        window = metrics.requested_window(received.query)
-    except Refusal:
-        return False
+    """Whether a request is for readings over more than LONGEST_SAFE_WINDOW."""
+    window = _window_of_readings(received)
     return window is not None and window[1] - window[0] > LONGEST_SAFE_WINDOW
+
+
+def _means_kinds(received: ReceivedRequest) -> tuple[str, ...]:
+    """Kinds of faults of means over 5 minutes, if a request is for these."""
+    is_of_means = received.path.endswith("/metrics") and metrics.is_summary(received.query)
+    return MEANS_KINDS if is_of_means else ()
+
+
+def _window_of_readings(received: ReceivedRequest) -> tuple[datetime, datetime] | None:
+    if not received.path.endswith("/metrics"):
+        return None
+    with suppress(Refusal):
+        return metrics.requested_window(received.query)
+    return None
 
 
 async def _collect_answer(
@@ -210,14 +237,20 @@ async def _send_answer(start: Message, body: bytes, kind: str | None, send: Send
     await send({"type": "http.response.body", "body": body, "more_body": kind == "reset"})
 
 
-def _damage_answer(kind: str, start: Message, body: bytes) -> tuple[str | None, bytes]:
-    """Return a fault of a list and the damaged body; no fault if there is nothing to damage."""
-    damaged = damage_list(kind, body)
+def _damage_answer(
+    kind: str, received: ReceivedRequest, start: Message, body: bytes
+) -> tuple[str | None, bytes]:
+    """Return a fault of an answer and its damaged body; no fault if there is nothing to damage."""
+    if kind == "cut_rows":
+        window = _window_of_readings(received)
+        damaged = cut_rows(body, window[1]) if window else body
+    elif kind in MEANS_KINDS:
+        damaged = add_different_means(body)
+    else:
+        damaged = damage_list(kind, body)
     if damaged == body:
         return None, body
     _replace_header(start, b"content-length", str(len(damaged)).encode())
-    # OAR's API sends UTF-8 under this header
-    _replace_header(start, b"content-type", b"application/json; charset=ISO-8859-1")
     return kind, damaged
 
 
@@ -231,11 +264,13 @@ def _transport(send: Send) -> asyncio.Transport:
     return cast(asyncio.Transport, cast(Any, send).__self__.transport)
 
 
-def _refusal(kind: str | None) -> Response:
+def _refusal(kind: str, query: str) -> Response:
     if kind == "too_many_requests":
         return PlainTextResponse("Too Many Requests", 429, {"Retry-After": "1"})
-    if kind == "too_much_data":
-        return postgrest_error(metrics.TOO_MUCH_MESSAGE, code=metrics.TOO_MUCH_CODE, status=500)
+    if kind in SIZE_REFUSAL_KINDS:
+        return size_refusal(kind, query)
+    if kind == "proxy_timeout":
+        return proxy_timeout()
     status, words = (502, "Bad Gateway") if kind == "bad_gateway" else (504, "Gateway Timeout")
     page = f"<html><head><title>{status} {words}</title></head><body><h1>{words}</h1></body></html>"
     return HTMLResponse(page, status)

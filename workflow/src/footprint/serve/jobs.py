@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from footprint.serve.recorded import RecordedSite
-from footprint.serve.refusals import NotFound
+from footprint.serve.refusals import NotFound, ServerError
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -24,7 +24,11 @@ RESOURCE_KEYS = ("resources_by_type", "assigned_nodes")
 
 
 def jobs_page(recorded: RecordedSite, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return a page of the jobs that the parameters select, newest first."""
+    """Return a page of the jobs that the parameters select, newest first.
+
+    Raises:
+        ServerError: The limit is negative.
+    """
     states = query["state"].lower().split(",") if query.get("state") else None
     chosen = [
         row
@@ -38,7 +42,9 @@ def jobs_page(recorded: RecordedSite, query: Mapping[str, str]) -> dict[str, Any
     ]
     offset = max(0, _whole_number(query.get("offset"), 0))
     limit = min(_whole_number(query.get("limit"), DEFAULT_LIMIT), MAX_LIMIT)
-    items = [job_item(row) for row in chosen[offset : offset + max(0, limit)]]
+    if limit < 0:
+        raise ServerError("PG::InvalidRowCountInLimitClause: ERROR:  LIMIT must not be negative")
+    items = [job_item(row) for row in chosen[offset : offset + limit]]
     if query.get("resources") != "yes":
         for each in items:
             for key in RESOURCE_KEYS:
@@ -54,7 +60,7 @@ def one_job(recorded: RecordedSite, job_id: str) -> dict[str, Any]:
     """
     row = recorded.find_job(job_id)
     if row is None:
-        raise NotFound(f"Couldn't find OAR::Job with 'job_id'={job_id}")
+        raise NotFound(f"Couldn't find OAR::Job with 'job_id'=\"{job_id}\"")
     return job_item(row)
 
 

@@ -16,7 +16,7 @@ from footprint.serve.recorded import RecordedSite
 from footprint.serve.refusals import KwollectRefusal
 from footprint.sources.kwollect.metrics import SIMULATED_METRIC, SIMULATED_SERIES
 
-RECORD_SEPARATOR = ",\n "
+RECORD_SEPARATOR = ", \n "
 """Text between two records of an answer."""
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -28,9 +28,17 @@ MICROSECOND = timedelta(microseconds=1)
 FIVE_MINUTES = timedelta(minutes=5)
 BMC_SUFFIX = "-bmc"
 MISSING_ARGUMENT_MESSAGE = "plpy.Error: Missing 'devices', 'nodes' or 'job_id' argument"
-TOO_MUCH_MESSAGE = "plpy.Error: Request timeout, too much data to process."
+TOO_MUCH_MESSAGE = "Exception: Request timeout, too much data to process."
 TOO_MUCH_CODE = "38000"
 UNREADABLE_MESSAGE = "plpy.Error: could not read block 0 in file: read only 0 of 8192 bytes"
+
+ARGUMENTS = frozenset(
+    ["job_id", "nodes", "devices", "metrics", "start_time", "end_time", "summary", "as_rate"]
+)
+"""Arguments of Kwollect's function `get_metrics`."""
+
+BOOLEANS = frozenset(["true", "t", "1", "yes", "y", "on", "false", "f", "0", "no", "n", "off"])
+"""How PostgreSQL writes a Boolean."""
 
 MAX_ROWS = 1_000_000
 """Maximum number of readings in one answer."""
@@ -49,11 +57,12 @@ def metrics_answer(
     Raises:
         KwollectRefusal: The parameters are invalid, or there are too many readings.
     """
+    _check_arguments(query)
     devices, start, end = _requested_series(recorded, query)
     if any(device.removesuffix(BMC_SUFFIX) in fail_nodes for device in devices):
         raise KwollectRefusal(UNREADABLE_MESSAGE, code="XX001")
-    is_summary = query.get("summary", "").lower() in ("true", "t", "1")
-    if is_summary:  # whole buckets that start in the window
+    has_means = is_summary(query)
+    if has_means:  # whole buckets that start in the window
         start, end = (
             _bucket_start(start + FIVE_MINUTES - MICROSECOND),
             _bucket_start(end) + FIVE_MINUTES - MICROSECOND,
@@ -62,7 +71,7 @@ def metrics_answer(
     n_rows, parts = 0, []
     for device in devices:
         for metric, readings in _readings_by_metric(recorded, device, metrics, start, end):
-            rows = five_minute_means(readings, metric) if is_summary else readings
+            rows = five_minute_means(readings, metric) if has_means else readings
             n_rows += len(rows)
             if n_rows > MAX_ROWS:
                 raise KwollectRefusal(TOO_MUCH_MESSAGE, code=TOO_MUCH_CODE)
@@ -71,6 +80,11 @@ def metrics_answer(
     if not n_rows:
         return b"[]"
     return readings_json(pl.concat(parts).sort("timestamp", maintain_order=True))
+
+
+def is_summary(query: Mapping[str, str]) -> bool:
+    """Whether means over 5 minutes are requested."""
+    return query.get("summary", "").lower() in ("true", "t", "1")
 
 
 def requested_window(query: Mapping[str, str]) -> tuple[datetime, datetime] | None:
@@ -97,6 +111,22 @@ def five_minute_means(readings: pl.DataFrame, metric: str) -> pl.DataFrame:
     value = pl.col("value").max() if metric.endswith("_total") else known_mean(pl.col("value"))
     bucket = pl.col("timestamp").dt.truncate("5m")
     return readings.group_by(bucket, "labels").agg(value).sort("timestamp", "labels")
+
+
+def _check_arguments(query: Mapping[str, str]) -> None:
+    """Refuse arguments as PostgREST and PostgreSQL do."""
+    given = sorted(name for name in query if name not in ("limit", "offset"))
+    if not ARGUMENTS.issuperset(given):
+        names = ", ".join(given)
+        message = f"Could not find the function api.get_metrics({names}) in the schema cache"
+        raise KwollectRefusal(message, code="PGRST202", status=404)
+    for name in ("summary", "as_rate"):
+        if name in query and query[name].lower() not in BOOLEANS:
+            raise _syntax_error(query[name], "boolean", code="22P02")
+    for name in ("nodes", "devices"):
+        if "'" in query.get(name, ""):
+            message = "spiexceptions.SyntaxError: syntax error at or near"
+            raise KwollectRefusal(message, code="42601", status=400)
 
 
 def readings_json(readings: pl.LazyFrame) -> bytes:
@@ -166,7 +196,7 @@ def _started_job(recorded: RecordedSite, job_id: str) -> Mapping[str, Any]:
         raise _syntax_error(job_id, "integer", code="22P02")
     job = recorded.find_job(job_id)
     if job is None or job["started_at"] is None:
-        raise KwollectRefusal(f"plpy.Error: Job {job_id} did not run")
+        raise KwollectRefusal("IndexError: list index out of range", code=TOO_MUCH_CODE)
     return job
 
 
@@ -222,4 +252,6 @@ def _parse_time(text: str) -> datetime:
 
 def _syntax_error(text: str, kind: str, *, code: str) -> KwollectRefusal:
     message = f'invalid input syntax for type {kind}: "{text}"'
+    if code == "22007":  # within Kwollect's function; other arguments are read before it
+        message = f"spiexceptions.InvalidDatetimeFormat: {message}"
     return KwollectRefusal(message, code=code, status=400)

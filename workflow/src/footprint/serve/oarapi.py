@@ -20,6 +20,9 @@ DEFAULT_LIMIT = 500
 SELECTION_PARAMETERS = ("from", "to", "state", "array", "ids")
 """Parameters that select jobs; without any of them, a list has the active jobs only."""
 
+EMPTY_LIST: dict[str, Any] = {"items": [], "links": [], "offset": 0, "total": 0}
+"""A list without a job, and one of which the query failed."""
+
 BYTES_PER_MIB = 2**20
 
 
@@ -37,27 +40,36 @@ class OarApi:
     def version_document(self) -> dict[str, Any]:
         """Return the versions that this server stands for, and the time."""
         versions = {"oar_version": "2.5.9 (simulated)", "api_version": "1.0.2"}
-        return versions | {"apilib_version": "1.0.2"} | self.timezone_document()
+        zone = {"api_timezone": "UTC", "api_timestamp": self._recorded.now_s}
+        return versions | {"apilib_version": "1.0.2"} | zone
 
     def timezone_document(self) -> dict[str, Any]:
         """Return the time zone and the time (s since 1970)."""
-        return {"api_timezone": "UTC", "api_timestamp": self._recorded.now_s}
+        return {"timezone": "UTC", "api_timestamp": self._recorded.now_s}
 
     def jobs_page(self, path: str, query: Mapping[str, str], form: str) -> dict[str, Any]:
         """Return a page of the jobs that the parameters select, by id.
+
+        As OAR's API, it answers an empty list where its query fails, as with a time that is no
+        number, and a total without items where the second of its queries fails.
 
         Args:
             path: Path of the list, for its links.
             query: Parameters.
             form: `simple`, `details` or `table`.
         """
-        selected = self._select_jobs(query)
+        try:
+            selected = self._select_jobs(query)
+        except _FailedQuery:
+            return dict(EMPTY_LIST)
         describe = {
             "simple": self._short_job,
             "details": self._detailed_job,
             "table": self._table_row,
         }[form]
         total = len(selected) + self._n_overdue(query, selected)
+        if not total:
+            return dict(EMPTY_LIST)
         return self._page(selected, path, query, describe=describe, total=total)
 
     def one_job(self, job_id: str, *, details: bool) -> dict[str, Any]:
@@ -99,8 +111,8 @@ class OarApi:
         if "array" in query:
             kept = [row for row in kept if row["array_id"] == _whole_number(query, "array", 0)]
         if "ids" in query:
-            ids = query["ids"].split(":")
-            kept = [row for row in kept if str(row["job_id"]) in ids]
+            ids = [_parse_whole_number(text) for text in query["ids"].split(":")]
+            kept = [row for row in kept if row["job_id"] in ids]
         start_s = _whole_number(query, "from", 0)
         end_s = _whole_number(query, "to", self._recorded.now_s)
         return [row for row in kept if _overlaps(row, start_s, end_s)]
@@ -114,9 +126,15 @@ class OarApi:
         describe: Callable[[dict[str, Any]], dict[str, Any]] = dict,
         total: int | None = None,
     ) -> dict[str, Any]:
-        offset = max(0, _whole_number(query, "offset", 0))
-        limit = max(1, _whole_number(query, "limit", DEFAULT_LIMIT))
         total = len(rows) if total is None else total
+        try:
+            offset = _whole_number(query, "offset", 0)
+            # OAR takes a limit of 0 for none
+            limit = _whole_number(query, "limit", DEFAULT_LIMIT) or DEFAULT_LIMIT
+        except _FailedQuery:
+            limit = -1
+        if limit < 0 or offset < 0:
+            rows, offset, limit = [], 0, 1
 
         def link(relation: str, first: int) -> dict[str, str]:
             others = {name: value for name, value in query.items() if name != "offset"}
@@ -259,12 +277,19 @@ def _overlaps(row: Mapping[str, Any], start_s: int, end_s: int) -> bool:
     return started_s < end_s and stopped_s >= start_s
 
 
+class _FailedQuery(Exception):
+    """A query that the database refuses."""
+
+
 def _whole_number(query: Mapping[str, str], name: str, otherwise: int) -> int:
+    return _parse_whole_number(query[name]) if name in query else otherwise
+
+
+def _parse_whole_number(text: str) -> int:
     try:
-        return int(query.get(name, otherwise))
+        return int(text)
     except ValueError:
-        message = f"{name} is {query[name]!r}, not a whole number"
-        raise OarRefusal(400, "Bad query", message) from None
+        raise _FailedQuery from None
 
 
 def _core_resources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,23 @@ ALL_QUEUES = ("admin", "default", "production")
 CREATED_AT = "Fri, 07 Jun 2019 00:00:00 GMT"
 """Creation of every cluster: the simulated hardware has no history."""
 
+REFERENCE_PATH = re.compile(r"/sites(/[^/]+(/clusters(/.*)?)?)?$")
+"""Paths of the Reference API."""
+
+FIRST_COMMIT_S = 1_233_100_800
+"""2009-01-28: no description is older."""
+
 MAX_WALLTIME_S = 604_800
 BMC_PERIOD_MS = 5000
 EXPORTER_PERIOD_MS = 15_000
+
+
+def hangs(path: str, query: Mapping[str, str]) -> bool:
+    """Whether the real API hangs until the proxy's time-out: it searches a commit without end."""
+    timestamp = query.get("timestamp")
+    if timestamp is None or not REFERENCE_PATH.search(path):
+        return False
+    return not timestamp.isdecimal() or int(timestamp) < FIRST_COMMIT_S
 
 
 def sites_collection(recorded: RecordedSite) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from footprint.core.errors import InputError
 from footprint.serve.app import API_PREFIX, Access, build_application
@@ -80,9 +81,28 @@ def running_server(
     app = build_application(recorded, access, fail_nodes)
     requests: list[ReceivedRequest] = []
     faults = faults or Faults()
+    faulty = FaultyApplication(app, faults, requests if log_requests else None)
+    with running_application(faulty, port=port, certificate=certificate) as address:
+        yield Server(f"{address}{API_PREFIX}", recorded.name, faults, requests)
+
+
+@contextmanager
+def running_application(
+    app: ASGIApp, *, port: int = 0, certificate: Certificate | None = None
+) -> Iterator[str]:
+    """Serve an application on this machine alone, and yield the address.
+
+    Args:
+        app: The application.
+        port: Port; 0: any free one.
+        certificate: Certificate for HTTPS; None: the server speaks HTTP.
+
+    Raises:
+        InputError: The port is in use.
+    """
     served = uvicorn.Server(
         uvicorn.Config(
-            FaultyApplication(app, faults, requests if log_requests else None),
+            app,
             http="h11",
             ws="none",
             lifespan="off",
@@ -103,8 +123,7 @@ def running_server(
             while not served.started and thread.is_alive():
                 time.sleep(0.005)
             scheme = "https" if certificate else "http"
-            url = f"{scheme}://{HOST}:{listener.getsockname()[1]}{API_PREFIX}"
-            yield Server(url, recorded.name, faults, requests)
+            yield f"{scheme}://{HOST}:{listener.getsockname()[1]}"
         finally:
             served.should_exit = True
             thread.join()

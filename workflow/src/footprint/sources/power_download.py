@@ -105,10 +105,8 @@ def download_power(
 
 def _expand_means(readings: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
     """Readings in which means over 5 minutes are expanded, unless the source expanded them."""
-    if "from_summary" in readings.columns:
-        return readings
-    if "reason" not in readings.columns:
-        return means.replace_means(readings, start=start, end=end)
-    is_used = pl.col("reason").is_null()
-    expanded = means.replace_means(readings.filter(is_used), start=start, end=end)
-    return pl.concat([expanded, readings.filter(~is_used)], how="diagonal")
+    if "from_summary" not in readings.columns:
+        is_used = pl.col("reason").is_null() if "reason" in readings.columns else pl.lit(True)
+        expanded = means.replace_means(readings.filter(is_used), start=start, end=end)
+        readings = pl.concat([expanded, readings.filter(~is_used)], how="diagonal")
+    return means.reject_differing_means(readings)

@@ -7,11 +7,13 @@ Labels distinguish the series that Kwollect stores for one metric and node: `psu
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 from footprint.core.errors import InputError
+from footprint.sources.kwollect.means import BUCKET_S
 
 IGNORED_LABELS = frozenset({"value_str", "_metric_scrape_time", "_device_alias"})
 """Labels that do not distinguish series: the text of a reading without a number, the time of a
@@ -182,11 +184,22 @@ def _mark_partial_sums(readings: pl.DataFrame) -> pl.DataFrame:
 
 
 def _has_overlap(readings: pl.DataFrame) -> bool:
-    """Whether a series starts before the end of one that started earlier."""
+    """Whether a series starts before the end of one that started earlier.
+
+    Series of means may share the bucket in which one follows the other; means that are not
+    expanded have the time of its start.
+    """
     time = pl.col("timestamp")
-    bounds = readings.group_by("series").agg(first=time.min(), last=time.max())
-    ordered = bounds.sort("first", "last")
-    return bool(ordered.select((pl.col("first") <= pl.col("last").cum_max().shift()).any()).item())
+    if "from_summary" in readings.columns:
+        starts_with_mean = pl.col("from_summary").sort_by("timestamp").first()
+        shared = pl.when(starts_with_mean).then(timedelta(seconds=BUCKET_S)).otherwise(timedelta())
+    else:
+        shared = pl.lit(timedelta())
+    bounds = readings.group_by("series").agg(first=time.min() + shared, last=time.max())
+    ordered = bounds.sort("first", "last").with_columns(until=pl.col("last").cum_max().shift())
+    first, until = pl.col("first"), pl.col("until")
+    may_share = (first.dt.epoch("us") % (BUCKET_S * 1_000_000) == 0) & (first > first.min())
+    return bool(ordered.select(((first < until) | ((first == until) & ~may_share)).any()).item())
 
 
 def _ambiguity_error(

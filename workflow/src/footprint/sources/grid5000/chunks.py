@@ -46,6 +46,13 @@ class Chunk:
             for nodes in (self.nodes[:middle], self.nodes[middle:])
         ]
 
+    def halves(self, *, in_time_first: bool) -> list[Chunk]:
+        """Return two halves in time or of the nodes, or the chunk itself if it cannot be cut."""
+        cuts = [self.halves_in_time, self.halves_by_nodes]
+        if not in_time_first:
+            cuts.reverse()
+        return next((halves for cut in cuts if len(halves := cut()) > 1), [self])
+
     def separate_nodes(self, nodes: Collection[str]) -> list[Chunk]:
         """Return the chunk without these nodes, and a chunk for each of them."""
         groups = [tuple(node for node in self.nodes if node not in nodes)]

@@ -10,10 +10,18 @@ from typing import NamedTuple
 
 import polars as pl
 
-from footprint.sources.grid5000.job_pages import JobPage, fetch_page, never_final
+from footprint.sources.grid5000.job_pages import (
+    SMALLEST_PAGE,
+    JobPage,
+    fetch_page,
+    kept_page_size,
+    never_final,
+    smaller_page,
+)
 from footprint.sources.grid5000.oarapi import DETAILS_LIST_NAME, OARAPI_PAGE, details_path
 from footprint.sources.grid5000.overdue_jobs import OverdueJobs
 from footprint.sources.grid5000.progress import Progress
+from footprint.sources.grid5000.refusals import RequestTooLarge
 from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import page_doubt
@@ -38,6 +46,11 @@ class DayList(NamedTuple):
     is_final: bool
     has_empty_page: bool
     n_missing: int
+
+    @property
+    def job_ids(self) -> set[int]:
+        """Distinct jobs of the list, damaged ones included."""
+        return {*self.records["job_id"], *self.damaged}
 
 
 class DayLister:
@@ -73,6 +86,7 @@ class DayLister:
         parts, damaged = [pl.DataFrame(schema=job_records.RECORD_SCHEMA)], dict[int, str]()
         seen = set[int]()
         offset, has_next, has_empty_page = 0, True, False
+        limit = OARAPI_PAGE
         total, any_doubt = 0, False
         is_final = is_settled(end)
 
@@ -85,7 +99,7 @@ class DayLister:
                 len(page.records),
                 page.total,
                 offset=offset,
-                limit=OARAPI_PAGE,
+                limit=limit,
                 n_seen=len(seen),
                 n_overdue=partial(self._overdue.count_in_window, start, end),
             )
@@ -93,18 +107,24 @@ class DayLister:
         while has_next:
             # `to` counts jobs that start before it, `from` those that stop at it or later
             params = {"from": epoch_text(start), "to": epoch_text(end)}
-            params |= {"limit": str(OARAPI_PAGE), "offset": str(offset)}
-            is_kept = self._service.answers.has_content(
-                self._service.request_key(self._path, params)
-            )
-            page, undamaged = fetch_page(
-                self._service,
-                Request(self._path, params),
-                parse=parse,
-                is_final=attrgetter("has_ended") if is_final else never_final,
-                find_doubt=find_doubt,
-                refresh=refresh,
-            )
+            params |= {"limit": str(limit), "offset": str(offset)}
+            key = self._service.request_key(self._path, params)
+            is_kept = self._service.answers.has_content(key)
+            if kept_size := kept_page_size(self._service, key):
+                limit = kept_size
+                continue
+            try:
+                page, undamaged = fetch_page(
+                    self._service,
+                    Request(self._path, params, is_divisible=limit > SMALLEST_PAGE),
+                    parse=parse,
+                    is_final=attrgetter("has_ended") if is_final else never_final,
+                    find_doubt=find_doubt,
+                    refresh=refresh,
+                )
+            except RequestTooLarge as error:
+                limit = smaller_page(self._service, key, limit, error)
+                continue
             n_items = len(page.records)
             is_doubtful = find_doubt(page) is not None
             parts.append(undamaged)
@@ -114,8 +134,8 @@ class DayLister:
             is_final = is_final and page.has_ended and not is_doubtful
             has_empty_page = has_empty_page or (n_items == 0 and is_doubtful)
             any_doubt, total = any_doubt or is_doubtful, max(total, page.total or 0)
-            offset += max(1, n_items - (0 if is_final else PAGE_OVERLAP))
-            has_next = bool(new) and (page.has_link or n_items >= OARAPI_PAGE)
+            offset += max(1, n_items - (0 if is_final else min(PAGE_OVERLAP, limit // 2)))
+            has_next = bool(new) and (page.has_link or n_items >= limit)
             self._progress.add_requests(int(has_next))
             self._progress.count_answer(len(new), is_kept=is_kept)
         n_missing = total - len(seen) if any_doubt else 0

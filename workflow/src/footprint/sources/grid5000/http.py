@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import ssl
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,8 +23,12 @@ from footprint.sources.grid5000.refusals import Refused, RetriesExhausted, Trans
 
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LONGEST_RETRY_WAIT_S = 60.0
+SLOW_TRY_S = 60.0
+"""A try that failed after more than this time (s) is slow, whatever its status: a proxy before a
+service answers 502 when its own time-out ends, the service 500 when its database's does."""
+
 MAX_SLOW_TRIES = 2
-"""Tries of a divisible request without an answer in time."""
+"""Slow tries of a divisible request."""
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -92,21 +97,21 @@ class HttpClient:
             params: Parameters.
             parse: Parses the body; raises ValueError if it is damaged.
             is_divisible: Whether a smaller request is possible. Such a request is tried only twice
-                when no answer comes in time, since each try may take minutes.
+                when the tries are slow, since each may take minutes.
 
         Raises:
-            refusals.TooMuch: The request is too large, or nothing came in time.
-            refusals.Unanswered: All tries failed.
+            refusals.RequestTooLarge: The request is too large, or a try of it was slow.
+            refusals.RetriesExhausted: All tries failed.
             refusals.Refused: Retries would not help, or the service cannot be reached.
         """
         url = httpx.URL(f"{str(self.url).rstrip('/')}{path}")
-        n_slow = 0
+        n_slow, took_s = 0, 0.0
 
         def retry_or_wait_s(error: Exception) -> bool | float:
             nonlocal n_slow
             if not isinstance(error, TransientFailure):
                 return False
-            n_slow += error.is_slow
+            n_slow += error.is_slow or took_s > SLOW_TRY_S
             log.info("%s: %s", path, error)
             if is_divisible and n_slow >= MAX_SLOW_TRIES:
                 return False
@@ -126,17 +131,21 @@ class HttpClient:
             ):
                 with attempt:
                     with self._hold_slot():
-                        content = self._get_once(url, params, where=path)
+                        began = time.monotonic()
+                        try:
+                            content = self._get_once(url, params, where=path)
+                        finally:
+                            took_s = time.monotonic() - began
                     try:
                         return content, parse(content)
                     except ValueError as error:
                         raise TransientFailure(f"a damaged answer ({error})") from None
         except TransientFailure as last:
+            if is_divisible and n_slow:
+                raise refusals.RequestTooLarge(str(last)) from None
             if not last.was_connected:
                 do = "fix source.url or the network; outside of Grid'5000 the API needs an account"
                 raise Refused(f"cannot be reached ({last})", where=str(self.url), do=do) from None
-            if is_divisible and last.is_slow:
-                raise refusals.RequestTooLarge(str(last)) from None
             raise RetriesExhausted(str(last)) from None
         raise AssertionError("stamina raises the error of the last try")
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 
 import polars as pl
 
-from footprint.sources.grid5000.service import Request, Service
+from footprint.sources.grid5000.refusals import RequestTooLarge, RetriesExhausted
+from footprint.sources.grid5000.service import Request, Service, no_answer
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import (
     damaged_jobs,
@@ -18,6 +19,9 @@ from footprint.sources.oar.list_damage import (
     unreadable_records,
     whole_total,
 )
+
+SMALLEST_PAGE = 5
+"""Jobs of the smallest page that is requested where a service is too slow for larger ones."""
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +104,10 @@ def fetch_page(
         request: The request.
         parse: Parses the body; raises ValueError if it is damaged.
         options: `is_final`, `find_doubt` and `refresh` of `Service.fetch_answer`.
+
+    Raises:
+        RequestTooLarge: The service is too slow for a divisible request (`smaller_page`).
+        InputError: The service refuses, or does not answer.
     """
     tries: list[JobPage] = []
 
@@ -107,9 +115,33 @@ def fetch_page(
         tries.append(parse(content))
         return tries[-1]
 
-    page = service.fetch_answer(request, parse=parse_try, **options)
+    try:
+        page = service.fetch_answer(request, parse=parse_try, **options)
+    except RetriesExhausted as error:
+        raise no_answer(error, where=request.path) from None
     others = [each.undamaged.filter(page.is_damaged()) for each in tries if page.damaged]
     return FetchedPage(page, pl.concat([page.undamaged, *others]))
+
+
+def kept_page_size(service: Service, request: str) -> int | None:
+    """Return the size of the pages that replace a request, as `smaller_page` saved it, or None."""
+    size = service.answers.read_parts(request)
+    return size if isinstance(size, int) else None
+
+
+def smaller_page(service: Service, request: str, size: int, error: RequestTooLarge) -> int:
+    """Return half the size of a page for which the service was too slow, and keep it.
+
+    Args:
+        service: The API.
+        request: Key of the request, for the next run.
+        size: Jobs of the page.
+        error: Why the request failed, for the log.
+    """
+    half = max(SMALLEST_PAGE, size // 2)
+    log.info("%s: %s; pages of %d jobs from here on", request, error, half)
+    service.answers.save_parts(request, half)
+    return half
 
 
 def parse_collection(content: bytes) -> dict[str, Any]:

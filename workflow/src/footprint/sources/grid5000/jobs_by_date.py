@@ -30,8 +30,6 @@ MAX_RECOUNTS = 2
 """How often days are listed again because OAR counts more jobs than it lists."""
 
 WINDOW_HOURS = 24.0
-DAYS_SHOWN = 5
-"""Days that a message names."""
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +76,13 @@ def list_by_date(
     progress.finish()
     empty = {days[number][0]: day for number, day in lists.items() if day.has_empty_page}
     n_missing = sum(day.n_missing for day in lists.values())
+    doubtful = {days[number][0] for number, day in lists.items() if day.n_missing}
     if n_counted is not None and n_counted > n_listed:
         _refuse_empty_days([*empty], site=site, n_listed=n_listed, n_counted=n_counted)
+        for number, day in lists.items():
+            _, n_on_day = _compare_counts(service, site, *days[number], [day], overdue)
+            if n_on_day is not None and n_on_day > len(day.job_ids):
+                doubtful.add(days[number][0])
     _refuse_empty_days(
         [date for date, day in empty.items() if day.n_missing],
         site=site,
@@ -98,10 +101,10 @@ def list_by_date(
             _damaged_everywhere(lists.values(), found), source=DETAILS_LIST_NAME
         ),
         list_completeness.count_difference(
-            n_listed=n_listed, n_counted=n_counted, source=DETAILS_LIST_NAME
+            n_listed=n_listed, n_counted=n_counted, source=DETAILS_LIST_NAME, days=sorted(doubtful)
         ),
         list_completeness.missing_by_total(
-            n_listed, n_listed + n_missing, source=DETAILS_LIST_NAME
+            n_listed, n_listed + n_missing, source=DETAILS_LIST_NAME, days=sorted(doubtful)
         ),
     ]
 
@@ -130,7 +133,7 @@ def _compare_counts(
     Jobs that OAR counts and does not list are subtracted from its number. This number is final if
     all lists are final and have as many jobs.
     """
-    n_listed = len({job for day in lists for job in (*day.records["job_id"], *day.damaged)})
+    n_listed = len({job for day in lists for job in day.job_ids})
     lists_are_final = is_settled(end) and all(day.is_final for day in lists)
 
     def is_final(n_counted: int) -> bool:
@@ -158,11 +161,9 @@ def _refuse_empty_days(
 ) -> None:
     """Raise an error that names days without a job, if there are any, and both counts."""
     if empty:
-        shown = ", ".join(f"{day:%Y-%m-%d}" for day in empty[:DAYS_SHOWN])
-        more = f" and {len(empty) - DAYS_SHOWN} more" if len(empty) > DAYS_SHOWN else ""
         what = (
-            f"lists {n_listed} of the {n_counted} jobs that {counted_by}, and lacks jobs of {shown}"
-            f"{more}; received answers are kept"
+            f"lists {n_listed} of the {n_counted} jobs that {counted_by}, and lacks jobs of "
+            f"{list_completeness.days_text(empty)}; received answers are kept"
         )
         do = "try again later, or set download.jobs to `jobs`, which lists them without OAR's API"
         raise Refused(what, where=details_path(site), do=do)

@@ -14,9 +14,16 @@ from typing import Any
 import polars as pl
 
 from footprint.sources.grid5000 import list_completeness
-from footprint.sources.grid5000.job_pages import JobPage, distinct_records, fetch_page
+from footprint.sources.grid5000.job_pages import (
+    SMALLEST_PAGE,
+    JobPage,
+    distinct_records,
+    fetch_page,
+    kept_page_size,
+    smaller_page,
+)
 from footprint.sources.grid5000.progress import Progress
-from footprint.sources.grid5000.refusals import Refused
+from footprint.sources.grid5000.refusals import Refused, RequestTooLarge
 from footprint.sources.grid5000.service import Request, Service, epoch_text, is_settled
 from footprint.sources.oar import job_records
 from footprint.sources.oar.list_damage import page_doubt
@@ -78,6 +85,7 @@ class _Reader:
         self._service, self._start, self._end = service, start, end
         self._path = f"/sites/{site}/jobs"
         self._offset = 0
+        self._limit = API_PAGE
         self._last_id: int | None = None
         self._seen = set[Any]()
         self._newest_id = 0
@@ -94,24 +102,31 @@ class _Reader:
             Times (s since 1970) at which its jobs were submitted, 0 if unknown, and whether another
             page follows.
         """
-        params = {"limit": str(API_PAGE), "offset": str(self._offset), "resources": "yes"}
+        params = {"limit": str(self._limit), "offset": str(self._offset), "resources": "yes"}
         # an offset has other jobs in a study that ends later, and after other jobs
         request = self._service.request_key(self._path, params)
         key = f"{request}#until={epoch_text(self._end)}&after={self._last_id}"
         is_kept = self._service.answers.has_content(key)
-        page, undamaged = fetch_page(
-            self._service,
-            Request(self._path, params, key),
-            parse=lambda content: self._of_study(JobPage.parse(content, file=API_LIST_NAME)),
-            is_final=lambda _: is_settled(self._end),
-            find_doubt=lambda page: self._find_count_doubt(page) or page.find_doubt(),
-        )
+        if kept_size := kept_page_size(self._service, key):
+            self._limit = kept_size
+            return self.read_page(progress)
+        try:
+            page, undamaged = fetch_page(
+                self._service,
+                Request(self._path, params, key, is_divisible=self._limit > SMALLEST_PAGE),
+                parse=lambda content: self._of_study(JobPage.parse(content, file=API_LIST_NAME)),
+                is_final=lambda _: is_settled(self._end),
+                find_doubt=lambda page: self._find_count_doubt(page) or page.find_doubt(),
+            )
+        except RequestTooLarge as error:
+            self._limit = smaller_page(self._service, key, self._limit, error)
+            return self.read_page(progress)
         n_items = len(page.records)
         self._record_counts(page, self._find_count_doubt(page))
         progress.count_answer(n_items, is_kept=is_kept)
         ids = page.records["job_id"]
         new = set(ids) - self._seen
-        is_last = n_items < API_PAGE or self._offset >= (page.total or 0)
+        is_last = n_items < self._limit or self._offset >= (page.total or 0)
         self._seen |= new
         outdated = self._unended_jobs(page.records) if is_kept else []
         is_outdated = pl.col("job_id").is_in(outdated).fill_null(value=False)
@@ -156,7 +171,7 @@ class _Reader:
             len(page.records),
             page.total,
             offset=self._offset,
-            limit=API_PAGE,
+            limit=self._limit,
             n_seen=len(self._seen),
         )
 
@@ -172,7 +187,7 @@ class _Reader:
             raise Refused(f"{what}; received answers are kept", where=self._path, do=do)
         if page.total is not None and page.total >= max(self._totals, default=0):
             self._totals.append(page.total)
-        self._is_short |= doubt is not None and n_items < min(API_PAGE, total - self._offset)
+        self._is_short |= doubt is not None and n_items < min(self._limit, total - self._offset)
         if doubt and (page.total is None or page.total < max(total, self._offset + n_items)):
             self._wrong_totals.append(f"offset {self._offset}: {doubt}")
         rows = Counter(page.records.select("job_id", "walltime_s").iter_rows())

@@ -21,6 +21,8 @@ EMPTY_DAYS_REASON = "days without any job on the whole site"
 MISSING_IDS_REASON = "job ids that are missing across days without any job"
 
 DAY_S = 86_400
+DAYS_SHOWN = 5
+"""Days that a message names."""
 NO_END_S = 2**62
 """Stands for the end of a job that has not ended (s since 1970)."""
 
@@ -39,20 +41,30 @@ def rejected_jobs(reasons: Mapping[int, str], *, source: str) -> pl.DataFrame:
     return _rejected_rows(rows)
 
 
-def count_difference(*, n_listed: int, n_counted: int, source: str) -> pl.DataFrame:
-    """Return a row (`schemas.RejectedRows`) if the number of listed jobs is not OAR's own count."""
+def count_difference(
+    *, n_listed: int, n_counted: int, source: str, days: Sequence[datetime] = ()
+) -> pl.DataFrame:
+    """Return a row (`schemas.RejectedRows`) if the number of listed jobs is not OAR's own count.
+
+    Its example has both numbers, and the days on which jobs may be missing.
+    """
     if n_listed == n_counted:
         return _rejected_rows([])
     reason = COUNTED_ONLY_REASON if n_counted > n_listed else LISTED_ONLY_REASON
-    example = f"{n_counted} counted, {n_listed} listed"
+    example = _counts_text(n_listed, n_counted, days)
     return _rejected_rows([_rejected_row(source, reason, abs(n_counted - n_listed), example)])
 
 
-def missing_by_total(n_listed: int, n_counted: int, *, source: str) -> pl.DataFrame:
-    """Return a row (`schemas.RejectedRows`) if a list has fewer jobs than its total."""
+def missing_by_total(
+    n_listed: int, n_counted: int, *, source: str, days: Sequence[datetime] = ()
+) -> pl.DataFrame:
+    """Return a row (`schemas.RejectedRows`) if a list has fewer jobs than its total.
+
+    Its example has both numbers, and the days on which jobs may be missing.
+    """
     if n_listed >= n_counted:
         return _rejected_rows([])
-    example = f"{n_counted} counted, {n_listed} listed"
+    example = _counts_text(n_listed, n_counted, days)
     return _rejected_rows(
         [_rejected_row(source, MISSING_JOBS_REASON, n_counted - n_listed, example)]
     )
@@ -116,6 +128,17 @@ def days_without_jobs(
         example = ", ".join(ids for _, ids in jumps)
         rows.append(_rejected_row(source, MISSING_IDS_REASON, n_missing, example))
     return _rejected_rows(rows)
+
+
+def days_text(days: Sequence[datetime]) -> str:
+    """Return the dates of some days in a line: at most DAYS_SHOWN, and the number of the others."""
+    shown = ", ".join(f"{day:%Y-%m-%d}" for day in days[:DAYS_SHOWN])
+    return f"{shown} and {len(days) - DAYS_SHOWN} more" if len(days) > DAYS_SHOWN else shown
+
+
+def _counts_text(n_listed: int, n_counted: int, days: Sequence[datetime]) -> str:
+    counts = f"{n_counted} counted, {n_listed} listed"
+    return f"{counts}; jobs may be missing on {days_text(days)}" if days else counts
 
 
 def _date_range(start: datetime, first: int, last: int) -> str:

@@ -10,6 +10,7 @@ import json
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from footprint.core.errors import InputError
 from footprint.sources.grid5000 import credentials
@@ -17,7 +18,14 @@ from footprint.sources.grid5000 import credentials
 TRANSIENT_STATUSES = frozenset([429, 500, 502, 503, 504])
 """HTTP statuses of failures that may be temporary."""
 
+TOO_MUCH_CODES = frozenset(["38000", "53200", "54000", "57014"])
+"""Codes (SQLSTATE) with which PostgreSQL refuses a request that is too large: an error that
+Kwollect raises in Python, no memory, a limit of the program, a statement that took too long."""
+
 TOO_MUCH_PATTERN = re.compile(r"too much data|statement timeout", re.I)
+OTHER_PYTHON_ERROR = re.compile(r"\w+Error\b")
+"""Start of the message of an error in Python that Kwollect did not raise, with the same code."""
+
 LONGEST_RETRY_AFTER_S = 300.0
 QUOTED_CHARACTERS = 200
 """Characters of an error that a message quotes."""
@@ -70,11 +78,7 @@ class Refused(InputError):
 def error_message(content: bytes) -> str:
     """Return the text of an error of any of the services: one line of at most 200 characters."""
     text = content.decode("utf-8", "replace")
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if isinstance(document, dict):
+    if document := _error_document(content):
         keys = ("message", "error", "title")
         text = str(next((document[key] for key in keys if document.get(key)), text))
     if re.match(r"\s*<(!doctype|html)", text, re.I):  # the page of a proxy
@@ -96,14 +100,14 @@ def raise_for_status(
         retry_after: The header `Retry-After`.
 
     Raises:
-        TooMuch: The request is too large.
-        Passing: The failure may be temporary.
+        RequestTooLarge: The request is too large.
+        TransientFailure: The failure may be temporary.
         Refused: It is not; the message says what to do.
     """
     if 200 <= status < 300:
         return
     text = error_message(content)
-    if status == 413 or ((status == 400 or status >= 500) and TOO_MUCH_PATTERN.search(text)):
+    if status == 413 or ((status == 400 or status >= 500) and _is_too_much(content, text)):
         raise RequestTooLarge(f"{status}: {text}")
     if status in TRANSIENT_STATUSES:
         raise TransientFailure(
@@ -113,6 +117,23 @@ def raise_for_status(
         )
     what, do = _EXPLANATIONS.get(status, (f"refused with status {status}", None))
     raise Refused(f"{what} ({text})" if text else what, where=where, do=do, status=status)
+
+
+def _is_too_much(content: bytes, text: str) -> bool:
+    """Whether an error is about the size of the request: by its code, else by its words."""
+    if TOO_MUCH_PATTERN.search(text):
+        return True
+    is_code = str(_error_document(content).get("code")) in TOO_MUCH_CODES
+    return is_code and OTHER_PYTHON_ERROR.match(text) is None
+
+
+def _error_document(content: bytes) -> dict[str, Any]:
+    """Error in JSON; empty for another form."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def retry_after_seconds(retry_after: str | None) -> float | None:

@@ -30,6 +30,11 @@ MAX_TOO_LARGE_IN_A_ROW = 3
 MAX_FAILED_IN_A_ROW = 5
 """Nodes that failed without a success in between, after which the service is taken to fail."""
 
+ENDS_EARLY_AFTER = timedelta(minutes=1)
+"""Time without any reading at the end of a chunk from which on its answer may be cut: PostgREST
+leaves out the rows after its `db-max-rows` without a word, and Kwollect's rows are in order of
+time."""
+
 SUMMARY_HOURS = 31 * 24.0
 """Longest request for means over 5 minutes."""
 
@@ -225,19 +230,10 @@ class _Fetcher:
             yield from self._fetch_parts(part, params)
 
     def _fetch_whole(self, chunk: Chunk, params: dict[str, str], *, is_kept: bool) -> pl.DataFrame:
-        def parse(content: bytes) -> pl.DataFrame:
-            with self._parsing:
-                found = answers.parse_answer(content)
-            self._check_series(found, chunk, params["metrics"])
-            return found
-
-        found = self._service.fetch_answer(
-            Request(self._path, params, is_divisible=True),
-            parse=parse,
-            is_final=lambda _: is_settled(chunk.end),
-        )
+        found = self._fetch_readings(chunk, params)
         if not is_kept:
             self._failed_in_a_row = self._n_too_large[chunk.node_seconds] = 0
+        found = self._with_rest(found, chunk, params)
         self._progress.count_answer(len(found), is_kept=is_kept)
         # the API includes both bounds; the last moment belongs to the next chunk
         inside = pl.col("timestamp").is_between(chunk.start, chunk.end, closed="left")
@@ -247,6 +243,43 @@ class _Fetcher:
         )
         target = self._folder / f"{next(self._file_numbers):07d}.parquet"
         return indexed_readings.write_readings(readings, target)
+
+    def _fetch_readings(self, chunk: Chunk, params: dict[str, str]) -> pl.DataFrame:
+        def parse(content: bytes) -> pl.DataFrame:
+            with self._parsing:
+                found = answers.parse_answer(content)
+            self._check_series(found, chunk, params["metrics"])
+            return found
+
+        return self._service.fetch_answer(
+            Request(self._path, params, is_divisible=True),
+            parse=parse,
+            is_final=lambda _: is_settled(chunk.end),
+        )
+
+    def _with_rest(self, found: pl.DataFrame, chunk: Chunk, params: dict[str, str]) -> pl.DataFrame:
+        """Readings of an answer, and those after it if the answer was cut.
+
+        Where the readings of all nodes end early at once, those from the last second on are
+        requested again. A cut answer has as many rows as the service gives at most.
+        """
+        period = timedelta(seconds=means_of.BUCKET_S if "summary" in params else 0)
+        n_max, last_answer = len(found), found
+        while n_max and len(last_answer) >= n_max:
+            last = last_answer["timestamp"].max()
+            assert isinstance(last, datetime)
+            since = max(chunk.start, last.replace(microsecond=0))
+            if chunk.end - since <= ENDS_EARLY_AFTER + period:
+                break
+            self._progress.add_requests(1)
+            rest = Chunk(chunk.nodes, since, chunk.end)
+            last_answer = self._fetch_readings(rest, params | request_parameters(rest, {}))
+            self._progress.count_answer(0, is_kept=False)
+            if last_answer.is_empty() or last_answer["timestamp"].max() == last:
+                break
+            log.info("%s: the answer ended at %s, and there is more", chunk, last)
+            found = pl.concat([found.filter(pl.col("timestamp") < since), last_answer])
+        return found
 
     def _check_series(self, found: pl.DataFrame, chunk: Chunk, metric: str) -> None:
         other = ~pl.col("device").is_in(chunk.nodes) | (pl.col("metric") != metric)
@@ -263,7 +296,7 @@ class _Fetcher:
         skipped = self._skipped_nodes() & set(chunk.nodes)
         if skipped:
             return self._save_parts(request, chunk.separate_nodes(skipped))
-        halves = _halves(chunk, in_time_first=True)
+        halves = chunk.halves(in_time_first=True)
         if len(halves) > 1 and self._n_too_large[chunk.node_seconds] >= MAX_TOO_LARGE_IN_A_ROW:
             return self._save_parts(request, halves)
         return []
@@ -272,7 +305,7 @@ class _Fetcher:
         self, request: str, chunk: Chunk, error: str, *, in_time_first: bool
     ) -> list[Chunk]:
         """Parts that replace a chunk after it failed; none if it cannot be cut."""
-        halves = _halves(chunk, in_time_first=in_time_first)
+        halves = chunk.halves(in_time_first=in_time_first)
         if len(halves) > 1 and (in_time_first or len(chunk.nodes) > 1):
             log.info("%s: requested in halves (%s)", chunk, error)
             return self._save_parts(request, halves)
@@ -292,14 +325,6 @@ class _Fetcher:
     def _save_parts(self, request: str, parts: list[Chunk]) -> list[Chunk]:
         self._service.answers.save_parts(request, [part.to_json() for part in parts])
         return parts
-
-
-def _halves(chunk: Chunk, *, in_time_first: bool) -> list[Chunk]:
-    """Halves of a chunk that is too large or has a failing node; itself if it cannot be cut."""
-    cuts = [chunk.halves_in_time, chunk.halves_by_nodes]
-    if not in_time_first:
-        cuts.reverse()
-    return next((halves for cut in cuts if len(halves := cut()) > 1), [chunk])
 
 
 def _joined_index(futures: Iterable[Future[pl.DataFrame]]) -> pl.DataFrame:

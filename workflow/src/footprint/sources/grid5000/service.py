@@ -127,8 +127,7 @@ class Service:
         except (RequestTooLarge, RetriesExhausted) as error:
             if request.is_divisible:
                 raise
-            what = f"does not answer ({error}); received answers are kept"
-            raise Refused(what, where=request.path, do="try again later") from None
+            raise no_answer(error, where=request.path) from None
 
     def fetch_document(
         self,
@@ -156,6 +155,12 @@ class Service:
             timeout_s=self._download["timeout_s"],
             hold_slot=partial(self.answers.hold_slot, self._download["concurrency"]),
         )
+
+
+def no_answer(error: RequestTooLarge | RetriesExhausted, *, where: str) -> Refused:
+    """Return the error about a request without an answer that cannot be made smaller."""
+    what = f"does not answer ({error}); received answers are kept"
+    return Refused(what, where=where, do="try again later")
 
 
 def is_settled(end: datetime) -> bool:

@@ -1,7 +1,8 @@
 """Kwollect's means over 5 minutes (`summary=true`), expanded to readings.
 
 The time of a mean is the start of its bucket. Its value is the mean of the readings in the 5
-minutes that follow (Kwollect, `time_bucket('5 minute')`).
+minutes that follow (Kwollect, `time_bucket('5 minute')`). Kwollect groups means by labels: where
+those changed within a bucket, it has several means, each of a part of the bucket.
 """
 
 from __future__ import annotations
@@ -84,4 +85,34 @@ def replace_means(readings: pl.DataFrame, *, start: datetime, end: datetime) -> 
             others.with_columns(from_summary=pl.lit(False)),
             expand_means(means, start=start, end=end, value="power_w"),
         ]
+    )
+
+
+def reject_differing_means(readings: pl.DataFrame) -> pl.DataFrame:
+    """Readings of one node in which different means of one bucket are rejected.
+
+    None of them is the mean of the bucket, and how many readings each stands for is unknown.
+
+    Args:
+        readings: `timestamp`, `power_w` of one node, and any other columns. With `from_summary`,
+            true where a reading was expanded from a mean.
+
+    Returns:
+        The readings; `reason` is `n_duplicate` for readings from such means.
+    """
+    if "from_summary" not in readings.columns:
+        return readings
+    known = pl.col("reason") if "reason" in readings.columns else pl.lit(None, dtype=pl.String)
+    is_mean = pl.col("from_summary") & known.is_null()
+    times = (
+        readings.filter(is_mean)
+        .group_by("timestamp")
+        .agg(n=pl.col("power_w").n_unique())
+        .filter(pl.col("n") > 1)["timestamp"]
+    )
+    if times.is_empty():
+        return readings
+    differs = is_mean & pl.col("timestamp").is_in(times.implode())
+    return readings.with_columns(
+        reason=pl.when(differs).then(pl.lit("n_duplicate")).otherwise(known)
     )
