@@ -66,6 +66,7 @@ RULES_OF_CONSTANTS = {
     "report.notable_models.BUILT_IN_TABLE": {"read_models"},
     "schemas.phases.N_POWER_BINS": {
         *("measure_power_histograms", "extract_features", "classify_runs", "evaluate_phases"),
+        "measure_reliability",
     },
     "sources.device_download.MAX_PLAUSIBLE_GPU_POWER_W": {"download_devices"},
     "sources.simulated.exporters._OWN_NOISE_W": SIMULATED,
