@@ -127,9 +127,9 @@ def test_study_intensity_counts_unusable_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason", "example"),
     [
-        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2", None),
+        (b"PK\x03\x04\xff\xfe\n\x00\x01", "a ZIP archive, not a text", None),
         (b"", "no columns Date, Heures and Taux de CO2", None),
-        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "no columns Date, Heures", None),
+        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "a pointer of Git LFS", None),
         (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date, a time and a number", None),
         (
             b"Date\tHeures\tTaux de Co2\n2024-03-03\t12:00\t20\n2024-03-04\t12:00\t20\n",
@@ -151,15 +151,10 @@ def test_study_intensity_file_without_a_value_in_the_study_is_rejected(
 
 
 def test_study_intensity_file_that_cannot_be_opened_is_rejected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    def refuse(_: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
-
-    path = write(tmp_path, [])
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    (reason,) = carbon_intensity.read_study_intensity(path, **MARCH).rejected["reason"]
-    assert reason == "the file cannot be opened (Permission denied)"
+    (reason,) = carbon_intensity.read_study_intensity(tmp_path, **MARCH).rejected["reason"]
+    assert reason == "a folder where a file is expected"
 
 
 def test_mean_intensity_no_values_is_null() -> None:
@@ -171,7 +166,6 @@ def test_mean_intensity_no_values_is_null() -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2"),
         (b"Date\tHeures\tConsommation\n2025-01-01\t00:00\t5\n", "no columns"),
         (b"", "no columns"),
         (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date"),

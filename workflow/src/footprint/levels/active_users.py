@@ -19,6 +19,7 @@ from typing import Any, Literal
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until
+from footprint.core import input_files
 from footprint.core.calendar import Window
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
@@ -299,9 +300,7 @@ def read_statistics(path: str | Path) -> pl.DataFrame:
         InputError: At `file:line`: an unknown column, a value that is not a year or number, or a
             year that occurs twice.
     """
-    text = b"".join(files.read_blocks(Path(path).expanduser())).decode(
-        "utf-8-sig", errors="replace"
-    )
+    text = input_files.read_text(Path(path).expanduser(), where=str(path))
     reader = csv.DictReader(io.StringIO(text))
     names = reader.fieldnames or []
     if not {"year", "active_users"} <= set(names) or not set(names) <= set(STATISTICS_COLUMNS):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.arrays import Integers
 from footprint.core.errors import InputError
 from footprint.energy.sample_intervals import held_integrals
@@ -136,12 +137,7 @@ def _parse_lines(path: str | Path) -> pl.DataFrame:
         InputError: There is no such file, it cannot be opened, or it lacks a column.
     """
     where = f"carbon.eco2mix: {path}"
-    if not Path(path).is_file():
-        raise InputError("there is no such file", where=where, do="fix the path")
-    try:
-        text = _decode_text(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(f"the file cannot be opened ({error.strerror})", where=where) from None
+    text = _decode_text(input_files.read_content(Path(path), where=where))
     header, _, body = text.partition("\n")
     separator = next((each for each in ("\t", ";") if each in header), ",")
     names = [

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from footprint.core import input_files
+from footprint.core.errors import InputError
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker.ledger import FORMAT_VERSION
 
@@ -136,8 +138,8 @@ def read_ledgers(paths: Iterable[Path]) -> LedgerContents:
     for path in paths:
         reader = _FileReader(path.name, runs, faults)
         try:
-            content = path.read_bytes()
-        except OSError:
+            content = input_files.read_content(path)
+        except InputError:
             faults.append(Fault(path.name, None, UNREADABLE))
             continue
         for line, text in enumerate(content.split(b"\n"), start=1):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint import __version__
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.core.sums import known_mean, sum_or_zero
 from footprint.schemas.raw import RejectedRows
@@ -174,13 +175,7 @@ def read_epoch(path: str | Path) -> ModelList:
     Raises:
         InputError: The file does not exist, or cannot be used.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        do = "fix epoch.file, or remove it to use the built-in models"
-        raise InputError(
-            f"cannot be read ({error.strerror})", where=f"epoch.file ({path})", do=do
-        ) from None
+    content = input_files.read_content(Path(path), where=f"epoch.file ({path})")
     return parse_epoch(content, where=f"epoch.file ({Path(path).name})")
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from footprint.core import nesting
 from footprint.core.errors import InputError
 from footprint.hardware import topology
-from footprint.sources.files import TOO_DEEP_MESSAGE, RepeatedKeys, api_error_message
+from footprint.sources.files import RepeatedKeys, api_error_message
 from footprint.sources.node_names import CLUSTER_NAME_RULE, GRID5000_PATTERN, cluster_of
 
 UNKNOWN_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def cluster_descriptions(document: Any, *, where: str) -> Iterator[dict[str, Any
 
 def _iter_objects(document: Any, key: str, where: str, depth: int) -> Iterator[dict[str, Any]]:
     if not depth:
-        raise InputError(TOO_DEEP_MESSAGE, where=where, do=SAVE_NODES)
+        raise InputError(nesting.TOO_DEEP, where=where, do=SAVE_NODES)
     if message := api_error_message(document):
         raise InputError(f"the API answered: {message}", where=where, do=SAVE_NODES)
     if isinstance(document, list):
