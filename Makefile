@@ -3,7 +3,7 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
-.PHONY: results test slow mutations check docs gallery lock
+.PHONY: results test slow mutations fuzz check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
 	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
@@ -16,6 +16,11 @@ slow: $(own_uv)  ## tests of whole studies that take long
 
 mutations: $(own_uv)  ## whether tests find each fault of tests/support/mutations.yaml
 	$(uv) run python tests/support/mutate.py
+
+inputs := 6000
+
+fuzz: $(own_uv)  ## damaged inputs of every format, made by seed; `make fuzz inputs=600` is a tenth
+	$(uv) run python -m tests.fuzzing.search --inputs $(inputs)
 
 check: $(own_uv)  ## format, lint and types
 	$(uv) run ruff format --check

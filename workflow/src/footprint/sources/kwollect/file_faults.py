@@ -22,6 +22,7 @@ from footprint.sources.kwollect.fields import (
     OFFSET_ADVICE,
     SAVE_ANSWER_ADVICE,
     USUAL_TIME_PATTERN,
+    csv_error,
     csv_layout,
     parse_times,
 )
@@ -63,6 +64,16 @@ def first_fault_of_csv(path: Path) -> InputError | None:
     content = input_files.read_content(path).decode("utf-8-sig", "replace")
     names, separator, has_header = csv_layout(path, content.lstrip().encode())
     reader = csv.reader(io.StringIO(content), delimiter=separator)
+    try:
+        return _first_unusable_row(reader, path, names, has_header=has_header)
+    except csv.Error as error:
+        return csv_error(error, where=f"{path}:{reader.line_num}")
+
+
+def _first_unusable_row(
+    reader: Any, path: Path, names: list[str], *, has_header: bool
+) -> InputError | None:
+    """Error about the first unusable row of a reader of `csv`; None without one."""
     for row in reader:
         where = f"{path}:{reader.line_num}"
         if not row or (has_header and row[names.index("timestamp")] == "timestamp"):
@@ -109,6 +120,8 @@ def _is_time(text: str) -> bool:
             return True
         return EARLIEST_S <= float(text) <= LATEST_S
     except ValueError:
+        if not text.isascii():
+            return False
         return parse_times(pl.Series([text]))[0] is not None
 
 

@@ -78,7 +78,7 @@ def _iter_objects(document: Any, key: str, where: str, depth: int) -> Iterator[d
             name = f"node {document['uid']}" if "uid" in document else "the answer"
             what = f"{name} gives the key {document.repeated!r} twice"
             raise InputError(what, where=where, do="remove one of the two")
-        if key in document:
+        if key in document or (key == "architecture" and document.get("type") == "node"):
             yield document
         for container in CONTAINER_KEYS:
             inside = document.get(container)
