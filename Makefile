@@ -7,7 +7,7 @@ own_uv := $(filter .uv/%,$(uv))
 # share a server or a costly study run in one (tests/conftest.py).
 pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: results test slow all-tests mutations check docs gallery lock
+.PHONY: results test slow all-tests mutations fuzz check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
 	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
@@ -23,6 +23,11 @@ all-tests: $(own_uv)  ## both: what they share is made once
 
 mutations: $(own_uv)  ## whether tests find each fault of tests/support/mutations.yaml
 	$(uv) run python tests/support/mutate.py
+
+inputs := 6000
+
+fuzz: $(own_uv)  ## damaged inputs of every format, made by seed; `make fuzz inputs=600` is a tenth
+	$(uv) run python -m tests.fuzzing.search --inputs $(inputs)
 
 check: $(own_uv)  ## format, lint and types
 	$(uv) run ruff format --check

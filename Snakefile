@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from footprint.config import settings, study
+from footprint.core import limits
 from footprint.core.errors import InputError
 from footprint.core.fingerprint import Library
 from footprint.core.provenance import describe_study
@@ -32,6 +33,7 @@ configfile: "config.yaml"
 
 try:
     config.update(settings.prepare_configuration(config))
+    limits.pass_on_limits(config["limits"])
     STUDY = study.plan_study(config)
     label_files.read_labels(config["labels"]["files"])
 except InputError as error:

@@ -346,3 +346,34 @@ def test_metric_in_watts_is_accepted(tmp_path: Path, metric: str) -> None:
         "integration": {"metric": metric, "sum_over": "psu"}
     }
     assert prepared_configuration(config)["integration"]["sum_over"] == "psu"
+
+
+@pytest.mark.parametrize("name", ["gr os-1", "../../x-1", "", ".", "a/b", "gros\n"])
+def test_name_that_is_none_of_a_cluster_is_refused(name: str) -> None:
+    error = configuration_error({"study": {**STUDY, "clusters": ["gros", name]}})
+    assert error.startswith("study.clusters: ")
+    error = configuration_error(
+        {"study": STUDY, "integration": {"calibration": {name: {"slope": 1}}}}
+    )
+    assert error.startswith("integration.calibration: ")
+
+
+@pytest.mark.parametrize(
+    ("study", "expected"),
+    [
+        ({"end": "2205-01-01"}, "study.end: 2205-01-01 is not from 2000-01-01 to 2100-01-01; fix"),
+        ({"start": "0001-01-01"}, "study.start: 0001-01-01 is not from 2000-01-01 to"),
+        (
+            {"end": "2036-01-01"},
+            "study.end: 2025-03-03 to 2036-01-01 is longer than 10 years; check the file; if it is "
+            "meant so, raise limits.study_years in config.yaml",
+        ),
+    ],
+)
+def test_study_of_impossible_length_is_refused(study: dict[str, str], expected: str) -> None:
+    assert configuration_error({"study": {**STUDY, **study}}).startswith(expected)
+
+
+def test_longer_study_is_allowed_by_its_bound() -> None:
+    config = {"study": {**STUDY, "end": "2036-01-01"}, "limits": {"study_years": 12}}
+    assert prepared_configuration(config)["study"]["end"] == "2036-01-01"

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from footprint.config import settings
+from footprint.core import limits
 from footprint.core.errors import InputError
 from footprint.sources.simulated.random_numbers import DEFAULT_SEED
 from footprint.sources.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
@@ -89,6 +90,7 @@ def test_smallest_configuration_is_completed_with_all_defaults() -> None:
         "usage": {"history": None, "statistics": None, "every": "year"},
         "epoch": {"file": None, "url": None},
         "phases": {"runs": {"gap_h": 48, "arrays": "lines"}, "thresholds": {}, "tokens": {}},
+        "limits": limits.Limits()._asdict(),
         "validation": {
             "directory": None,
             "repository": "https://github.com/vladostp/"

@@ -99,9 +99,11 @@ def test_plan_study_without_a_key_for_real_people_is_refused(
     without = exports_configuration(exports, privacy={})
     with pytest.raises(InputError, match=r"privacy\.key: no key for the pseudonyms of real people"):
         study.plan_study(without)
-    monkeypatch.setenv(pseudonyms.KEY_VARIABLE, "k" * 64)
+    monkeypatch.setenv(pseudonyms.KEY_VARIABLE, "0123456789abcdef" * 4)
     assert study.plan_study(without).clusters
-    assert pseudonyms.load_key(without["privacy"]["key"], simulated=False) == b"k" * 64
+    assert (
+        pseudonyms.load_key(without["privacy"]["key"], simulated=False) == b"0123456789abcdef" * 4
+    )
 
 
 def test_plan_study_refuses_an_unknown_cluster(exports: Path) -> None:

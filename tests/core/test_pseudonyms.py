@@ -80,6 +80,7 @@ def test_conceal_logins_of_an_empty_table_is_empty() -> None:
 def test_load_key_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "privacy.key"
     path.write_text(KEY.decode() + "\n")
+    path.chmod(0o600)
     assert pseudonyms.load_key(str(path), simulated=False) == KEY
 
 
@@ -109,9 +110,36 @@ def test_load_key_missing_for_real_people_is_an_error() -> None:
 def test_load_key_refuses_a_short_key(tmp_path: Path, content: str) -> None:
     path = tmp_path / "privacy.key"
     path.write_text(content)
+    path.chmod(0o600)
     with pytest.raises(InputError, match="the minimum is 32") as raised:
         pseudonyms.load_key(str(path), simulated=False)
     assert "too short" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This is the file that explains where the key is kept.",
+        "0123456789abcdef\n0123456789abcdef",
+        "version https://git-lfs.github.com/spec/v1",
+        "0" * 64,
+        "clé-0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_load_key_refuses_text_that_is_no_key(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(pseudonyms.KEY_VARIABLE, text)
+    with pytest.raises(InputError, match="this is no random key") as raised:
+        pseudonyms.load_key(None, simulated=False)
+    assert text not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_load_key_refuses_a_file_that_others_can_read(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "privacy.key"
+    path.write_text(KEY.decode())
+    path.chmod(mode)
+    with pytest.raises(InputError, match="other users can read the key; run: chmod 600"):
+        pseudonyms.load_key(str(path), simulated=False)
 
 
 def test_load_key_refuses_a_missing_file(tmp_path: Path) -> None:
@@ -122,7 +150,7 @@ def test_load_key_refuses_a_missing_file(tmp_path: Path) -> None:
 def test_load_key_refuses_a_binary_file(tmp_path: Path) -> None:
     path = tmp_path / "privacy.key"
     path.write_bytes(b"\xff\xfe" * 40)
-    with pytest.raises(InputError, match="not a text file"):
+    with pytest.raises(InputError, match=r"cannot be read \(a text in UTF-16"):
         pseudonyms.load_key(str(path), simulated=False)
 
 

@@ -203,7 +203,8 @@ def test_read_ledgers_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> No
     assert RejectedRows.is_valid(found)
     # files whose names the tracker did not give are named nowhere
     assert found.rows() == [
-        ("ledger", "labels.ledgers", reading.UNREADABLE, 3, own),
+        ("ledger", "labels.ledgers", reading.UNREADABLE, 1, "a whole file"),
+        ("ledger", "labels.ledgers", "there is no such file", 2, own),
     ]
     (alone,) = match(run("a"), faults=read.faults[:1]).rejected["example"]
     assert alone == "a whole file"

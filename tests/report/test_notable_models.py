@@ -224,7 +224,7 @@ class TestEpoch:
         assert_legible(shown)
 
     def test_read_epoch_without_file_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"epoch\.file .*cannot be read"):
+        with pytest.raises(InputError, match=r"epoch\.file .*there is no such file"):
             notable_models.read_epoch(tmp_path / "none.csv")
 
 
@@ -256,11 +256,15 @@ class TestDownload:
         copy.write_bytes(b"PK\x03\x04...")
         for source, found, told in (
             ("epoch.url", download.load_models(file=None, url=URL), "was refused (HTTP 404)"),
-            ("epoch.file", download.load_models(file=str(copy), url=None), "is a ZIP, not a CSV"),
+            (
+                "epoch.file",
+                download.load_models(file=str(copy), url=None),
+                "a ZIP archive, not a text",
+            ),
             (
                 "epoch.file",
                 download.load_models(file=str(tmp_path), url=None),
-                "cannot be read (Is a ",
+                "a folder where a file is expected",
             ),
         ):
             assert found.models.equals(notable_models.built_in_models())

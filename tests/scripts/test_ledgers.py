@@ -39,7 +39,8 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
     made.run(
         "match_labels",
         input=made.paths("jobs", "run_of_job") | {"labels": [], "ledger": [made.path("ledger")]},
-        output=made.paths("papers", "group_labels") | {"labels": made.path("single_labels")},
+        output=made.paths("papers", "group_labels", "rejected")
+        | {"labels": made.path("single_labels")},
     )
     made.classify_runs()
     made.run(
@@ -194,7 +195,8 @@ def test_match_labels_prefers_files_to_ledgers_to_job_names(
         | {"jobs": str(tmp_path / "jobs.parquet"), "labels": [str(written)]}
         | {"ledger": [chain.path("ledger")]},
         output={
-            name: tmp_path / f"{name}.parquet" for name in ("papers", "labels", "group_labels")
+            name: tmp_path / f"{name}.parquet"
+            for name in ("papers", "labels", "group_labels", "rejected")
         },
     )
     row = pl.read_parquet(tmp_path / "labels.parquet").filter(job_id=job).row(0, named=True)

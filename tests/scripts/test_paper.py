@@ -98,7 +98,10 @@ def run_build_levels(run: Run, results: dict[str, str], folder: Path, **levels: 
             "labels": [str(labels)],
             "ledger": [],
         },
-        output={name: folder / f"{name}.parquet" for name in ("papers", "labels", "group_labels")},
+        output={
+            name: folder / f"{name}.parquet"
+            for name in ("papers", "labels", "group_labels", "rejected")
+        },
         params={},
     )
     chosen = {"projects": "all", "users": ["login1"], "papers": "all", "redistribution": "energy"}

@@ -42,7 +42,8 @@ def chain(features_chain: RuleChain, tmp_path_factory: pytest.TempPathFactory) -
     made.run(
         "match_labels",
         input=made.paths("jobs", "run_of_job") | {"labels": [write_labels(made)], "ledger": []},
-        output=made.paths("papers", "group_labels") | {"labels": made.path("single_labels")},
+        output=made.paths("papers", "group_labels", "rejected")
+        | {"labels": made.path("single_labels")},
     )
     made.classify_runs()
     run_estimators(made)

@@ -153,7 +153,7 @@ def test_states_of_undescribed_nodes_are_rejected_and_counted() -> None:
         ('[{"node": "\\ud800", "state": "dead", "from": 1741003200}]', "s, item 1: half of a surr"),
         ("node,state,from,to\n" + "x" * 131_073, "s:[12]: cannot be read as CSV .field larger"),
         ("x" * 131_073, "s:[01]: cannot be read as CSV .field larger"),
-        ("[" * 100_000 + "]" * 100_000, "a.json: the JSON is nested too deep"),
+        ("[" * 100_000 + "]" * 100_000, "a.json: it is nested too deep"),
     ],
 )
 def test_read_states_refuses_a_malformed_file_in_one_line(

@@ -228,7 +228,7 @@ def test_read_ledgers_unusable_line_is_a_fault_and_rest_is_used(
 def test_read_ledgers_unreadable_file_is_a_fault_and_rest_is_used(tmp_path: Path) -> None:
     write_and_read(tmp_path, start_record(), later_record("stop", 60))
     found = reading.read_ledgers([tmp_path / "gone.jsonl", tmp_path / "job-1.jsonl"])
-    assert [str(each) for each in found.faults] == [f"gone.jsonl: {reading.UNREADABLE}"]
+    assert [str(each) for each in found.faults] == ["gone.jsonl: there is no such file"]
     assert [run.duration_s for run in found.runs] == [60.0]
 
 

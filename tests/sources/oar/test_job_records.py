@@ -549,5 +549,5 @@ def test_repeated_key_inside_a_list_of_a_job_is_a_fault_of_its_record(tmp_path):
 def test_documents_refuses_deeply_nested_json(tmp_path):
     path = tmp_path / "jobs.json"
     path.write_text("[" * 100_000)
-    with pytest.raises(InputError, match=r"jobs\.json: the JSON is nested too deep"):
+    with pytest.raises(InputError, match=r"jobs\.json: it is nested too deep"):
         files.read_documents(path)

@@ -218,12 +218,12 @@ def test_document_without_descriptions_raises_an_error_of_one_line(document):
 def test_deeply_nested_document_raises_an_error_of_one_line(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("[" * 100_000 + "]" * 100_000)
-    with pytest.raises(InputError, match=r"a.json: the JSON is nested too deep"):
+    with pytest.raises(InputError, match=r"a.json: it is nested too deep"):
         files.read_documents(path)
     document = reference_node("gros-1")
     for _ in range(900):
         document = {"items": [document]}
-    with pytest.raises(InputError, match=r"^nodes/0.json: the JSON is nested too deep"):
+    with pytest.raises(InputError, match=r"^nodes/0.json: it is nested too deep"):
         rows_of(document)
 
 

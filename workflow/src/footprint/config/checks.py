@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from footprint.core import addresses
+from footprint.core import addresses, calendar, limits
 from footprint.core.errors import InputError
 from footprint.sources import files, node_names
 from footprint.sources.kwollect import metrics
@@ -18,6 +18,11 @@ from footprint.totals import meter_error
 FIRST_DAY_OF_SERVICES = "2020-01-01"
 """Kwollect has readings since March 2020. Descriptions before November 2019 lack `nb_procs` and
 `cpu_core_numbering`, and the Reference API hangs for 300 s on a `timestamp` before 2009-01-28."""
+
+FIRST_DAY, LAST_DAY = "2000-01-01", "2100-01-01"
+"""Bounds of the days of a study, as of the times of readings and jobs."""
+
+DAYS_PER_YEAR = 366
 
 _PATHS = (
     ("source", "recorded", ("folder",)),
@@ -38,7 +43,8 @@ def check_values(config: dict[str, Any], shape: Mapping[str, Any]) -> None:
     Raises:
         InputError: A value is not allowed; the message has the key, the value and the fix.
     """
-    _check_window(config["study"])
+    _check_window(config["study"], config["limits"]["study_years"])
+    _check_clusters(config)
     addresses.check_service_address(config["source"]["url"])
     if config["source"]["oar_database"] is not None:
         addresses.check_database_address(config["source"]["oar_database"])
@@ -97,13 +103,40 @@ def _check_effects(config: Mapping[str, Any], shape: Mapping[str, Any]) -> None:
             )
 
 
-def _check_window(study: Mapping[str, Any]) -> None:
+def _check_window(study: Mapping[str, Any], study_years: float) -> None:
     if study["end"] <= study["start"]:
         raise InputError(
             f"{study['end']} is not after study.start ({study['start']})",
             where="study.end",
             do="set it to the day after the last day of the study",
         )
+    for key in ("start", "end"):
+        if not FIRST_DAY <= study[key] <= LAST_DAY:
+            raise InputError(
+                f"{study[key]} is not from {FIRST_DAY} to {LAST_DAY}",
+                where=f"study.{key}",
+                do="fix the year",
+            )
+    first, end = calendar.study_window(study["start"], study["end"])
+    if (end - first).days > study_years * DAYS_PER_YEAR:
+        raise InputError(
+            f"{study['start']} to {study['end']} is longer than {study_years:g} years",
+            where="study.end",
+            do=limits.raise_advice("study_years"),
+        )
+
+
+def _check_clusters(config: Mapping[str, Any]) -> None:
+    """Refuse names of clusters that cannot be names of files."""
+    wanted = config["study"]["clusters"]
+    named = {"study.clusters": [] if wanted == "all" else wanted}
+    for key in ("idle_power", "max_power", "calibration"):
+        named[f"integration.{key}"] = list(config["integration"][key])
+    for where, names in named.items():
+        for name in names:
+            if not node_names.CLUSTER_NAME.fullmatch(name):
+                do = node_names.CLUSTER_NAME_RULE
+                raise InputError(f"`{name:.60}` is no name of a cluster", where=where, do=do)
 
 
 def _check_exports(config: dict[str, Any]) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from footprint.config import checks
-from footprint.core import json_schema
+from footprint.core import input_files, json_schema, yaml_text
 from footprint.core.errors import InputError
+
+LARGEST_MB = 1
+"""Size in MB of the largest configuration file."""
 
 SCHEMA_PATH = Path(__file__).parents[3] / "schemas/config.schema.yaml"
 
@@ -31,14 +32,19 @@ def check_readable(path: str | Path) -> None:
     """
     if not Path(path).is_file():
         return
+    _read_configuration(path)
+
+
+def _read_configuration(path: str | Path) -> dict[str, Any]:
+    """Content of a configuration file; empty for an empty file."""
+    text = input_files.read_text(Path(path), most_mb=LARGEST_MB)
     do = "fix the file; days are written as 2025-03-03"
-    try:
-        yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"not YAML ({error.problem})", where=f"{path}{line}", do=do) from None
-    except ValueError as error:
-        raise InputError(str(error), where=str(path), do=do) from None
+    content = yaml_text.load_yaml(text, where=str(path), do=do)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError("not a mapping of sections", where=str(path), do=do)
+    return content
 
 
 def read_configuration_files(paths: Sequence[str | Path]) -> dict[str, Any]:
@@ -52,8 +58,7 @@ def read_configuration_files(paths: Sequence[str | Path]) -> dict[str, Any]:
     for number, path in enumerate(paths):
         if not Path(path).is_file():
             raise InputError("there is no such file", where=str(path), do="fix the path")
-        check_readable(path)
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        content = _read_configuration(path)
         overrides = _merge(overrides, content) if number else {}
         merged = _merge(merged, content)
     if len(paths) > 1:
@@ -74,7 +79,7 @@ def check_study_keys(given: Mapping[str, Any], *, below: str | Path) -> None:
     Raises:
         InputError: `study.site`, `study.start` or `study.end` is not set; the first is named.
     """
-    base = yaml.safe_load(Path(below).read_text("utf-8")) if Path(below).is_file() else {}
+    base = _read_configuration(below) if Path(below).is_file() else {}
     kind = _section(given, "source").get("kind", "simulated")
     if kind == "simulated" or _section(base, "source").get("kind") != "simulated":
         return

@@ -12,6 +12,17 @@ class InputError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
-        self.what = what
+        self.what = _printable(what)
         parts = [f"{where}: {what}" if where else what, do]
-        super().__init__("; ".join(part for part in parts if part))
+        super().__init__(_printable("; ".join(part for part in parts if part)))
+
+
+def _printable(text: str) -> str:
+    """Return a text with line breaks, control characters and lone surrogates as escapes.
+
+    Names and values in files appear in messages: they must not break the line or control a
+    terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

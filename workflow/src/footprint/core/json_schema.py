@@ -139,7 +139,7 @@ def _input_error(error: Any, schema: Mapping[str, Any]) -> InputError:
     if error.validator == "additionalProperties":
         unknown = sorted(value.keys() - shape["properties"].keys())[0]
         hint = _key_hint(unknown, shape, schema)
-        return InputError("unknown key", where=key_path(where, unknown), do=hint)
+        return InputError("unknown key", where=key_path(where, unknown or "''"), do=hint)
     if error.validator == "required":
         missing = next(key for key in shape["required"] if key not in value)
         expected = _expectation(shape["properties"][missing])

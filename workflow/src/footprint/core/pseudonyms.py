@@ -12,12 +12,14 @@ import hmac
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +27,14 @@ LOG = logging.getLogger(__name__)
 KEY_VARIABLE = "FOOTPRINT_PRIVACY_KEY"
 MIN_KEY_LENGTH = 32
 """In characters; 32 hexadecimal digits are 128 bits, which cannot be guessed."""
+
+KEY_PATTERN = re.compile(r"[A-Za-z0-9_+/=-]+")
+"""Characters of hexadecimal and Base64 texts. A sentence or a file of another kind has others."""
+
+MIN_DISTINCT_CHARACTERS = 8
+"""32 random hexadecimal digits have fewer different ones in 1 of 10^7 keys."""
+
+MAX_KEY_FILE_MB = 0.001
 
 PUBLIC_KEY = b"footprint: the public key of simulated people"
 """Key of sites without real users; it protects nobody."""
@@ -39,7 +49,7 @@ PSEUDONYM_PATTERN = re.compile(rf"u-[0-9a-f]{{{PSEUDONYM_DIGITS}}}")
 
 HOW_TO_MAKE_A_KEY = (
     'make one with `python3 -c "import secrets; print(secrets.token_hex(32))" > privacy.key`, keep '
-    "it out of the repository, and set privacy.key to its path "
+    "it out of the repository, run `chmod 600 privacy.key`, and set privacy.key to its path "
     f"(or the environment variable {KEY_VARIABLE} to its text)"
 )
 
@@ -82,6 +92,13 @@ def load_key(setting: str | None, *, simulated: bool, published: str | Path = "r
             where=where,
             do=HOW_TO_MAKE_A_KEY,
         )
+    if not KEY_PATTERN.fullmatch(key) or len(set(key)) < MIN_DISTINCT_CHARACTERS:
+        raise InputError(
+            "this is no random key: one line of letters, digits and -_+/=, at least "
+            f"{MIN_DISTINCT_CHARACTERS} of them different",
+            where=where,
+            do=HOW_TO_MAKE_A_KEY,
+        )
     return key.encode()
 
 
@@ -93,12 +110,13 @@ def _read_key_file(path: Path, *, where: str, published: Path) -> str:
             do="move it to another folder; make a new key if that folder was ever shared",
         )
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(
-            f"the key cannot be read ({reason})", where=where, do=HOW_TO_MAKE_A_KEY
-        ) from None
+        text = input_files.read_text(path, where=where, most_mb=MAX_KEY_FILE_MB)
+    except InputError as error:
+        what = f"the key cannot be read ({error.what})"
+        raise InputError(what, where=where, do=HOW_TO_MAKE_A_KEY) from None
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError("other users can read the key", where=where, do=f"run: chmod 600 {path}")
+    return text
 
 
 def pseudonyms_of(logins: Iterable[str], *, key: bytes) -> dict[str, str]:

@@ -108,7 +108,7 @@ def cores_of_node(*, numbering: str, n_cpus: int, n_cores: int, n_threads: int) 
         "contiguous-including-threads": (threads_per_cpu, 1),
         "contiguous-grouped-by-threads": (threads_per_cpu, threads),
     }
-    if numbering not in steps:
+    if not isinstance(numbering, str) or numbering not in steps:
         raise ValueError(f"unknown cpu_core_numbering {numbering!r}")
     cpu_step, core_step = steps[numbering]
     return [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from footprint.core import input_files, yaml_text
 from footprint.core.errors import InputError
 from footprint.core.names import clean_name
 from footprint.core.vocabulary import LABEL_FIELDS
@@ -59,16 +60,7 @@ def read_text(path: Path, shown: str) -> str:
     Raises:
         InputError: The file cannot be read, or is not UTF-8.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"the label file cannot be read ({error.strerror})", where=shown, do="fix labels.files"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is not UTF-8", where=shown, do="save the file as UTF-8"
-        ) from None
+    return input_files.read_text(path, where=shown)
 
 
 def _csv_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
@@ -166,13 +158,7 @@ def yaml_rows(text: str, file: str) -> Iterator[tuple[str, Mapping[str, list[str
     Raises:
         InputError: The text is no list of rows, or a row has an unknown or repeated column.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"not YAML ({error.problem})", where=f"{file}:{line}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"not YAML ({error})", where=file) from None
+    root = yaml_text.compose_yaml(text, where=file)
     if root is None:
         return
     if not isinstance(root, yaml.SequenceNode):

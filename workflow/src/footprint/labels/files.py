@@ -285,10 +285,17 @@ def _check_pattern(pattern: str, column: str, *, where: str) -> None:
         ) from None
 
 
+MAX_DIGITS = 18
+"""Digits of the longest number that a column of 64 bits holds for certain."""
+
+
 def _parse_number(text: str, what: str, *, where: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    if not (is_number and int(text) > 0):
         kind = "a whole number over 0" if re.fullmatch(r"-?\d+\.?\d*", text) else "a number"
-        raise InputError(f"{what} {text!r} is not {kind}", where=where, do="write as in 2041586")
+        raise InputError(
+            f"{what} {text!r:.60} is not {kind}", where=where, do="write as in 2041586"
+        )
     return int(text)
 
 

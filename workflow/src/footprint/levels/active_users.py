@@ -19,6 +19,7 @@ from typing import Any, Literal
 import polars as pl
 
 from footprint.allocation.node_allocations import held_until
+from footprint.core import input_files
 from footprint.core.calendar import Window
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
@@ -299,10 +300,17 @@ def read_statistics(path: str | Path) -> pl.DataFrame:
         InputError: At `file:line`: an unknown column, a value that is not a year or number, or a
             year that occurs twice.
     """
-    text = b"".join(files.read_blocks(Path(path).expanduser())).decode(
-        "utf-8-sig", errors="replace"
-    )
+    text = input_files.read_text(Path(path).expanduser(), where=str(path))
     reader = csv.DictReader(io.StringIO(text))
+    try:
+        return _statistics_of_lines(reader, str(path))
+    except csv.Error as error:
+        where = f"{path}:{reader.line_num}"
+        raise InputError(f"not CSV ({error})", where=where, do=STATISTICS_HINT) from None
+
+
+def _statistics_of_lines(reader: csv.DictReader[str], path: str) -> pl.DataFrame:
+    """Rows of statistics, of the lines of a file; the path is for messages."""
     names = reader.fieldnames or []
     if not {"year", "active_users"} <= set(names) or not set(names) <= set(STATISTICS_COLUMNS):
         what = f"the columns are {', '.join(names) or 'none'}"
@@ -331,7 +339,7 @@ def _parse_number(
     text: str | None, column: str, *, where: str, least: int, most: int = 10_000_000
 ) -> int:
     shown = (text or "").strip()
-    if not shown.isdecimal() or not least <= int(shown) <= most:
-        what = f"{column} is {shown!r}, not a whole number from {least} on"
+    if not shown.isdecimal() or len(shown) > 18 or not least <= int(shown) <= most:
+        what = f"{column} is {shown!r:.60}, not a whole number from {least} on"
         raise InputError(what, where=where, do=STATISTICS_HINT)
     return int(shown)

@@ -23,12 +23,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
 from footprint.levels.carbon_intensity import MAX_HOLD_H
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import files
 
 MAX_G_PER_KWH = 2000.0
 """Largest intensity that can be, in grams for a kWh.
@@ -193,9 +193,7 @@ def _parse_lines(path: str | Path) -> pl.DataFrame:
         InputError: There is no such file, it cannot be opened, or it lacks a column.
     """
     where = f"carbon.eco2mix: {path}"
-    if not Path(path).is_file():
-        raise InputError("there is no such file", where=where, do="fix the path")
-    text = _decode_text(b"".join(files.read_blocks(Path(path))))
+    text = _decode_text(input_files.read_content(Path(path), where=where))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     header = _find_header(lines)
     if header is None or not any(line.strip() for line in lines[header.line :]):

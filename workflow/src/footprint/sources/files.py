@@ -1,32 +1,25 @@
-"""Files that a user saved: lists of them, and their content, compressed or not.
+"""Files that a user saved: lists of them, and JSON documents in them.
 
 This module does not import Polars, because the Snakefile lists its inputs with it on every start.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from footprint.core import input_files, nesting
 from footprint.core.errors import InputError
 
 COMPRESSION_SUFFIXES = (".gz", ".zst")
 """Suffixes of compressed files."""
 
-READ_BLOCK_BYTES = 1 << 20
-"""Size of a block of `read_blocks`."""
-
-DAMAGED_MESSAGE = "is damaged or incomplete"
-TOO_DEEP_MESSAGE = "the JSON is nested too deep"
-SAVE_AGAIN = "save it again"
-DANGLING_LINK_REASON = "a link to a file that is not there"
-RESTORE_ADVICE = "restore it or remove it"
+JSON_ADVICE = "a JSON answer is expected"
+LONG_NUMBER = "it has a number of more than 4300 digits"
 PERMISSION_ADVICE = "fix its permissions or remove it"
 WHITE_SPACE = re.compile(r"\s*")
 
@@ -58,8 +51,8 @@ def list_files(
             do = f"move its files up into {folder}/"
             raise InputError("a subfolder, which is not read", where=str(path), do=do)
         if not path.is_file():
-            what = DANGLING_LINK_REASON if path.is_symlink() else "neither a file nor a folder"
-            raise InputError(what, where=str(path), do=RESTORE_ADVICE)
+            what = input_files.DANGLING_LINK if path.is_symlink() else "neither a file nor a folder"
+            raise InputError(what, where=str(path), do=input_files.RESTORE_ADVICE)
         if not os.access(path, os.R_OK):
             raise InputError("the file cannot be opened", where=str(path), do=PERMISSION_ADVICE)
         found.append(path)
@@ -75,7 +68,7 @@ def _check_folder(where: Path) -> None:
     if where.is_dir():
         return
     if where.is_symlink():
-        raise InputError(DANGLING_LINK_REASON, where=str(where), do=RESTORE_ADVICE)
+        raise InputError(input_files.DANGLING_LINK, where=str(where), do=input_files.RESTORE_ADVICE)
     if where.exists():
         raise InputError("this is no folder", where=str(where), do="move the file into a folder")
 
@@ -93,34 +86,6 @@ def _sorted_entries(where: Path) -> list[Path]:
 def uncompressed_name(path: Path) -> str:
     """Name of a file without `.gz` or `.zst`."""
     return path.stem if path.suffix in COMPRESSION_SUFFIXES else path.name
-
-
-def read_blocks(path: Path, *, block_bytes: int = READ_BLOCK_BYTES) -> Iterator[bytes]:
-    """Content of a file in blocks of about `block_bytes`, decompressed for `.gz` and `.zst`.
-
-    Raises:
-        InputError: The file cannot be read, or its compressed content is incomplete.
-    """
-    try:
-        with _open_decompressed(path) as stream:
-            while block := stream.read(block_bytes):
-                yield block
-    except (EOFError, OSError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from None
-        what = f"the compressed file {DAMAGED_MESSAGE}"
-        raise InputError(what, where=str(path), do=SAVE_AGAIN) from None
-
-
-def _open_decompressed(path: Path) -> Any:
-    """File object for the content of a file. For damage, `read` raises errors without `errno`."""
-    if path.suffix == ".gz":
-        return gzip.open(path)
-    if path.suffix == ".zst":
-        import pyarrow as pa  # loads slowly
-
-        return pa.CompressedInputStream(path.open("rb"), "zstd")
-    return path.open("rb")
 
 
 def blocks_of_lines(stream: Iterator[bytes], *, block_bytes: int) -> Iterator[bytes]:
@@ -148,12 +113,12 @@ def read_documents(path: Path) -> list[Any]:
     """JSON documents of a file: one, several after one another, or none when it is empty.
 
     Raises:
-        InputError: The content is not JSON, or is incomplete; the message has the line.
+        InputError: The content is not JSON, incomplete, or nested too deep; or see
+            `input_files.read_text`. The message has the line.
     """
-    try:
-        text = b"".join(read_blocks(path)).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("is not a text file", where=str(path), do="save the JSON answer") from None
+    content = input_files.read_content(path)
+    text = input_files.decode_text(content, where=str(path))
+    nesting.check_json_depth(content, where=str(path))
     decoder = json.JSONDecoder(object_pairs_hook=_object_maker())
     found = []
     position = _skip_space(text, 0)
@@ -161,22 +126,23 @@ def read_documents(path: Path) -> list[Any]:
         try:
             document, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            line = f"{path}:{error.lineno}"
-            if _skip_space(text, error.pos) == len(text) or error.msg.startswith("Unterminated"):
-                raise InputError("the JSON breaks off here", where=line, do=SAVE_AGAIN) from None
-            start = text[error.pos : error.pos + 60].splitlines()[0]
-            raise InputError(
-                f"this is not JSON ({error.msg}): {start}",
-                where=line,
-                do="a JSON answer is expected",
-            ) from None
+            raise _json_error(error, path) from None
         except RecursionError:
-            raise InputError(
-                TOO_DEEP_MESSAGE, where=str(path), do="a JSON answer is expected"
-            ) from None
+            raise InputError(nesting.TOO_DEEP, where=str(path), do=JSON_ADVICE) from None
+        except ValueError:  # Python converts no longer ones
+            raise InputError(LONG_NUMBER, where=str(path), do=JSON_ADVICE) from None
         found.append(document)
         position = _skip_space(text, position)
     return found
+
+
+def _json_error(error: json.JSONDecodeError, path: Path) -> InputError:
+    """Error about a text that is not JSON, with its line."""
+    where, text = f"{path}:{error.lineno}", error.doc
+    if _skip_space(text, error.pos) == len(text) or error.msg.startswith("Unterminated"):
+        return InputError("the JSON breaks off here", where=where, do=input_files.SAVE_AGAIN)
+    start = text[error.pos : error.pos + 60].splitlines()[0]
+    return InputError(f"this is not JSON ({error.msg}): {start}", where=where, do=JSON_ADVICE)
 
 
 class RepeatedKeys(dict[str, Any]):

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.schemas.raw import RejectedRows, States
 from footprint.schemas.writing import conform
@@ -174,7 +175,7 @@ def _stripped(value: Any) -> str | None:
 
 def _iter_notes(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the notes of a file, each after its place."""
-    content = b"".join(files.read_blocks(path)).decode("utf-8-sig", "replace")
+    content = input_files.read_content(path).decode("utf-8-sig", "replace")
     if content.lstrip()[:1] in ("[", "{"):
         for document in files.read_documents(path):
             items = document.get("items", [document]) if isinstance(document, dict) else document

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from footprint.core.names import clean_name
+from footprint.core import input_files
+from footprint.core.errors import InputError
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker.ledger import FORMAT_VERSION
 
@@ -33,6 +35,7 @@ CLOCK_CHANGED = "the clock was set while it ran"
 INVALID_LABEL = "a label has a value that is not known"
 INVALID_VALUE = "a value is missing or impossible"
 UNREADABLE = "the file cannot be opened"
+EMPTY_FILE = "the file is empty"
 
 CLOCK_TOLERANCE_S = 120.0
 """Upper bound of usual clock corrections while a job runs."""
@@ -137,10 +140,12 @@ def read_ledgers(paths: Iterable[Path]) -> LedgerContents:
     for path in paths:
         reader = _FileReader(path.name, runs, faults)
         try:
-            content = path.read_bytes()
-        except OSError:
-            faults.append(Fault(path.name, None, UNREADABLE))
+            content = input_files.read_content(path)
+        except InputError as error:
+            faults.append(Fault(path.name, None, error.what))
             continue
+        if not content.strip():
+            faults.append(Fault(path.name, None, EMPTY_FILE))
         for line, text in enumerate(content.split(b"\n"), start=1):
             reader.read_line(line, text)
     ordered = sorted(runs.values(), key=lambda run: (run.started_at, run.file, run.line))
@@ -175,7 +180,7 @@ class _FileReader:
             self._add_fault(line, NOT_A_RECORD)
         elif record["format"] > FORMAT_VERSION:
             self._add_fault(line, NEWER_FORMAT)
-        elif record.get("record") not in self._record_readers:
+        elif str(record.get("record")) not in self._record_readers:
             self._add_fault(line, UNKNOWN_RECORD_KIND)
         else:
             try:
@@ -263,6 +268,8 @@ class _FileReader:
 
     def _update_usage(self, run: TrackedRun, line: int, record: Mapping[str, Any]) -> None:
         """Set duration and energies of a run from a later record."""
+        if run.devices and not record.get("devices") and record["record"] != "signal":
+            raise ValueError("devices that were read before are missing")
         duration_s = _parse_non_negative(record["duration_s"])
         if duration_s > MAX_DURATION_S:
             raise ValueError(duration_s)
@@ -280,7 +287,7 @@ class _FileReader:
         clock_change_s = (recorded_at - run.started_at).total_seconds() - duration_s
         if abs(clock_change_s) > CLOCK_TOLERANCE_S:
             self._add_fault(line, CLOCK_CHANGED)
-        run.duration_s, run.devices = duration_s, devices
+        run.duration_s, run.devices = duration_s, devices or run.devices
 
 
 def _parse_time(value: Any) -> datetime:

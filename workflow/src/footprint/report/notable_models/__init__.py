@@ -20,12 +20,12 @@ from typing import NamedTuple
 import polars as pl
 
 from footprint import __version__
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.core.sums import known_mean, sum_or_zero
 from footprint.report.notable_models import list_cells
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import files
 
 BUILT_IN_TABLE = Path(__file__).parent / "notable_models.csv"
 BUILT_IN_SOURCE = "public papers and estimates of Epoch AI"
@@ -185,11 +185,7 @@ def read_epoch(path: str | Path) -> ModelList:
     Raises:
         InputError: The file does not exist, or cannot be used.
     """
-    try:
-        content = b"".join(files.read_blocks(Path(path)))
-    except InputError as error:
-        do = "fix epoch.file, or remove it to use the built-in models"
-        raise InputError(error.what, where=f"epoch.file ({path})", do=do) from None
+    content = input_files.read_content(Path(path), where=f"epoch.file ({path})")
     return parse_epoch(content, where=f"epoch.file ({Path(path).name})")
 
 

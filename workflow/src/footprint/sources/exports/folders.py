@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.sources import files
 from footprint.sources.node_names import GRID5000_PATTERN
@@ -111,7 +112,7 @@ def _walk(folder: Path, suffix: str, found: FolderTree, seen: set[str]) -> None:
             found.files.append(path)
         else:
             found.unreadable.append(
-                (path, files.DANGLING_LINK_REASON if path.is_symlink() else NO_FILE_REASON)
+                (path, input_files.DANGLING_LINK if path.is_symlink() else NO_FILE_REASON)
             )
 
 

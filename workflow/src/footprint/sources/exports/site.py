@@ -108,10 +108,11 @@ class ExportedSite:
         for path in folders.job_files(self.directory):
             name = folders.relative_name(path, self.directory)
             documents = files.read_documents(path)
-            empty_files += [] if documents else [name]
+            n_before = len(records)
             for document in documents:
                 records.append(job_records.parse_jobs(document, file=name, resources=resources))
                 pages.append(listing_totals.parse_page(document, records[-1], file=name))
+            empty_files += [] if any(map(len, records[n_before:])) else [name]
         found = job_tables.tables_from_records(
             pl.concat(records),
             nodes=self._nodes,

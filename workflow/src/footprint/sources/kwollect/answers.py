@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core import input_files, nesting
 from footprint.core.errors import InputError
 from footprint.sources import files, node_names
 from footprint.sources.kwollect import ndjson
@@ -76,7 +77,7 @@ def read_file(
         InputError: The file is empty, damaged, incomplete, or an error answer of the API; or a
             record has no device, no metric, or no time with an offset. The message has the line.
     """
-    blocks = files.read_blocks(path)
+    blocks = input_files.read_blocks(path)
     first = next(blocks, b"").removeprefix(b"\xef\xbb\xbf").lstrip()
     if not first:
         raise InputError("is empty", where=str(path), do=SAVE_ANSWER_ADVICE)
@@ -93,7 +94,9 @@ def read_file(
             yield _tidy(frame, with_labels=with_labels, site=site)
     except ndjson.IncompleteJsonError as end:
         where = f"{path}:{end.line}"
-        raise InputError("the JSON breaks off here", where=where, do=files.SAVE_AGAIN) from None
+        raise InputError(
+            "the JSON breaks off here", where=where, do=input_files.SAVE_AGAIN
+        ) from None
     except _UNUSABLE:
         raise _first_fault(path, explain) from None
 
@@ -111,7 +114,7 @@ def parse_answer(content: bytes) -> pl.DataFrame:
     Raises:
         ValueError: The answer is incomplete, or does not consist of readings.
     """
-    size = files.READ_BLOCK_BYTES
+    size = input_files.BLOCK_BYTES
     blocks = (content[start : start + size] for start in range(0, len(content), size))
     frames = [pl.DataFrame(schema=_TEXT_COLUMNS)]
     try:
@@ -233,7 +236,7 @@ def _first_fault(path: Path, explain: Callable[[Path], InputError | None]) -> In
     try:
         found = explain(path)
     except RecursionError:
-        found = InputError(files.TOO_DEEP_MESSAGE, where=str(path), do=SAVE_ANSWER_ADVICE)
+        found = InputError(nesting.TOO_DEEP, where=str(path), do=SAVE_ANSWER_ADVICE)
     return found or InputError(
         "cannot be read as an answer of Kwollect", where=str(path), do=SAVE_ANSWER_ADVICE
     )

@@ -56,6 +56,17 @@ def parse_times(texts: pl.Series) -> pl.Series:
     return frame.select(pl.when(is_valid).then("time")).to_series()
 
 
+def csv_error(error: csv.Error, *, where: str) -> InputError:
+    """Error about a line that is no CSV, such as one of over 131 072 characters.
+
+    Args:
+        error: Error of the reader.
+        where: File and line.
+    """
+    what = f"cannot be read as CSV ({str(error).partition(' - ')[0]})"
+    return InputError(what, where=where, do="save it as CSV with a line break after each record")
+
+
 def csv_layout(path: Path, first: bytes) -> tuple[list[str], str, bool]:
     """Names of the columns, the separator, and whether the first line is a header.
 
@@ -68,7 +79,10 @@ def csv_layout(path: Path, first: bytes) -> tuple[list[str], str, bool]:
     """
     line = first.partition(b"\n")[0].decode("utf-8", "replace").strip()
     separator = "\t" if "\t" in line else ","
-    fields = next(csv.reader([line], delimiter=separator))
+    try:
+        fields = next(csv.reader([line], delimiter=separator))
+    except csv.Error as error:
+        raise csv_error(error, where=f"{path}:1") from None
     names = [FIELD_ALIASES.get(name.strip(), name.strip()) for name in fields]
     if set(REQUIRED_FIELDS) <= set(names):
         return names, separator, True

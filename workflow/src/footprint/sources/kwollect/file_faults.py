@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.sources import files
 from footprint.sources.kwollect.fields import (
@@ -21,6 +22,7 @@ from footprint.sources.kwollect.fields import (
     OFFSET_ADVICE,
     SAVE_ANSWER_ADVICE,
     USUAL_TIME_PATTERN,
+    csv_error,
     csv_layout,
     parse_times,
 )
@@ -30,7 +32,7 @@ def first_fault_of_lines(path: Path) -> InputError | None:
     """Error about the first unusable record of a file with one per line; None without one."""
     lines = chain.from_iterable(
         block.splitlines()
-        for block in files.blocks_of_lines(files.read_blocks(path), block_bytes=BLOCK_BYTES)
+        for block in files.blocks_of_lines(input_files.read_blocks(path), block_bytes=BLOCK_BYTES)
     )
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -39,7 +41,7 @@ def first_fault_of_lines(path: Path) -> InputError | None:
             except ValueError:
                 start = line[:60].decode("utf-8", "replace")
                 what = f"this is not a whole record of JSON: {start}"
-                return InputError(what, where=f"{path}:{number}", do=files.SAVE_AGAIN)
+                return InputError(what, where=f"{path}:{number}", do=input_files.SAVE_AGAIN)
             if error := _record_error(record, f"{path}:{number}"):
                 return error
     return None
@@ -59,16 +61,26 @@ def first_fault_of_json(path: Path) -> InputError | None:
 
 def first_fault_of_csv(path: Path) -> InputError | None:
     """Error about the first unusable row of a comma- or tab-separated file; None without one."""
-    content = b"".join(files.read_blocks(path)).decode("utf-8-sig", "replace")
+    content = input_files.read_content(path).decode("utf-8-sig", "replace")
     names, separator, has_header = csv_layout(path, content.lstrip().encode())
     reader = csv.reader(io.StringIO(content), delimiter=separator)
+    try:
+        return _first_unusable_row(reader, path, names, has_header=has_header)
+    except csv.Error as error:
+        return csv_error(error, where=f"{path}:{reader.line_num}")
+
+
+def _first_unusable_row(
+    reader: Any, path: Path, names: list[str], *, has_header: bool
+) -> InputError | None:
+    """Error about the first unusable row of a reader of `csv`; None without one."""
     for row in reader:
         where = f"{path}:{reader.line_num}"
         if not row or (has_header and row[names.index("timestamp")] == "timestamp"):
             continue
         if len(row) != len(names):
             what = f"{len(row)} fields instead of {len(names)}"
-            return InputError(what, where=where, do=files.SAVE_AGAIN)
+            return InputError(what, where=where, do=input_files.SAVE_AGAIN)
         record = {name: field or None for name, field in zip(names, row, strict=True)}
         if error := _record_error(record, where):
             return error
@@ -108,6 +120,8 @@ def _is_time(text: str) -> bool:
             return True
         return EARLIEST_S <= float(text) <= LATEST_S
     except ValueError:
+        if not text.isascii():
+            return False
         return parse_times(pl.Series([text]))[0] is not None
 
 

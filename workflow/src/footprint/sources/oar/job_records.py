@@ -221,8 +221,12 @@ def _iter_objects(document: Any, file: str) -> Iterator[dict[str, Any]]:
     if isinstance(document, RepeatedKeys) and document.is_own and _is_container(document):
         raise _repeated_key_error(document, file)
     if isinstance(document, list):
+        are_pages = all(isinstance(item, list) for item in document)
         for item in document:
-            yield from _iter_objects(item, file)
+            if item or are_pages or not isinstance(item, dict | list):
+                yield from _iter_objects(item, file)
+            else:
+                yield {}  # an empty element in the place of a job is counted
     elif not isinstance(document, dict):
         raise InputError(f"not an answer of OAR: {document!r:.60}", where=file, do=SAVE_JOBS)
     elif isinstance(document.get("items"), list):

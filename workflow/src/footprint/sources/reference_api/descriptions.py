@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from footprint.core import nesting
 from footprint.core.errors import InputError
 from footprint.hardware import topology
-from footprint.sources.files import TOO_DEEP_MESSAGE, RepeatedKeys, api_error_message
+from footprint.sources.files import RepeatedKeys, api_error_message
 from footprint.sources.node_names import CLUSTER_NAME_RULE, GRID5000_PATTERN, cluster_of
 
 UNKNOWN_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def cluster_descriptions(document: Any, *, where: str) -> Iterator[dict[str, Any
 
 def _iter_objects(document: Any, key: str, where: str, depth: int) -> Iterator[dict[str, Any]]:
     if not depth:
-        raise InputError(TOO_DEEP_MESSAGE, where=where, do=SAVE_NODES)
+        raise InputError(nesting.TOO_DEEP, where=where, do=SAVE_NODES)
     if message := api_error_message(document):
         raise InputError(f"the API answered: {message}", where=where, do=SAVE_NODES)
     if isinstance(document, list):
@@ -77,7 +78,7 @@ def _iter_objects(document: Any, key: str, where: str, depth: int) -> Iterator[d
             name = f"node {document['uid']}" if "uid" in document else "the answer"
             what = f"{name} gives the key {document.repeated!r} twice"
             raise InputError(what, where=where, do="remove one of the two")
-        if key in document:
+        if key in document or (key == "architecture" and document.get("type") == "node"):
             yield document
         for container in CONTAINER_KEYS:
             inside = document.get(container)

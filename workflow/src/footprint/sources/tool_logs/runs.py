@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.sources import files
 from footprint.sources.tool_logs import carbontracker, codecarbon, job_hints
@@ -28,19 +29,13 @@ REPEATED_TASK = "the same task is in another line"
 EMPTY_FILE = "the file is empty"
 UNKNOWN_TOOL = "of no tool that is known"
 TRACKER_LEDGER = "a ledger of the tracker: labels.ledgers names its folder"
-LFS_POINTER = "a pointer of Git LFS: the file itself was not fetched"
 NOT_TEXT = "not a text file"
-DAMAGED_FILE = "the compressed file is damaged or incomplete"
-UNREADABLE_FILE = "the file cannot be opened"
-TOO_LARGE = "larger than 256 MiB"
 
 TASK_RESOLUTION_S = 0.1
 """Largest time by which a run may be shorter than one of its tasks: both are read from a clock."""
 
-LARGEST_BYTES = 256 << 20
-"""Largest file that is read. 100 000 rows of CodeCarbon are about 40 MB."""
-
-LFS_HEADER = "version https://git-lfs.github.com/spec/"
+LARGEST_MB = 256
+"""Size in MB of the largest file that is read. 100 000 rows of CodeCarbon are about 40 MB."""
 
 
 def parse_runs(
@@ -147,8 +142,6 @@ def _parse_file(label: str, path: Path) -> Iterator[dict[str, Any]]:
         yield _file_row(label, reason) | {"line": 1, "tool": carbontracker.TOOL_NAME}
     elif not start:
         yield _file_row(label, EMPTY_FILE)
-    elif start.startswith(LFS_HEADER):
-        yield _file_row(label, LFS_POINTER)
     else:
         is_ledger = name.endswith(".jsonl") and _is_ledger(start)
         yield _file_row(label, TRACKER_LEDGER if is_ledger else UNKNOWN_TOOL)
@@ -164,16 +157,10 @@ def _read_text(path: Path) -> str:
     Raises:
         UnreadableError: The file cannot be opened, is damaged, too large, or not a text.
     """
-    content = bytearray()
     try:
-        for block in files.read_blocks(path):
-            content += block
-            if len(content) > LARGEST_BYTES:
-                raise UnreadableError(TOO_LARGE)
+        content = input_files.read_content(path, most_mb=LARGEST_MB)
     except InputError as error:
-        raise UnreadableError(
-            DAMAGED_FILE if files.DAMAGED_MESSAGE in str(error) else UNREADABLE_FILE
-        ) from None
+        raise UnreadableError(error.what) from None
     if b"\0" in content:
         raise UnreadableError(NOT_TEXT)
     text = content.decode("utf-8-sig", "replace")
