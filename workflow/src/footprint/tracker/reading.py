@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from footprint.core.names import clean_name
 from footprint.core import input_files
 from footprint.core.errors import InputError
+from footprint.core.names import clean_name
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker.ledger import FORMAT_VERSION
 

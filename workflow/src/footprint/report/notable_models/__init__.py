@@ -21,7 +21,6 @@ import polars as pl
 
 from footprint import __version__
 from footprint.core import input_files
-from footprint.core.errors import InputError
 from footprint.core.sums import known_mean, sum_or_zero
 from footprint.report.notable_models import list_cells
 from footprint.schemas.raw import RejectedRows
