@@ -6,7 +6,8 @@ the nodes and times of each (`indexed_readings`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from footprint.sources.kwollect import metrics as metric_names
 from footprint.sources.kwollect.fields import SAVE_ANSWER_ADVICE
 from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
 from footprint.sources.reference_api.descriptions import SAVE_NODE
+
+log = logging.getLogger(__name__)
 
 INDEX_FILE = "index.parquet"
 """Name of the file of the index (`indexed_readings.INDEX_COLUMNS`)."""
@@ -86,18 +89,29 @@ def convert_power(
     rejected = [pl.DataFrame(schema=RejectedRows.create_empty().schema)]
     for number, path in enumerate(paths):
         counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
-        for part, frame in enumerate(answers.read_file(path, with_labels=True, site=site)):
-            count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
-            _check_described(count.filter(is_wanted), path, described, pattern)
-            counts.append(count)
-            target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
-            kept = frame.filter(is_wanted)
-            if is_of_gpus:
-                series.gpus_of_readings(
-                    kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
-                )
-            kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
-            index.append(_write_described(kept, described, target))
+        written = []
+        try:
+            for part, frame in enumerate(answers.read_file(path, with_labels=True, site=site)):
+                count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
+                _check_described(count.filter(is_wanted), path, described, pattern)
+                counts.append(count)
+                target = directory / f"{number:05d}-{part:05d}-{path.name}.parquet"
+                kept = frame.filter(is_wanted)
+                if is_of_gpus:
+                    series.gpus_of_readings(
+                        kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
+                    )
+                kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
+                written.append(_write_described(kept, described, target))
+        except InputError as error:
+            if not is_of_gpus:
+                raise
+            # nothing optional stops a study
+            log.warning("%s", error)
+            name = f"{path.parent.name}/{path.name}"
+            rejected.append(reject_files([(name, error.what)], stage=stage))
+            continue
+        index += written
         series_counts += counts
         counted = _count_rejected(pl.concat(counts), path, names, described, pattern)
         rejected.append(counted.with_columns(stage=pl.lit(stage)))
@@ -111,6 +125,19 @@ def convert_power(
     total.sort("metric", "device").write_parquet(directory / SERIES_COUNTS_FILE)
     table: pl.DataFrame = conform(RejectedRows, pl.concat(rejected))
     return table
+
+
+def reject_files(entries: Iterable[tuple[str, str]], *, stage: str) -> pl.DataFrame:
+    """Rejected rows about whole files (`schemas.RejectedRows`).
+
+    Args:
+        entries: Name of each file in the exports, and the reason.
+        stage: `states` or `devices`.
+    """
+    rows = [(stage, name, reason, 1, "the whole file") for name, reason in entries]
+    schema = RejectedRows.create_empty().schema
+    found: pl.DataFrame = conform(RejectedRows, pl.DataFrame(rows, schema=schema, orient="row"))
+    return found
 
 
 def converted_readings(
