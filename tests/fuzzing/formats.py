@@ -20,6 +20,7 @@ from footprint.labels import from_ledgers
 from footprint.levels import active_users, carbon_intensity
 from footprint.report.notable_models import download
 from footprint.sources.exports import conversion, folders
+from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
 from footprint.sources.tool_logs import runs
 from tests.sources.tool_logs import test_runs
 from tests.support import api_answers, small_exports
@@ -91,9 +92,24 @@ def read_nodes(folder: Path, _: Path) -> Reading:
 
 def read_states(folder: Path, _: Path) -> Reading:
     """Seconds of the states that end, and the number of those that last."""
-    found = small_exports.exported_site(folder).states(**DAY)
+    site = small_exports.exported_site(folder)
+    found = site.states(**DAY)
     frame = pl.DataFrame() if found is None else found.collect()
-    return Reading((_amount(len(frame)),), 0)
+    rejected = site.jobs(**DAY).rejected.filter(pl.col("stage") == "states").collect()
+    return Reading((_amount(len(frame)),), _rejected(rejected))
+
+
+def read_devices(folder: Path, _: Path) -> Reading:
+    """Sum and number of the readings of GPUs, in watts."""
+    converted = folder / "converted"
+    shutil.rmtree(converted, ignore_errors=True)
+    site = small_exports.exported_site(folder)
+    rejected = site.convert_devices(directory=converted)
+    frames = site.devices(metric=GPU_POWER_METRIC, cluster="gruss", **DAY)
+    power = pl.concat([pl.Series("value", [], pl.Float64), *(each["value"] for each in frames)])
+    is_number = power.is_finite().fill_null(False)
+    amounts = (_amount(power.filter(is_number).sum()), float(is_number.sum()))
+    return Reading(amounts, _rejected(rejected) + int((~is_number).sum()))
 
 
 def read_power(folder: Path, _: Path) -> Reading:
@@ -256,6 +272,10 @@ def _readings() -> list[dict[str, Any]]:
     ]
 
 
+def _gpu_readings() -> list[dict[str, Any]]:
+    return [each | {"metric_id": GPU_POWER_METRIC, "labels": {"gpu": "0"}} for each in _readings()]
+
+
 def _power_csv() -> bytes:
     lines = ["timestamp,device,metric_id,value,labels"]
     lines += [
@@ -332,6 +352,7 @@ FORMATS: dict[str, Format] = {
     "power, array": Format(*_json(_readings()), "power/a.json", read_power),
     "power, lines": Format(*_json_lines(_readings()), "power/a.json", read_power),
     "power, CSV": Format(_power_csv(), None, "power/a.json", read_power),
+    "devices": Format(*_json(_gpu_readings()), "devices/a.json", read_devices),
     "states": Format(STATES, None, "states/notes.csv", read_states),
     "config.yaml": Format(json.dumps(CONFIG).encode(), CONFIG, "config.yaml", read_config),
     "config.yaml, lines": Format(yaml.safe_dump(CONFIG).encode(), None, "config.yaml", read_config),

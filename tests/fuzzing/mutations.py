@@ -78,7 +78,9 @@ def mutate_json(document: Any, random: Random, *, one_a_line: bool) -> Mutant:
     effect = DAMAGED
     if kind == "no number":
         parent[key] = random.choice(NO_NUMBERS)
-        effect = DAMAGED if not isinstance(parent[key], str) else OTHER
+        # an empty answer may stand between records
+        is_answer = one_a_line and parent is changed and parent[key] == []
+        effect = OTHER if isinstance(parent[key], str) or is_answer else DAMAGED
     elif kind == "number":
         parent[key], effect = random.choice(NUMBERS), OTHER
     elif kind == "delete":

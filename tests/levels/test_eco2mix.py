@@ -126,9 +126,9 @@ def test_study_intensity_counts_unusable_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason", "example"),
     [
-        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2", None),
+        (b"PK\x03\x04\xff\xfe\n\x00\x01", "a ZIP archive, not a text", None),
         (b"", "no columns Date, Heures and Taux de CO2", None),
-        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "no columns Date, Heures", None),
+        (b"version https://git-lfs.github.com/spec/v1\noid x\n", "a pointer of Git LFS", None),
         (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date, a time and a number", None),
         (
             b"Date\tHeures\tTaux de Co2\n2024-03-03\t12:00\t20\n2024-03-04\t12:00\t20\n",
@@ -164,7 +164,7 @@ def test_study_intensity_file_that_cannot_be_opened_is_rejected(
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"PK\x03\x04\xff\xfe\n\x00\x01", "no columns Date, Heures and Taux de CO2"),
+        (b"PK\x03\x04\xff\xfe\n\x00\x01", "a ZIP archive, not a text"),
         (b"Date\tHeures\tConsommation\n2025-01-01\t00:00\t5\n", "no columns"),
         (b"", "no columns"),
         (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date"),

@@ -42,7 +42,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "started_at",
         pl.col("started_at").alias("submitted_at"),
         pl.col("started_at").alias("stopped_at"),
-        *(pl.lit(None, pl.String).alias(name) for name in ("name", "command")),
+        *(pl.lit(None, pl.String).alias(name) for name in ("name", "command", "project")),
         pl.lit(None, pl.Int64).alias("array_id"),
     )
     power, pieces = study_frames.power_week()

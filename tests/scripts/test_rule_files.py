@@ -36,6 +36,7 @@ DRAWN = [name for name in NAMES if name.startswith(("plot_", "tabulate_"))]
 SHARED_MODULES = {
     "plot_node_week": {"figures.busiest_week"},
     "plot_paper_runs": {"figures.paper_energy", "figures.phases"},
+    "plot_ratio_uncertainty": {"figures.uncertainty"},
     "plot_ratios": {"figures.methods"},
     "tabulate_energy_over_time": {"tables.energy"},
 }

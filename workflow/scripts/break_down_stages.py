@@ -14,11 +14,8 @@ found = stages.development_by_stage(
     pl.scan_parquet(given.runs),
     labelled=pl.scan_parquet(given.labels),
     levels=pl.scan_parquet(given.levels),
-    errors=energies.errors_of_study(
-        pl.scan_parquet(given.job_nodes),
-        job_energy=pl.scan_parquet(given.job_energy),
-        virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
-        meters=params.meters,
+    errors=energies.read_errors(
+        given.job_nodes, given.job_energy, given.virtual_meter, params.meters
     ),
     papers_wanted=params.papers,
 )

@@ -20,11 +20,8 @@ phase_tables = assembly.assemble_phase_tables(
     labelled=pl.scan_parquet(given.labels),
     groups=pl.scan_parquet(given.group_labels),
     jobs=pl.scan_parquet(given.records),
-    errors=energies.errors_of_study(
-        pl.scan_parquet(given.job_nodes),
-        job_energy=pl.scan_parquet(given.job_energy),
-        virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
-        meters=snakemake.params.meters,
+    errors=energies.read_errors(
+        given.job_nodes, given.job_energy, given.virtual_meter, snakemake.params.meters
     ),
 )
 write_table(Runs, phase_tables.runs, snakemake.output.runs)

@@ -12,12 +12,7 @@ from footprint.schemas.writing import write_table
 logs.log_to_file(snakemake.log[0])
 
 given, params = snakemake.input, snakemake.params
-errors = energies.errors_of_study(
-    pl.scan_parquet(given.job_nodes),
-    job_energy=pl.scan_parquet(given.job_energy),
-    virtual_meter=pl.read_parquet(given.virtual_meter) if given.virtual_meter else None,
-    meters=params.meters,
-)
+errors = energies.read_errors(given.job_nodes, given.job_energy, given.virtual_meter, params.meters)
 jobs, allocations = pl.scan_parquet(given.jobs), pl.scan_parquet(given.allocations)
 start, end = calendar.study_window(params.start, params.end)
 found = study_ratios.ratios_of_study(

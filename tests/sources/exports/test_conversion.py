@@ -1,6 +1,7 @@
 """Conversion of exported readings to Parquet: kept and rejected readings."""
 
 import csv
+import gzip
 import json
 
 import polars as pl
@@ -193,12 +194,27 @@ def test_devices_have_the_index_in_the_label_of_json_and_csv(folder):
     assert_frame_equal(pl.concat(gpu_readings(folder)), expected)
 
 
-def test_convert_devices_refuses_a_reading_without_the_index(folder):
+def test_convert_devices_rejects_files_that_cannot_be_used(folder):
+    good = noon_reading("gruss-1", 5, metric=GPU_POWER_METRIC)
+    good["labels"] = {"gpu": "0"}
     save_json(folder / "devices" / "a.json", [noon_reading("gruss-1", 5, metric=GPU_POWER_METRIC)])
-    with pytest.raises(
-        InputError, match=r"a\.json: the reading of gruss-1 at .* has no label `gpu`"
-    ):
-        exported_site(folder).convert_devices(directory=folder / "converted")
+    save_json(folder / "devices" / "b.json", [good])
+    (folder / "devices" / "c.json").write_bytes(gzip.compress(b"[" * 99)[:-3])
+    (folder / "devices" / "d.json").symlink_to("nowhere")
+    (folder / "devices" / "deeper").mkdir()
+    rejected = exported_site(folder).convert_devices(directory=folder / "converted")
+    reasons = {row["source"]: row["reason"] for row in rejected.to_dicts()}
+    assert reasons.pop("devices/a.json").startswith("the reading of gruss-1 at")
+    assert reasons == {
+        "devices/c.json": "the compressed file is damaged or incomplete",
+        "devices/d.json": "a link to a file that is not there",
+        "devices/deeper": "a folder where a file is expected",
+    }
+    assert set(rejected["stage"]) == {"devices"}
+    kept = conversion.converted_readings(
+        folder / "converted" / GPU_POWER_METRIC, nodes=["gruss-1"], **DAY
+    )
+    assert [frame["power_w"].to_list() for frame in kept] == [[100.0]]
 
 
 def test_convert_devices_reads_load_and_counters_of_processors(folder, tmp_path):

@@ -75,7 +75,7 @@ def test_files_are_listed_by_name_without_hidden_entries(folder: Path) -> None:
     assert folders.state_files(folder) == []
 
 
-@pytest.mark.parametrize("name", ["nodes", "jobs", "power", "resources", "devices", "states"])
+@pytest.mark.parametrize("name", ["nodes", "jobs", "power", "resources"])
 def test_files_that_cannot_be_read_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -113,12 +113,12 @@ def test_file_or_dangling_link_in_place_of_a_folder_is_refused(
     with pytest.raises(InputError, match=r"/resources: a link to a file that is not there"):
         source_files(source)
     (folder / "resources").unlink()
-    (folder / "states").touch()
+    (folder / "resources").touch()
     with pytest.raises(
-        InputError, match=r"/states: this is no folder; move the file into a folder"
+        InputError, match=r"/resources: this is no folder; move the file into a folder"
     ):
         source_files(source)
-    (folder / "states").unlink()
+    (folder / "resources").unlink()
     entries = Path.iterdir
 
     def refuse(path: Path) -> Any:
@@ -131,6 +131,27 @@ def test_file_or_dangling_link_in_place_of_a_folder_is_refused(
         InputError, match=r"/jobs: the folder cannot be opened; fix its permissions"
     ):
         source_files(source)
+
+
+@pytest.mark.parametrize("name", ["devices", "states"])
+def test_entries_of_an_optional_folder_that_cannot_be_read_are_listed(
+    folder: Path, name: str
+) -> None:
+    listed = {"devices": folders.device_files, "states": folders.state_files}[name]
+    assert (listed(folder), folders.unreadable_entries(folder, name)) == ([], [])
+    (folder / name).touch()
+    assert folders.unreadable_entries(folder, name) == [(name, "this is no folder")]
+    (folder / name).unlink()
+    (folder / name / "deeper").mkdir(parents=True)
+    (folder / name / "gone").symlink_to("nowhere")
+    (folder / name / "lfs").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (folder / name / "text").write_text("x")
+    assert listed(folder) == [folder / name / "text"]
+    assert folders.unreadable_entries(folder, name) == [
+        (f"{name}/deeper", "a folder where a file is expected"),
+        (f"{name}/gone", "a link to a file that is not there"),
+        (f"{name}/lfs", "a pointer of Git LFS: the file itself was not fetched"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["nodes", "jobs", "power"])

@@ -117,12 +117,15 @@ def test_states_are_read_from_csv_and_json(folder):
         ("[1]", "states/a.csv, item 1: 1 is not an object"),
     ],
 )
-def test_states_that_cannot_be_read_are_refused_with_the_line(folder, text, expected):
+def test_states_that_cannot_be_read_are_rejected_with_the_line(folder, caplog, text, expected):
     (folder / "states").mkdir()
     (folder / "states" / "a.csv").write_text(text)
-    with pytest.raises(InputError) as error:
-        exported_site(folder).states(**DAY)
-    assert str(error.value).startswith(expected)
+    site = exported_site(folder)
+    assert site.states(**DAY) is None
+    assert caplog.messages[0].startswith(expected)
+    (row,) = site.jobs(**DAY).rejected.filter(stage="states").collect().to_dicts()
+    assert (row["source"], row["n_rows"]) == ("states/a.csv", 1)
+    assert row["reason"] in caplog.messages[0]
 
 
 def test_states_that_contradict_are_refused(folder):

@@ -193,7 +193,12 @@ def _parse_lines(path: str | Path) -> pl.DataFrame:
         InputError: There is no such file, it cannot be opened, or it lacks a column.
     """
     where = f"carbon.eco2mix: {path}"
-    text = _decode_text(input_files.read_content(Path(path), where=where))
+    try:
+        text = _decode_text(input_files.read_content(Path(path), where=where))
+    except InputError as error:
+        if error.what in input_files.OTHER_FORMATS.values():
+            raise InputError(error.what, where=where, do=DOWNLOAD_HINT) from None
+        raise
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     header = _find_header(lines)
     if header is None or not any(line.strip() for line in lines[header.line :]):

@@ -126,6 +126,18 @@ def energy_of_runs(
     )
 
 
+def read_errors(
+    job_nodes: str, job_energy: str, virtual_meter: str | None, meters: Mapping[str, Any]
+) -> StudyErrors:
+    """Errors of a study from its Parquet files; see `errors_of_study`."""
+    return errors_of_study(
+        pl.scan_parquet(job_nodes),
+        job_energy=pl.scan_parquet(job_energy),
+        virtual_meter=pl.read_parquet(virtual_meter) if virtual_meter else None,
+        meters=meters,
+    )
+
+
 def errors_of_study(
     job_nodes: pl.LazyFrame,
     *,

@@ -63,6 +63,30 @@ def list_files(
     return found
 
 
+def list_optional_files(where: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Files of an optional folder by name, and its entries that cannot be read, with a reason.
+
+    Hidden entries are left out. A missing folder has none.
+
+    Args:
+        where: The folder.
+    """
+    try:
+        _check_folder(where)
+        entries = _sorted_entries(where)
+    except InputError as error:
+        return [], [(where, error.what)]
+    found, unreadable = [], []
+    for path in entries:
+        if not path.name.startswith("."):
+            try:
+                input_files.check_start(path)
+                found.append(path)
+            except InputError as error:
+                unreadable.append((path, error.what))
+    return found, unreadable
+
+
 def _check_folder(where: Path) -> None:
     """Refuse a file or dangling link in the place of a folder; the folder may be missing."""
     if where.is_dir():

@@ -115,11 +115,12 @@ def source_files(source: Mapping[str, Any]) -> dict[str, list[str]]:
         *folders.state_files(directory),
     ]
     devices = folders.device_files(directory)
+    has_devices = bool(devices or folders.unreadable_entries(directory, "devices"))
     return {
         "nodes": [str(path) for path in nodes],
         "jobs": [str(path) for path in [*nodes, *jobs]],
         "power": [str(path) for path in [*nodes, *folders.power_files(directory)]],
-        "devices": [str(path) for path in [*nodes, *devices]] if devices else [],
+        "devices": [str(path) for path in [*nodes, *devices]] if has_devices else [],
         "recorded": recorded,
     }
 

@@ -6,7 +6,8 @@ the nodes and times of each (`indexed_readings`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from footprint.sources.kwollect import metrics as metric_names
 from footprint.sources.kwollect.fields import SAVE_ANSWER_ADVICE
 from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
 from footprint.sources.reference_api.descriptions import SAVE_NODE
+
+log = logging.getLogger(__name__)
 
 INDEX_FILE = "index.parquet"
 """Name of the file of the index (`indexed_readings.INDEX_COLUMNS`)."""
@@ -89,20 +92,32 @@ def convert_power(
     rejected = [pl.DataFrame(schema=RejectedRows.create_empty().schema)]
     for number, path in enumerate(paths):
         counts = [pl.DataFrame(schema=SERIES_COUNTS_COLUMNS)]
-        for part, frame in enumerate(answers.read_file(path, with_labels=True, site=site)):
-            count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
-            _check_described(count.filter(is_wanted), path, described, pattern)
-            counts.append(count)
-            name = f"{number:05d}-{part:05d}-{path.name}.parquet"
-            for metric, stored in names_of.items():
-                kept = frame.filter(pl.col("metric").is_in(stored))
-                if metric == metric_names.GPU_POWER_METRIC:
-                    series.gpus_of_readings(
-                        kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
-                    )
-                kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
-                target = directory / metric / name
-                indices[metric].append(_write_described(kept, described, target))
+        written: dict[str, list[pl.DataFrame]] = {metric: [] for metric in metrics}
+        try:
+            for part, frame in enumerate(answers.read_file(path, with_labels=True, site=site)):
+                count = frame.group_by("metric", "device").agg(n_rows=pl.len().cast(pl.Int64))
+                _check_described(count.filter(is_wanted), path, described, pattern)
+                counts.append(count)
+                name = f"{number:05d}-{part:05d}-{path.name}.parquet"
+                for metric, stored in names_of.items():
+                    kept = frame.filter(pl.col("metric").is_in(stored))
+                    if metric == metric_names.GPU_POWER_METRIC:
+                        series.gpus_of_readings(
+                            kept, device="device", where=str(path), do=SAVE_ANSWER_ADVICE
+                        )
+                    kept = kept.with_columns(labels=series.series_keys(kept["labels"]))
+                    target = directory / metric / name
+                    written[metric].append(_write_described(kept, described, target))
+        except InputError as error:
+            if not is_of_devices:
+                raise
+            # nothing optional stops a study
+            log.warning("%s", error)
+            entry = f"{path.parent.name}/{path.name}"
+            rejected.append(reject_files([(entry, error.what)], stage=stage))
+            continue
+        for metric, index in written.items():
+            indices[metric] += index
         series_counts += counts
         counted = _count_rejected(pl.concat(counts), path, names, described, pattern)
         rejected.append(counted.with_columns(stage=pl.lit(stage)))
@@ -118,6 +133,19 @@ def convert_power(
         total.sort("metric", "device").write_parquet(directory / metric / SERIES_COUNTS_FILE)
     table: pl.DataFrame = conform(RejectedRows, pl.concat(rejected))
     return table
+
+
+def reject_files(entries: Iterable[tuple[str, str]], *, stage: str) -> pl.DataFrame:
+    """Rejected rows about whole files (`schemas.RejectedRows`).
+
+    Args:
+        entries: Name of each file in the exports, and the reason.
+        stage: `states` or `devices`.
+    """
+    rows = [(stage, name, reason, 1, "the whole file") for name, reason in entries]
+    schema = RejectedRows.create_empty().schema
+    found: pl.DataFrame = conform(RejectedRows, pl.DataFrame(rows, schema=schema, orient="row"))
+    return found
 
 
 def converted_readings(

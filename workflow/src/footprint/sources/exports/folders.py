@@ -54,14 +54,18 @@ def power_files(directory: Path) -> list[Path]:
 
 def device_files(directory: Path) -> list[Path]:
     """Files `devices/*`, answers of Kwollect about GPUs; there may be none."""
-    content = "answers of /sites/<site>/metrics about prom_DCGM_FI_DEV_POWER_USAGE"
-    return files.list_files(directory, "devices", content=content, optional=True)
+    return files.list_optional_files(directory / "devices")[0]
 
 
 def state_files(directory: Path) -> list[Path]:
     """Files `states/*`, notes on nodes that could not be used; there may be none."""
-    content = "files with the columns node, state, from, to"
-    return files.list_files(directory, "states", content=content, optional=True)
+    return files.list_optional_files(directory / "states")[0]
+
+
+def unreadable_entries(directory: Path, folder: str) -> list[tuple[str, str]]:
+    """Entries of the optional folder `states` or `devices` that cannot be read: name and reason."""
+    unreadable = files.list_optional_files(directory / folder)[1]
+    return [(relative_name(path, directory), reason) for path, reason in unreadable]
 
 
 class FolderTree(NamedTuple):

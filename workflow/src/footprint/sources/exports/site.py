@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +22,8 @@ from footprint.sources.oar import job_records, job_tables, listing_totals
 from footprint.sources.oar.held_resources import Core
 from footprint.sources.protocol import JobRecords
 from footprint.sources.reference_api import descriptions
+
+LOG = logging.getLogger(__name__)
 
 
 class ExportedSite:
@@ -122,9 +125,8 @@ class ExportedSite:
             pattern=self.pattern,
         )
         not_listed = listing_totals.count_unlisted_jobs(filter(None, pages), start=start)
-        rejected = pl.concat(
-            [found.rejected, _reject_empty_files(empty_files).lazy(), not_listed.lazy()]
-        )
+        counted = (_reject_empty_files(empty_files), not_listed, self._state_notes[1])
+        rejected = pl.concat([found.rejected, *(each.lazy() for each in counted)])
         return found._replace(rejected=conform(RejectedRows, rejected).lazy())
 
     def _resources(self) -> dict[int, Core | None]:
@@ -144,22 +146,33 @@ class ExportedSite:
         """Intervals that overlap [start, end) in which nodes could not be used; None without files.
 
         Raises:
-            InputError: A file of `states/` cannot be read, a node of a described cluster has no
-                description, or a node has two states that start at the same time.
+            InputError: A node of a described cluster has no description, or a node has two states
+                that start at the same time.
         """
-        paths = folders.state_files(self.directory)
-        if not paths:
+        notes = self._state_notes[0]
+        if not notes:
             return None
-        rows = pl.concat(
-            state_notes.read_states(
-                path, name=folders.relative_name(path, self.directory), site=self.site
-            )
-            for path in paths
-        )
+        rows = pl.concat(notes)
         where = str(self.directory / "states")
         return state_notes.states_in_window(
             rows, nodes=self._nodes, where=where, start=start, end=end, pattern=self.pattern
         )
+
+    @cached_property
+    def _state_notes(self) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+        """States of each file of `states/`, and the files that cannot be used (`RejectedRows`).
+
+        Without states, time of nodes that could not be used is idle: no energy changes.
+        """
+        found, unusable = [], folders.unreadable_entries(self.directory, "states")
+        for path in folders.state_files(self.directory):
+            name = folders.relative_name(path, self.directory)
+            try:
+                found.append(state_notes.read_states(path, name=name, site=self.site))
+            except InputError as error:
+                LOG.warning("%s", error)
+                unusable.append((name, error.what))
+        return found, conversion.reject_files(unusable, stage="states")
 
     def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
         """Convert the readings of one metric in `power/`, and return the rejected ones.
@@ -191,7 +204,9 @@ class ExportedSite:
             InputError: See `conversion.convert_power`.
         """
         paths = folders.device_files(self.directory)
-        return self._convert(paths, metrics.EXPORTED_SERIES, directory, stage="devices")
+        rejected = self._convert(paths, metrics.EXPORTED_SERIES, directory, stage="devices")
+        unreadable = folders.unreadable_entries(self.directory, "devices")
+        return pl.concat([rejected, conversion.reject_files(unreadable, stage="devices")])
 
     def _convert(
         self, paths: list[Path], names: Sequence[str], directory: Path, *, stage: str

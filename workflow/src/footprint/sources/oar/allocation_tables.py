@@ -64,11 +64,24 @@ def _iter_held_nodes(jobs: pl.DataFrame, site: str, pattern: str) -> Iterator[pl
             what = f"{job_ids} held {names}, which {verb} of {site}"
             raise InputError(what, where=file_names(strangers), do=KEEP_ONE_SITE)
         short = name_parts.list.first()
-        yield rows.with_columns(
+        named = rows.with_columns(
             (pl.col("started_at") * 1_000_000).cast(pl.Datetime("us", "UTC")),
             node=short,
             cluster=node_names.cluster_of_column(short, pattern),
-        ).select(list(HELD_NODE_SCHEMA))
+        )
+        yield _merge_names(named.select(list(HELD_NODE_SCHEMA)))
+
+
+def _merge_names(held: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a job and node, also where a record has a node by its short and full name."""
+    key = [name for name in HELD_NODE_SCHEMA if name not in ("cores", "gpus")]
+    if not held.select(pl.struct(key).is_duplicated().any()).item():
+        return held
+    parts = held.group_by(key, maintain_order=True).agg(
+        pl.col("cores", "gpus").list.explode().drop_nulls().unique().sort()
+    )
+    known = pl.when(pl.col("cores").list.len() > 0).then("cores")
+    return parts.with_columns(cores=known).select(list(HELD_NODE_SCHEMA))
 
 
 def allocation_table(held: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:

@@ -76,7 +76,7 @@ def item_records(items: list[dict[str, Any]], *, file: str) -> pl.DataFrame:
     found = None
     with suppress(InputError):
         found = job_records.parse_jobs(items, file=file, resources={})
-    if found is None or len(found) != len(items):
+    if found is None or len(found) != len(items) or not all(items):
         number, item = next(
             (number, item) for number, item in enumerate(items, 1) if not _is_one_job(item, file)
         )
@@ -86,7 +86,7 @@ def item_records(items: list[dict[str, Any]], *, file: str) -> pl.DataFrame:
 
 def _is_one_job(item: dict[str, Any], file: str) -> bool:
     try:
-        return len(job_records.parse_jobs([item], file=file, resources={})) == 1
+        return bool(item) and len(job_records.parse_jobs([item], file=file, resources={})) == 1
     except InputError:
         return False
 
