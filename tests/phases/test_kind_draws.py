@@ -132,7 +132,7 @@ class TestMoves:
         labels = [{"run_id": 1} | REPORTED, {"run_id": 2} | REPORTED]
         # half of the draws: u < 0.6, of which half have both; the other half as apart. Before draws
         # are drawn again, 0.5 x 0.3 + 0.5 x 0.18 have both, 0.5 x 0.12 run 2 alone, of 0.66.
-        _, training = moves_of(rows, labels, {1: "c", 2: "c"})["paper", "p"]
+        _, training, _ = moves_of(rows, labels, {1: "c", 2: "c"})["paper", "p"]
         assert np.mean(training == -36.0) == pytest.approx(0.06 / 0.66, abs=0.02)
         assert np.mean(training == 4.0) == pytest.approx(0.24 / 0.66, abs=0.03)
 
