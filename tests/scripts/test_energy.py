@@ -241,6 +241,7 @@ def test_combine_energy_with_another_key_changes_pseudonyms(
 ) -> None:
     known = set(chain.read("energy-jobs")["user"])
     (tmp_path / "key").write_text("0123456789abcdef" * 4)
+    (tmp_path / "key").chmod(0o600)
     chain.combine_energy(CLUSTERS, key=str(tmp_path / "key"))
     assert known.isdisjoint(chain.read("energy-jobs")["user"])
     chain.combine_energy(CLUSTERS)
