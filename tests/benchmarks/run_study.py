@@ -98,6 +98,7 @@ def large_study(folder: Path) -> Path:
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(LARGE))
     (folder / "name.key").write_text("0123456789abcdef" * 4)
+    (folder / "name.key").chmod(0o600)
     nodes = [{"uid": f"c{number}-1", "architecture": {}} for number in range(N_CLUSTERS)]
     for kind, text in {"nodes": json.dumps({"items": nodes}), "jobs": "{}", "power": "[]"}.items():
         (folder / "saved" / kind).mkdir(parents=True)

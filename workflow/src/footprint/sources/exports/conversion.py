@@ -142,7 +142,7 @@ def reject_files(entries: Iterable[tuple[str, str]], *, stage: str) -> pl.DataFr
         entries: Name of each file in the exports, and the reason.
         stage: `states` or `devices`.
     """
-    rows = [(stage, name, reason, 1, "the whole file") for name, reason in entries]
+    rows = [(stage, name, reason, 1, None) for name, reason in entries]
     schema = RejectedRows.create_empty().schema
     found: pl.DataFrame = conform(RejectedRows, pl.DataFrame(rows, schema=schema, orient="row"))
     return found
