@@ -17,7 +17,7 @@ import yaml
 from footprint.config import settings
 from footprint.labels import files as label_files
 from footprint.labels import from_ledgers
-from footprint.levels import active_users, carbon_intensity
+from footprint.levels import active_users, eco2mix
 from footprint.report.notable_models import download
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
@@ -119,7 +119,7 @@ def read_power(folder: Path, _: Path) -> Reading:
     site = small_exports.exported_site(folder)
     rejected = site.convert_power(metric=small_exports.METRIC, directory=converted)
     target = converted / small_exports.METRIC
-    outside = conversion.count_outside_study(target, clusters=["gruss", "gros"], **DAY)
+    outside = conversion.count_outside_study([target], clusters=["gruss", "gros"], **DAY)
     frames = [
         frame
         for cluster in ("gruss", "gros")
@@ -156,7 +156,7 @@ def read_recorded(_: Path, file: Path) -> Reading:
 def read_eco2mix(_: Path, file: Path) -> Reading:
     """Sum and number of the intensities."""
     day = datetime(2025, 3, 3, tzinfo=UTC)
-    found = carbon_intensity.read_study_intensity(file, start=day, end=day + timedelta(days=1))
+    found = eco2mix.read_study_intensity([file], start=day, end=day + timedelta(days=1))
     values = found.intensity["g_per_kwh"]
     return Reading((_amount(values.sum()), float(len(values))), _rejected(found.rejected))
 
