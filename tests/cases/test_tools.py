@@ -184,7 +184,7 @@ def test_faulty_optional_files_do_not_stop_a_study(
     assert reasons["image.png"] == "not a text file"
     assert reasons["gone.csv"] == "a link to a file that is not there"
     assert reasons["tools-12-other-file/README.md"] == "of no tool that is known"
-    assert reasons["carbon.eco2mix"].startswith("no columns Date, Heures and Taux de CO2")
+    assert reasons["carbon.eco2mix"] == "a pointer of Git LFS: the file itself was not fetched"
     assert reasons["epoch.file"].endswith("the built-in models replace it")
     of_ledgers = rejected.filter(pl.col("source") == "labels.ledgers")["reason"].to_list()
     assert {"the file cannot be opened", "the line is cut off"} <= set(of_ledgers)
