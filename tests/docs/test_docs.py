@@ -443,7 +443,7 @@ def examples(tmp_path: Path) -> ExportedSite:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert len(found) == 13
+    assert len(found) == 14
     return ExportedSite(tmp_path, site="nancy", converted=tmp_path / "converted")
 
 

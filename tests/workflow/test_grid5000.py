@@ -36,7 +36,9 @@ EVERYTHING = [*ENERGY, "results/phases/ratio.parquet", "results/carbon.parquet"]
 EVERYTHING += ["results/active_users.parquet", "results/notable_models.parquet"]
 EVERYTHING += ["results/energy/uncertainty.parquet", "results/phases/sensitivities.parquet"]
 EVERYTHING += ["results/phases/stages.parquet", "results/phases/energies.parquet"]
-EVERYTHING += ["results/phases/ratio_uncertainty.parquet", "results/phases/reliability.parquet"]
+EVERYTHING += ["results/phases/ratio_uncertainty.parquet"]
+OF_TRUTH = "reliability.parquet"
+"""By the truth of the simulated site, and by labels elsewhere."""
 CLUSTERS, MONTHS = ("graffiti", "gres", "gruss"), ("2025-03", "2025-04")
 OTHER_SERIES = [
     f"resources/nancy/series/prom_node_load1/{cluster}/{month}.parquet"
@@ -88,7 +90,7 @@ def bytes_of_tables(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*.parquet"))
-        if "answers" not in path.parts
+        if "answers" not in path.parts and path.name != OF_TRUTH
     }
 
 
