@@ -194,7 +194,9 @@ use rule draw as plot_ratio_uncertainty with:
         uncertainty=rules.compare_phases.output.uncertainty,
         ratio=rules.compare_phases.output.ratio,
     output:
-        **figure_files("ratio_uncertainty", category="4 Phases", shows="sources of uncertainty of R"),
+        **figure_files(
+            "ratio_uncertainty", category="4 Phases", shows="sources of uncertainty of R"
+        ),
     pathvars:
         rule="plot_ratio_uncertainty",
     params:
