@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from cover import first_seed  # noqa: E402
-from tests.support.habit_sites import Withheld, build_study, habit_source  # noqa: E402
+from tests.support.habit_sites import HabitStudy, Withheld, build_study, habit_source  # noqa: E402
 
 from footprint.core.sums import quotient, sum_or_zero  # noqa: E402
 from footprint.phases import baseline, classifier, weighed_kinds  # noqa: E402
@@ -103,6 +103,17 @@ def site_habits(seed: int, commands: str, left_out: Sequence[str] = ()) -> list[
     return [*(name for name in drawn if name not in COMMAND_POLICIES), style]
 
 
+def studies_by_commands(
+    seed: int, settings: Sequence[str], *, days: int, jobs: int
+) -> Iterator[tuple[list[str], HabitStudy]]:
+    """The settings with the same commands, and the study of the site that they share."""
+    for commands in COMMANDS:
+        own = [name for name in settings if SETTINGS[name][0] == commands]
+        if own:
+            habits = site_habits(seed, commands)
+            yield own, build_study(habit_source(seed, days=days, jobs=jobs, habits=habits))
+
+
 def classify_site(
     seed: int,
     *,
@@ -117,12 +128,7 @@ def classify_site(
         `JOBS_SCHEMA`.
     """
     rows = [pl.DataFrame(schema=JOBS_SCHEMA)]
-    for commands in COMMANDS:
-        own = [name for name in settings if SETTINGS[name][0] == commands]
-        if not own:
-            continue
-        habits = site_habits(seed, commands)
-        study = build_study(habit_source(seed, days=days, jobs=jobs, habits=habits))
+    for own, study in studies_by_commands(seed, settings, days=days, jobs=jobs):
         for setting in own:
             found = study.runs(SETTINGS[setting][1])
             for name, classify in classifiers.items():

@@ -26,9 +26,8 @@ import polars as pl
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from classify_habits import COMMANDS, SETTINGS, site_habits  # noqa: E402
+from classify_habits import SETTINGS, studies_by_commands  # noqa: E402
 from cover import first_seed  # noqa: E402
-from tests.support.habit_sites import build_study, habit_source  # noqa: E402
 from tests.support.labelled_sites import LabelledHabitSite, Outcome  # noqa: E402
 
 DEFAULT_SETTINGS = ("drawn", "drawn, no power", "informing", "silent", "silent, no power")
@@ -39,12 +38,7 @@ def label_site(
 ) -> pl.DataFrame:
     """`seed`, `setting` and the shares of `labelled_sites.Outcome` of one site."""
     rows = []
-    for commands in COMMANDS:
-        own = [name for name in settings if SETTINGS[name][0] == commands]
-        if not own:
-            continue
-        habits = site_habits(seed, commands)
-        study = build_study(habit_source(seed, days=days, jobs=jobs, habits=habits))
+    for own, study in studies_by_commands(seed, settings, days=days, jobs=jobs):
         for setting in own:
             with TemporaryDirectory() as folder:
                 site = LabelledHabitSite(study, SETTINGS[setting][1])

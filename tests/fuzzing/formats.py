@@ -342,8 +342,6 @@ _PAGE = api_answers.collection_page(
 _NODES = api_answers.collection_page(
     *(api_answers.reference_node(f"gruss-{n}", n_gpus=2) for n in (1, 2))
 )
-_YAML = {"config": CONFIG, "labels": LABELS}
-
 FORMATS: dict[str, Format] = {
     "jobs, API": Format(*_json(_PAGE), "jobs/page.json", read_jobs),
     "jobs, oarapi": Format(*_json(_oarapi()), "jobs/page.json", read_jobs),

@@ -177,7 +177,6 @@ def test_scripts_load_no_heavy_package_that_they_do_not_need(done: Study, packag
 # Runs of Snakemake
 
 
-LEVELS_FIGURE = "src/footprint/report/figures/levels.py"
 RULES_AFTER_RATIO = dict.fromkeys(
     (
         *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),

@@ -70,13 +70,16 @@ def moves_between_kinds(
         {kind: number for number, kind in enumerate(DRAWN_KINDS)}, return_dtype=pl.Int64
     )
     kinds = found.to_numpy()
+    is_of_all = uniform_draws("all kinds are of one number") < OF_ALL_FRAC
+    of_all = uniform_draws("kind")
     moves: Moves = {}
     spans = runs.with_row_index("start").group_by("similar", *GROUP_KEY, maintain_order=True)
     for similar, scope, name, start, length in spans.agg(
         pl.col("start").first(), length=pl.len()
     ).iter_rows():
         own = slice(start, start + length)
-        energies = _drawn_energies(ends[own], kwh[own], str(similar))
+        number = np.where(is_of_all, of_all, uniform_draws("kind", str(similar)))
+        energies = _drawn_energies(ends[own], kwh[own], number)
         energies -= np.bincount(kinds[own], kwh[own], len(DRAWN_KINDS))[:-1, None]
         sides = moves.setdefault((scope, name), tuple(np.zeros(N_DRAWS) for _ in WEIGHED_KINDS))
         for side, energy in zip(sides, energies, strict=True):
@@ -84,14 +87,14 @@ def moves_between_kinds(
     return moves
 
 
-def _drawn_energies(ends: np.ndarray, kwh: Floats, similar: str) -> Floats:
+def _drawn_energies(ends: np.ndarray, kwh: Floats, number: Floats) -> Floats:
     """Energy of each of `WEIGHED_KINDS` in each draw, of the runs of one person and command.
 
     Args:
         ends: Number of the lowest draws that give each run a kind up to each but the last; one row
             a run.
         kwh: Energy of each run.
-        similar: Name of the person and command.
+        number: Uniform number of each draw.
     """
     n_ends = ends.shape[1]
     # energy that leaves the kinds up to each end before a draw
@@ -100,7 +103,5 @@ def _drawn_energies(ends: np.ndarray, kwh: Floats, similar: str) -> Floats:
     up_to = np.sum(kwh) - np.cumsum(left, axis=1)[:, :-1]
     whole = np.full((1, N_DRAWS), np.sum(kwh))
     energies = np.diff(np.vstack([np.zeros((1, N_DRAWS)), up_to, whole]), axis=0)
-    is_of_all = uniform_draws("all kinds are of one number") < OF_ALL_FRAC
-    number = np.where(is_of_all, uniform_draws("kind"), uniform_draws("kind", similar))
     drawn: Floats = energies[:, (number * N_DRAWS).astype(np.int64)]
     return drawn
