@@ -156,7 +156,7 @@ def test_decide_kinds_replaces_kinds_of_half_the_probability() -> None:
         6: ("unknown", "recalibrated", 1.4 / 3),
         7: ("training_run", "weights", 0.7),
         # (2 / 6 + 1) / 3 = 0.44: not enough for an unknown run
-        9: ("unknown", "weights", 4 / 9),
+        9: ("unknown", "recalibrated", 4 / 9),
     }
     for run_id, (kind, rule, confidence) in expected.items():
         row = decided.filter(run_id=run_id).row(0, named=True)

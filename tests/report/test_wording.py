@@ -81,9 +81,9 @@ TOTALS: list[tuple[tuple[float | None, ...], str]] = [
     ((12.3, None, None, 1.0), "12.3 kWh (interval unknown; 100 % measured)"),
     # the value has two digits where that gives the others three at most
     ((5.04, 3.9, 12.1, 0.7), "5.0 kWh (95 %: 3.9 to 12.1; 70 % measured)"),
-    ((5.04, 3.9, 121.0, 0.7), "5 kWh (95 %: 4 to 121; 70 % measured)"),
+    ((5.04, 3.9, 121.0, 0.7), "5.0 kWh (95 %: 3.9 to 120; 70 % measured)"),
     # a value that is not 0 is not printed as 0
-    ((0.004, 0.0, 3.0, 0.5), "0.004 kWh (95 %: 0.000 to 3.000; 50 % measured)"),
+    ((0.004, 0.0, 3.0, 0.5), "0.0040 kWh (95 %: 0.0000 to 3.0; 50 % measured)"),
     ((None, None, None, None), "unknown"),
     ((None, None, None, None, 12.0), "unknown"),
 ]
@@ -108,6 +108,9 @@ def test_row_total_text_marks_the_energy_alone() -> None:
     [
         ((77.9, 70.1, 86.6), "78 (95 %: 70 to 87)"),
         ((1.04, 0.9, 1.3), "1.04 (95 %: 0.90 to 1.30)"),
+        # an upper end of another magnitude has its own digits
+        ((82.9, 75.3, 8090.0), "83 (95 %: 75 to 8 100)"),
+        ((82.9, 75.3, 1.2e5), "83 (95 %: 75 to 120 000)"),
         ((77.9, 70.1, None), "78 (95 %: 70 or more)"),
         ((77.9, None, None), "77.9 (interval unknown)"),
         ((None, None, None, "no training known"), "cannot be given: no training known"),
@@ -115,7 +118,7 @@ def test_row_total_text_marks_the_energy_alone() -> None:
     ],
 )
 def test_ratio_text_has_interval_or_reason(values: tuple[Any, ...], expected: str) -> None:
-    assert wording.format_ratio_interval(*values) == expected
+    assert wording.format_ratio_interval(*values).replace(wording.THIN_SPACE, " ") == expected
 
 
 def test_carbon_text_has_the_ends_of_its_energy() -> None:

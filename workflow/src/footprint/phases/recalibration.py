@@ -128,8 +128,8 @@ def decide_kinds(
     """Classifications after recalibration.
 
     Recalibrated runs have their new probabilities, and the most probable kind where it has
-    `min_probability` or more, else `unknown`. The rule becomes `recalibrated` where the kind
-    changed, with no features. The confidence is the probability of the most probable kind. OAR's
+    `min_probability` or more, else `unknown`. Their rule is `recalibrated`. Their features are
+    those of the weights, and none where the kind changed. The confidence is the probability of the most probable kind. OAR's
     interactive jobs, which are certain, stay as they are.
 
     Args:
@@ -153,7 +153,7 @@ def decide_kinds(
     kind = pl.col("kind")
     return rows.with_columns(
         kind=pl.coalesce("_kind", kind),
-        rule=pl.when(pl.col("_kind") != kind).then(pl.lit("recalibrated")).otherwise("rule"),
+        rule=pl.when(pl.col("_best").is_not_null()).then(pl.lit("recalibrated")).otherwise("rule"),
         features=pl.when(pl.col("_kind") != kind).then(pl.lit("")).otherwise("features"),
         confidence=pl.coalesce("_best", "confidence"),
         **{name: pl.coalesce(f"_{name}", name) for name in PROBABILITY_COLUMNS},

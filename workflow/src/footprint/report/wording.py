@@ -119,18 +119,39 @@ def format_rounded(values: Sequence[float], *, decimals: int) -> list[str]:
     ]
 
 
-def decimals_of_interval(value: float, low: float, high: float) -> int:
+MOST_TIMES = 10.0
+"""Times the value up to which an upper end takes the decimals of the value."""
+
+
+def interval_texts(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and both ends of its interval, rounded to the same decimals.
+
+    An upper end above `MOST_TIMES` the value says nothing of the digits of the others: it is
+    rounded to two digits, and the distance to the lower end rounds the others.
+
+    Args:
+        value: Value, not negative; outside of the ends it widens them.
+        low: Lower end.
+        high: Upper end.
+    """
+    # rounding keeps the order: the value stays inside
+    low, high = min(low, value), max(high, value)
+    if high > MOST_TIMES * value > 0:
+        first = format_rounded([value, low], decimals=_decimals(value, low, 2 * value - low))
+        last = format_rounded([high], decimals=_decimals(high, 0.0, 2 * high))
+    else:
+        first = format_rounded([value, low], decimals=_decimals(value, low, high))
+        last = format_rounded([high], decimals=_decimals(value, low, high))
+    return first[0], first[1], last[0]
+
+
+def _decimals(value: float, low: float, high: float) -> int:
     """Decimals of a value and of both ends of its interval.
 
     The half width has two digits up to 0.354, 3.54, 35.4 and so on, and one above, as the Particle
     Data Group rounds uncertainties (Review of Particle Physics, introduction, section 5.3). No
     number has more than three significant digits, unless the value would be rounded to 0. The value
     has two, where the other numbers then have no more than three.
-
-    Args:
-        value: Value, not negative.
-        low: Lower end.
-        high: Upper end.
     """
     largest = max(value, high)
     if largest <= 0:
@@ -149,15 +170,6 @@ def decimals_of_interval(value: float, low: float, high: float) -> int:
         place = math.floor(math.log10(value))
         decimals = max(min(most, max(decimals, 1 - place)), -place)
     return decimals
-
-
-def _round_interval(value: float, low: float, high: float) -> tuple[str, str]:
-    """A value, and both ends of its interval as `3.7 to 4.9`, with the same decimals."""
-    # rounding keeps the order: the value stays inside
-    low, high = min(low, value), max(high, value)
-    decimals = decimals_of_interval(value, low, high)
-    text, *ends = format_rounded([value, low, high], decimals=decimals)
-    return text, " to ".join(ends)
 
 
 class EnergyTexts(NamedTuple):
@@ -183,8 +195,8 @@ def energy_texts(total_kwh: float, low_kwh: float | None, high_kwh: float | None
     if low_kwh is None or high_kwh is None:
         return EnergyTexts(format_energy(total_kwh), None)
     unit, in_kwh = energy_unit(max(total_kwh, high_kwh) or 1.0)
-    value, interval = _round_interval(total_kwh / in_kwh, low_kwh / in_kwh, high_kwh / in_kwh)
-    return EnergyTexts(f"{value}{THIN_SPACE}{unit}", interval)
+    value, low, high = interval_texts(total_kwh / in_kwh, low_kwh / in_kwh, high_kwh / in_kwh)
+    return EnergyTexts(f"{value}{THIN_SPACE}{unit}", f"{low} to {high}")
 
 
 def format_qualified(
@@ -277,18 +289,18 @@ def ratio_texts(ratio: float, low: float | None, high: float | None) -> tuple[st
     if high is None:
         low = min(low, ratio)
         # the lower end alone says how well the ratio is known
-        decimals = decimals_of_interval(ratio, low, 2 * ratio - low)
-        value, end = format_rounded([ratio, low], decimals=decimals)
+        value, end, _ = interval_texts(ratio, low, 2 * ratio - low)
         return value, f"{end} or more"
-    return _round_interval(ratio, low, high)
+    value, first, last = interval_texts(ratio, low, high)
+    return value, f"{first} to {last}"
 
 
 def format_mass(mass_kg: float, low_kg: float | None, high_kg: float | None) -> str:
     """Carbon with its interval, as `90 kg CO2e (80 to 106)`."""
     if low_kg is None or high_kg is None:
         return f"{format_number(mass_kg)}{THIN_SPACE}kg CO2e"
-    value, interval = _round_interval(mass_kg, low_kg, high_kg)
-    return f"{value}{THIN_SPACE}kg CO2e ({interval})"
+    value, low, high = interval_texts(mass_kg, low_kg, high_kg)
+    return f"{value}{THIN_SPACE}kg CO2e ({low} to {high})"
 
 
 def format_range(low: str, high: str) -> str:

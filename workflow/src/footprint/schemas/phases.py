@@ -97,7 +97,8 @@ class Runs(dy.Schema):
     )
     features = dy.String(
         description="The features that raised the log odds of the most probable kind most, with "
-        "the amounts, as in `ran 8 to 16 h (+1.2)`; empty: the kind does not come from weights"
+        "the amounts, as in `ran 8 to 16 h (+1.2)`, before labels recalibrated it; empty: the kind "
+        "does not come from weights"
     )
     confidence = Fraction(
         description="Probability of the most probable kind; 1 for labels and runs that are certain"

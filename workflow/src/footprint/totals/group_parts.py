@@ -1,7 +1,7 @@
 """Draws of the parts of groups, such as the phases of a paper, with energy that moves between them.
 
 Parts of a group take the same draws of the errors that they share. Uncertain kinds move energy
-from part to part; energy that moves has the mean error of all parts of the group in the draw.
+from part to part; energy that moves keeps the error of the part that it leaves.
 """
 
 from __future__ import annotations
@@ -92,20 +92,46 @@ def key_columns(amounts: pl.DataFrame) -> list[str]:
 def _add_moved(
     draws: GroupDraws, places: list[int | None], moved: tuple[Floats, ...]
 ) -> tuple[Floats | None, ...]:
-    """Draws of each part, with the energy that moves."""
+    """Draws of each part, with the energy that moves.
+
+    Energy leaves a part with the part's own factor, true / total energy, so that a part that all
+    energy leaves is 0. What the parts receive is true energy that left the others; more than that
+    (from runs of unknown phase) has the factor of the group.
+    """
     parts = [None if place is None else draws.kwh[place] for place in places]
     if not moved:
         return tuple(parts)
     known = [place for place in places if place is not None]
     total = float(np.sum(draws.total_kwh[known]))
     factor = np.sum(draws.kwh[known], axis=0) / total if total > 0 else np.ones(N_DRAWS)
-    for number, kwh in enumerate(moved):
+    left, true_left, received = np.zeros((3, N_DRAWS))
+    for place, part, kwh in zip(places, parts, moved, strict=False):
+        received += np.maximum(kwh, 0.0)
+        if place is not None and part is not None:
+            leaving = _leaving_fraction(kwh, float(draws.total_kwh[place]))
+            left += leaving * draws.total_kwh[place]
+            true_left += leaving * part
+    true_received = true_left + factor * np.maximum(received - left, 0.0)
+    factor_in = np.ones(N_DRAWS)
+    np.divide(true_received, received, out=factor_in, where=received > 0)
+    for number, (place, kwh) in enumerate(zip(places, moved, strict=False)):
+        arriving = factor_in * np.maximum(kwh, 0.0)
         part = parts[number]
-        if part is not None:
-            parts[number] = np.maximum(part + factor * kwh, 0.0)
+        if place is not None and part is not None:
+            staying = 1 - _leaving_fraction(kwh, float(draws.total_kwh[place]))
+            parts[number] = part * staying + arriving
         elif kwh.any():
-            parts[number] = np.maximum(factor * kwh, 0.0)
+            parts[number] = arriving
     return tuple(parts)
+
+
+def _leaving_fraction(kwh: Floats, total_kwh: float) -> Floats:
+    """Fraction of a part that leaves it in each draw; exactly 1 where all energy leaves."""
+    if total_kwh <= 0:
+        return np.zeros(len(kwh))
+    fraction = np.clip(-kwh / total_kwh, 0.0, 1.0)
+    # sums of the same runs in another order differ by rounding
+    return np.where(fraction > 1 - 1e-9, 1.0, fraction)
 
 
 def interval_of_draws(draws: Floats | None) -> tuple[float | None, float | None]:

@@ -36,8 +36,8 @@ def draw_ratios(
         side: Column with the part: a value of `over`.
         over: The part of the numerator, that of the denominator, and others. A missing numerator
             is 0.
-        moves: Energy that each draw adds to the first parts of `over`, as uncertain kinds do. It is
-            multiplied by the mean error of all parts in the draw. None: nothing.
+        moves: Energy that each draw adds to the first parts of `over`, as uncertain kinds do. It
+            keeps the error of the part that it leaves. None: nothing.
 
     Returns:
         The keys of the groups; `ratio_low`, `ratio_high` (2.5 and 97.5 % quantiles of the draws;

@@ -19,7 +19,7 @@ import polars.selectors as cs
 from footprint.core.latex import THIN_SPACE, escape_latex
 from footprint.core.light_imports import hide_packages
 from footprint.core.names import escape_cell
-from footprint.report.wording import decimals_of_interval, format_number, format_rounded
+from footprint.report.wording import format_number, interval_texts
 
 UNKNOWN_CELL = "–"
 """Cell of an unknown value."""
@@ -42,7 +42,7 @@ class Column:
         decimals: Decimals of its numbers; None for text, and for `digits`.
         digits: Significant digits of its numbers, in place of decimals.
         interval: Columns of a value and of both ends of its interval. The three columns are rounded
-            to the same decimals (`wording.decimals_of_interval`); without ends, to `digits`.
+            together (`wording.interval_texts`); without ends, to `digits`.
         scale: Factor from the values to the unit: 100 for fractions shown in per cent.
         printed: Whether LaTeX has the column; a printed page is narrow.
     """
@@ -156,8 +156,8 @@ def _cell_text(row: Mapping[str, Any], column: Column) -> str:
     if column.interval is not None:
         ends = [row[name] for name in column.interval]
         if None not in ends:
-            shown = [float(end) * column.scale for end in ends]
-            return format_rounded([number], decimals=decimals_of_interval(*shown))[0]
+            value, low, high = (float(end) * column.scale for end in ends)
+            return interval_texts(value, low, high)[column.interval.index(column.name)]
     if decimals is None:
         return format_number(number, digits=column.digits or 3)
     text = f"{number:,.{decimals}f}".replace(",", THIN_SPACE)
