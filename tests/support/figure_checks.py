@@ -62,7 +62,8 @@ def written_text(figure: Figure) -> str:
 
 
 def title_text(figure: Figure) -> str:
-    return figure.get_suptitle().replace("\n", " ").replace(wording.THIN_SPACE, " ")
+    text = figure.get_suptitle().replace("\n", " ")
+    return text.replace(wording.THIN_SPACE, " ").replace("\u00a0", " ")
 
 
 def rectangles(axes: Axes, *, hatched: bool) -> list[Bbox]:

@@ -32,7 +32,8 @@ def test_part_that_all_energy_leaves_is_zero_in_that_draw() -> None:
     # sums of the same runs in another order
     found = parts(*ROWS, moves={("g",): (kwh, -kwh * (1 + 4e-16), NOTHING)})
     development, training = found.kwh[:2]
-    assert development is not None and training is not None
+    assert development is not None
+    assert training is not None
     before = [part for part in without.kwh[:2] if part is not None]
     assert (training[FIRST_HALF] == 0).all()
     assert (training[~FIRST_HALF] == before[1][~FIRST_HALF]).all()
@@ -44,7 +45,8 @@ def test_part_that_all_energy_leaves_is_zero_in_that_draw() -> None:
 def test_energy_that_moves_keeps_the_error_of_its_part() -> None:
     without = parts(*ROWS).kwh
     found = parts(*ROWS, moves={("g",): (NOTHING + 2.5, NOTHING - 2.5, NOTHING)}).kwh
-    assert without[0] is not None and without[1] is not None
+    assert without[0] is not None
+    assert without[1] is not None
     assert found[1] == pytest.approx(0.75 * without[1])
     assert found[0] == pytest.approx(without[0] + 0.25 * without[1])
 
@@ -54,7 +56,9 @@ def test_energy_from_two_parts_arrives_with_their_mean_error() -> None:
     without = parts(*rows).kwh
     moved = (NOTHING - 6.0, NOTHING + 10.0, NOTHING - 4.0)
     found = parts(*rows, moves={("g",): moved}).kwh
-    assert without[0] is not None and without[1] is not None and without[2] is not None
+    assert without[0] is not None
+    assert without[1] is not None
+    assert without[2] is not None
     assert found[0] == pytest.approx(without[0] * 0.8)
     assert found[2] == pytest.approx(without[2] * 0.8)
     assert found[1] == pytest.approx(without[1] + 0.2 * (without[0] + without[2]))
@@ -64,10 +68,13 @@ def test_energy_of_unknown_phase_arrives_with_the_error_of_the_group() -> None:
     rows = (*ROWS, ("unknown", "c", 5.0, 0.0))
     without = parts(*rows).kwh
     found = parts(*rows, moves={("g",): (NOTHING + 5.0, NOTHING, NOTHING)}).kwh
-    assert without[0] is not None and without[1] is not None and without[3] is not None
+    assert without[0] is not None
+    assert without[1] is not None
+    assert without[3] is not None
     factor = (without[0] + without[1] + without[3]) / 45.0
     assert found[0] == pytest.approx(without[0] + 5.0 * factor)
-    assert (found[1] == without[1]).all() and (found[3] == without[3]).all()
+    assert (found[1] == without[1]).all()
+    assert (found[3] == without[3]).all()
 
 
 def test_part_without_energy_receives_what_moves_there() -> None:

@@ -129,8 +129,8 @@ def decide_kinds(
 
     Recalibrated runs have their new probabilities, and the most probable kind where it has
     `min_probability` or more, else `unknown`. Their rule is `recalibrated`. Their features are
-    those of the weights, and none where the kind changed. The confidence is the probability of the most probable kind. OAR's
-    interactive jobs, which are certain, stay as they are.
+    those of the weights, and none where the kind changed. The confidence is the probability of
+    the most probable kind. OAR's interactive jobs, which are certain, stay as they are.
 
     Args:
         classified: Result of `weighed_kinds.weigh_runs`.

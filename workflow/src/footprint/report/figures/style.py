@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -155,6 +156,8 @@ def new_figure(*, width_mm: float, height_mm: float, title: str, provenance: str
     """An empty figure with its title above and its provenance below."""
     drawn = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
     points = width_mm / 25.4 * 72
+    # an interval is not broken between lines
+    title = re.sub(r"(?<=\d) to (?=\d)", "\u00a0to\u00a0", title)
     drawn.suptitle(
         # a bold 9 pt letter is 6 pt wide on average, a 6 pt letter 3.5 pt
         textwrap.fill(title, int(points / 6.0), break_on_hyphens=False),
