@@ -7,10 +7,13 @@ own_uv := $(filter .uv/%,$(uv))
 # share a server or a costly study run in one (tests/conftest.py).
 pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: results test slow all-tests mutations fuzz check docs gallery lock
+.PHONY: results provenance test slow all-tests mutations fuzz check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
 	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
+
+provenance: results  ## Snakemake's own report, with the rules, their run times and their code
+	$(uv) run --no-default-groups --group pipeline snakemake --report results/provenance.html
 
 test: $(own_uv)
 	$(uv) run $(pytest)
@@ -41,7 +44,7 @@ check: $(own_uv)  ## format, lint and types
 docs: $(own_uv)  ## renews the generated pages of docs/ and the graph in README.md
 	$(uv) run python docs/renew.py
 
-gallery: results  ## docs/gallery.md and its pictures, from the results
+gallery: provenance  ## docs/gallery.md and its pictures, from the results
 	$(uv) run python docs/gallery.py results
 
 lock: $(own_uv)  ## renews every pin: pyproject.toml, envs/requirements.lock, envs/footprint.yaml, uv below

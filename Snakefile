@@ -69,6 +69,7 @@ include: "workflow/rules/background.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/private.smk"
 include: "workflow/rules/validation.smk"
+include: "workflow/rules/report_page.smk"
 
 
 rule all:
@@ -84,6 +85,7 @@ rule all:
         rules.measure_reliability.output,
         rules.estimate_carbon.output,
         rules.write_summary.output,
+        rules.write_report.output,
         rules.plot_energy_by_class.output,
         rules.plot_energy_over_time.output,
         rules.plot_concentration.output,
@@ -179,7 +181,5 @@ onstart:
 
 
 onsuccess:
-    # Snakemake writes the report into it, even if a run made only files of resources/
-    Path("results").mkdir(exist_ok=True)
     similar = f"resources/{STUDY.site}/rejected/labels.parquet"
     print(terminal.results_text("results", checked=STUDY.has_truth, similar_names=similar))

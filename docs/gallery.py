@@ -77,7 +77,7 @@ def results_of_report(report: str) -> list[Result]:
     """Return the results of a report by category, figures before tables.
 
     Args:
-        report: Text of `report.html`, which contains its data as JSON.
+        report: Text of `provenance.html`, which contains its data as JSON.
     """
     results, categories = (_report_data(report, name) for name in ("results", "categories"))
     found = [
@@ -97,7 +97,7 @@ def results_of_report(report: str) -> list[Result]:
 def _report_data(report: str, name: str) -> dict[str, Any]:
     start = re.search(rf'<script id="{name}">\s*var {name} = ', report)
     if start is None:
-        raise SystemExit(f"the report has no {name}: run `make results` with Snakemake 9")
+        raise SystemExit(f"the report has no {name}: run `make provenance` with Snakemake 9")
     data: dict[str, Any] = json.JSONDecoder().raw_decode(report, start.end())[0]
     return data
 
@@ -333,7 +333,7 @@ def main(results: Path, docs: Path) -> None:
         results: Folder of the results.
         docs: Folder of `gallery.md` and `gallery/`.
     """
-    shown = results_of_report((results / "report.html").read_text(encoding="utf-8"))
+    shown = results_of_report((results / "provenance.html").read_text(encoding="utf-8"))
     folder = docs / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
     pictures = encode_pictures(shown, results)

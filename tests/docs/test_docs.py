@@ -301,11 +301,10 @@ def results_tree() -> list[str]:
 @pytest.mark.workflow
 def test_readme_tree_of_results_matches_the_outputs_of_a_run(folder: Path) -> None:
     summary = RENEW["run_snakemake"](folder, "--summary").splitlines()[1:]
-    outputs = {line.split("\t")[0] for line in summary} | {"results/report.html"}
+    outputs = {line.split("\t")[0] for line in summary}
     results = {each for each in outputs if each.startswith("results/")}
     tree = [each for each in results_tree() if each.startswith("results/")]
     assert len(results) > 20
-    assert "report: results/report.html" in text_of(ROOT / "profiles/default/profile.yaml")
     files = [each for each in tree if not each.endswith("/")]
     several = (
         *("tables/", "months/", "gaps/", "node_power/"),

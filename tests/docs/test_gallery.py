@@ -210,7 +210,7 @@ def test_main_writes_the_gallery_and_deletes_stale_pictures(tmp_path: Path) -> N
         noise_picture(40, 20).save(results / f"figures/{name}.png")
     page = formats.table_html(SMALL, provenance=PROVENANCE)
     (results / "tables/a.html").write_text(page, encoding="utf-8")
-    (results / "report.html").write_text(REPORT, encoding="utf-8")
+    (results / "provenance.html").write_text(REPORT, encoding="utf-8")
     (docs / "gallery").mkdir(parents=True)
     (docs / "gallery/gone.png").write_bytes(base64.b64decode("AA=="))
     GALLERY["main"](results, docs)

@@ -379,10 +379,8 @@ def test_executor_default_study_equals_study_without_oar(alice: ClusterUser) -> 
 
 
 def study_files(folder: Path) -> dict[str, bytes]:
-    """Contents of a study's files by path, without the report, which contains times."""
+    """Contents of a study's files by path."""
     files = [path for part in ("resources", "results") for path in (folder / part).rglob("*")]
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in files
-        if path.is_file() and path.name != "report.html"
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in files if path.is_file()
     }

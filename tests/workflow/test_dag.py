@@ -47,6 +47,7 @@ RULES_OF_EVERY_STUDY = {
     "plot_paper_runs": 1,
     "estimate_carbon": 1,
     "write_summary": 1,
+    "write_report": 1,
     "tabulate_study": 1,
     "tabulate_hardware": 1,
     "tabulate_carbon": 1,

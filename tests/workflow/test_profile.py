@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project, configure, small_study
-
 PROFILE = Path(__file__).parents[2] / "profiles/default"
 
 SNAKEFILE = """
@@ -46,24 +44,18 @@ def run_snakemake(workflow: Path, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_default_profile_writes_report_and_repeats_no_rule(workflow: Path) -> None:
+def test_default_profile_repeats_no_rule(workflow: Path) -> None:
     run_snakemake(workflow, "--cores", "1")
-    report = workflow / "results/report.html"
-    assert "figure.svg" in report.read_text()
-    report.unlink()
     assert "Nothing to be done" in run_snakemake(workflow, "--cores", "1")
-    assert report.is_file()
 
 
-@pytest.mark.slow
-def test_run_of_one_resource_writes_report(tmp_path: Path) -> None:
-    project = Project(tmp_path)
-    folder = configure(tmp_path / "study", **small_study(project))
-    project.run(folder, "--cores", "1", "resources/nancy/nodes.parquet")
-    assert (folder / "results/report.html").is_file()
+def test_report_of_snakemake_is_one_command_away(workflow: Path) -> None:
+    run_snakemake(workflow, "--cores", "1")
+    run_snakemake(workflow, "--report", "results/provenance.html")
+    assert "figure.svg" in (workflow / "results/provenance.html").read_text()
 
 
-@pytest.mark.parametrize("options", [["-n"], ["-nq"], ["--dry-run"], ["--cores", "1", "--touch"]])
-def test_run_without_execution_writes_no_report(workflow: Path, options: list[str]) -> None:
+@pytest.mark.parametrize("options", [["-n"], ["-nq"], ["--dry-run"]])
+def test_run_without_execution_writes_nothing(workflow: Path, options: list[str]) -> None:
     run_snakemake(workflow, *options)
     assert not (workflow / "results").exists()

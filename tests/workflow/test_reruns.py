@@ -149,6 +149,7 @@ RULES_OF_PACKAGES = {
     "seaborn": {"plot_concentration", "plot_energy_per_run", "plot_ratios"},
     "pandas": {"plot_concentration", "plot_energy_per_run", "plot_ratios"},  # of seaborn
     "mistune": {"write_summary"},
+    "jsonschema": {"write_report"},  # of altair
     "httpx": {"read_models"},
     "dataframely": {
         *(rule for rule in workflow_rules() if not rule.startswith(("plot_", "tabulate_"))),
@@ -163,7 +164,7 @@ RULES_OF_PACKAGES = {
 
 HEAVY_PACKAGES = (
     *RULES_OF_PACKAGES,
-    *("IPython", "adbc_driver_postgresql", "ipywidgets", "jsonschema", "pydantic", "scipy"),
+    *("IPython", "adbc_driver_postgresql", "ipywidgets", "pydantic", "scipy"),
     *("sqlalchemy", "starlette", "typer", "uvicorn"),
 )
 
@@ -181,7 +182,7 @@ RULES_AFTER_RATIO = dict.fromkeys(
     (
         *("compare_phases", "check_totals", "plot_phases", "tabulate_phases"),
         *("plot_sensitivities", "tabulate_sensitivities", "tabulate_study", "write_summary"),
-        *("plot_phase_energies", "tabulate_phase_energies"),
+        *("plot_phase_energies", "tabulate_phase_energies", "write_report"),
         *("plot_ratio_uncertainty", "tabulate_ratio_uncertainty"),
     ),
     1,
@@ -207,7 +208,12 @@ RULES_AFTER_FEATURES = {
     "tabulate_reliability": 1,
 } | RULES_AFTER_RUNS
 RULES_OF_HISTOGRAMS = {"measure_power_histograms": 3}
-RULES_OF_CARBON = {"estimate_carbon": 1, "tabulate_carbon": 1, "write_summary": 1}
+RULES_OF_CARBON = {
+    "estimate_carbon": 1,
+    "tabulate_carbon": 1,
+    "write_summary": 1,
+    "write_report": 1,
+}
 RULES_OF_BUDGET = {"budget_uncertainty": 1, "plot_uncertainty": 1, "tabulate_uncertainty": 1}
 RULES_AFTER_ENERGY = (
     RULES_AFTER_FEATURES
@@ -272,7 +278,7 @@ def edited(project: Project, file: str, old: str, new: str) -> Iterator[None]:
             "src/footprint/report/figures/levels.py",
             "ROW_MM = 4.6",
             "ROW_MM = 5",
-            {"plot_levels": 1},
+            {"plot_levels": 1, "write_report": 1},
         ),
         ("src/footprint/report/figures/levels.py", "ROW_MM = 4.6", "ROW_MM = 4.6  # edited", {}),
         ("src/footprint/schemas/energy.py", '"""', '"""Edited. ', {}),

@@ -1,4 +1,15 @@
-"""Files of a figure or readers' table, with their place in the report of Snakemake."""
+"""Files of a figure or readers' table, with their place in the report.
+
+`EXHIBITS` collects them for the rule `write_report`; Snakemake's own report, of `make provenance`,
+contains them too.
+"""
+
+EXHIBITS = []
+
+
+def add_exhibit(kind, name, shows, caption):
+    """Record a figure or table for the report."""
+    EXHIBITS.append({"kind": kind, "name": name, "shows": shows, "caption": caption})
 
 
 def figure_files(name, category, shows):
@@ -10,6 +21,7 @@ def figure_files(name, category, shows):
         shows: What the figure shows, for the report's list.
     """
     path = f"<results>/figures/{name}"
+    add_exhibit("figure", name, shows, caption=f"{name}.rst")
     shown = report(
         f"{path}.svg",
         caption=f"../report/{name}.rst",
@@ -28,6 +40,7 @@ def table_files(name, category, shows):
         shows: What the table shows, for the report's list.
     """
     path = f"<results>/tables/{name}"
+    add_exhibit("table", name, shows, caption=f"{name}_table.rst")
     shown = report(
         f"{path}.html",
         caption=f"../report/{name}_table.rst",

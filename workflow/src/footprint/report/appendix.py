@@ -137,7 +137,29 @@ def paper_statement(
     return " ".join([*texts, f"{_method_text(row)}; {BOUNDARY}."])
 
 
-def _energy_sentence(row: Row, scope: StudyScope) -> str:
+def scope_statement(
+    row: Row, phases: Row | None, *, scope: StudyScope, factor: Row | None, pue: float
+) -> str:
+    """Energy of a site, project, paper or person, with carbon and boundary; of a paper with R.
+
+    Args:
+        row: Row of the site, project, paper or person in `schemas.Levels`.
+        phases: As in `paper_statement`.
+        scope: As in `paper_statement`.
+        factor: Its row in `schemas.Carbon` by one factor; None: no carbon.
+        pue: Power usage effectiveness in the carbon.
+    """
+    if row["total_kwh"] is None:
+        return f"The energy of {row['name']} is unknown."
+    if row["level"] == "paper":
+        return paper_statement(row, phases, scope=scope, factor=factor, pue=pue)
+    subject = "All jobs" if row["level"] == "site" else f"The jobs of {row['name']}"
+    carbon = _carbon_sentence(row, factor, pue=pue)
+    texts = [_energy_sentence(row, scope, subject=subject), *([carbon] if carbon else [])]
+    return " ".join([*texts, f"{_method_text(row)}; {BOUNDARY}."])
+
+
+def _energy_sentence(row: Row, scope: StudyScope, *, subject: str | None = None) -> str:
     total, interval = energy_texts(row["total_kwh"], row["total_low_kwh"], row["total_high_kwh"])
     part, unknown_h = row["measured_frac"], row["unknown_node_h"]
     energy = format_qualified(total, measured_frac=part, unknown_node_h=unknown_h)
@@ -148,8 +170,9 @@ def _energy_sentence(row: Row, scope: StudyScope) -> str:
     if unknown_h:
         hours = format_duration(unknown_h, of="node ")
         details.append(f"the energy of {hours} is unknown and not included")
+    subject = subject or f"Research for {row['name']}"
     return (
-        f"Research for {row['name']} used {energy} of electricity at the compute nodes of "
+        f"{subject} used {energy} of electricity at the compute nodes of "
         f"{scope.site_text} {scope.days_text} ({'; '.join(details)})."
     )
 
