@@ -4,6 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const SCOPES = new Map(DATA.scopes.map((scope) => [scope.id, scope]));
 const PHASE = new Map(DATA.phases.map((phase, place) => [phase.phase, { ...phase, place }]));
+const DETAILED = new Set(DATA.detailed);
 const COLUMN = new Map(DATA.runs.columns.map((name, place) => [name, place]));
 const ROWS_AT_ONCE = 50;
 const views = new Map();
@@ -224,7 +225,7 @@ function drawTable() {
       const name = DATA.runs.columns[at];
       const cell = line.insertCell();
       if (name === "run_id") {
-        const has = value in DATA.details;
+        const has = DETAILED.has(value);
         const shown = has ? element("button", value, { type: "button" }) : element("span", value);
         if (has) shown.addEventListener("click", () => openRun(value));
         cell.append(shown);
@@ -252,8 +253,11 @@ function csvText() {
 
 // A run ---------------------------------------------------------------------------------------
 
+let details = null;
+
 function openRun(id) {
-  const own = DATA.details[id];
+  details ??= JSON.parse(byId("details").textContent);
+  const own = details[id];
   const row = DATA.runs.rows.find((each) => each[0] === Number(id));
   if (!own || !row) return;
   const value = (name) => row[COLUMN.get(name)];
@@ -366,5 +370,12 @@ addEventListener("hashchange", readHash);
 document.addEventListener("vega", redrawAll);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 showScope();
-readHash();
-addEventListener("load", () => setTimeout(showFigures, 0));
+document.addEventListener("DOMContentLoaded", readHash);
+
+// the page can be used before its charts and figures are drawn
+addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
+  const script = element("script", byId("vega").textContent +
+    '\ndocument.dispatchEvent(new Event("vega"));', { type: "module" });
+  document.body.append(script);
+  setTimeout(showFigures, 0);
+}, 0)));

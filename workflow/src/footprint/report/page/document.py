@@ -57,7 +57,7 @@ def page_data(
     *,
     study: StudyScope,
 ) -> dict[str, Any]:
-    """Data of the page, for JSON.
+    """Data of the page, for JSON: all but `details` is needed at once.
 
     Args:
         scopes: Result of `scopes.page_scopes`.
@@ -78,6 +78,7 @@ def page_data(
         "kinds": dict(wording.KIND_NAMES),
         "bars": {"every": {"1d": "day", "1w": "week", "1mo": "month"}[every], "rows": of_scope},
         "runs": _table_of_runs(runs),
+        "detailed": [trace["run_id"] for trace in traces],
         "details": _details(runs, traces),
         "charts": charts.page_charts(),
     }
@@ -171,7 +172,8 @@ def page_html(
         headings=list(LEVEL_HEADINGS.values()),
         scopes=data["scopes"],
         sections=sections,
-        data=_script_json(data),
+        data=_script_json({name: part for name, part in data.items() if name != "details"}),
+        details=_script_json(data["details"]),
         figures=_script_json(figures),
         style=style,
         script=script,
