@@ -7,7 +7,6 @@ OUTPUTS:
 
 from pathlib import Path
 
-
 PAGE = Path(workflow.basedir, "workflow/report")
 
 
@@ -32,9 +31,11 @@ rule write_report:
         papers=rules.match_labels.output.papers,
         power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
         exhibits=[
-            f"<results>/figures/{each['name']}.svg"
-            if each["kind"] == "figure"
-            else f"<results>/tables/{each['name']}.html"
+            (
+                f"<results>/figures/{each['name']}.svg"
+                if each["kind"] == "figure"
+                else f"<results>/tables/{each['name']}.html"
+            )
             for each in SHOWN
         ],
         captions=[PAGE / each["caption"] for each in SHOWN],
