@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from footprint.core.sums import known_mean
+
 MOST_TRACES = 200
 """Number of runs, the largest first, that have a power trace in the report."""
 
@@ -79,7 +81,7 @@ def _mean_powers(power: Iterable[pl.LazyFrame], nodes: pl.Series) -> pl.DataFram
     frames = [
         frame.filter(pl.col("node").is_in(nodes.implode()))
         .group_by("node", bin=pl.col("timestamp").dt.truncate(BIN))
-        .agg(pl.col("power_w").mean())
+        .agg(known_mean(pl.col("power_w")))
         .collect(engine="streaming")
         for frame in power
     ]
@@ -114,7 +116,7 @@ def _trace(
         inside = known.filter(pl.col("bin").is_between(first - BIN, last, closed="left"))
         since_first = pl.max_horizontal("bin", pl.lit(first)) - pl.lit(first)
         place = since_first.dt.total_seconds() // int(step.total_seconds())
-        means = inside.group_by(point=place).agg(own_w=pl.col("power_w").mean())
+        means = inside.group_by(point=place).agg(own_w=known_mean(pl.col("power_w")))
         total = total.join(means, on="point", how="left", maintain_order="left").select(
             "point", power_w=pl.col("power_w") + pl.col("own_w")
         )
