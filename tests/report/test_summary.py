@@ -279,7 +279,7 @@ def test_summary_of_development_has_definition_intervals_and_labels() -> None:
 NO_ENDS = {"ratio_low": None, "ratio_high": None}
 
 
-def test_summary_has_the_ratio_under_other_choices_membership_first() -> None:
+def test_summary_has_the_range_of_the_ratio_by_choice_membership_first() -> None:
     choices = [
         ("singing", "idle_holds", "in", 78.1, True),
         ("singing", "idle_holds", "out", 60.0, False),
@@ -289,8 +289,8 @@ def test_summary_has_the_ratio_under_other_choices_membership_first() -> None:
     ]
     text = summary_text(choices=choices)
     assert (
-        "- **singing**: jobs of the paper: 78.1 (labelled), 95.2 (same people); idle holds: 78.1 "
-        "(in), 60.0 (out).\n"
+        "- **singing**: jobs of the paper 78.1 (labelled) to 95.2 (same people); idle holds 60.0 "
+        "(out) to 78.1 (in).\n"
     ) in text
     assert "no interval includes" not in summary_text()
 
@@ -473,3 +473,16 @@ def test_summary_shows_any_name_as_it_is() -> None:
     assert shown.count(names.clean_name(name)) >= 6
     opening = str(mistune.create_markdown(escape=True)(opening_text(levels=named)))
     assert "&lt;img src=x onerror=alert(1)&gt;|**a** # b?[31m `c` [d](http://e)" in opening
+
+
+def test_summary_leaves_out_choices_without_effect_and_says_where_some_have_no_ratio() -> None:
+    choices = [
+        ("singing", "unknown_kinds", "left_out", 78.1, True),
+        ("singing", "unknown_kinds", "development", 78.1, False),
+        ("singing", "reported_training", "label", 78.1, True),
+        ("singing", "reported_training", "largest", 7.0, False),
+        ("singing", "reported_training", "last", None, False),
+    ]
+    assert (
+        "- **singing**: reported training 7.0 (largest) to 78.1 (label), without R for some.\n"
+    ) in summary_text(choices=choices)

@@ -137,15 +137,33 @@ def _sensitivity_paragraphs(sensitivities: pl.DataFrame) -> list[str]:
         own = papers.filter(pl.col("name") == name).sort(
             ~pl.col("is_headline"), maintain_order=True
         )
-        texts = []
-        for choice, choice_name in CHOICE_NAMES.items():
-            values = [
-                f"{format_ratio(row['ratio'])} ({row['value'].replace('_', ' ')})"
-                for row in own.filter(pl.col("choice") == choice).iter_rows(named=True)
-            ]
-            texts += [f"{choice_name}: {', '.join(values)}"] if len(values) > 1 else []
-        lines.append(f"- **{name}**: {'; '.join(texts)}.")
+        texts = [
+            _choice_text(choice_name, own.filter(pl.col("choice") == choice))
+            for choice, choice_name in CHOICE_NAMES.items()
+        ]
+        lines.append(f"- **{name}**: {'; '.join(text for text in texts if text)}.")
     text = (
-        "R also depends on choices, which no interval includes. R under each choice, as used first:"
+        "R also depends on choices, which no interval includes. Lowest and highest R by choice, "
+        "other choices as used (all values: table `sensitivities`):"
     )
     return [text, "\n".join(lines)]
+
+
+def _choice_text(name: str, rows: pl.DataFrame) -> str:
+    """Lowest and highest R of a choice with its values; empty if R is the same for all values.
+
+    Args:
+        name: Name of the choice.
+        rows: Rows of the choice in `schemas.PhaseSensitivities`.
+    """
+    if len(rows) < 2:
+        return ""
+    known = rows.drop_nulls("ratio").sort("ratio", maintain_order=True)
+    unknown = ", without R for some" if len(known) < len(rows) else ""
+    if known.is_empty():
+        return f"{name}: without R"
+    low, high = known.row(0, named=True), known.row(-1, named=True)
+    if format_ratio(low["ratio"]) == format_ratio(high["ratio"]):
+        return f"{name}{unknown}" if unknown else ""
+    ends = [f"{format_ratio(r['ratio'])} ({r['value'].replace('_', ' ')})" for r in (low, high)]
+    return f"{name} {' to '.join(ends)}{unknown}"
