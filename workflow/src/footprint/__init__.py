@@ -9,10 +9,14 @@ for notebooks need `pip install 'footprint[pipeline]'`.
 - `InputError`: raised for input that cannot be used, with one line that says how to fix it.
 """
 
-import os
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import os
+
+TYPE_CHECKING = False  # `typing` takes milliseconds, in which a signal is not held yet
 if TYPE_CHECKING:
+    from typing import Any
+
     from footprint.api import Results, integrate, open_results
     from footprint.core.errors import InputError
     from footprint.tracker.marks import track

@@ -12,6 +12,12 @@ import sys
 def main() -> None:
     """Run the command in `sys.argv`."""
     if sys.argv[1:2] == ["track"]:
+        try:
+            from footprint.tracker import signals
+
+            signals.hold_signals()  # a signal from here on is the command's
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None  # as a command that Ctrl-C ends before it runs
         from footprint.tracker import command
 
         command.main(sys.argv[2:])

@@ -1,34 +1,27 @@
 """A tracked command as a child process, with forwarded signals and the same exit.
 
-The command has the tracker's process group, terminal and streams. A signal of the terminal, as of
-Ctrl-C, reaches both processes; a signal to the tracker alone, such as OAR's checkpoint signal, is
-forwarded. The tracker then exits as the command did.
+The command has the tracker's process group, terminal and streams. A signal to the group, as of
+Ctrl-C or of `timeout`, reaches both processes; a signal to the tracker alone, such as OAR's
+checkpoint signal, is forwarded. The tracker then exits as the command did.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-FORWARDED_SIGNALS = {
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGALRM,
-    signal.SIGWINCH,
-    signal.SIGXCPU,
-    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
-}
-PR_SET_PDEATHSIG = 1
-NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""Exit status of a shell for a command that is missing, and for one that cannot be executed."""
+from footprint.tracker import signals
+from footprint.tracker.execution import NOT_EXECUTABLE, execute
+from footprint.tracker.witness import Witness, die_with_parent
+
+GROUP_GRACE_S = 0.1
+"""Time for a signal of several processes to reach all of them, after its first arrival."""
+LONGEST_GRACE_S = 1.0
+"""Longest time for which a signal is kept back while others arrive."""
 
 
 class CommandEnd(NamedTuple):
@@ -47,17 +40,37 @@ class Command:
     """
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        mask = signals.hold_signals()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if ignored, there is no exit status
-        libc = ctypes.CDLL(None, use_errno=True)
         own = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED_SIGNALS, signal.SIGCHLD})
+        self._witness = Witness()
+        reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             # a kill of the tracker by its process id kills the command as well
-            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != own:
+            if not die_with_parent(own):
                 os._exit(NOT_EXECUTABLE)
-            _execute(words, environment, mask)
+            os.close(writer)
+            os.read(reader, 1)
+            execute(words, environment, mask)
+        os.close(reader)
+        self._early_signals = self._forward_early_signals()
+        os.close(writer)  # the command is executed now
+
+    def _forward_early_signals(self) -> list[int]:
+        """Forward what arrived before the command, which still holds its signals.
+
+        One that it has received itself stays a single one: a pending signal is pending once.
+        """
+        numbers: list[int] = []
+        while True:
+            self._witness.received_signals()
+            arrived = [info.si_signo for info in signals.take_signals()]
+            if not arrived:
+                return numbers
+            for number in arrived:
+                os.kill(self.pid, number)
+            numbers += arrived
 
     def wait(self, on_signal: Callable[[int], None]) -> CommandEnd:
         """Forward signals until the command ends.
@@ -65,34 +78,53 @@ class Command:
         Args:
             on_signal: Called with each forwarded signal.
         """
-        watched = {*FORWARDED_SIGNALS, signal.SIGCHLD}
+        for number in self._early_signals:
+            on_signal(number)
+        watched = {*signals.FORWARDED_SIGNALS, signal.SIGCHLD}
+        arrived: list[signal.struct_siginfo] = []
+        first_s = due_s = 0.0
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 break
-            received = signal.sigwaitinfo(watched)
-            # a positive code: the kernel signalled the whole group, the command included
-            is_for_both = received.si_code > 0 or received.si_pid == self.pid
-            if received.si_signo != signal.SIGCHLD and not is_for_both:
-                os.kill(self.pid, received.si_signo)
-                on_signal(received.si_signo)
+            now_s = time.monotonic()
+            if arrived and now_s >= due_s:
+                for number in self._signals_to_forward(arrived):
+                    os.kill(self.pid, number)
+                    on_signal(number)
+                arrived = []
+                continue
+            wait_s = due_s - now_s
+            info = signal.sigtimedwait(watched, wait_s) if arrived else signal.sigwaitinfo(watched)
+            if info is not None and info.si_signo != signal.SIGCHLD:
+                now_s = time.monotonic()
+                first_s = first_s if arrived else now_s
+                due_s = min(now_s + GROUP_GRACE_S, first_s + LONGEST_GRACE_S)
+                arrived.append(info)
+        self._witness.end()
         if os.WIFSIGNALED(status):
             return CommandEnd(None, os.WTERMSIG(status))
         return CommandEnd(os.WEXITSTATUS(status), None)
 
+    def _signals_to_forward(self, arrived: list[signal.struct_siginfo]) -> list[int]:
+        """Numbers of the signals that have not reached the command already.
 
-def _execute(words: Sequence[str], environment: Mapping[str, str], mask: set[int]) -> NoReturn:
-    """Replace this process by the command, with the original signal mask and dispositions."""
-    try:
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, not by its parent
-            signal.signal(ignored, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.execvpe(words[0], list(words), dict(environment))
-    except OSError as error:
-        print(f"footprint track: {words[0]}: {error.strerror}", file=sys.stderr, flush=True)
-        os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
-    finally:
-        os._exit(NOT_EXECUTABLE)
+        Signals of one number and sender within the grace are one if the group received it:
+        `timeout` signals its child, and then the group of both.
+        """
+        shared = self._witness.received_signals()
+        is_complete = shared <= {(info.si_signo, info.si_pid) for info in arrived}
+        arrived = arrived + signals.take_signals(0 if is_complete else GROUP_GRACE_S)
+        if os.getpgid(self.pid) != os.getpgrp():  # as after `setsid`: out of the group's reach
+            numbers = dict.fromkeys((info.si_signo, info.si_pid) for info in arrived)
+            return [number for number, sender in numbers if sender != self.pid]
+        if not self._witness.is_present:  # the kernel signals groups
+            shared |= {(info.si_signo, info.si_pid) for info in arrived if info.si_code > 0}
+        return [
+            info.si_signo
+            for info in arrived
+            if (info.si_signo, info.si_pid) not in shared and info.si_pid != self.pid
+        ]
 
 
 def exit_as(ended: CommandEnd) -> NoReturn:
