@@ -127,6 +127,13 @@ def test_match_runs_sums_energy_by_job_and_node() -> None:
     }
 
 
+def test_match_runs_energy_shared_with_other_trackers_is_that_of_the_devices() -> None:
+    """The part of the cores that the job held is applied later, to the whole energy."""
+    shared = {"cpu": DeviceEnergy(1.8e6, 1.0, shared_j=3.6e6)}
+    [row] = tracked(run("a", 0, 4, devices=shared))
+    assert row["cpu_kwh"] == pytest.approx(1.0)
+
+
 def test_match_runs_container_is_on_the_only_node_of_its_job() -> None:
     assert [row["node"] for row in tracked(run("a", host="3f2c81"))] == ["gruss-1"]
     assert tracked(run("a", host="3f2c81", job_id=2)) == []

@@ -233,6 +233,14 @@ def test_track_oar_job_with_labels_records_both(tmp_path: Path) -> None:
     }
 
 
+def test_track_secret_in_note_and_command_is_not_recorded(tmp_path: Path) -> None:
+    note = "token=correcthorse for the hub"
+    run_track(tmp_path, "--note", note, "--", "true", "mysql", "-pcorrecthorse")
+    [path] = (tmp_path / "ledger").iterdir()
+    assert "correcthorse" not in path.read_text()
+    assert json.loads(path.read_text().splitlines()[0])["note"] == "token=*** for the hub"
+
+
 def test_track_no_devices_writes_no_device_record(tmp_path: Path) -> None:
     run_track(tmp_path, "--no-devices", "--", "true")
     [path] = (tmp_path / "ledger").iterdir()

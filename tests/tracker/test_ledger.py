@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,69 @@ def test_ledger_append_writes_one_line_in_a_file_of_its_own(tmp_path: Path) -> N
         records = [json.loads(line) for line in path.read_text().splitlines()]
         assert [each["record"] for each in records] == ["start", "stop"]
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_ledger_any_umask_folder_and_file_are_of_owner_alone(tmp_path: Path) -> None:
+    file = Ledger(tmp_path / "new/ledger", job=1, host="gruss-1")
+    file.append("start")
+    file.append("stop")
+    assert (mode(file.folder), mode(file.path)) == (0o700, 0o600)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_ledger_existing_folder_of_own_records_is_narrowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "ledger"
+    (folder / ledger.COMPANION_FOLDER).mkdir(parents=True)
+    (folder / "old.jsonl").write_text("")
+    file = Ledger(folder, job=1, host="gruss-1")
+    file.append("start")
+    modes = {path.name: mode(path) for path in (folder, *folder.iterdir())}
+    assert modes == {
+        "ledger": 0o700,
+        "codecarbon": 0o700,
+        "old.jsonl": 0o600,
+        file.path.name: 0o600,
+    }
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_ledger_existing_folder_of_other_files_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("")
+    file = Ledger(folder, job=1, host="gruss-1")
+    file.append("start")
+    file.append("stop")
+    assert (mode(folder), mode(file.path)) == (0o777, 0o600)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"{folder} can be entered by other accounts (mode 777)" in told
+    assert f"run `chmod 700 {folder}`" in told
+
+
+def test_readable_by_others_returns_files_with_wider_modes(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.jsonl", "b.jsonl", "c.jsonl")]
+    for path, bits in zip(paths[:2], (0o600, 0o640), strict=True):
+        path.write_text("")
+        path.chmod(bits)
+    assert ledger.readable_by_others(paths) == [paths[1]]
 
 
 def test_default_folder_variables_set_takes_precedence() -> None:
@@ -188,6 +253,14 @@ def test_read_ledgers_run_killed_ends_at_last_sign_of_life(tmp_path: Path) -> No
         (later_record("stop", 90) | {"at": timestamp(9000)}, reading.CLOCK_CHANGED),
         (later_record("stop", -5), reading.INVALID_VALUE),
         (later_record("stop", 90) | {"at": "yesterday"}, reading.INVALID_VALUE),
+        (start_record("b", at="9999-12-31T23:59:59Z"), reading.INVALID_VALUE),
+        (start_record("b", at="0001-01-01T00:00:00+14:00"), reading.INVALID_VALUE),
+        (
+            later_record(
+                "stop", 90, devices={"gpu": {"energy_j": 1, "covered_frac": 1, "whole_j": -1}}
+            ),
+            reading.INVALID_VALUE,
+        ),
         (later_record("stop", 90) | {"exit_status": "none"}, reading.INVALID_VALUE),
         (start_record("b", labels={"phase": "fun"}), reading.INVALID_LABEL),
         (start_record("b", labels={"papers": "p"}), reading.INVALID_LABEL),
@@ -229,6 +302,20 @@ def test_read_ledgers_unreadable_file_is_a_fault_and_rest_is_used(tmp_path: Path
     write_and_read(tmp_path, start_record(), later_record("stop", 60))
     found = reading.read_ledgers([tmp_path / "gone.jsonl", tmp_path / "job-1.jsonl"])
     assert [str(each) for each in found.faults] == ["gone.jsonl: there is no such file"]
+    assert [run.duration_s for run in found.runs] == [60.0]
+
+
+def test_read_folder_files_and_folders_that_cannot_be_opened_are_faults(tmp_path: Path) -> None:
+    write_and_read(tmp_path, start_record(), later_record("stop", 60))
+    (tmp_path / "gone.jsonl").symlink_to("nowhere")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(0)
+    found = reading.read_folder(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    told = [str(each) for each in found.faults]
+    assert told[0] == "gone.jsonl: a link to a file that is not there"
+    if os.getuid():  # root may open it
+        assert told[1] == "closed/: the folder cannot be opened"
     assert [run.duration_s for run in found.runs] == [60.0]
 
 

@@ -40,6 +40,13 @@ def test_track_block_with_labels_records_them(folder: Path) -> None:
     assert run.command
 
 
+def test_track_secret_in_note_is_not_recorded(folder: Path) -> None:
+    with footprint.track(note="password: correcthorse, second try"):
+        pass
+    [path] = (folder / "ledger").iterdir()
+    assert "correcthorse" not in path.read_text()
+
+
 def test_track_epochs_in_training_are_nested_in_one_file(folder: Path) -> None:
     with footprint.track(phase="training"):
         for number in range(3):

@@ -222,7 +222,7 @@ def test_format_text_unknown_energy_is_reported_as_unknown() -> None:
     text = report_forms.format_text(found)
     assert "The end of 1 of 1 runs is unknown" in text
     assert "Not read in 1 of 1 runs: rapl: root alone." in text
-    assert "Lines of the ledger that cannot be used: a.jsonl:3: the line is cut off." in text
+    assert "Not used of the ledger: 1 line (the line is cut off; first a.jsonl:3)." in text
     assert text.splitlines()[-1].endswith("its energy is unknown.")
     assert "█" not in text
 
@@ -332,3 +332,27 @@ def test_report_command_reads_ledger_and_study(tmp_path: Path) -> None:
     assert r"\toprule" in run_report(tmp_path, "--format", "latex").stdout
     wrong = run_report(tmp_path, "--ledger", str(tmp_path / "none"))
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
+
+
+def test_report_command_bad_lines_and_open_files_are_told(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    start = {"format": 1, "record": "start", "id": "a", "at": "2025-03-10T08:00:00Z"}
+    (ledger / "a.jsonl").write_text(f"{json.dumps(start)}\n{{\nnot JSON }}\n{{\n")
+    (ledger / "a.jsonl").chmod(0o644)
+    (ledger / "b.jsonl").write_text("\n")
+    (ledger / "b.jsonl").chmod(0o600)
+    done = run_report(tmp_path)
+    assert done.returncode == 0
+    assert (
+        "Not used of the ledger: 2 lines (the line is cut off; first a.jsonl:2); 1 line (the line "
+        "is no record; first a.jsonl:3); 1 file (the file is empty; first b.jsonl)."
+    ) in " ".join(done.stdout.split())
+    assert done.stderr.count("\n") == 1
+    assert "1 files of the ledger are open to other accounts by their mode" in done.stderr
+    assert "chmod -R go-rwx" in done.stderr
+    (ledger / "a.jsonl").write_text("{\n")
+    (ledger / "a.jsonl").chmod(0o600)
+    none = run_report(tmp_path)
+    assert (none.returncode, none.stderr.count("\n")) == (1, 1)
+    assert "2 lines or files not used; first a.jsonl:1: the line is cut off" in none.stderr

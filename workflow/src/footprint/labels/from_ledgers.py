@@ -76,11 +76,11 @@ def runs_table(read: reading.LedgerContents) -> pl.DataFrame:
 
 
 def _device_energies(run: reading.TrackedRun) -> dict[str, float | None]:
-    """Energy in kWh and covered part by component."""
+    """Whole energy of the devices in kWh, and covered part, by component."""
     found: dict[str, float | None] = {}
     for component in reading.COMPONENTS:
         energy = run.devices.get(component)
-        found[f"{component}_kwh"] = None if energy is None else energy.energy_j * KWH_PER_J
+        found[f"{component}_kwh"] = None if energy is None else energy.whole_j * KWH_PER_J
         found[f"{component}_covered_frac"] = (
             None if energy is None else min(energy.covered_frac, 1.0)
         )

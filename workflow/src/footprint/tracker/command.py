@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
-from footprint.tracker import companion, facts, ledger, mask, process, recorder
+from footprint.tracker import (
+    closing_line,
+    companion,
+    facts,
+    ledger,
+    mask,
+    process,
+    recorder,
+    shared_accounts,
+    signals,
+)
 
 WITHIN_VARIABLE = "FOOTPRINT_TRACKED_WITHIN"
 DEVICES_VARIABLE = "FOOTPRINT_TRACK_DEVICES"
@@ -48,6 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
         choices=companion.COMPANION_NAMES,
         help="run this tool beside the command",
     )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print no closing line on the terminal"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
@@ -66,6 +79,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     Args:
         arguments: Arguments after `footprint track`.
     """
+    signals.hold_signals()
     parser = build_parser()
     options = parser.parse_args(arguments)
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
@@ -91,12 +105,26 @@ def _run_command(words: Sequence[str], options: argparse.Namespace) -> process.C
     ended = command.wait(
         lambda number: run_recorder.record_event("signal", run, signal=_signal_name(number))
     )
-    run_recorder.end_run(
+    usage = run_recorder.end_run(
         run,
         exit_status=ended.exit_status,
         signal=None if ended.signal is None else _signal_name(ended.signal),
     )
+    if not options.quiet:
+        unknown = _reason_of_unknown_energy(run_recorder, options)
+        file = run_recorder.ledger
+        path = None if file.has_failed else file.path
+        closing_line.print_on_terminal(closing_line.describe_run(usage, unknown, path))
     return ended
+
+
+def _reason_of_unknown_energy(run_recorder: recorder.Recorder, options: argparse.Namespace) -> str:
+    if options.no_devices or os.environ.get(DEVICES_VARIABLE) == "0":
+        return "devices are not read (--no-devices)"
+    absent = run_recorder.absent_devices
+    if absent is None:
+        return "a driver did not respond in time"
+    return ", and ".join(absent.values()) or "no reading succeeded"
 
 
 def _begin_run(
@@ -112,20 +140,30 @@ def _begin_run(
     job = start_facts["oar"]["job_id"] if start_facts["oar"] else None
     file = ledger.Ledger(folder, job=job, host=start_facts["host"])
     companions = [
-        companion.CodeCarbon(folder / "codecarbon", job=job, identity=file.path.stem)
+        companion.CodeCarbon(folder / ledger.COMPANION_FOLDER, job=job, identity=file.path.stem)
         for _ in set(options.companions)
     ]
     with_devices = not options.no_devices and os.environ.get(DEVICES_VARIABLE) != "0"
     sources = recorder.device_sources() if with_devices else {}
-    run_recorder = recorder.Recorder(file, sources=sources, companions=companions)
+    group = shared_accounts.new_group()
+    run_recorder = recorder.Recorder(
+        file,
+        sources=sources,
+        companions=companions,
+        accounts=shared_accounts.SharedAccounts(group) if sources else None,
+    )
     run = run_recorder.begin_run(
         within=os.environ.get(WITHIN_VARIABLE),
         command=mask.mask_secrets(words),
         labels={name: getattr(options, name) for name in LABEL_FIELDS if getattr(options, name)},
-        note=options.note,
+        note=None if options.note is None else mask.mask_text(options.note),
         **start_facts,
     )
-    variables = {WITHIN_VARIABLE: run.identity, ledger.FOLDER_VARIABLE: str(folder)}
+    variables = {
+        WITHIN_VARIABLE: run.identity,
+        shared_accounts.GROUP_VARIABLE: group,
+        ledger.FOLDER_VARIABLE: str(folder),
+    }
     return run_recorder, run, variables | ({} if with_devices else {DEVICES_VARIABLE: "0"})
 
 

@@ -31,6 +31,7 @@ class CodeCarbon:
         package = importlib.import_module("codecarbon")
         logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
         self._tracker = package.OfflineEmissionsTracker(
             country_iso_code="FRA",
             project_name=self._project,
@@ -45,11 +46,18 @@ class CodeCarbon:
         """Write the energy so far, which survives a kill of the job."""
         if self._tracker is not None:
             self._tracker.flush()
+            self._make_private()
 
     def stop(self) -> None:
         """Stop the tracker, and write its result."""
         if self._tracker is not None:
             self._tracker.stop()
+            self._make_private()
+
+    def _make_private(self) -> None:
+        """Make the files of the folder readable by their owner alone."""
+        for path in self._folder.glob("*.csv"):
+            path.chmod(0o600)
 
 
 def missing_package(name: str) -> str | None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from footprint.core.vocabulary import LABEL_VALUES
-from footprint.tracker import facts, ledger, mask, recorder
+from footprint.tracker import facts, ledger, mask, recorder, shared_accounts
 from footprint.tracker.command import DEVICES_VARIABLE, WITHIN_VARIABLE
 
 KIND_OF_MARK = {"training-run": "training_run", "inference-run": "inference_run", "epoch": None}
@@ -21,6 +21,8 @@ FIRST_READING_TIMEOUT_S = 2.0
 
 _enclosing_run: ContextVar[str | None] = ContextVar("footprint_enclosing_run", default=None)
 _recorders: dict[tuple[int, Path], recorder.Recorder] = {}
+_group = shared_accounts.new_group()
+"""Group of this process and of those forked from it, whose blocks are inside its own."""
 
 
 def track(
@@ -137,7 +139,7 @@ class TrackedBlock(ContextDecorator):
             within=within,
             mark=self._mark,
             labels=self._labels or None,
-            note=self._note,
+            note=None if self._note is None else mask.mask_text(self._note),
             command=mask.mask_secrets(sys.argv) if is_outermost else None,
             **start_facts,
         )
@@ -155,7 +157,8 @@ def _process_recorder(folder: str | Path | None, devices: bool) -> recorder.Reco
         file = ledger.Ledger(key[1], job=oar["job_id"] if oar else None, host=host)
         with_devices = devices and os.environ.get(DEVICES_VARIABLE) != "0"
         sources = recorder.device_sources() if with_devices else {}
-        _recorders[key] = recorder.Recorder(file, sources=sources)
+        accounts = shared_accounts.SharedAccounts(_group) if sources else None
+        _recorders[key] = recorder.Recorder(file, sources=sources, accounts=accounts)
     return _recorders[key]
 
 

@@ -60,7 +60,7 @@ def find_gpus(visible: str | None = None) -> DetectedDevices:
     absent = None
     for index in indices:
         try:
-            device = _gpu_device(nvml, handles[index], f"gpu-{index}")
+            device = _gpu_device(nvml, handles[index], f"gpu-{index}", uuids[index])
         except Exception as error:
             absent = f"GPU {index} reports neither energy nor power ({error})"
             continue
@@ -81,7 +81,7 @@ def find_gpus(visible: str | None = None) -> DetectedDevices:
     return DetectedDevices(devices, gpu_facts, absent)
 
 
-def _gpu_device(nvml: Any, handle: Any, name: str) -> Device:
+def _gpu_device(nvml: Any, handle: Any, name: str, uuid: str) -> Device:
     """A card by its energy counter if it has a working one, else by its power."""
 
     def counter_j() -> float:
@@ -94,8 +94,10 @@ def _gpu_device(nvml: Any, handle: Any, name: str) -> Device:
         counter_j()
     except nvml.NVMLError:
         power_w()
-        return SampledDevice("gpu", name, _raise_if_lost(nvml, power_w))
-    return CountedDevice("gpu", name, _raise_if_lost(nvml, counter_j), max_power_w=MAX_POWER_W)
+        return SampledDevice("gpu", name, _raise_if_lost(nvml, power_w), identity=uuid)
+    return CountedDevice(
+        "gpu", name, _raise_if_lost(nvml, counter_j), identity=uuid, max_power_w=MAX_POWER_W
+    )
 
 
 def _raise_if_lost(nvml: Any, read: Callable[[], float]) -> Callable[[], float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from footprint.core import input_files
 from footprint.core.errors import InputError
 from footprint.core.names import clean_name
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
-from footprint.tracker.ledger import FORMAT_VERSION
+from footprint.tracker.ledger import FORMAT_VERSION, SUFFIX
 
 # Reasons of faults: values of tables, hence their wording is fixed.
 LINE_TRUNCATED = "the line is cut off"
@@ -35,12 +36,15 @@ CLOCK_CHANGED = "the clock was set while it ran"
 INVALID_LABEL = "a label has a value that is not known"
 INVALID_VALUE = "a value is missing or impossible"
 UNREADABLE = "the file cannot be opened"
+UNREADABLE_FOLDER = "the folder cannot be opened"
 EMPTY_FILE = "the file is empty"
 
 CLOCK_TOLERANCE_S = 120.0
 """Upper bound of usual clock corrections while a job runs."""
 COMPONENTS = ("gpu", "cpu", "memory")
 
+POSSIBLE_YEARS = range(1971, 2200)
+"""Years of a time; the end of a run that starts later may be no time at all."""
 MAX_DURATION_S = 1e9
 """Longest plausible duration of a run, 30 years."""
 
@@ -52,17 +56,33 @@ class Fault(NamedTuple):
     line: int | None
     reason: str
 
+    @property
+    def place(self) -> str:
+        """`file:line`, or `file` for a whole file."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
     def __str__(self) -> str:
         """Message `file:line: reason`, or `file: reason` for a whole file."""
-        where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.reason}"
+        return f"{self.place}: {self.reason}"
 
 
 class DeviceEnergy(NamedTuple):
-    """Energy of the devices of a component, and the covered share of their time."""
+    """Energy of the devices of a component that is due to a run.
+
+    Attributes:
+        energy_j: Energy in joules; with other trackers, the part of this one.
+        covered_frac: Covered share of the time of the devices.
+        shared_j: Whole energy of the devices where other trackers have a part of it, else None.
+    """
 
     energy_j: float
     covered_frac: float
+    shared_j: float | None = None
+
+    @property
+    def whole_j(self) -> float:
+        """Whole energy of the devices, whoever caused it."""
+        return self.energy_j if self.shared_j is None else self.shared_j
 
 
 @dataclass(kw_only=True)
@@ -126,7 +146,25 @@ class LedgerContents(NamedTuple):
 
 def ledger_files(folder: Path) -> list[Path]:
     """Files of a ledger, subfolders included, sorted."""
-    return sorted(path for path in folder.rglob("*.jsonl") if path.is_file())
+    return sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
+
+
+def read_folder(folder: Path) -> LedgerContents:
+    """Runs and faults of a ledger; a file or subfolder that cannot be opened is a fault.
+
+    Args:
+        folder: Folder of the ledger.
+    """
+    faults: list[Fault] = []
+
+    def add_fault(error: OSError) -> None:
+        faults.append(Fault(f"{Path(error.filename).name}/", None, UNREADABLE_FOLDER))
+
+    files: list[Path] = []
+    for inner, _, names in os.walk(folder, onerror=add_fault):
+        files += [Path(inner, name) for name in names if name.endswith(SUFFIX)]
+    contents = read_ledgers(sorted(files))
+    return contents._replace(faults=[*contents.faults, *faults])
 
 
 def read_ledgers(paths: Iterable[Path]) -> LedgerContents:
@@ -275,7 +313,9 @@ class _FileReader:
             raise ValueError(duration_s)
         devices = {
             name: DeviceEnergy(
-                _parse_non_negative(each["energy_j"]), _parse_non_negative(each["covered_frac"])
+                _parse_non_negative(each["energy_j"]),
+                _parse_non_negative(each["covered_frac"]),
+                None if each.get("whole_j") is None else _parse_non_negative(each["whole_j"]),
             )
             for name, each in (record.get("devices") or {}).items()
             if name in COMPONENTS
@@ -292,7 +332,7 @@ class _FileReader:
 
 def _parse_time(value: Any) -> datetime:
     time = datetime.fromisoformat(_parse_text(value))
-    if time.tzinfo is None:
+    if time.tzinfo is None or time.year not in POSSIBLE_YEARS:
         raise ValueError(value)
     return time.astimezone(UTC)
 

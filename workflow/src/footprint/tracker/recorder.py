@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from footprint.tracker import ledger as ledgers
 from footprint.tracker.ledger import Ledger
 from footprint.tracker.meter import DetectedDevices, Device, EnergyTotals, Meter
+from footprint.tracker.shared_accounts import SharedAccounts
 
 SIGN_OF_LIFE_MIN_S = 30.0
 """Shortest time between two signs of life; the time grows with the age of a run."""
@@ -76,6 +77,7 @@ class Recorder:
         ledger: File of this process.
         sources: Functions that find devices; empty: device energy is not read.
         companions: Tools to run beside.
+        accounts: Divides the energy of devices among trackers; None: it is all that of this one.
         clock: Monotonic time in seconds.
     """
 
@@ -85,11 +87,13 @@ class Recorder:
         *,
         sources: DeviceSources,
         companions: Iterable[Companion] = (),
+        accounts: SharedAccounts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ledger = ledger
         self._sources = sources
         self._companions = list(companions)
+        self._accounts = accounts
         self._clock = clock
         self._meter: Meter | None = None
         self._runs: dict[str, OngoingRun] = {}
@@ -98,6 +102,8 @@ class Recorder:
         self._hangs = False
         self._reading_cost_s = 0.0
         self.ready = threading.Event()
+        self.absent_devices: dict[str, str] | None = None
+        """Reason for absent devices, by source; None: the devices have not been found yet."""
 
     def begin_run(self, *, within: str | None, **fields: Any) -> OngoingRun:
         """Write a start record; call `start_thread` after it.
@@ -162,14 +168,15 @@ class Recorder:
 
     def _append_record(
         self, record: str, run: OngoingRun, time_s: float, fields: Mapping[str, Any]
-    ) -> None:
+    ) -> dict[str, Any]:
         usage = self._usage_fields(run, time_s)
         self.ledger.append(
             record, id=run.identity, at=ledgers.current_time(), **usage, **_without_none(fields)
         )
+        return usage
 
-    def end_run(self, run: OngoingRun, **fields: Any) -> None:
-        """Write a stop record, with the energy of the devices.
+    def end_run(self, run: OngoingRun, **fields: Any) -> dict[str, Any]:
+        """Write a stop record, and return its fields of duration and energy of the devices.
 
         Args:
             run: Run that ends.
@@ -188,7 +195,7 @@ class Recorder:
             thread, requests = last_thread
             requests.put(None)
             thread.join(COMPANION_TIMEOUT_S if self._companions else READING_TIMEOUT_S)
-        self._append_record("stop", run, stopped_s, fields)
+        return self._append_record("stop", run, stopped_s, fields)
 
     def _usage_fields(self, run: OngoingRun, time_s: float) -> dict[str, Any]:
         """Duration and device energy of a run up to a moment, as fields of a record."""
@@ -201,6 +208,8 @@ class Recorder:
             fields["devices"] = meter.energy_between(start, latest, duration_s=duration_s)
             if meter.lost_devices:
                 fields["lost"] = meter.lost_devices
+            if meter.most_trackers > 1:
+                fields["trackers"] = meter.most_trackers
         return fields
 
     def _run_thread(self, requests: _Requests) -> None:
@@ -214,7 +223,7 @@ class Recorder:
             self.ready.set()
             self._call_companions("start")
             self._read_repeatedly(self._meter, requests)
-            self._meter.read_devices()
+            self._meter.read_devices(is_last=True)
             self._call_companions("stop")
         except Exception as error:
             self._record_error("watch", error)
@@ -247,9 +256,23 @@ class Recorder:
             found += [{"source": name, **fact} for fact in detected.facts]
             if detected.absent is not None:
                 absent[name] = detected.absent
+        self.absent_devices = absent
         if self._sources:
-            self.ledger.append("devices", at=ledgers.current_time(), found=found, absent=absent)
-        return Meter(devices, self._clock)
+            self.ledger.append(
+                "devices",
+                at=ledgers.current_time(),
+                found=found,
+                absent=absent,
+                **self._sharing_fields(),
+            )
+        return Meter(devices, self._clock, self._accounts)
+
+    def _sharing_fields(self) -> dict[str, Any]:
+        """Whether other trackers of this machine have their part of the energy."""
+        if self._accounts is None:
+            return {}
+        reason = self._accounts.unshared_reason
+        return {"shared": reason is None} | ({} if reason is None else {"unshared": reason})
 
     def _write_signs_of_life(self) -> None:
         """Write a sign of life of each outermost run for which one is due."""

@@ -182,6 +182,8 @@ def build_report(
     runs = [run for run in outermost if paper is None or run.labels.get("paper") == paper]
     if not runs:
         what = "no run was tracked" if paper is None else f"no run of {paper!r} is an outermost one"
+        if contents.faults:
+            what += f" ({len(contents.faults)} lines or files not used; first {contents.faults[0]})"
         raise InputError(what, where="--ledger", do="see docs/tracker.md")
     known = _energy_of_runs(outermost, nodes or {})
     runs_of_phase: dict[str, list[TrackedRun]] = {name: [] for name in PHASES}
@@ -311,11 +313,18 @@ def main(arguments: Sequence[str]) -> int:
                 do="set --ledger to the folder of a ledger",
             )
         nodes = None if options.directory is None else read_job_energies(options.directory)
-        contents = reading.read_ledgers(reading.ledger_files(folder))
+        contents = reading.read_folder(folder)
+        open_files = ledger.readable_by_others(reading.ledger_files(folder))
         report = build_report(contents, paper=options.paper, nodes=nodes)
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    if open_files:
+        print(
+            f"footprint: {len(open_files)} files of the ledger are open to other accounts by their "
+            f"mode, as {open_files[0].name}; run `chmod -R go-rwx {folder}`",
+            file=sys.stderr,
+        )
     print(report_forms.FORMATTERS["json" if options.json else options.format](report))
     return 0
 

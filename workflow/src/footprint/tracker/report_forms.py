@@ -9,6 +9,7 @@ from typing import Any
 
 from footprint import __version__
 from footprint.core.latex import escape_latex
+from footprint.tracker.reading import Fault
 from footprint.tracker.report import Line, Report
 
 UNKNOWN = "–"
@@ -275,10 +276,24 @@ def limitations(report: Report) -> list[str]:
         f"Not read in {n} of {total.n_runs} runs: {why}." for why, n in report.absent.items()
     ]
     if report.faults:
-        first = report.faults[0]
-        others = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
-        sentences.append(f"Lines of the ledger that cannot be used: {first}{others}.")
+        sentences.append(f"Not used of the ledger: {describe_faults(report.faults)}.")
     return sentences
+
+
+def describe_faults(faults: Sequence[Fault]) -> str:
+    """Number of faults by reason, each with its first place; files are counted as lines are.
+
+    Args:
+        faults: Faults of a ledger.
+    """
+    faults_of_reason: dict[str, list[Fault]] = {}
+    for fault in faults:
+        faults_of_reason.setdefault(fault.reason, []).append(fault)
+    return "; ".join(
+        f"{len(found)} {'line' if found[0].line else 'file'}{'s' if len(found) > 1 else ''} "
+        f"({reason}; first {found[0].place})"
+        for reason, found in faults_of_reason.items()
+    )
 
 
 def text_bars(report: Report) -> str:
