@@ -183,3 +183,7 @@ onstart:
 onsuccess:
     similar = f"resources/{STUDY.site}/rejected/labels.parquet"
     print(terminal.results_text("results", checked=STUDY.has_truth, similar_names=similar))
+    of_eco2mix = f"resources/{STUDY.site}/rejected/eco2mix.parquet"
+    if STUDY.config["carbon"]["eco2mix"] and (errors := terminal.intensity_errors(of_eco2mix)):
+        # the energies exist; the status says that an input is wrong
+        raise SystemExit(errors)

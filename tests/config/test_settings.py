@@ -320,3 +320,43 @@ def test_hardware_section_is_completed_and_checked() -> None:
     ):
         found = configuration_error({"study": STUDY, "hardware": {section: {"X": entry}}})
         assert found.startswith(expected)
+
+
+LAUGHS = "\n".join(
+    [
+        "a0: &a0 {x: 1}",
+        *(
+            f"a{n}: &a{n} {{{', '.join(f'k{k}: *a{n - 1}' for k in range(10))}}}"
+            for n in range(1, 8)
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--cores", "2", "--configfile", "laughs.yaml"],
+        ["--configfile=laughs.yaml", "-n"],
+        ["--configfiles", "good.yaml", "laughs.yaml", "--cores", "2"],
+        ["--configf", "good.yaml", "--configfile", "laughs.yaml"],
+    ],
+)
+def test_check_given_files_refuses_aliases_that_multiply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "laughs.yaml").write_text(LAUGHS)
+    (tmp_path / "good.yaml").write_text("study: &s {site: nancy}\nother: *s\n")
+    with pytest.raises(InputError, match=r"laughs\.yaml: its aliases stand for more than 200000"):
+        settings.check_given_files(arguments)
+
+
+def test_check_given_files_accepts_what_has_no_such_aliases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "laughs.yaml").write_text(LAUGHS)
+    (tmp_path / "tabs.json").write_text('{"study": {\n\t"site": "nancy"}}')
+    settings.check_given_files(["--cores", "2", "laughs.yaml", "--configfile", "tabs.json", "-n"])
+    settings.check_given_files(["--config", "laughs.yaml", "--configfile", "missing.yaml"])

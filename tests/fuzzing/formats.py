@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import shutil
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import yaml
 from footprint.config import settings
 from footprint.labels import files as label_files
 from footprint.labels import from_ledgers
-from footprint.levels import active_users, eco2mix
+from footprint.levels import eco2mix, usage_files
 from footprint.report.notable_models import download
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect.metrics import GPU_POWER_METRIC
@@ -178,34 +177,17 @@ def read_ledgers(_: Path, file: Path) -> Reading:
 
 
 def read_history(_: Path, file: Path) -> Reading:
-    """Number of started jobs; what is left out is a warning of the log."""
-    with _CountedWarnings() as warnings:
-        found = active_users.read_history(file)
-    return Reading((float(len(found)),), warnings.n_logged)
+    """Number of started jobs; what cannot be read is counted."""
+    found = usage_files.read_usage(history=str(file), statistics=None)
+    n_started = 0 if found.history is None else found.history["started_at"].count()
+    return Reading((float(n_started),), _rejected(found.rejected))
 
 
 def read_statistics(_: Path, file: Path) -> Reading:
     """Sum of the numbers of users."""
-    return Reading((_amount(active_users.read_statistics(file)["n_users"].sum()),), 0)
-
-
-class _CountedWarnings(logging.Handler):
-    """Number of warnings that are logged inside a `with` block."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.n_logged = 0
-
-    def __enter__(self) -> _CountedWarnings:
-        logging.getLogger().addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger().removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Count a record."""
-        self.n_logged += record.levelno >= logging.WARNING
+    found = usage_files.read_usage(history=None, statistics=str(file))
+    n_users = 0 if found.statistics is None else found.statistics["n_users"].sum()
+    return Reading((_amount(n_users),), _rejected(found.rejected))
 
 
 def _json(document: Any) -> tuple[bytes, Any]:

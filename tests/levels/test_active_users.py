@@ -1,15 +1,12 @@
 """Active users: counts by window, unknown time, and files that cannot be used."""
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 import pytest
 
 from footprint.core.calendar import Window
-from footprint.core.errors import InputError
 from footprint.levels import active_users
 from footprint.report import sites
 from footprint.schemas.usage import ActiveUsers
@@ -89,8 +86,6 @@ def test_active_users_table_of_eight_weeks_is_one_lower_bound() -> None:
     found = active_users.active_users_table(
         rows.lazy().with_columns(command=pl.lit("secret"), walltime_s=pl.lit(None, pl.Int64)),
         window=Window(at(2025, 3, 3), at(2025, 4, 28)),
-        history=None,
-        statistics=None,
         minimum_group=3,
     )
     assert ActiveUsers.is_valid(found)
@@ -111,8 +106,6 @@ def test_active_users_table_job_without_an_end_is_active_until_its_walltime(
     found = active_users.active_users_table(
         rows.lazy().with_columns(walltime_s=pl.lit(walltime_s, pl.Int64)),
         window=Window(at(2025, 3, 3), at(2025, 4, 28)),
-        history=None,
-        statistics=None,
         minimum_group=0,
     )
     assert found["n_users"].to_list() == [n_users]
@@ -151,114 +144,6 @@ def test_covered_windows_split_at_more_than_31_days_without_jobs() -> None:
     )
     spans = active_users.covered_windows(rows).rows()
     assert spans == [(at(2020, 1, 1), at(2020, 4, 2)), (at(2020, 5, 4), at(2020, 5, 5))]
-
-
-def write_history(folder: Path) -> Path:
-    folder.mkdir()
-    start = int(at(2020, 3).timestamp())
-    ran = {"started_at": start, "stopped_at": start + 9}
-    listed = [
-        {"uid": 1, "user": "ash", "state": "terminated", **ran},
-        {"uid": 2, "user": "elm", "state": "waiting", "started_at": 0},
-        {"uid": 3, "user": "oak", "state": "running", "started_at": start},
-    ]
-    (folder / "page-0.json").write_text(json.dumps({"items": listed}))
-    database_row = {
-        "Job_Id": "4",
-        "owner": "fir",
-        "state": "Error",
-        "startTime": start,
-        "stopTime": start,
-    }
-    (folder / "old.json").write_text(json.dumps({"4": database_row | {"assigned_resources": [7]}}))
-    jobs(("yew", at(2020, 3), at(2020, 4))).write_parquet(folder / "more.parquet")
-    return folder
-
-
-def test_read_history_accepts_all_formats(tmp_path: Path) -> None:
-    folder = write_history(tmp_path / "history")
-    found = active_users.read_history(folder).filter(pl.col("started_at").is_not_null())
-    assert sorted(found["user"]) == ["ash", "fir", "oak", "yew"]
-    assert found["started_at"].unique().to_list() == [at(2020, 3)]
-    one = active_users.read_history(folder / "page-0.json")
-    assert sorted(one["user"]) == ["ash", "elm", "oak"]
-
-
-def test_read_history_leaves_out_faulty_records_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = write_history(tmp_path / "history")
-    start = int(at(2020, 3).timestamp())
-    wrong = {"uid": 9, "user": "fig", "state": "terminated", "started_at": start * 1000}
-    (folder / "wrong.json").write_text(json.dumps({"items": [wrong]}))
-    assert "fig" not in active_users.read_history(folder)["user"].to_list()
-    assert "1 records of jobs are left out: time in milliseconds, or after 2100" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"items": []}', "it contains no started job; save"),
-        ('{"items": [{"id": 5, "owner": "ash", "state": "Terminated"}]}', "job 5 has no times"),
-        ('{"items": [{"id": 5}]}', "is not a job"),
-        ("{", "breaks off"),
-    ],
-)
-def test_read_history_unusable_file_is_an_error(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "jobs.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=message):
-        active_users.read_history(path)
-
-
-def test_read_history_missing_file_or_column_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such file or folder; fix usage\.history"):
-        active_users.read_history(tmp_path / "none.json")
-    jobs().drop("user").write_parquet(tmp_path / "jobs.parquet")
-    with pytest.raises(InputError, match="no column user"):
-        active_users.read_history(tmp_path / "jobs.parquet")
-
-
-def test_read_statistics_gives_rows_by_year(tmp_path: Path) -> None:
-    path = tmp_path / "platform.csv"
-    path.write_text("year,active_users,source\n2021,612,annual report\n2020,580,\n")
-    found = active_users.read_statistics(path)
-    assert found.select("until", "n_users", "source").rows() == [
-        (at(2021), 580, None),
-        (at(2022), 612, "annual report"),
-    ]
-    assert found["known_frac"].to_list() == [None, None]
-    both = active_users.active_users_table(
-        jobs().lazy(),
-        window=Window(at(2025), at(2026)),
-        history=write_history(tmp_path / "history"),
-        statistics=path,
-        minimum_group=3,
-    )
-    assert both["basis"].to_list() == ["history", "statistics", "statistics"]
-    assert ActiveUsers.is_valid(both)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", ":1: the columns are none; write"),
-        ("year\n2020\n", ":1: the columns are year; write"),
-        ("year,active_users,who\n", ":1: the columns are year, active_users, who"),
-        ("year,active_users\n", "it contains no year"),
-        ("year,active_users\n2020,many\n", ":2: active_users is 'many', not a whole number"),
-        ("year,active_users\n20,5\n", ":2: year is '20'"),
-        ("year,active_users\n2020\n", ":2: active_users is ''"),
-        ("year,active_users\n2020,5\n2020,6\n", ":3: year 2020 occurs twice; remove one line"),
-    ],
-)
-def test_read_statistics_unusable_file_is_an_error(
-    tmp_path: Path, content: str, message: str
-) -> None:
-    path = tmp_path / "platform.csv"
-    path.write_text(content)
-    with pytest.raises(InputError, match=message):
-        active_users.read_statistics(path)
 
 
 def test_sites_have_places_inside_the_outline() -> None:

@@ -110,17 +110,42 @@ def test_study_intensity_counts_unusable_lines(tmp_path: Path) -> None:
         ("2025-03-03", "25:00", "21"),
     ]
     found = eco2mix.read_study_intensity([write(tmp_path, rows)], **MARCH)
-    assert found.intensity.rows() == [(datetime(2025, 3, 3, 11, tzinfo=UTC), 20.0)]
+    assert found.intensity.is_empty()
     assert RejectedRows.is_valid(found.rejected)
     assert found.rejected.rows() == [
         ("carbon", "carbon.eco2mix", "its day or time cannot be read", 2, f"{FILE}:10"),
         ("carbon", "carbon.eco2mix", BAD_VALUE, 5, f"{FILE}:5"),
     ]
-    assert eco2mix.read_intensity(write(tmp_path, rows)).height == 1
+    good = rows[:3] + rows[8:]
+    found = eco2mix.read_study_intensity([write(tmp_path, good)], **MARCH)
+    assert found.intensity.rows() == [(datetime(2025, 3, 3, 11, tzinfo=UTC), 20.0)]
     torn = write(tmp_path, rows[:1])
     torn.write_bytes(torn.read_bytes() + b"France\tx\t2025-03-03\t15:3\n")
     (short,) = eco2mix.read_study_intensity([torn], **MARCH).rejected.rows()
     assert short[2:] == ("the line ends before its intensity", 1, f"{FILE}:4")
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "NaN", "-5", "2001", "much", "1e400", "0x10"])
+def test_impossible_intensity_is_an_error_of_its_file(tmp_path: Path, value: str) -> None:
+    rows = [("2025-03-03", "12:00", "20"), ("2025-03-03", "12:30", value)]
+    path = write(tmp_path, rows)
+    with pytest.raises(InputError, match=rf"{FILE}:3: {BAD_VALUE}; fix or remove the line"):
+        eco2mix.read_intensity(path)
+    other = tmp_path / "other.csv"
+    other.write_text("Date;Heures;Taux de CO2\n2025-03-03;12:00;30\n")
+    found = eco2mix.read_study_intensity([path, other], **MARCH)
+    assert found.intensity["g_per_kwh"].to_list() == [30.0]
+    assert eco2mix.error_lines(found.rejected) == [
+        f"ERROR: carbon.eco2mix: {FILE}:3: {BAD_VALUE} (1 values), so that the file is not used; "
+        "fix or remove the line, or remove the file from carbon.eco2mix"
+    ]
+
+
+def test_rejected_lines_without_impossible_values_are_no_errors(tmp_path: Path) -> None:
+    rows = [("2025-03-03", "12:00", "20"), ("2025-03-03", "25:00", "21")]
+    found = eco2mix.read_study_intensity([write(tmp_path, rows)], **MARCH)
+    assert found.rejected.height == 1
+    assert eco2mix.error_lines(found.rejected) == []
 
 
 @pytest.mark.parametrize(
@@ -168,6 +193,7 @@ def test_study_intensity_file_that_cannot_be_opened_is_rejected(
         (b"Date\tHeures\tConsommation\n2025-01-01\t00:00\t5\n", "no columns"),
         (b"", "no columns"),
         (b"Date\tHeures\tTaux de Co2\nx\ty\tz\n", "no line has a date"),
+        (b"Date\tHeures\tTaux de Co2\n2025-03-30\t02:00\t9\n", "no line has a date"),
     ],
 )
 def test_read_intensity_another_file_is_an_error_of_one_line(

@@ -32,7 +32,10 @@ def test_scripts_of_active_users_write_counts_without_logins(
     log = run(
         "count_users",
         input={"jobs": str(tmp_path / "jobs.parquet")},
-        output={"users": tmp_path / "users.parquet"},
+        output={
+            "users": tmp_path / "users.parquet",
+            "rejected": tmp_path / "rejected.parquet",
+        },
         params={
             "start": "2025-03-03",
             "end": "2025-04-28",

@@ -176,6 +176,32 @@ def test_api_jobs_are_paged_newest_first(nancy: ServedSite) -> None:
     assert one.keys() - page["items"][0].keys() == {"resources_by_type", "assigned_nodes"}
 
 
+def test_api_lists_moldable_jobs_once_a_description(nancy: ServedSite) -> None:
+    page = nancy.get_json("/sites/nancy/jobs", limit=1)
+    jobs = nancy.all_items("/sites/nancy/jobs", limit=37)
+    assert page["total"] == len(jobs)
+    walltimes: dict[int, list[int]] = {}
+    for job in jobs:
+        walltimes.setdefault(job["uid"], []).append(job["walltime"])
+    several = {uid: each for uid, each in walltimes.items() if len(each) > 1}
+    assert 0.05 * len(walltimes) < len(several) < 0.15 * len(walltimes)
+    assert all(len(set(each)) == len(each) == 2 for each in several.values())
+    window = {"from": 0, "to": epoch_seconds(nancy.site.end) + 86_400}
+    ran = {
+        job["id"]: job
+        for job in nancy.all_items(f"{OAR}/jobs/details.json", limit=500, **window)
+        if job["stop_time"] and job["id"] in several
+    }
+    # OAR's own list has the walltime that a job ran under
+    for uid, job in ran.items():
+        long_enough = [s for s in several[uid] if s >= job["stop_time"] - job["start_time"]]
+        assert min(long_enough) == job["walltime"]
+    larger = [max(several[uid]) == job["walltime"] for uid, job in ran.items()]
+    assert {*larger} == {True, False}
+    (uid, first), *_ = several.items()
+    assert nancy.get_json(f"/sites/nancy/jobs/{uid}")["walltime"] == first[0]
+
+
 def test_api_jobs_have_no_unknown_fields(nancy: ServedSite) -> None:
     jobs = nancy.all_items("/sites/nancy/jobs", limit=500)
     assert all(value is not None for job in jobs for value in job.values())
@@ -196,7 +222,9 @@ def test_api_jobs_are_filtered_by_their_fields(nancy: ServedSite) -> None:
         assert nancy.all_items("/sites/nancy/jobs", limit=500, **{key: value}) == [
             job for job in jobs if job[key] == value
         ]
-    assert nancy.get_json("/sites/nancy/jobs", job_id=jobs[7]["uid"])["items"] == [jobs[7]]
+    for uid in {jobs[7]["uid"], 10 * (jobs[7]["uid"] // 10)}:
+        same = [job for job in jobs if job["uid"] == uid]
+        assert nancy.get_json("/sites/nancy/jobs", job_id=uid)["items"] == same
     assert nancy.get_json("/sites/nancy/jobs", user="nobody")["total"] == 0
 
 

@@ -31,9 +31,7 @@ def states_of(*notes: Any) -> pl.DataFrame:
 
 def in_window(*notes: Any, start: datetime = START, end: datetime = START + HOUR) -> list[str]:
     """Return the states that touch a window, each with its start in hours after noon."""
-    found = state_notes.states_in_window(
-        states_of(*notes), nodes=NODES, where="a", start=start, end=end
-    )
+    found = state_notes.states_in_window(states_of(*notes), start=start, end=end)
     table = conform(States, found).sort("started_at")
     began = ((at - START) / HOUR for at in table["started_at"])
     return [f"{name} {hours:g}" for name, hours in zip(table["state"], began, strict=True)]
@@ -117,29 +115,40 @@ def test_in_window_merges_repeated_states() -> None:
     assert in_window(note(), note(), note(node="gros-1.nancy.grid5000.fr")) == ["absent 0"]
 
 
-def test_in_window_refuses_two_states_from_the_same_time_on() -> None:
+def usable(*notes: Any) -> tuple[list[tuple[str, str]], list[tuple[str, int, str]]]:
+    """Nodes and states that are used, and reasons, numbers and examples of the others."""
+    window = state_notes.states_in_window(states_of(*notes), start=START, end=START + HOUR)
+    used, rejected = state_notes.usable_states(window, nodes=NODES.lazy())
+    assert set(rejected["stage"]) <= {"states"}
+    return (
+        sorted(used.select("node", "state").collect().rows()),
+        rejected.select("reason", "n_rows", "example").rows(),
+    )
+
+
+def test_two_states_from_the_same_time_on_are_rejected_and_counted() -> None:
+    reason = "another state of the node from the same time on: neither is used"
     for other in (note(state="dead"), note(to=NOON_S + 90)):
-        message = "a: node gros-1 has two states from 2025-03-03T12:00:00Z on; keep one of them"
-        with pytest.raises(InputError, match=message):
-            in_window(note(), other)
-    assert sorted(in_window(note(), note(node="gros-2", state="dead"))) == ["absent 0", "dead 0"]
+        used, rejected = usable(note(), other, note(node="gros-2"), note(node="gros-2"))
+        assert used == [("gros-2", "absent")]
+        assert rejected == [(reason, 2, "gros-1 from 2025-03-03T12:00:00Z on")]
+    assert usable(note(), note(node="gros-2", state="dead"))[1] == []
 
 
-def test_in_window_refuses_undescribed_nodes_of_described_clusters_only() -> None:
-    assert in_window(note(node="grele-1")) == ["absent 0"]
-    with pytest.raises(InputError, match="a: node gros-9 is not described"):
-        in_window(note(), note(node="gros-9"))
+def test_contradictory_states_outside_the_window_are_no_fault() -> None:
+    hour_before = [
+        note(state=state, **{"from": NOON_S - 3600, "to": NOON_S - 60})
+        for state in ("dead", "absent")
+    ]
+    assert usable(*hour_before, note()) == ([("gros-1", "absent")], [])
 
 
 def test_states_of_undescribed_nodes_are_rejected_and_counted() -> None:
-    rows = state_notes.parse_states(
-        [(f"a, item {key}", note(node=name)) for key, name in enumerate(("gros-1", "grele-1"))]
-    )
-    kept, counted = state_notes.states_of_described_nodes(rows.lazy(), nodes=NODES.lazy())
-    assert kept.collect()["node"].to_list() == ["gros-1"]
-    reason = "node that is not described"
-    assert counted.rows() == [("states", "states of nodes", reason, 1, "grele-1")]
-    assert state_notes.states_of_described_nodes(kept, nodes=NODES.lazy())[1].is_empty()
+    # of a described cluster or of another one, also where they contradict each other
+    names = ("gros-1", "gros-9", "grele-1")
+    used, rejected = usable(*(note(node=name) for name in names), note(node="gros-9", state="dead"))
+    assert used == [("gros-1", "absent")]
+    assert rejected == [("node that is not described", 3, "grele-1")]
 
 
 @pytest.mark.parametrize(
@@ -170,19 +179,7 @@ def test_states_of_nodes_of_another_site_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps([note(node=name) for name in names]), encoding="utf-8")
     rows = state_notes.read_states(path, name="a", site="nancy")
-    window = state_notes.states_in_window(
-        rows, nodes=NODES, where="a", start=START, end=START + HOUR
-    )
-    kept, counted = state_notes.states_of_described_nodes(window, nodes=NODES.lazy())
+    window = state_notes.states_in_window(rows, start=START, end=START + HOUR)
+    kept, counted = state_notes.usable_states(window, nodes=NODES.lazy())
     assert kept.collect()["node"].to_list() == ["gros-1"]
     assert counted.rows() == [("states", "states of nodes", "node of another site", 2, names[1])]
-
-
-def test_error_message_lists_all_contradictory_states() -> None:
-    notes = [
-        note(node=name, state=state)
-        for name in ("gros-1", "gros-2")
-        for state in ("dead", "absent")
-    ]
-    with pytest.raises(InputError, match=r"node gros-1 has two states .*, node gros-2 has two"):
-        in_window(*notes)

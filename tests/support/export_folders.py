@@ -40,7 +40,7 @@ def write_exports(config: Mapping[str, Any], folder: Path) -> None:
         page = api_answers.collection_page(*(reference.node_description(row) for row in rows))
         api_answers.save_json(folder / "nodes" / f"{cluster}.json", page)
     records = site.jobs(start=start, end=end)
-    items = [jobs.job_item(row) for row in reversed(recorded.job_rows(records))]
+    items = [jobs.job_item(row, row["walltime_s"]) for row in reversed(recorded.job_rows(records))]
     for number, first in enumerate(range(0, len(items), JOBS_PER_PAGE)):
         page = api_answers.collection_page(*items[first : first + JOBS_PER_PAGE])
         api_answers.save_json(folder / "jobs" / f"page-{number}.json", page)

@@ -212,3 +212,22 @@ def test_job_in_two_papers_stops_match_labels(
     ran = run_refused(project, tmp_path, config, message, "--cores", "1")
     assert_stopped_at_rule(ran, "match_labels", tmp_path)
     assert "rule convert_power:" not in ran.output  # found before long work
+
+
+@pytest.mark.parametrize(
+    ("first", "row", "message"),
+    [
+        # Snakemake would copy each mapping, and the configuration each list, for each alias
+        ("a0: &a0 {x: 1}", "a{n}: &a{n} {{x: *a{m}, y: *a{m}}}", "its aliases stand for more than"),
+        ("a0: &a0 [1, 2]", "a{n}: &a{n} [*a{m}, *a{m}]", "its aliases stand for more than"),
+        ("a0: &a0 {x: *a0}", "", ":1: an alias inside the value that it stands for"),
+    ],
+)
+def test_aliases_of_a_configuration_file_that_multiply_stop_at_once(
+    project: Project, tmp_path: Path, first: str, row: str, message: str
+) -> None:
+    lines = [first, *(row.format(n=n, m=n - 1) for n in range(1, 40))]
+    (tmp_path / "study.yaml").write_text("\n".join(lines))
+    output = project.run(tmp_path, "-n", status=1).output
+    (line,) = [line for line in output.splitlines() if not line.startswith("Using ")]
+    assert re.match(rf".*study\.yaml(: )?{message}", line)

@@ -51,6 +51,7 @@ rule count_users:
         statistics=STUDY.config["usage"]["statistics"] or [],
     output:
         users="<results>/active_users.parquet",
+        rejected="<resources>/<site>/rejected/usage.parquet",
     log:
         "<logs>/count_users.log",
     benchmark:

@@ -157,6 +157,11 @@ rule combine_energy:
                 otherwise=[],
             ),
             branch(
+                STUDY.has_usage_files,
+                then="<resources>/<site>/rejected/usage.parquet",
+                otherwise=[],
+            ),
+            branch(
                 STUDY.has_gpu_power,
                 then=[
                     branch(

@@ -7,7 +7,7 @@ from footprint.schemas.raw import Allocations, Jobs, RejectedRows, States
 from footprint.schemas.writing import write_table
 from footprint.sources import job_texts
 from footprint.sources.registry import open_site
-from footprint.sources.state_notes import states_of_described_nodes
+from footprint.sources.state_notes import usable_states
 
 logs.log_to_file(snakemake.log[0])
 
@@ -19,9 +19,9 @@ states = site.states(start=start, end=end)
 if states is None:
     print("the source has no node states: time without a job counts as idle, never as unavailable")
     states = States.create_empty().lazy()
-states, stray = states_of_described_nodes(states, nodes=site.nodes())
+states, unusable = usable_states(states, nodes=site.nodes())
 write_table(Jobs, job_texts.normalise_texts(records.jobs.lazy()), snakemake.output.jobs)
 write_table(Allocations, records.allocations, snakemake.output.allocations)
-rejected = pl.concat([records.rejected, stray.lazy()])
+rejected = pl.concat([records.rejected, unusable.lazy()])
 write_table(RejectedRows, rejected, snakemake.output.rejected)
 write_table(States, states, snakemake.output.states)

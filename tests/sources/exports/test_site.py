@@ -128,18 +128,6 @@ def test_states_that_cannot_be_read_are_rejected_with_the_line(folder, caplog, t
     assert row["reason"] in caplog.messages[0]
 
 
-def test_states_that_contradict_are_refused(folder):
-    lines = ["node,state,from,to", "gros-1,dead,1741003200,", "gros-1,absent,1741003200,"]
-    (folder / "states").mkdir()
-    path = folder / "states" / "a.csv"
-    path.write_text("\n".join(lines))
-    with pytest.raises(InputError, match="gros-1 has two states from 2025-03-03T12:00:00Z on"):
-        exported_site(folder).states(**DAY)
-    path.write_text("node,state,from,to\ngros-7,dead,1741003200,\n")
-    with pytest.raises(InputError, match="node gros-7 is not described; save"):
-        exported_site(folder).states(**DAY)
-
-
 def test_recordings_of_gemini_are_read_completely(shared_data, tmp_path):
     gemini = ExportedSite(shared_data / "gemini-2022-11", site="lyon", converted=tmp_path)
     window = {

@@ -201,9 +201,15 @@ def test_states_are_read_from_a_file(api: Api, tmp_path: Path) -> None:
         ("grele-1", "dead", START + HOUR, None),
         ("gros-1", "absent", START + HOUR, None),
     ]
+
+
+def test_file_of_states_that_cannot_be_used_is_rejected(api: Api, tmp_path: Path) -> None:
     (tmp_path / "states.csv").write_text("node,state,from,to\ngros-1,gone,1741003200,\n")
-    with pytest.raises(InputError, match=r"states\.csv:2: state 'gone' of node 'gros-1'"):
-        site.states(**WINDOW)
+    site = open_study_site(api, source={"states": "states.csv"})
+    assert site.states(**WINDOW) is None
+    assert site._state_notes[1].rows() == [
+        ("states", "states.csv", "state 'gone' of node 'gros-1'", 1, None)
+    ]
 
 
 @pytest.mark.parametrize("wrap", [list, lambda notes: {"items": notes, "total": 1}])
@@ -229,11 +235,11 @@ def test_states_are_requested_from_the_service_each_time(
     [
         ({"message": "no"}, "returned no list of states"),
         ("gros-1", "returned no list of states"),
-        (["gros-1"], "item 1: 'gros-1' is not an object"),
-        ([{"node": "gros-1", "state": "up"}], "item 1: state 'up' of node 'gros-1'"),
+        (["gros-1"], "'gros-1' is not an object"),
+        ([{"node": "gros-1", "state": "up"}], "state 'up' of node 'gros-1'"),
     ],
 )
-def test_invalid_states_of_the_service_are_refused(
+def test_invalid_states_of_the_service_are_rejected(
     api: Api, reference: ReferenceApi, document: Any, message: str
 ) -> None:
     def answer(path: str, query: dict[str, str]) -> Any:
@@ -242,8 +248,9 @@ def test_invalid_states_of_the_service_are_refused(
     if isinstance(document, str):
         document = f'"{document}"'  # the service sends text as it is
     api.answer = answer
-    with pytest.raises(InputError, match=f"^{STATES}.* {message}"):
-        open_study_site(api, source={"states": STATES}).states(**WINDOW)
+    site = open_study_site(api, source={"states": STATES})
+    assert site.states(**WINDOW) is None
+    assert site._state_notes[1].rows() == [("states", STATES, message, 1, None)]
 
 
 def test_states_without_a_source_are_none(api: Api) -> None:

@@ -6,8 +6,9 @@ The schema (workflow/schemas/config.schema.yaml) defines the keys, their values 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from footprint.core.errors import InputError
 
 LARGEST_MB = 1
 """Size in MB of the largest configuration file."""
+
+CONFIGURATION_ADVICE = "fix the file; days are written as 2025-03-03"
 
 SCHEMA_PATH = Path(__file__).parents[3] / "schemas/config.schema.yaml"
 
@@ -35,15 +38,55 @@ def check_readable(path: str | Path) -> None:
     _read_configuration(path)
 
 
+def check_given_files(arguments: Sequence[str]) -> None:
+    """Refuse a file of `--configfile` of which aliases multiply or contain themselves.
+
+    Snakemake copies each mapping for each of its aliases before it reads the Snakefile. The profile
+    profiles/default calls this check before that. A missing file, or one of JSON, which has no
+    aliases, is left to Snakemake.
+
+    Args:
+        arguments: Arguments of Snakemake.
+
+    Raises:
+        InputError: See `yaml_text.compose_yaml`, or a file cannot be read.
+    """
+    for path in filter(Path.is_file, map(Path, _given_files(arguments))):
+        text = input_files.read_text(path, most_mb=LARGEST_MB)
+        if not _is_json(text):
+            yaml_text.compose_yaml(text, where=str(path), do=CONFIGURATION_ADVICE)
+
+
+def _given_files(arguments: Sequence[str]) -> Iterator[str]:
+    """Values of `--configfile` and `--configfiles`, which take all words up to the next option."""
+    is_open = False
+    for word in arguments:
+        if word.startswith("-"):
+            name, has_value, value = word.partition("=")
+            # argparse also takes shorter forms, as far as no other option begins like them
+            is_open = "--configfiles".startswith(name) and name.startswith("--configf")
+            if is_open and has_value:
+                yield value
+        elif is_open:
+            yield word
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _read_configuration(path: str | Path) -> dict[str, Any]:
     """Content of a configuration file; empty for an empty file."""
     text = input_files.read_text(Path(path), most_mb=LARGEST_MB)
-    do = "fix the file; days are written as 2025-03-03"
-    content = yaml_text.load_yaml(text, where=str(path), do=do)
+    content = yaml_text.load_yaml(text, where=str(path), do=CONFIGURATION_ADVICE)
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError("not a mapping of sections", where=str(path), do=do)
+        raise InputError("not a mapping of sections", where=str(path), do=CONFIGURATION_ADVICE)
     return content
 
 

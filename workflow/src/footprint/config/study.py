@@ -171,6 +171,12 @@ class Study:
         return epoch["file"] is not None or epoch["url"] is not None
 
     @property
+    def has_usage_files(self) -> bool:
+        """Whether files about the active users of a longer time are configured."""
+        usage = self.config["usage"]
+        return usage["history"] is not None or usage["statistics"] is not None
+
+    @property
     def has_ledgers(self) -> bool:
         """Whether ledgers are configured."""
         return bool(self.config["labels"]["ledgers"])

@@ -15,5 +15,6 @@ its overhead, queues, projects, users and papers, by each method. From these it 
 - `carbon_intensity`: mean carbon intensity over intervals
 - `concentration`: Lorenz curve and Gini index of energy over jobs
 - `active_users`: distinct users in windows of 12 months
+- `usage_files`: jobs over a longer time, and numbers of users that a platform publishes
 - `time_steps`: energy and node time by day, week or month
 """

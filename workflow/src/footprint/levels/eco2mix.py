@@ -74,6 +74,12 @@ LINE_TOO_SHORT = "the line ends before its intensity"
 REPEATED = "another intensity for the same time: the first is used"
 NO_VALUE_IN_STUDY = "no value lies in the study"
 
+ERROR_ADVICE = {
+    BAD_VALUE: "fix or remove the line",
+    NO_VALUE_IN_STUDY: "name a file of the study's days",
+}
+"""Reasons that are errors of the study, not only rejected rows, with advice: see `error_lines`."""
+
 DOWNLOAD_HINT = (
     "unpack the ZIP of rte-france.com/eco2mix, national power data, and name the file in it"
 )
@@ -96,8 +102,9 @@ def read_study_intensity(
 ) -> StudyIntensity:
     """Carbon intensity for a study, as of `read_intensity`, and the number of rejected rows.
 
-    A file that cannot be used, or has no value in the study, gives no intensity and one reason. Of
-    different values for one time, that of the first file is used, and the others are counted.
+    A file that cannot be read, has an impossible value, or has no value in the study gives no
+    intensity and one reason; the last two are errors of the study (`error_lines`). Of different
+    values for one time, that of the first file is used, and the others are counted.
 
     Args:
         paths: Files of eCO2mix, unpacked.
@@ -111,12 +118,15 @@ def read_study_intensity(
         name = Path(path).name
         try:
             lines = _parse_lines(path)
-            intensity = _intensity_of_lines(lines, path)
+            by_reason = lines.drop_nulls("reason").group_by("reason").agg(pl.len(), pl.min("line"))
+            is_faulty = BAD_VALUE in by_reason["reason"]
+            intensity = EMPTY_INTENSITY if is_faulty else _intensity_of_lines(lines, path)
         except InputError as error:
             rejected.append((error.what, 1, name))
             continue
-        by_reason = lines.drop_nulls("reason").group_by("reason").agg(pl.len(), pl.min("line"))
         rejected += [(reason, n, f"{name}:{line}") for reason, n, line in by_reason.iter_rows()]
+        if is_faulty:
+            continue
         in_study = pl.col("timestamp").is_between(first, end, closed="left")
         if intensity.filter(in_study).is_empty():
             days = intensity.select(pl.min("timestamp"), pl.max("timestamp").alias("last")).row(0)
@@ -135,6 +145,22 @@ def read_study_intensity(
     return StudyIntensity(
         used.select("timestamp", "g_per_kwh").sort("timestamp"), _count_rejected(rejected)
     )
+
+
+def error_lines(rejected: pl.DataFrame) -> list[str]:
+    """Errors of the study among rejected rows, a line each with advice.
+
+    A run with such a file gives all energies, without the file's intensities, and fails at its end.
+
+    Args:
+        rejected: `schemas.RejectedRows`, as of `read_study_intensity`.
+    """
+    errors = rejected.filter(pl.col("reason").is_in([*ERROR_ADVICE]))
+    return [
+        f"ERROR: carbon.eco2mix: {example}: {reason} ({n_rows} values), so that the file is not "
+        f"used; {ERROR_ADVICE[reason]}, or remove the file from carbon.eco2mix"
+        for reason, n_rows, example in errors.select("reason", "n_rows", "example").iter_rows()
+    ]
 
 
 def _count_rejected(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
@@ -165,11 +191,16 @@ def read_intensity(path: str | Path) -> pl.DataFrame:
         `timestamp` (UTC, sorted, unique), `g_per_kwh`.
 
     Raises:
-        InputError: There is no such file, it is not a table of eCO2mix with `Taux de CO2`, or its
-            days are month first.
+        InputError: There is no such file, it is not a table of eCO2mix with `Taux de CO2`, its days
+            are month first, or a value is not a number from 0 to `MAX_G_PER_KWH` (`inf`, -5).
     """
+    lines = _parse_lines(path)
+    impossible = lines.filter(pl.col("reason") == BAD_VALUE)["line"]
+    if len(impossible):
+        where = f"carbon.eco2mix: {path}:{impossible[0]}"
+        raise InputError(BAD_VALUE, where=where, do=ERROR_ADVICE[BAD_VALUE])
     return (
-        _intensity_of_lines(_parse_lines(path), path)
+        _intensity_of_lines(lines, path)
         .unique("timestamp", keep="first", maintain_order=True)
         .select("timestamp", "g_per_kwh")
         .sort("timestamp")
@@ -178,12 +209,12 @@ def read_intensity(path: str | Path) -> pl.DataFrame:
 
 def _intensity_of_lines(lines: pl.DataFrame, path: str | Path) -> pl.DataFrame:
     """`timestamp`, `g_per_kwh` and `line` of usable lines, in the order of the file."""
-    usable = lines.filter(pl.col("reason").is_null()).drop_nulls("g_per_kwh")
+    # a local time that never was, in the hour that spring leaves out, has no timestamp
+    usable = lines.filter(pl.col("reason").is_null()).drop_nulls(["g_per_kwh", "timestamp"])
     if usable.is_empty():
         what = "no line has a date, a time and a number"
         raise InputError(what, where=f"carbon.eco2mix: {path}", do=DOWNLOAD_HINT)
-    # a local time that never was, in the hour that spring leaves out, has no timestamp
-    return usable.drop_nulls("timestamp").select("timestamp", "g_per_kwh", "line")
+    return usable.select("timestamp", "g_per_kwh", "line")
 
 
 def _parse_lines(path: str | Path) -> pl.DataFrame:

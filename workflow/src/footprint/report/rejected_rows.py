@@ -20,6 +20,7 @@ STAGE_ORDER = (
     "labels",
     "carbon",
     "models",
+    "usage",
 )
 """Order of the stages: inputs of the measurement first, optional inputs last."""
 

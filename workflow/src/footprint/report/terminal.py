@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from footprint.levels import eco2mix
 from footprint.report import rejected_rows, wording
 
 SHOWN_LEVELS = ("site", "overhead", "project", "paper")
@@ -45,6 +46,17 @@ def results_text(
         lines += ["", *([f"Summary: {summary}"] if Path(summary).exists() else [])]
         lines += [f"Figures and tables: {folder}/figures, {folder}/tables; {folder}/report.html"]
     return "\n".join(lines)
+
+
+def intensity_errors(rejected: str | Path) -> str:
+    """Lines about files of eCO2mix with which a run fails at its end; empty without errors.
+
+    Args:
+        rejected: Rejected rows of these files (`schemas.RejectedRows`); it may be missing.
+    """
+    if not Path(rejected).exists():
+        return ""
+    return "\n".join(eco2mix.error_lines(pl.read_parquet(rejected)))
 
 
 def _level_lines(levels: pl.DataFrame) -> list[str]:

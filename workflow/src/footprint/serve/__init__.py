@@ -2,8 +2,9 @@
 
 Takes a loaded configuration whose source is `simulated` or `grid5000`. Gives an HTTP server with
 the addresses, parameters, limits and messages of api.grid5000.fr. It differs in four ways: all
-data are simulated, `oarapi` also gives suspensions and the index of jobs of arrays, no job is
-moldable, and `/sites/<site>/footprint/states` gives the history of the nodes' states.
+data are simulated, `oarapi` also gives suspensions and the index of jobs of arrays, its
+`wanted_resources` lacks what moldable jobs did not run under, and
+`/sites/<site>/footprint/states` gives the history of the nodes' states.
 
 - `server`: starts and stops the server
 - `app`: addresses of all services, and access to them

@@ -13,6 +13,7 @@ Modules of every source:
 - `node_names`: short names of nodes, and the cluster in a name.
 - `state_notes`: files `node,state,from,to` that a user wrote.
 - `job_texts`: names and commands of jobs in one form.
+- `rejected_files`: whole files that cannot be used, as rejected rows.
 - `files`: lists and decompresses files that a user saved.
 - `indexed_readings`: Parquet files of readings with an index of nodes and times.
 

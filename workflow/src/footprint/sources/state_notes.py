@@ -17,13 +17,14 @@ from footprint.schemas.raw import RejectedRows, States
 from footprint.schemas.writing import conform
 from footprint.sources import files, node_names
 from footprint.sources.kwollect.fields import OFFSET_ADVICE, parse_times
-from footprint.sources.node_names import GRID5000_PATTERN, cluster_of
-from footprint.sources.reference_api.descriptions import SAVE_NODE
 
 NODE_STATES = ("absent", "suspected", "dead", "maintenance", "standby", "alive")
 NOTE_COLUMNS = ("node", "state", "from", "to")
 NO_END_VALUES = (None, "", "0", 0)
 """Values of `to` while a state lasts. OAR writes 0."""
+
+NOT_DESCRIBED = "node that is not described"
+CONTRADICTION = "another state of the node from the same time on: neither is used"
 
 EXPECTED_COLUMNS = f"states need the columns {', '.join(NOTE_COLUMNS)}"
 
@@ -38,7 +39,7 @@ def read_states(path: Path, *, name: str, site: str | None = None) -> pl.DataFra
         path: The file.
         name: The file, for messages.
         site: Site of the study. Nodes of other sites keep their full names
-            (`states_of_described_nodes`).
+            (`usable_states`).
 
     Returns:
         Rows of `schemas.States`.
@@ -56,7 +57,7 @@ def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -
     Args:
         notes: Notes, each after its place (file and line), for messages.
         site: Site of the study. Nodes of other sites keep their full names
-            (`states_of_described_nodes`).
+            (`usable_states`).
 
     Raises:
         InputError: A note is not an object, its state is unknown, a time has no offset, or the
@@ -95,78 +96,56 @@ def parse_states(notes: Iterable[tuple[str, Any]], *, site: str | None = None) -
     return found.with_columns(node=node_names.short_names(pl.col("node"), site))
 
 
-def states_in_window(
-    rows: pl.DataFrame,
-    *,
-    nodes: pl.DataFrame,
-    where: str,
-    start: datetime,
-    end: datetime,
-    pattern: str = GRID5000_PATTERN,
-) -> pl.LazyFrame:
-    """Return the intervals that touch [start, end), each once (`schemas.States`).
+def states_in_window(rows: pl.DataFrame, *, start: datetime, end: datetime) -> pl.LazyFrame:
+    """Return the intervals that touch [start, end), each once, by node and start.
 
     Args:
         rows: Intervals, as `read_states` returns them.
-        nodes: `schemas.Nodes` of the study's clusters.
-        where: Source of the intervals, for messages.
         start: Start of the window.
         end: End of the window, excluded.
-        pattern: Pattern of the nodes' names.
-
-    Raises:
-        InputError: A node of a described cluster has no description, or a node has two states from
-            the same time on.
     """
-    rows = rows.unique()
-    clusters = set(nodes["cluster"])
-    stray = [
-        f"node {node} is not described"
-        for node in sorted(set(rows["node"]) - set(nodes["node"]))
-        if "." not in node and cluster_of(node, pattern) in clusters
-    ]
-    if stray:
-        raise InputError(", ".join(stray), where=where, do=SAVE_NODE)
-    key = ["node", "started_at"]
-    twice = rows.filter(pl.struct(key).is_duplicated()).select(key).unique().sort(key)
-    contradictions = [
-        f"node {node} has two states from {since:%Y-%m-%dT%H:%M:%SZ} on"
-        for node, since in twice.iter_rows()
-    ]
-    if contradictions:
-        raise InputError(", ".join(contradictions), where=where, do="keep one of them")
     touches = (pl.col("started_at") < end) & (pl.col("stopped_at") > start).fill_null(True)
-    found: pl.DataFrame = conform(States, rows.filter(touches))
-    return found.lazy()
+    return rows.lazy().unique().filter(touches).sort("node", "started_at")
 
 
-def states_of_described_nodes(
-    rows: pl.LazyFrame, *, nodes: pl.LazyFrame
-) -> tuple[pl.LazyFrame, pl.DataFrame]:
-    """Return the states of described nodes, and the counts of the other states.
+def usable_states(rows: pl.LazyFrame, *, nodes: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """Return the states of described nodes without contradictions, and the counts of the others.
+
+    Two states of a node from the same time on contradict each other: neither is used.
 
     Args:
-        rows: `schemas.States` of a window.
+        rows: Intervals of a window, each once.
         nodes: `schemas.Nodes`.
 
     Returns:
         Rows of `schemas.States`, and of `schemas.RejectedRows`.
     """
-    known = nodes.select("node").unique()
-    stray = rows.join(known, on="node", how="anti").collect()
+    is_described = pl.col("node").is_in(nodes.select("node").collect()["node"].unique().implode())
     reason = (
         pl.when(node_names.is_of_another_site(pl.col("node")))
         .then(pl.lit(node_names.OTHER_SITE_REASON))
-        .otherwise(pl.lit("node that is not described"))
+        .when(~is_described)
+        .then(pl.lit(NOT_DESCRIBED))
+        .when(pl.struct("node", "started_at").is_duplicated())
+        .then(pl.lit(CONTRADICTION))
     )
+    found = rows.with_columns(reason=reason).collect()
+    since = pl.col("started_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    is_contradiction = pl.col("reason") == CONTRADICTION
+    example = pl.when(is_contradiction).then(pl.format("{} from {} on", "node", since))
     counted = (
-        stray.group_by(reason=reason)
-        .agg(n_rows=pl.len().cast(pl.Int64), example=pl.col("node").min())
+        found.drop_nulls("reason")
+        .group_by("reason")
+        .agg(
+            n_rows=pl.len().cast(pl.Int64),
+            example=pl.coalesce(example, "node").min(),
+        )
         .with_columns(stage=pl.lit("states"), source=pl.lit("states of nodes"))
         .sort("reason")
     )
     rejected: pl.DataFrame = conform(RejectedRows, counted)
-    return rows.join(known, on="node", how="semi"), rejected
+    used: pl.DataFrame = conform(States, found.filter(pl.col("reason").is_null()).drop("reason"))
+    return used.lazy(), rejected
 
 
 def _stripped(value: Any) -> str | None:

@@ -7,7 +7,7 @@ the nodes and times of each (`indexed_readings`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from footprint.core.errors import InputError
 from footprint.core.sums import exact_sum
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import indexed_readings, node_names, series
+from footprint.sources import indexed_readings, node_names, rejected_files, series
 from footprint.sources.kwollect import answers
 from footprint.sources.kwollect import metrics as metric_names
 from footprint.sources.kwollect.fields import SAVE_ANSWER_ADVICE
@@ -114,7 +114,7 @@ def convert_power(
             # nothing optional stops a study
             log.warning("%s", error)
             entry = f"{path.parent.name}/{path.name}"
-            rejected.append(reject_files([(entry, error.what)], stage=stage))
+            rejected.append(rejected_files.reject_files([(entry, error.what)], stage=stage))
             continue
         for metric, index in written.items():
             indices[metric] += index
@@ -133,19 +133,6 @@ def convert_power(
         total.sort("metric", "device").write_parquet(directory / metric / SERIES_COUNTS_FILE)
     table: pl.DataFrame = conform(RejectedRows, pl.concat(rejected))
     return table
-
-
-def reject_files(entries: Iterable[tuple[str, str]], *, stage: str) -> pl.DataFrame:
-    """Rejected rows about whole files (`schemas.RejectedRows`).
-
-    Args:
-        entries: Name of each file in the exports, and the reason.
-        stage: `states` or `devices`.
-    """
-    rows = [(stage, name, reason, 1, None) for name, reason in entries]
-    schema = RejectedRows.create_empty().schema
-    found: pl.DataFrame = conform(RejectedRows, pl.DataFrame(rows, schema=schema, orient="row"))
-    return found
 
 
 def converted_readings(

@@ -14,7 +14,7 @@ import polars as pl
 from footprint.core.errors import InputError
 from footprint.schemas.raw import Nodes, RejectedRows
 from footprint.schemas.writing import conform
-from footprint.sources import files, series, state_notes
+from footprint.sources import files, rejected_files, series, state_notes
 from footprint.sources.exports import conversion, folders
 from footprint.sources.kwollect import metrics
 from footprint.sources.node_names import GRID5000_PATTERN
@@ -145,17 +145,11 @@ class ExportedSite:
     def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
         """Intervals that overlap [start, end) in which nodes could not be used; None without files.
 
-        Raises:
-            InputError: A node of a described cluster has no description, or a node has two states
-                that start at the same time.
+        Files that cannot be used are among the rejected rows of `jobs`.
         """
         notes = self._state_notes[0]
-        if not notes:
-            return None
-        rows = pl.concat(notes)
-        where = str(self.directory / "states")
-        return state_notes.states_in_window(
-            rows, nodes=self._nodes, where=where, start=start, end=end, pattern=self.pattern
+        return (
+            state_notes.states_in_window(pl.concat(notes), start=start, end=end) if notes else None
         )
 
     @cached_property
@@ -172,7 +166,7 @@ class ExportedSite:
             except InputError as error:
                 LOG.warning("%s", error)
                 unusable.append((name, error.what))
-        return found, conversion.reject_files(unusable, stage="states")
+        return found, rejected_files.reject_files(unusable, stage="states")
 
     def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
         """Convert the readings of one metric in `power/`, and return the rejected ones.
@@ -206,7 +200,7 @@ class ExportedSite:
         paths = folders.device_files(self.directory)
         rejected = self._convert(paths, metrics.EXPORTED_SERIES, directory, stage="devices")
         unreadable = folders.unreadable_entries(self.directory, "devices")
-        return pl.concat([rejected, conversion.reject_files(unreadable, stage="devices")])
+        return pl.concat([rejected, rejected_files.reject_files(unreadable, stage="devices")])
 
     def _convert(
         self, paths: list[Path], names: Sequence[str], directory: Path, *, stage: str

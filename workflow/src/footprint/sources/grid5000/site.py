@@ -12,11 +12,10 @@ from typing import Any, Self
 
 import polars as pl
 
-from footprint.core import addresses
 from footprint.core.errors import InputError
 from footprint.schemas.raw import Nodes
 from footprint.schemas.writing import conform
-from footprint.sources import series, state_notes
+from footprint.sources import rejected_files, series, state_notes
 from footprint.sources.grid5000 import jobs, samples
 from footprint.sources.grid5000.descriptions import Descriptions
 from footprint.sources.grid5000.service import Request
@@ -113,41 +112,50 @@ class Grid5000Site:
             pattern=self.descriptions.pattern,
         )
         is_loss = ~pl.col("reason").is_in(HARMLESS_REASONS)
+        lacking.append(self._state_notes[1].lazy())
         return found._replace(rejected=pl.concat([found.rejected.filter(is_loss), *lacking]))
 
     def states(self, *, start: datetime, end: datetime) -> pl.LazyFrame | None:
         """Return the intervals in which nodes could not be used; None without a source of them.
 
+        Notes that cannot be used are among the rejected rows of `jobs`.
+
         Raises:
-            InputError: See `state_notes.parse_states`, `state_notes.states_in_window` and
-                `postgresql.read_states`.
+            InputError: The service refuses the request; or see `postgresql.read_states`.
         """
-        database, address = self._source["oar_database"], self._source["states"]
-        if address is not None:
-            where, rows = address, self._read_notes(address)
-        elif database is not None:
+        notes, database = self._state_notes[0], self._source["oar_database"]
+        if self._source["states"] is None and database is not None:
             from footprint.sources.oar import postgresql
 
-            found = postgresql.read_states(database, start=start, end=end)
-            where, rows = addresses.DATABASE_KEY, self._of_described_nodes(found)
-        else:
+            notes = self._of_described_nodes(postgresql.read_states(database, start=start, end=end))
+        if notes is None:
             return None
-        return state_notes.states_in_window(
-            rows,
-            nodes=self._nodes,
-            where=where,
-            start=start,
-            end=end,
-            pattern=self.descriptions.pattern,
-        )
+        return state_notes.states_in_window(notes, start=start, end=end)
 
-    def _read_notes(self, address: str) -> pl.DataFrame:
-        """Notes on states from a file, or from a path of the API."""
-        if not address.startswith("/sites/"):
-            return state_notes.read_states(Path(address), name=address, site=self.site)
-        answer = self.service.fetch_answer(
+    @cached_property
+    def _state_notes(self) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+        """States of `source.states`, and whether its notes cannot be used (`RejectedRows`)."""
+        address: str | None = self._source["states"]
+        unusable: list[tuple[str, str]] = []
+        found = None
+        if address is not None:
+            answer = self._request_notes(address) if address.startswith("/sites/") else None
+            try:
+                found = self._parse_notes(address, answer)
+            except InputError as error:
+                log.warning("%s", error)
+                unusable = [(address, error.what)]
+        return found, rejected_files.reject_files(unusable, stage="states")
+
+    def _request_notes(self, address: str) -> Any:
+        return self.service.fetch_answer(
             Request(address, {}), parse=json.loads, is_final=lambda _: False
         )
+
+    def _parse_notes(self, address: str, answer: Any) -> pl.DataFrame:
+        """Notes on states of a file, or of the answer to a path of the API."""
+        if not address.startswith("/sites/"):
+            return state_notes.read_states(Path(address), name=address, site=self.site)
         notes = answer.get("items") if isinstance(answer, dict) else answer
         if not isinstance(notes, list):
             raise InputError(
