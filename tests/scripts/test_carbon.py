@@ -127,7 +127,11 @@ def test_write_summary_writes_every_section_and_the_opening(
         "write_summary",
         input={name: inputs[name] for name in names}
         | {"carbon": str(tmp_path / "carbon.parquet"), "rejected": str(rejected)},
-        output={"summary": tmp_path / "summary.md", "opening": tmp_path / "opening.html"},
+        output={
+            "summary": tmp_path / "summary.md",
+            "opening": tmp_path / "opening.html",
+            "readme": tmp_path / "README.md",
+        },
         params={"site": "<nancy>", "simulated": True, "pue": 1.0, "factors": FACTORS}
         | {"provenance": PROVENANCE}
         | WINDOW,

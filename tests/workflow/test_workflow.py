@@ -52,6 +52,7 @@ def file_digests(folder: Path) -> dict[str, str]:
 def test_run_writes_every_output(done: Study) -> None:
     made = file_digests(done.folder / "results")
     expected = {
+        "README.md",
         "summary.md",
         "opening.html",
         "report.html",

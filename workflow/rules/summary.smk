@@ -6,6 +6,7 @@ OUTPUTS:
     carbon      results/carbon.parquet                                     carbon by named factors
     summary     results/summary.md                                         conclusions in words
     opening     results/opening.html                                       conclusions in brief
+    readme      results/README.md                                          for whom the results are
     tables      results/tables/{study_summary,hardware,carbon}.{csv,html,tex}
 """
 
@@ -75,6 +76,7 @@ rule write_summary:
     output:
         summary="<results>/summary.md",
         opening="<results>/opening.html",  # start page of the report
+        readme="<results>/README.md",
     log:
         "<logs>/write_summary.log",
     benchmark:

@@ -30,6 +30,7 @@ text = summary.summary_markdown(
     provenance=params.provenance,
 )
 Path(snakemake.output.summary).write_text(text, encoding="utf-8")
+Path(snakemake.output.readme).write_text(summary.FOLDER_NOTICE, encoding="utf-8")
 # users choose the names of projects and papers: HTML in them is escaped
 page = mistune.create_markdown(escape=True)(summary.opening_markdown(findings))
 Path(snakemake.output.opening).write_text(str(page), encoding="utf-8")

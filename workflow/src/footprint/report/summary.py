@@ -44,6 +44,23 @@ from footprint.report.wording import (
     format_total,
 )
 
+TEAM_NOTICE = (
+    "**For the team that runs this study.** The folder of this file carries job ids and exact "
+    "times, by which a reader of the cluster's job list can find the person behind a pseudonym. "
+    "`footprint publish` makes what may leave the team (docs/publishing.md)."
+)
+
+FOLDER_NOTICE = f"""\
+# Results of a study
+
+{TEAM_NOTICE}
+
+- `summary.md` has the conclusions in words, `report.html` all figures and readers' tables
+- `figures/` and `tables/` have these as files; the other folders have the tables behind them, in
+  Parquet (docs/data-dictionary.md)
+"""
+"""Content of `results/README.md`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFindings:
@@ -87,27 +104,30 @@ class StudyFindings:
 def summary_markdown(
     findings: StudyFindings,
     carbon: pl.DataFrame,
-    rejected: pl.DataFrame,
+    rejected: pl.DataFrame | None,
     *,
     pue: float,
     factors: Sequence[Mapping[str, Any]],
     provenance: str,
+    notice: str = TEAM_NOTICE,
 ) -> str:
     """The summary of the study as Markdown, each paragraph on one line.
 
     Args:
         findings: Findings of the study.
         carbon: `schemas.Carbon` of the same levels.
-        rejected: `schemas.RejectedRows`.
+        rejected: `schemas.RejectedRows`; None: the summary says nothing of them.
         pue: Power usage effectiveness in the carbon; energies are without it.
         factors: `carbon.factors` of the configuration, for their sources.
         provenance: Site, period, source and version.
+        notice: For whom the summary is.
     """
     scope, carbon = findings.scope, _escape_names(carbon)
     days = (scope.end - scope.start) / timedelta(days=1)
     parts = [
         f"# Energy use of {scope.site_text} in {days:g} days",
         provenance,
+        notice,
         *([_SIMULATED_WARNING] if scope.simulated else []),
         *truth_sentences(findings.against_truth),
         "Each energy is a total of the electricity that the nodes drew: measured by their "
@@ -118,7 +138,7 @@ def summary_markdown(
         *chain.from_iterable(findings.conclusions()),
         *_carbon_section(carbon, factors, pue=pue),
         *_exclusion_section(carbon, pue=pue),
-        *_rejected_section(rejected),
+        *([] if rejected is None else _rejected_section(rejected)),
         *appendix_section(
             findings.measured, findings.ratio, carbon, scope=scope, factors=factors, pue=pue
         ),
