@@ -138,6 +138,25 @@ def propose_labels(
     print(text)
 
 
+@app.command("publish")
+def make_publication(
+    configfile: ConfigFiles = [],  # noqa: B006
+    directory: Directory = Path(),
+) -> None:
+    """Make the folder `publication` of a finished study: what may leave its team."""
+    from footprint.config import publication, settings
+    from footprint.report.publication import folder
+
+    configfile = [path.absolute() for path in configfile]
+    os.chdir(directory)
+    config = settings.prepare_configuration(
+        settings.read_configuration_files(_configuration_files(configfile))
+    )
+    made, withheld = folder.publish(publication.finished_study(config, Path()))
+    print(f"{made}/: figures, tables, summary, report and archive. Withheld:")
+    print("\n".join(f"- {each}" for each in withheld))
+
+
 @app.command("calibrate")
 def fit_calibration(
     folder: Annotated[
