@@ -8,6 +8,7 @@ figures show is joined by their texts (`logins.texts`), which `contained_secrets
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -194,6 +195,26 @@ def _rows_of_file(name: str, content: bytes) -> Iterator[Row]:
         parser.feed(content.decode())
         for header, rows in parser.tables:
             yield from _rows(name, header, rows)
+        yield from _rows_of_page(name, content.decode())
+
+
+def _rows_of_page(name: str, page: str) -> Iterator[Row]:
+    """Energy, jobs, phases and methods of every scope in the data of the page."""
+    found = re.search(r'id="data">(.*?)</script>', page, re.S)
+    for scope in json.loads(found[1])["scopes"] if found else ():
+        level, own = scope["id"].split(":", 1)
+        names = {"project": "Projects", "user": "People"}.get(level, ""), own
+        cards = {card["label"]: card["value"] for card in scope["cards"]}
+        total = cards["Energy at the nodes"].removeprefix("at least ")
+        header = ["group", "Name", "Total (kWh)", "Jobs"]
+        yield from _rows(name, header, [[*names, total, cards["Jobs"]]])
+        for phase in scope["phases"]:
+            header = ["group", "Name", f"{phase['phase'].capitalize()} (kWh)"]
+            yield from _rows(name, header, [[*names, str(phase["kwh"])]])
+        for method in scope["methods"]:
+            if method["method"] == "bmc":
+                header = ["group", "Name", "Measured (kWh)"]
+                yield from _rows(name, header, [[*names, str(method["kwh"])]])
 
 
 class _TableParser(HTMLParser):

@@ -292,7 +292,7 @@ def test_failed_publication_leaves_the_earlier_one(
     def fail(*_: Any, **__: Any) -> str:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(folder, "report_page", fail)
+    monkeypatch.setattr(folder, "publication_page", fail)
     with pytest.raises(OSError, match="no space"):
         folder.publish(study)
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before

@@ -6,7 +6,7 @@ Such a rule inherits from `draw` or `tabulate`:
         input:
             levels=...,                         # tables that the function takes, by the same names
         output:
-            **figure_files("levels", ...),      # with the caption workflow/report/levels.rst
+            **figure_files("levels", ...),      # with the caption footprint/report/captions/levels.rst
         pathvars:
             rule="plot_levels",                 # its own name, for its log and benchmark
         params:

@@ -16,7 +16,7 @@ def figure_files(name, category, shows):
     """Return the files of a figure; the report contains the SVG, with its caption.
 
     Args:
-        name: Name of the files, and of the caption in `workflow/report`.
+        name: Name of the files, and of the caption in `footprint/report/captions`.
         category: Section of the report.
         shows: What the figure shows, for the report's list.
     """
@@ -24,7 +24,7 @@ def figure_files(name, category, shows):
     add_exhibit("figure", name, shows, caption=f"{name}.rst")
     shown = report(
         f"{path}.svg",
-        caption=f"../report/{name}.rst",
+        caption=f"../src/footprint/report/captions/{name}.rst",
         category=category,
         labels={"shows": f"{shows}, figure"},
     )
@@ -35,7 +35,7 @@ def table_files(name, category, shows):
     """Return the files of a readers' table; the report contains the HTML, with its caption.
 
     Args:
-        name: Name of the files; the caption in `workflow/report` is `<name>_table.rst`.
+        name: Name of the files; the caption in `footprint/report/captions` is `<name>_table.rst`.
         category: Section of the report.
         shows: What the table shows, for the report's list.
     """
@@ -43,7 +43,7 @@ def table_files(name, category, shows):
     add_exhibit("table", name, shows, caption=f"{name}_table.rst")
     shown = report(
         f"{path}.html",
-        caption=f"../report/{name}_table.rst",
+        caption=f"../src/footprint/report/captions/{name}_table.rst",
         category=category,
         labels={"shows": f"{shows}, table"},
     )

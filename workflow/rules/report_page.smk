@@ -7,7 +7,7 @@ OUTPUTS:
 
 from pathlib import Path
 
-PAGE = Path(workflow.basedir, "workflow/report")
+REPORT = Path(workflow.basedir, "workflow/src/footprint/report")
 
 
 HIDDEN = {"validation"}  # figures and tables that are not of this study
@@ -38,10 +38,8 @@ rule write_report:
             )
             for each in SHOWN
         ],
-        captions=[PAGE / each["caption"] for each in SHOWN],
-        template=PAGE / "page/page.html.j2",
-        style=PAGE / "page/page.css",
-        script=PAGE / "page/page.js",
+        captions=[REPORT / "captions" / each["caption"] for each in SHOWN],
+        page=[REPORT / "page" / name for name in ("page.html.j2", "page.css", "page.js")],
     output:
         report="<results>/report.html",
     log:

@@ -30,9 +30,6 @@ files = zip(params.exhibits, inputs.exhibits, inputs.captions, strict=True)
 sections = exhibits.ordered_exhibits(
     ({**each, "path": path, "caption": caption} for each, path, caption in files), params=params
 )
-data = document.page_data(page, bars, runs, shown, study=study)
-texts = {
-    name: Path(inputs[name]).read_text(encoding="utf-8") for name in ("template", "style", "script")
-}
-html = document.page_html(data, sections, study=study, provenance=params.provenance, **texts)
+data = document.page_data(page, study=study, runs=document.PageRuns(runs, bars, shown))
+html = document.page_html(data, sections, study=study, provenance=params.provenance)
 Path(snakemake.output.report).write_text(html, encoding="utf-8")

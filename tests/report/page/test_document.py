@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,14 +158,9 @@ def written_page(tables: scopes.PageTables | None = None) -> str:
     found = scopes.page_scopes(tables, study=STUDY, factors=FACTORS, pue=1.0)
     jobs = job_energy_of(tables.runs)
     bars = timeline.energy_by_bar(tables.runs, jobs, site="nancy", start=START, end=END)
-    data = document.page_data(found, bars, tables.runs, [], study=STUDY)
-    folder = Path(__file__).parents[3] / "workflow/report/page"
-    texts = {
-        "template": (folder / "page.html.j2").read_text(encoding="utf-8"),
-        "style": "",
-        "script": "",
-    }
-    return document.page_html(data, [], study=STUDY, provenance="a <b> study", **texts)
+    runs = document.PageRuns(tables.runs, bars, [])
+    data = document.page_data(found, study=STUDY, runs=runs)
+    return document.page_html(data, [], study=STUDY, provenance="a <b> study")
 
 
 def test_names_cannot_break_the_page() -> None:
@@ -189,6 +185,23 @@ def test_page_lists_weeks_in_place_of_very_many_runs(monkeypatch: pytest.MonkeyP
     assert runs["single"] is False
     assert runs["columns"] == list(document.GROUP_HEADERS)
     assert sum(row[1] for row in runs["rows"]) == 45.0
+
+
+def test_page_without_runs_names_what_is_withheld_and_lists_no_run() -> None:
+    tables = replace(page_tables(), runs=None)
+    found = scopes.page_scopes(tables, study=STUDY, factors=FACTORS, pue=1.0)
+    data = document.page_data(found, study=STUDY, runs=None)
+    page = document.page_html(
+        data, [], study=STUDY, provenance="a study", notes=["paper_runs: single runs"]
+    )
+    assert "paper_runs: single runs" in page
+    for part in ('id="runs"', 'id="timeline"', 'id="run"'):
+        assert part not in page
+    [paper] = [scope for scope in found if scope["id"].startswith("paper:")]
+    assert cards_of(paper)["Jobs"] == ("3", "48 GPU hours, 4 people")
+    assert [row["phase"] for row in paper["phases"]] == ["training", "development"]
+    [person] = [scope for scope in found if scope["id"].startswith("user:")]
+    assert person["phases"] == []
 
 
 def test_caption_has_its_parameters_and_no_raw_html() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars as pl
 from jinja2 import Environment, StrictUndefined
@@ -49,39 +50,55 @@ GROUP_HEADERS = {
 """Columns of the table of weeks, in place of runs above `run_rows.MOST_RUNS`."""
 
 
+class PageRuns(NamedTuple):
+    """Runs of a study, which a published page has not.
+
+    Attributes:
+        runs: Result of `run_rows.runs_of_page`.
+        bars: Result of `timeline.energy_by_bar`.
+        traces: Result of `traces.power_traces`.
+    """
+
+    runs: pl.DataFrame
+    bars: pl.DataFrame
+    traces: Sequence[Mapping[str, Any]]
+
+
 def page_data(
-    scopes: Sequence[Mapping[str, Any]],
-    bars: pl.DataFrame,
-    runs: pl.DataFrame,
-    traces: Sequence[Mapping[str, Any]],
-    *,
-    study: StudyScope,
+    scopes: Sequence[Mapping[str, Any]], *, study: StudyScope, runs: PageRuns | None
 ) -> dict[str, Any]:
     """Data of the page, for JSON: all but `details` is needed at once.
 
     Args:
         scopes: Result of `scopes.page_scopes`.
-        bars: Result of `timeline.energy_by_bar`.
-        runs: Result of `run_rows.runs_of_page`.
-        traces: Result of `traces.power_traces`.
         study: Site and days of the study.
+        runs: Runs of the study; None: the page has no runs, and no energy over time.
     """
+    data = {
+        "scopes": list(scopes),
+        "phases": charts.phase_order(),
+        "kinds": dict(wording.KIND_NAMES),
+        "charts": charts.page_charts(),
+    }
+    if runs is None:
+        return data | {"bars": None, "runs": None, "detailed": [], "details": {}}
+    return data | {
+        "bars": _bars(runs.bars, study),
+        "runs": _table_of_runs(runs.runs),
+        "detailed": [trace["run_id"] for trace in runs.traces],
+        "details": _details(runs.runs, runs.traces),
+    }
+
+
+def _bars(bars: pl.DataFrame, study: StudyScope) -> dict[str, Any]:
+    """Length of a bar in words, and the bars of each scope."""
     every = timeline.bar_length(study.start, study.end)
     ends = bars.with_columns(end=pl.col("bar").dt.offset_by(every))
     of_scope: dict[str, list[list[Any]]] = {}
     for scope, day, phase, kwh, end in ends.iter_rows():
         row = [day.isoformat(), end.isoformat(), phase, _rounded(kwh), wording.format_energy(kwh)]
         of_scope.setdefault(scope, []).append(row)
-    return {
-        "scopes": list(scopes),
-        "phases": charts.phase_order(),
-        "kinds": dict(wording.KIND_NAMES),
-        "bars": {"every": {"1d": "day", "1w": "week", "1mo": "month"}[every], "rows": of_scope},
-        "runs": _table_of_runs(runs),
-        "detailed": [trace["run_id"] for trace in traces],
-        "details": _details(runs, traces),
-        "charts": charts.page_charts(),
-    }
+    return {"every": {"1d": "day", "1w": "week", "1mo": "month"}[every], "rows": of_scope}
 
 
 def _table_of_runs(runs: pl.DataFrame) -> dict[str, Any]:
@@ -142,9 +159,7 @@ def page_html(
     *,
     study: StudyScope,
     provenance: str,
-    template: str,
-    style: str,
-    script: str,
+    notes: Sequence[str] = (),
 ) -> str:
     """The page, which loads nothing from outside.
 
@@ -153,9 +168,7 @@ def page_html(
         sections: Result of `exhibits.ordered_exhibits`.
         study: Site and days of the study.
         provenance: Site, period, source and version.
-        template: Text of the Jinja template.
-        style: Text of the style sheet.
-        script: Text of the script.
+        notes: What a published page withholds, and why.
     """
     environment = Environment(
         undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -166,11 +179,17 @@ def page_html(
         for exhibit in section["exhibits"]
         if exhibit["kind"] == "figure"
     }
+    template, style, script = (
+        (Path(__file__).parent / name).read_text(encoding="utf-8")
+        for name in ("page.html.j2", "page.css", "page.js")
+    )
     return environment.from_string(template).render(
         study=study,
         provenance=provenance,
+        notes=notes,
         headings=list(LEVEL_HEADINGS.values()),
         scopes=data["scopes"],
+        has_runs=data["runs"] is not None,
         sections=sections,
         data=_script_json({name: part for name, part in data.items() if name != "details"}),
         details=_script_json(data["details"]),

@@ -50,7 +50,7 @@ class PageTables:
         energies: `schemas.PhaseEnergies`.
         carbon: `schemas.Carbon`.
         uncertainty: `schemas.Uncertainty`.
-        runs: Result of `run_rows.runs_of_page`.
+        runs: Result of `run_rows.runs_of_page`; None: not to be published.
     """
 
     levels: pl.DataFrame
@@ -58,7 +58,7 @@ class PageTables:
     energies: pl.DataFrame
     carbon: pl.DataFrame
     uncertainty: pl.DataFrame
-    runs: pl.DataFrame
+    runs: pl.DataFrame | None
 
 
 def page_scopes(
@@ -141,36 +141,46 @@ def runs_of_scope(runs: pl.DataFrame, level: str, name: str) -> pl.DataFrame:
 
 
 def _phases(row: Row, tables: PageTables) -> list[dict[str, Any]]:
-    """Energy of each phase with its interval, which people do not have; unknown ones are left out.
+    """Energy of each phase with its interval, which sums over runs do not have.
 
-    Phases without runs are left out too.
+    Phases without runs, and of unknown energy, are left out.
     """
-    known = tables.energies.filter(
-        pl.col("scope") == row["level"],
-        pl.col("name") == row["name"],
-        pl.col("division") == "phase",
-    ).rename({"part": "phase"})
-    if known.is_empty():
-        own = runs_of_scope(tables.runs, row["level"], row["name"])
-        known = own.group_by(pl.col("phase").cast(pl.String)).agg(
-            known_sum(pl.col("total_kwh")),
-            total_low_kwh=pl.lit(None, pl.Float64),
-            total_high_kwh=pl.lit(None, pl.Float64),
-        )
-    rows = {line["phase"]: line for line in known.iter_rows(named=True)}
-    shown = [(phase, rows[phase]) for phase in PHASES if phase in rows]
+    rows = _phase_rows(row, tables)
+    shown = [(phase, *rows[phase]) for phase in PHASES if phase in rows and rows[phase][0]]
     return [
         {
             "phase": phase,
             "name": PHASE_TEXTS[phase],
-            "kwh": line["total_kwh"],
-            "text": _with_interval(
-                line["total_kwh"], line["total_low_kwh"], line["total_high_kwh"]
-            ),
+            "kwh": kwh,
+            "text": _with_interval(kwh, low_kwh, high_kwh),
         }
-        for phase, line in shown
-        if line["total_kwh"]
+        for phase, kwh, low_kwh, high_kwh in shown
+        if kwh is not None
     ]
+
+
+def _phase_rows(
+    row: Row, tables: PageTables
+) -> dict[str, tuple[float | None, float | None, float | None]]:
+    """Energy of each phase with its ends: by phase, from R, or as the sum of runs."""
+    level, name = row["level"], row["name"]
+    ends = ("", "_low", "_high")
+    known = tables.energies.filter(scope=level, name=name, division="phase")
+    if not known.is_empty():
+        columns = ["part", *(f"total{end}_kwh" for end in ends)]
+        return {part: tuple(kwh) for part, *kwh in known.select(columns).iter_rows()}
+    ratio = _row_of(tables.ratio, scope=level, name=name)
+    # the phases of a published group without R may be those of few people
+    if ratio is not None and ratio["ratio"] is not None:
+        return {phase: tuple(ratio[f"{phase}{end}_kwh"] for end in ends) for phase in PHASES}
+    if tables.runs is None:
+        return {}
+    sums = (
+        runs_of_scope(tables.runs, level, name)
+        .group_by(pl.col("phase").cast(pl.String))
+        .agg(known_sum(pl.col("total_kwh")))
+    )
+    return {phase: (kwh, None, None) for phase, kwh in sums.iter_rows()}
 
 
 def _with_interval(kwh: float, low_kwh: float | None, high_kwh: float | None) -> str:
@@ -246,15 +256,20 @@ def _development_card(
     }
 
 
-def _runs_card(row: Row, runs: pl.DataFrame) -> dict[str, str]:
-    own = runs_of_scope(runs, row["level"], row["name"])
-    notes = [f"{wording.format_count(row['n_jobs'])} jobs"]
+def _runs_card(row: Row, runs: pl.DataFrame | None) -> dict[str, str]:
+    """Number of runs, or of jobs where the runs are not to be published."""
+    notes = []
     if row["gpu_hours"] is not None:
         notes.append(f"{wording.format_count(round(row['gpu_hours']))} GPU hours")
     if row["level"] != "user" and row["n_users"]:
         people = "person" if row["n_users"] == 1 else "people"
         notes.append(f"{wording.format_count(row['n_users'])} {people}")
-    return {"label": "Runs", "value": wording.format_count(len(own)), "note": ", ".join(notes)}
+    n_jobs = wording.UNKNOWN if row["n_jobs"] is None else wording.format_count(row["n_jobs"])
+    if runs is None:
+        return {"label": "Jobs", "value": n_jobs, "note": ", ".join(notes)}
+    own = runs_of_scope(runs, row["level"], row["name"])
+    text = ", ".join([f"{n_jobs} jobs", *notes])
+    return {"label": "Runs", "value": wording.format_count(len(own)), "note": text}
 
 
 def _carbon_row(carbon: pl.DataFrame, row: Row, factors: Sequence[Mapping[str, Any]]) -> Row | None:

@@ -16,7 +16,7 @@ from footprint.report import rendering, summary
 from footprint.report.appendix import StudyScope
 from footprint.report.publication import contents
 from footprint.report.publication.frames import PublicFrames, public_frames
-from footprint.report.publication.page import report_page
+from footprint.report.publication.page import publication_page
 from footprint.report.publication.study import FinishedStudy
 from footprint.report.tables import formats
 
@@ -75,28 +75,22 @@ def _write_contents(folder: Path, study: FinishedStudy, public: PublicFrames) ->
             f"{public.n_hidden} rows of queues, projects, people or papers: too few people who are "
             "not named in levels.users, by themselves or by subtraction"
         )
-    figures, tables = {}, {}
+    shown: list[tuple[str, str, Path]] = []
     for item in _available(contents.FIGURES, public):
         drawn = contents.make(item, public.frames, settings)
         paths = [folder / f"figures/{item.name}.{form}" for form in ("svg", "pdf", "png")]
         # found by name: this module does not load the drawing library to be imported
         rendering.find_function("figures.style.save_figure")(drawn, paths)
-        figures[item.name] = paths[0].read_bytes()
+        shown.append(("figure", item.name, paths[0]))
     for item in _available(contents.TABLES, public):
         table = public.printed.round_table(contents.make(item, public.frames, settings))
         paths_by_form = {
             form: folder / f"tables/{item.name}.{form}" for form in ("csv", "html", "tex")
         }
         formats.write_table(table, paths_by_form, provenance=study.provenance)
-        tables[item.name] = formats.table_html(table, provenance=study.provenance, is_page=False)
+        shown.append(("table", item.name, paths_by_form["html"]))
     text = _summary(study, public.frames)
-    page = report_page(
-        title=f"Energy use of {study.site}",
-        summary=text,
-        figures=figures,
-        tables=tables,
-        notes=notes,
-    )
+    page = publication_page(study, public.frames, shown, scope=_scope(study), notes=notes)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     (folder / "report.html").write_text(page, encoding="utf-8")
     (folder / "README.md").write_text(_readme(study, notes), encoding="utf-8")
@@ -123,10 +117,13 @@ def _missing_items(public: PublicFrames) -> dict[str, str]:
     }
 
 
+def _scope(study: FinishedStudy) -> StudyScope:
+    return StudyScope(site=study.site, simulated=study.simulated, start=study.start, end=study.end)
+
+
 def _summary(study: FinishedStudy, frames: Mapping[str, pl.DataFrame]) -> str:
-    scope = StudyScope(site=study.site, simulated=study.simulated, start=study.start, end=study.end)
     findings = summary.StudyFindings(
-        scope=scope,
+        scope=_scope(study),
         levels=frames["levels"],
         node_energy=frames["nodes_by_cluster"],
         ratio=frames["phase_ratio"],

@@ -1,57 +1,61 @@
-"""One HTML page with the summary, figures and readers' tables of a publication."""
+"""The page of a publication: that of the report, from public frames and without runs."""
 
 from __future__ import annotations
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-import mistune
+import polars as pl
 
-_STYLE = """\
-body { font-family: sans-serif; line-height: 1.45; max-width: 60rem; margin: 2rem auto; }
-body { padding: 0 1rem; color: #1a1a1a; }
-figure { margin: 2rem 0; } img { max-width: 100%; }
-.table { overflow-x: auto; margin: 2rem 0; }
-table { border-collapse: collapse; } td, th { padding: 2px 8px; }
-"""
+from footprint.report.appendix import StudyScope
+from footprint.report.page import document, exhibits, scopes
+from footprint.report.publication.study import FinishedStudy
+from footprint.schemas.phases import PhaseEnergies
+
+CAPTIONS = Path(exhibits.__file__).parents[1] / "captions"
 
 
-def report_page(
+def publication_page(
+    study: FinishedStudy,
+    frames: Mapping[str, pl.DataFrame],
+    shown: Iterable[tuple[str, str, Path]],
     *,
-    title: str,
-    summary: str,
-    figures: Mapping[str, bytes],
-    tables: Mapping[str, str],
+    scope: StudyScope,
     notes: Sequence[str],
 ) -> str:
     """The page, which loads nothing.
 
     Args:
-        title: Title of the page.
-        summary: The summary in Markdown; HTML in it is shown as text.
-        figures: SVG of each figure, by its name.
-        tables: HTML of each readers' table, without a page around it, by its name.
+        study: The finished study.
+        frames: Public frames by name.
+        shown: Kind (`figure` or `table`), name and file of each published figure and table.
+        scope: Site and days of the study.
         notes: What is withheld, and why.
     """
-    parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f"<title>{html.escape(title)}</title>",
-        f"<style>{_STYLE}</style></head><body>",
-        str(mistune.create_markdown(escape=True, plugins=["table"])(summary)),
-        "<h2>Figures</h2>",
-    ]
-    for name, svg in figures.items():
-        data = base64.b64encode(svg).decode()
-        shown = html.escape(name.replace("_", " "))
-        parts.append(
-            f'<figure id="{html.escape(name)}">'
-            f'<img alt="{shown}" src="data:image/svg+xml;base64,{data}"></figure>'
-        )
-    parts.append("<h2>Tables</h2>")
-    parts += [f'<div class="table">{table}</div>' for table in tables.values()]
-    parts.append("<h2>What is withheld</h2><ul>")
-    parts += [f"<li>{html.escape(note)}</li>" for note in notes]
-    parts.append("</ul></body></html>\n")
-    return "\n".join(parts)
+    tables = scopes.PageTables(
+        levels=frames["levels"],
+        ratio=frames["phase_ratio"],
+        energies=frames.get("phase_energies", PhaseEnergies.create_empty()),
+        carbon=frames["carbon"],
+        uncertainty=frames["uncertainty"],
+        runs=None,
+    )
+    page = scopes.page_scopes(tables, study=scope, factors=study.factors, pue=study.pue)
+    params = {"pue": study.pue, "embodied": study.embodied}
+    sections = exhibits.ordered_exhibits(
+        (_exhibit(kind, name, path) for kind, name, path in shown), params=params
+    )
+    data = document.page_data(page, study=scope, runs=None)
+    return document.page_html(data, sections, study=scope, provenance=study.provenance, notes=notes)
+
+
+def _exhibit(kind: str, name: str, path: Path) -> dict[str, str]:
+    caption = CAPTIONS / f"{name}{'_table' if kind == 'table' else ''}.rst"
+    shows = name.replace("_", " ")
+    return {
+        "kind": kind,
+        "name": name,
+        "shows": shows,
+        "caption": str(caption),
+        "path": str(path),
+    }

@@ -174,8 +174,8 @@ def _are_totals(table: ReaderTable) -> list[bool]:
     return [bool(value) for value in table.rows["is_total"]] or [False]
 
 
-def table_html(table: ReaderTable, *, provenance: str, is_page: bool = True) -> str:
-    """The table as an HTML page of its own that loads nothing, or as a part of a page."""
+def table_html(table: ReaderTable, *, provenance: str) -> str:
+    """The table as an HTML page of its own that loads nothing."""
     # figures, which import the names of this package, need not load it
     from great_tables import GT, loc, style
 
@@ -214,7 +214,7 @@ def table_html(table: ReaderTable, *, provenance: str, is_page: bool = True) -> 
             loc.body(rows=totals),
         )
     with hide_packages("IPython"):  # great_tables would load it to learn that this is no notebook
-        return drawn.as_raw_html(make_page=is_page)
+        return drawn.as_raw_html(make_page=True)
 
 
 def table_latex(table: ReaderTable, *, provenance: str) -> str:

@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const SCOPES = new Map(DATA.scopes.map((scope) => [scope.id, scope]));
 const PHASE = new Map(DATA.phases.map((phase, place) => [phase.phase, { ...phase, place }]));
 const DETAILED = new Set(DATA.detailed);
-const COLUMN = new Map(DATA.runs.columns.map((name, place) => [name, place]));
+const COLUMN = new Map((DATA.runs?.columns ?? []).map((name, place) => [name, place]));
 const ROWS_AT_ONCE = 50;
 const views = new Map();
 let scope = DATA.scopes[0];
@@ -72,7 +72,7 @@ function draw(name, data, description) {
 
 function redrawAll() {
   for (const name of Object.keys(DATA.charts)) {
-    const { chart } = byId(name);
+    const chart = byId(name)?.chart;
     if (!chart) continue;
     views.get(name)?.then((made) => made.finalize());
     views.delete(name);
@@ -91,7 +91,7 @@ function showScope() {
     return box;
   }));
   showPhases();
-  showTimeline();
+  if (DATA.bars) showTimeline();
   const methods = scope.methods.map((row) => ({ ...row, label: `${row.name}: ${row.text}` }));
   draw("methods", { rows: methods },
     methods.length ? `Energy by method. ${methods.map((row) => row.label).join("; ")}.`
@@ -99,7 +99,7 @@ function showScope() {
   byId("statement").textContent = scope.sentence;
   showBudget();
   shownRows = ROWS_AT_ONCE;
-  showRuns();
+  if (DATA.runs) showRuns();
 }
 
 function showPhases() {
@@ -347,9 +347,13 @@ byId("scope").addEventListener("change", (event) => {
   showScope();
   setHash();
 });
-byId("search").addEventListener("input", () => { shownRows = ROWS_AT_ONCE; showRuns(); });
-byId("more").addEventListener("click", () => { shownRows += 200; drawTable(); });
-byId("csv").addEventListener("click", () => {
+function listen(id, event, action) {
+  byId(id)?.addEventListener(event, action);
+}
+
+listen("search", "input", () => { shownRows = ROWS_AT_ONCE; showRuns(); });
+listen("more", "click", () => { shownRows += 200; drawTable(); });
+listen("csv", "click", () => {
   const link = element("a", "", { download: `${scope.name.replace(/[^\w-]+/g, "_")}.csv` });
   link.href = URL.createObjectURL(new Blob([csvText()], { type: "text/csv" }));
   link.click();
@@ -357,9 +361,9 @@ byId("csv").addEventListener("click", () => {
 });
 byId("link").addEventListener("click", (event) => { setHash(); copy(location.href, event.target); });
 byId("copy-statement").addEventListener("click", (event) => copy(scope.sentence, event.target));
-byId("copy-label").addEventListener("click", (event) => copy(byId("label").textContent, event.target));
-byId("close").addEventListener("click", () => byId("run").close());
-byId("run").addEventListener("close", () => setHash());
+listen("copy-label", "click", (event) => copy(byId("label").textContent, event.target));
+listen("close", "click", () => byId("run").close());
+listen("run", "close", () => setHash());
 for (const link of document.querySelectorAll("[data-jump]")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
