@@ -195,7 +195,7 @@ def test_classify_runs_with_label_overrides_rules(chain: RuleChain) -> None:
     assert {name: row[name] for name in expected} == expected
     assert (row["rule"], row["confidence"]) == ("label", 1.0)
     others = chain.read("runs").filter(pl.col("rule") != "label")
-    assert set(others["rule"]) <= {"weights", "interactive", "never_ran"}
+    assert set(others["rule"]) <= {"weights", "recalibrated", "interactive", "never_ran"}
     assert others.filter(rule="weights")["features"].str.contains(r"\(\+\d").all()
     assert "labels.csv:4: this label matches no job of the study" in chain.logs["match_labels"]
 

@@ -21,7 +21,7 @@ from tests.support.workflow_rules import (
 )
 
 RULES = SCRIPTS.parent / "rules"
-CAPTIONS = SCRIPTS.parent / "report"
+CAPTIONS = SCRIPTS.parent / "src/footprint/report/captions"
 TABLES = (pl.DataFrame, pl.LazyFrame)
 NAMES = sorted(
     name
@@ -88,9 +88,7 @@ def test_every_figure_and_table_has_a_caption_of_its_own() -> None:
     reports = {name: workflow_rules()[name].output[0].flags["report"] for name in DRAWN}
     captions = [Path(each.caption.get_path_or_uri(secret_free=True)) for each in reports.values()]
     assert len(set(captions)) == len(captions)
-    assert {path.resolve() for path in captions} | {CAPTIONS / "workflow.rst"} == set(
-        CAPTIONS.glob("*.rst")
-    )
+    assert {path.resolve() for path in captions} == set(CAPTIONS.glob("*.rst"))
     for name, report in reports.items():
         text = Path(report.caption.get_path_or_uri(secret_free=True)).read_text()
         params = re.findall(r"snakemake\.params\.(\w+)", text)
