@@ -16,6 +16,7 @@ import yaml
 from footprint.config import settings
 from footprint.core import limits
 from footprint.core.errors import InputError
+from footprint.sources import node_names
 from footprint.sources.simulated.random_numbers import DEFAULT_SEED
 from footprint.sources.simulated.workload import DEFAULT_JOBS, DEFAULT_MIX
 from tests.support.configurations import (
@@ -38,6 +39,7 @@ def test_smallest_configuration_is_completed_with_all_defaults() -> None:
             "kind": "simulated",
             "jobs_complete": True,
             "directory": None,
+            "power": "watts",
             "url": "https://api.grid5000.fr/stable",
             "credentials": None,
             "ca_bundle": None,
@@ -360,3 +362,37 @@ def test_check_given_files_accepts_what_has_no_such_aliases(
     (tmp_path / "tabs.json").write_text('{"study": {\n\t"site": "nancy"}}')
     settings.check_given_files(["--cores", "2", "laughs.yaml", "--configfile", "tabs.json", "-n"])
     settings.check_given_files(["--config", "laughs.yaml", "--configfile", "missing.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("power", "given", "method", "metric"),
+    [
+        ("watts", {}, "trapezoid", "node_power_watt"),
+        ("counter", {}, "left_hold", "node_counter_watt"),
+        ("watts", {"metric": "wattmetre_power_watt"}, "trapezoid", "wattmetre_power_watt"),
+    ],
+)
+def test_generic_source_has_defaults_of_its_own(
+    tmp_path: Path, power: str, given: dict[str, str], method: str, metric: str
+) -> None:
+    config = settings.prepare_configuration(
+        {
+            "study": {"site": "here", "start": "2025-03-03", "end": "2025-03-04"},
+            "source": {"kind": "generic", "directory": str(tmp_path), "power": power},
+            "integration": given,
+        }
+    )
+    assert config["integration"]["method"] == method
+    assert config["integration"]["metric"] == metric
+    assert config["source"]["node_pattern"] == node_names.GENERIC_PATTERN
+
+
+def test_generic_source_counters_need_their_method(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"integration.method: `trapezoid` is for samples"):
+        settings.prepare_configuration(
+            {
+                "study": {"site": "here", "start": "2025-03-03", "end": "2025-03-04"},
+                "source": {"kind": "generic", "directory": str(tmp_path), "power": "counter"},
+                "integration": {"method": "trapezoid"},
+            }
+        )

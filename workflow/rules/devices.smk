@@ -23,6 +23,7 @@ rule convert_devices:
     params:
         site=STUDY.site,
         source=STUDY.source,
+        series=STUDY.series,
         clusters=STUDY.clusters,
         start=STUDY.start,
         end=STUDY.end,

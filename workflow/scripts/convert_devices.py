@@ -1,4 +1,4 @@
-"""Convert exported series of GPUs and processors to Parquet, and count their rejected rows."""
+"""Convert series of GPUs and processors of a folder to Parquet, and count their rejected rows."""
 
 from pathlib import Path
 
@@ -7,24 +7,21 @@ import polars as pl
 from footprint.core import calendar, logs
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import write_table
-from footprint.sources.exports import conversion
-from footprint.sources.exports.site import ExportedSite
-from footprint.sources.kwollect.metrics import EXPORTED_SERIES
+from footprint.sources.registry import open_site
 
 logs.log_to_file(snakemake.log[0])
 
 params, folder = snakemake.params, Path(snakemake.output.converted)
 start, end = calendar.study_window(params.start, params.end)
-site = ExportedSite.from_config(params.source, site=params.site)
+site = open_site(params.source, site=params.site)
 rejected = [
     site.convert_devices(directory=folder),
-    conversion.count_outside_study(
-        [folder / metric for metric in EXPORTED_SERIES],
+    site.count_outside_study(
+        [folder / metric for metric in params.series],
         clusters=params.clusters,
         start=start,
         end=end,
         stage="devices",
-        pattern=site.pattern,
     ),
 ]
 write_table(RejectedRows, pl.concat(rejected), snakemake.output.rejected)

@@ -1,4 +1,4 @@
-"""Convert exported power files to Parquet, and count their rejected rows."""
+"""Convert power files of a folder to Parquet, and count their rejected rows."""
 
 from pathlib import Path
 
@@ -7,18 +7,15 @@ import polars as pl
 from footprint.core import calendar, logs
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import write_table
-from footprint.sources.exports import conversion
-from footprint.sources.exports.site import ExportedSite
+from footprint.sources.registry import open_site
 
 logs.log_to_file(snakemake.log[0])
 
 params, folder = snakemake.params, Path(snakemake.output.converted)
 start, end = calendar.study_window(params.start, params.end)
-site = ExportedSite.from_config(params.source, site=params.site)
+site = open_site(params.source, site=params.site)
 rejected = [
     site.convert_power(metric=params.metric, directory=folder.parent),
-    conversion.count_outside_study(
-        [folder], clusters=params.clusters, start=start, end=end, pattern=site.pattern
-    ),
+    site.count_outside_study([folder], clusters=params.clusters, start=start, end=end),
 ]
 write_table(RejectedRows, pl.concat(rejected), snakemake.output.rejected)

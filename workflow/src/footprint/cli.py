@@ -59,6 +59,37 @@ def print_plan(
     )
 
 
+@app.command("check")
+def check_tables(
+    folder: Annotated[Path, typer.Argument(help="Folder of the tables (docs/your-cluster.md).")],
+    node_pattern: Annotated[
+        str | None, typer.Option(help="Pattern of node names, as source.node_pattern.")
+    ] = None,
+    power: Annotated[
+        str, typer.Option(help="What energies are computed from: watts or counter.")
+    ] = "watts",
+    max_gap_s: Annotated[
+        float, typer.Option(min=0, help="Longest time between readings that is no gap, in s.")
+    ] = 30,
+) -> None:
+    """Check the tables of any cluster (source.kind: generic) before a study."""
+    from footprint.sources import node_names
+    from footprint.sources.generic import checking
+
+    pattern = node_pattern or node_names.GENERIC_PATTERN
+    node_names.check_pattern(pattern, where="--node-pattern")
+    if power not in ("watts", "counter"):
+        raise InputError(f"`{power}`", where="--power", do="set it to watts or counter")
+    result = checking.check_folder(folder, pattern=pattern, power=power, max_gap_s=max_gap_s)
+    for note in result.notes:
+        print(note)
+    for fault in result.faults:
+        print(fault, file=sys.stderr)
+    if result.faults:
+        raise typer.Exit(1)
+    print("The tables can be used.")
+
+
 @app.command("serve")
 def serve_site(
     configfile: ConfigFiles = [],  # noqa: B006

@@ -70,7 +70,8 @@ def check_values(config: dict[str, Any], shape: Mapping[str, Any]) -> None:
 # `footprint serve` takes the simulated site from the configuration of a study that downloads it
 _SERVED = ("simulated", "grid5000")
 _SOURCES_OF_KEY = {
-    "source.directory": ("exports",),
+    "source.directory": ("exports", "generic"),
+    "source.power": ("generic",),
     "source.credentials": ("grid5000",),
     "source.ca_bundle": ("grid5000",),
     "source.states": ("grid5000",),
@@ -140,9 +141,21 @@ def _check_clusters(config: Mapping[str, Any]) -> None:
 
 
 def _check_exports(config: dict[str, Any]) -> None:
-    source, where = config["source"], "source.directory"
+    _check_directory(config["source"], of="the exports")
+
+
+def _check_generic(config: dict[str, Any]) -> None:
+    source, method = config["source"], config["integration"]["method"]
+    _check_directory(source, of="the tables")
+    if source["power"] == "counter" and method != "left_hold":
+        what = f"`{method}` is for samples of power, and source.power is `counter`"
+        raise InputError(what, where="integration.method", do="remove it or set it to `left_hold`")
+
+
+def _check_directory(source: dict[str, Any], *, of: str) -> None:
+    where = "source.directory"
     if source["directory"] is None:
-        raise InputError("missing", where=where, do="set it to the folder of the exports")
+        raise InputError("missing", where=where, do=f"set it to the folder of {of}")
     folder = Path(source["directory"]).expanduser()
     if not folder.is_dir():
         raise InputError(
@@ -198,6 +211,7 @@ def _check_grid5000(config: dict[str, Any]) -> None:
 
 _SOURCE_CHECKS = {
     "exports": _check_exports,
+    "generic": _check_generic,
     "simulated": _check_simulated,
     "grid5000": _check_grid5000,
 }

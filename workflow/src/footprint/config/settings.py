@@ -15,6 +15,7 @@ from typing import Any
 from footprint.config import checks
 from footprint.core import input_files, json_schema, yaml_text
 from footprint.core.errors import InputError
+from footprint.sources.node_names import GENERIC_PATTERN
 
 LARGEST_MB = 1
 """Size in MB of the largest configuration file."""
@@ -175,14 +176,36 @@ _SITE_DEFAULTS = (
 """Keys of `simulated`, and the section and key of which each is the default."""
 
 
+_GENERIC_DEFAULTS: dict[str, dict[tuple[str, str], str]] = {
+    "watts": {
+        ("source", "node_pattern"): GENERIC_PATTERN,
+        ("integration", "metric"): "node_power_watt",
+    },
+    "counter": {
+        ("source", "node_pattern"): GENERIC_PATTERN,
+        ("integration", "metric"): "node_counter_watt",
+        ("integration", "method"): "left_hold",
+    },
+}
+"""Defaults of the source `generic` by `source.power`, by section and key."""
+
+
 def _with_site_defaults(raw: dict[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with all defaults; `simulated` is applied to that source and removed."""
+    """The configuration with all defaults, also those that depend on the kind of source.
+
+    `simulated` is applied to that source and removed.
+    """
     config = json_schema.complete_configuration(raw, schema=shape)
     defaults = config.pop("simulated")
     if config["source"]["kind"] == "simulated":
         for name, section, key in _SITE_DEFAULTS:
             if key not in (raw.get(section) or {}):
                 config[section][key] = defaults[name]
+    if config["source"]["kind"] == "generic":
+        kind = "counter" if config["source"]["power"] == "counter" else "watts"
+        for (section, key), value in _GENERIC_DEFAULTS[kind].items():
+            if key not in (raw.get(section) or {}):
+                config[section][key] = value
     return config
 
 

@@ -86,7 +86,9 @@ class Study:
     def series(self) -> list[str]:
         """Series of devices that are read in addition to the power of nodes, sorted."""
         if self.is_exported:
-            return sorted(metrics.EXPORTED_SERIES) if self.files.devices else []
+            kind = self.config["source"]["kind"]
+            names = metrics.EXPORTED_SERIES if kind == "exports" else metrics.TABLE_SERIES
+            return sorted(names) if self.files.devices else []
         return sorted(self.config["download"]["devices"])
 
     @property
@@ -229,7 +231,17 @@ class Study:
     @property
     def is_exported(self) -> bool:
         """Whether the source is a folder of files."""
-        return bool(self.config["source"]["kind"] == "exports")
+        return bool(self.config["source"]["kind"] in ("exports", "generic"))
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether the source has energy counters beside the power that is integrated."""
+        source = self.config["source"]
+        if source["kind"] != "generic" or source["power"] != "watts":
+            return False
+        from footprint.sources.generic import folders as tables
+
+        return tables.has_counters(Path(source["directory"]))
 
     @property
     def jobs_complete(self) -> bool:

@@ -32,6 +32,7 @@ From readings to samples:
 Sources, which do not import one another:
 
 - `exports`: files that a user saved from the APIs or on a frontend.
+- `generic`: plain tables of any cluster.
 - `grid5000`: services of Grid'5000, read over the network.
 - `simulated`: a site whose true energies are known.
 

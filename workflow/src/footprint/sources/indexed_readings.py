@@ -34,7 +34,13 @@ def write_readings(readings: pl.DataFrame, target: Path) -> pl.DataFrame:
             written.
         target: The file.
     """
-    ordered = readings.sort("node", "timestamp", maintain_order=True)
+    # an enumeration sorts about three times as fast as texts
+    names = pl.Enum(readings["node"].unique().sort())
+    ordered = (
+        readings.with_columns(pl.col("node").cast(names))
+        .sort("node", "timestamp", maintain_order=True)
+        .with_columns(pl.col("node").cast(pl.String))
+    )
     if len(ordered):
         ordered.write_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP)
     time = pl.col("timestamp")

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 GRID5000_PATTERN = r"(?P<cluster>.+)-(?P<number>\d+)"
 """Pattern of the names of nodes of Grid'5000, as in `gros-12` of the cluster `gros`."""
 
+GENERIC_PATTERN = r"(?P<cluster>.*?[A-Za-z])(?:[-_]?\d+)*"
+"""Pattern of the source `generic`: a node's cluster is its name without the numbers at the end, as
+`gpu` for `gpu012` or `gpu-3-12`."""
+
 GRID5000_DOMAIN = ".grid5000.fr"
 """End of the full names of nodes of Grid'5000, as in `gros-12.nancy.grid5000.fr`."""
 

@@ -19,6 +19,7 @@ SITE_CLASSES = {
     "simulated": "footprint.sources.simulated.site:SimulatedSite",
     "grid5000": "footprint.sources.grid5000.site:Grid5000Site",
     "exports": "footprint.sources.exports.site:ExportedSite",
+    "generic": "footprint.sources.generic.site:GenericSite",
 }
 """Module and class of the site of each kind of source.
 
@@ -45,10 +46,11 @@ def open_site(
         source: `source` of the configuration, as completed by `Study.source`.
         site: Name of the site.
         download: `download` of the configuration, for `grid5000`.
-        converted: Folder of the power files as Parquet, one subfolder a metric, for `exports`.
+        converted: Folder of the power files as Parquet, one subfolder a metric, for `exports` and
+            `generic`.
 
     Raises:
-        InputError: The folder of the exports is missing.
+        InputError: The folder of the files is missing.
     """
     site_class: Any = pkgutil.resolve_name(SITE_CLASSES[source["kind"]])
     opened: Site = (
@@ -82,6 +84,10 @@ def source_clusters(
         from footprint.sources.grid5000.descriptions import Descriptions
 
         return Descriptions.from_config(source, site=site, download=download or {}).clusters()
+    if source["kind"] == "generic":
+        from footprint.sources.generic.folders import described_clusters
+
+        return described_clusters(Path(source["directory"]), source["node_pattern"])
     from footprint.sources.exports import folders
 
     return folders.described_clusters(
@@ -92,8 +98,8 @@ def source_clusters(
 def source_files(source: Mapping[str, Any]) -> dict[str, list[str]]:
     """Input files by use: `nodes`, `jobs`, `power`, `devices` and `recorded`.
 
-    The files of `jobs` include those of resources and states. Sources other than `exports` have
-    `recorded` alone.
+    The files of `jobs` include those of resources, allocations and states. Sources that are not
+    made of files have `recorded` alone.
 
     Args:
         source: `source` of the configuration.
@@ -105,6 +111,8 @@ def source_files(source: Mapping[str, Any]) -> dict[str, list[str]]:
 
     folder = recorded_folder(source)
     recorded = [] if folder is None else [str(path) for path in folders.recorded_files(folder)]
+    if source["kind"] == "generic":
+        return _generic_files(Path(source["directory"])) | {"recorded": recorded}
     if source["kind"] != "exports":
         return {"recorded": recorded}
     directory = Path(source["directory"])
@@ -125,11 +133,26 @@ def source_files(source: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
+def _generic_files(directory: Path) -> dict[str, list[str]]:
+    """Input files of the source `generic` by use, without `recorded`."""
+    from footprint.sources.generic.folders import table_files
+
+    tables = ("nodes", "jobs", "allocations", "states", "power", "devices")
+    paths = {table: [str(path) for path in table_files(directory, table)] for table in tables}
+    return {
+        "nodes": paths["nodes"],
+        "jobs": paths["nodes"] + paths["jobs"] + paths["allocations"] + paths["states"],
+        "power": paths["nodes"] + paths["power"],
+        "devices": paths["nodes"] + paths["devices"] if paths["devices"] else [],
+    }
+
+
 def recorded_folder(source: Mapping[str, Any]) -> Path | None:
     """Folder of files that energy tools recorded in jobs; None without one.
 
-    It is `source.recorded` where set, else `recorded/` of the exports.
+    It is `source.recorded` where set, else `recorded/` of a folder of files.
     """
     if source.get("recorded") is not None:
         return Path(source["recorded"])
-    return Path(source["directory"]) / "recorded" if source["kind"] == "exports" else None
+    has_folder = source["kind"] in ("exports", "generic")
+    return Path(source["directory"]) / "recorded" if has_folder else None

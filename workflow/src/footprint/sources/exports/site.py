@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -201,6 +201,33 @@ class ExportedSite:
         rejected = self._convert(paths, metrics.EXPORTED_SERIES, directory, stage="devices")
         unreadable = folders.unreadable_entries(self.directory, "devices")
         return pl.concat([rejected, rejected_files.reject_files(unreadable, stage="devices")])
+
+    def count_outside_study(
+        self,
+        directories: Sequence[Path],
+        *,
+        clusters: Collection[str],
+        start: datetime,
+        end: datetime,
+        stage: str = "power",
+    ) -> pl.DataFrame:
+        """Counts of converted readings that the study does not use (`schemas.RejectedRows`).
+
+        Args:
+            directories: Subfolders of metrics, written by `convert_power` or `convert_devices`.
+            clusters: Clusters of the study.
+            start: Start of the study.
+            end: End of the study, excluded.
+            stage: `power` or `devices`.
+        """
+        return conversion.count_outside_study(
+            directories,
+            clusters=clusters,
+            start=start,
+            end=end,
+            stage=stage,
+            pattern=self.pattern,
+        )
 
     def _convert(
         self, paths: list[Path], names: Sequence[str], directory: Path, *, stage: str

@@ -22,6 +22,9 @@ PACKAGE_METRIC = "prom_node_rapl_package_joules_total"
 EXPORTED_SERIES = (GPU_POWER_METRIC, LOAD_METRIC, PACKAGE_METRIC)
 """Series that are read from exported files."""
 
+TABLE_SERIES = (GPU_POWER_METRIC, LOAD_METRIC)
+"""Series that are read from the table `devices` of the source `generic`."""
+
 SIMULATED_METRIC = "bmc_node_power_watt"
 """Power of each node of the simulated site."""
 SIMULATED_SERIES = (GPU_POWER_METRIC, LOAD_METRIC)
