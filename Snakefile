@@ -59,6 +59,7 @@ include: "workflow/rules/ledgers.smk"
 include: "workflow/rules/devices.smk"
 include: "workflow/rules/power.smk"
 include: "workflow/rules/energy.smk"
+include: "workflow/rules/counters.smk"
 include: "workflow/rules/estimates.smk"
 include: "workflow/rules/phases.smk"
 include: "workflow/rules/paper.smk"
@@ -138,6 +139,11 @@ rule all:
         branch(
             STUDY.has_ledgers,
             then=[rules.reconcile_ledgers.output, rules.tabulate_ledgers.output],
+            otherwise=[],
+        ),
+        branch(
+            STUDY.has_counters,
+            then=[rules.compare_counters.output, rules.tabulate_counters.output],
             otherwise=[],
         ),
         branch(STUDY.reveals_logins, then=rules.reveal_names.output, otherwise=[]),

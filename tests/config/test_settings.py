@@ -368,7 +368,7 @@ def test_check_given_files_accepts_what_has_no_such_aliases(
     ("power", "given", "method", "metric"),
     [
         ("watts", {}, "trapezoid", "node_power_watt"),
-        ("counter", {}, "left_hold", "node_counter_watt"),
+        ("counter", {}, "counter", "node_counter_watt"),
         ("watts", {"metric": "wattmetre_power_watt"}, "trapezoid", "wattmetre_power_watt"),
     ],
 )

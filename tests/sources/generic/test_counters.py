@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from footprint.core.units import Z95
 from footprint.energy import kernel
 from footprint.energy.sample_intervals import IntegrationMethod
 from footprint.sources.generic import counters
 
+METHOD = IntegrationMethod("counter", 30.0, 0.0)
 NOON = datetime(2025, 3, 3, 12, tzinfo=UTC)
 
 
@@ -24,10 +26,9 @@ def readings(seconds: Any, energies_j: Any) -> pl.DataFrame:
 
 def energy_j(power: pl.DataFrame, seconds: list[float]) -> list[float]:
     """Energies from the first to each other moment, by the kernel of the study."""
-    method = IntegrationMethod("left_hold", 30.0, 0.0)
-    samples = kernel.NodeSamples.from_frame(power, method)
+    samples = kernel.NodeSamples.from_frame(power, METHOD)
     moments = np.array([int(NOON.timestamp() * 1e6) + round(each * 1e6) for each in seconds])
-    of_node = kernel.cumulative_integrals(samples, moments, method).of_node[0]
+    of_node = kernel.cumulative_integrals(samples, moments, METHOD).of_node[0]
     return list(of_node[1:] - of_node[0])
 
 
@@ -90,3 +91,35 @@ def test_counter_reset_takes_the_power_before_it_for_one_interval() -> None:
     found = counters.power_of_counter(readings([0, 5, 10, 15], [900.0, 1000.0, 10.0, 160.0]), "n")
     assert found["power_w"].to_list() == [20.0, 20.0, 30.0, 30.0]
     assert energy_j(found, [0, 15]) == pytest.approx([100.0 + 100.0 + 150.0])
+
+
+@pytest.mark.parametrize("step_j", [1.0, 36.0, 3600.0])
+def test_counter_interval_by_its_bounds_contains_the_energy(step_j: float) -> None:
+    """Half width of `job_energy` for both bounds: Z95 / sqrt(6) x the energy of one period."""
+    random = np.random.default_rng(7)
+    second = np.arange(0, 20_001)
+    power_w = np.repeat(random.uniform(80, 400, 1001), 20)[:20_000]
+    true_j = np.concatenate([[0.0], np.cumsum(power_w)])
+    read = np.arange(0, 20_001, 3)
+    found = counters.power_of_counter(readings(read, np.floor(true_j[read] / step_j) * step_j), "n")
+    samples = kernel.NodeSamples.from_frame(found, METHOD)
+    starts = random.uniform(100, 18_000, 500)
+    stops = starts + random.uniform(60, 1500, 500)
+    energies, half_widths = [], []
+    for start, stop in zip(starts, stops, strict=True):
+        (energy,) = energy_j(found, [start, stop])
+        energies.append(energy)
+        half_widths.append(Z95 / 6**0.5 * samples.period_s * energy / (stop - start))
+    true = np.interp(stops, second, true_j) - np.interp(starts, second, true_j)
+    inside = np.abs(np.array(energies) - true) <= np.array(half_widths)
+    assert inside.mean() >= 0.93
+    assert np.median(half_widths) <= 2 * max(step_j, 3 * 400)
+
+
+def test_counter_energy_has_no_error_of_sampling() -> None:
+    found = counters.power_of_counter(readings([0, 5, 10, 15], [0.0, 500.0, 2000.0, 2100.0]), "n")
+    moments = np.array([int(NOON.timestamp() * 1e6) + each for each in (0, 7_000_000, 15_000_000)])
+    samples = kernel.NodeSamples.from_frame(found, METHOD)
+    of_node = kernel.cumulative_integrals(samples, moments, METHOD).of_node
+    assert of_node[kernel.INTEGRAL_COLUMNS.index("variance_j2")].tolist() == [0.0, 0.0, 0.0]
+    assert samples.step_w == 0.0

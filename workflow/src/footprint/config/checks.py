@@ -51,6 +51,9 @@ def check_values(config: dict[str, Any], shape: Mapping[str, Any]) -> None:
     node_names.check_pattern(config["source"]["node_pattern"], where="source.node_pattern")
     _check_effects(config, shape)
     _SOURCE_CHECKS[config["source"]["kind"]](config)
+    if config["integration"]["method"] == "counter" and config["source"]["power"] != "counter":
+        what, do = "`counter` is for source.power `counter`", "set it to `trapezoid`"
+        raise InputError(what, where="integration.method", do=do)
     metrics.check_power_metric(config["integration"]["metric"])
     _check_gate(config["source"], config["integration"])
     _check_powers(config["integration"])
@@ -147,9 +150,9 @@ def _check_exports(config: dict[str, Any]) -> None:
 def _check_generic(config: dict[str, Any]) -> None:
     source, method = config["source"], config["integration"]["method"]
     _check_directory(source, of="the tables")
-    if source["power"] == "counter" and method != "left_hold":
+    if source["power"] == "counter" and method != "counter":
         what = f"`{method}` is for samples of power, and source.power is `counter`"
-        raise InputError(what, where="integration.method", do="remove it or set it to `left_hold`")
+        raise InputError(what, where="integration.method", do="remove it")
 
 
 def _check_directory(source: dict[str, Any], *, of: str) -> None:

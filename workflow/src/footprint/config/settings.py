@@ -184,7 +184,7 @@ _GENERIC_DEFAULTS: dict[str, dict[tuple[str, str], str]] = {
     "counter": {
         ("source", "node_pattern"): GENERIC_PATTERN,
         ("integration", "metric"): "node_counter_watt",
-        ("integration", "method"): "left_hold",
+        ("integration", "method"): "counter",
     },
 }
 """Defaults of the source `generic` by `source.power`, by section and key."""

@@ -15,6 +15,7 @@ from footprint.core.vocabulary import WELL_COVERED_FRAC
 from footprint.energy.attribution import JOB_SUM_COLUMNS
 from footprint.energy.conservation import CONSERVATION_TOLERANCE_FRAC, ConservationError
 from footprint.energy.gap_power import BASES
+from footprint.energy.sample_intervals import COUNTER_METHOD, HOLDING_METHODS
 from footprint.energy.study_records import StudyRecords
 
 
@@ -50,7 +51,7 @@ def job_node_energies(
     # methods of whole samples may find no sample inside a job that the others measure
     has_samples = (
         pl.col("share_covered_s") > 0
-        if method in ("trapezoid", "left_hold")
+        if method in ("trapezoid", *HOLDING_METHODS)
         else pl.col("energy_j") != 0
     )
     is_measured = is_nothing_held | has_samples
@@ -68,8 +69,10 @@ def job_node_energies(
     held = _with_estimates(held, gaps)
     measured = pl.col("is_measured")
     # A sum of samples is off by up to half a period at each end, in either direction; inner
-    # samples always leave out as much (docs/method.md, section 6).
+    # samples always leave out as much (docs/method.md, section 6). What a counter gained in the
+    # time between two moves at each end is known, but not how much of it inside.
     edge_j = {
+        COUNTER_METHOD: pl.col("edge_j") * (Z95 / 6**0.5),
         "sum_of_samples": pl.col("edge_j") * (Z95 / 6**0.5),
         "inner_trapezoid": pl.col("edge_j"),
     }.get(method, pl.lit(0.0))

@@ -17,6 +17,8 @@ import polars as pl
 from footprint.core.arrays import Floats, Integers, sorted_distinct
 from footprint.core.gaps import covered_us, is_gap
 from footprint.energy.sample_intervals import (
+    COUNTER_METHOD,
+    HOLDING_METHODS,
     IntegrationMethod,
     covered_since,
     last_samples,
@@ -111,6 +113,10 @@ class NodeSamples:
         period_s, step_w = period_and_step(times_us, power_w)
         if method.name == "sum_of_samples":
             period_s = usual_period_s(times_us) or method.period_s or period_s
+        elif method.name == COUNTER_METHOD:
+            # equal powers are one time between two moves, filled
+            moves_us = times_us[np.diff(power_w, prepend=np.nan) != 0]
+            period_s, step_w = period_and_step(moves_us, power_w)[0], 0.0
         elif method.period_s is not None and not is_regular(times_us[: PROBED_SAMPLES + 1]):
             period_s = method.period_s
         if calibration is not None:
@@ -245,6 +251,8 @@ def _block_terms(
     opposed *= -NOISE_VARIANCE / STEP_VARIANCE
     variance *= change
     variance[1:] += opposed
+    if method.name == COUNTER_METHOD:
+        variance[:] = 0.0
     if limit_w is not None:
         _set_energy(idle_energy, np.minimum(power_w, limit_w), length_us, method)
     is_off = power_w < method.off_threshold_w
@@ -262,7 +270,7 @@ def _block_terms(
 def _set_energy(
     energy: Floats, power_w: Floats, length_us: Floats, method: IntegrationMethod
 ) -> None:
-    if method.name == "left_hold":
+    if method.name in HOLDING_METHODS:
         np.multiply(power_w[:-1], length_us, out=energy)
     else:
         np.add(power_w[:-1], power_w[1:], out=energy)
@@ -285,7 +293,8 @@ def _terms_since(
     elapsed_us = covered_since(start_us, length_us, moments_us)
     part = elapsed_us / np.maximum(length_us, 1)
     # power at the middle of the elapsed time: linear, or that of the sample
-    middle = 0.0 if method.name == "left_hold" else 0.5 * part
+    middle = 0.0 if method.name in HOLDING_METHODS else 0.5 * part
+    varying_us = 0 if method.name == COUNTER_METHOD else length_us
 
     def energy_up_to(limit_w: float) -> Floats:
         low_w, end_low_w = np.minimum(start_w, limit_w), np.minimum(end_w, limit_w)
@@ -299,7 +308,7 @@ def _terms_since(
             energy,
             elapsed_us,
             # an interval alone counts as a step: it has no neighbour that would show noise
-            ((end_w - start_w) * length_us) ** 2 * part,
+            ((end_w - start_w) * varying_us) ** 2 * part,
             idle_energy,
             energy * is_standby,
             elapsed_us * is_standby,

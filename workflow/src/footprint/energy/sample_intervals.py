@@ -13,6 +13,13 @@ import numpy as np
 from footprint.core.arrays import Floats, Integers, sorted_distinct
 
 INTEGRATION_METHODS = ("trapezoid", "inner_trapezoid", "left_hold", "sum_of_samples")
+"""Methods for samples of power."""
+
+COUNTER_METHOD = "counter"
+"""Method for power between the moves of an energy counter."""
+
+HOLDING_METHODS = ("left_hold", COUNTER_METHOD)
+"""Methods by which a sample holds until the next."""
 """Values of the key `integration.method`."""
 
 
@@ -25,6 +32,8 @@ class IntegrationMethod:
             `inner_trapezoid`: linear, from the first to the last sample inside a job.
             `left_hold`: a sample holds until the next.
             `sum_of_samples`: each sample inside counts for one period of the sensor.
+            `counter`: a sample is the mean power until the next, so that only the energy at the
+            bounds of an interval has an error.
         max_gap_s: Longest time between samples that is not a gap.
         off_threshold_w: A node is in standby between two samples below this power.
         period_s: Nominal period of the sensor, for nodes whose samples are too few or too irregular

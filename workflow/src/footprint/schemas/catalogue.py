@@ -48,6 +48,7 @@ from footprint.schemas.raw import (
 from footprint.schemas.totals import RatioUncertainty, Uncertainty
 from footprint.schemas.usage import ActiveUsers, Logins, NotableModels
 from footprint.schemas.validation import (
+    AgainstCounters,
     AgainstTruth,
     KindReliability,
     PhaseAccuracy,
@@ -107,6 +108,7 @@ TABLES: dict[str, tuple[type[dy.Schema], str]] = {
     "reconciliation": (Reconciliation, "results/ledger.parquet"),
     "levels": (Levels, "results/levels.parquet"),
     "uncertainty": (Uncertainty, "results/energy/uncertainty.parquet"),
+    "against_counters": (AgainstCounters, "results/validation/against_counters.parquet"),
     "simulation_check": (SimulationCheck, "results/energy/simulation_check.parquet"),
     "against_truth": (AgainstTruth, "results/validation/against_truth.parquet"),
     "carbon": (Carbon, "results/carbon.parquet"),

@@ -60,6 +60,35 @@ class SimulationCheck(dy.Schema):
     )
 
 
+class AgainstCounters(dy.Schema):
+    """Measured energy of each job on each node that it held alone, against the node's counter."""
+
+    job_id = dy.Int64(primary_key=True, description="Job")
+    node = Key(description="Node")
+    cluster = dy.String(description="Cluster of the node")
+    duration_s = Seconds(description="Allocated time within the window, without suspensions")
+    coverage_frac = Fraction(description="Part of this time with samples of power")
+    measured_kwh = Energy(description="Energy from samples of power; null: no samples")
+    counter_kwh = dy.Float64(
+        min=0,
+        metadata={"unit": "kWh"},
+        description="Difference of the counter, interpolated at the bounds of the allocation",
+    )
+    counter_low_kwh = dy.Float64(
+        min=0,
+        metadata={"unit": "kWh"},
+        description="Lower end of the 95 % interval by the counter's resolution",
+    )
+    counter_high_kwh = dy.Float64(
+        min=0, metadata={"unit": "kWh"}, description="Upper end of this interval"
+    )
+    ratio = dy.Float64(nullable=True, min=0, description="measured_kwh / counter_kwh")
+    compared = dy.Bool(
+        description="Whether the allocation is longer than 60 s, at least 95 % of it has samples, "
+        "and the counter runs through it without a gap or reset"
+    )
+
+
 class AgainstTruth(dy.Schema):
     """Totals and ratios of the study against their true values, on the simulated site.
 

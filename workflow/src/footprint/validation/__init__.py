@@ -10,6 +10,7 @@ Modules:
     against_truth: Energies of the simulated site's jobs against metered and true ones.
     true_totals: Totals and ratios of the simulated site against their true values.
     against_wattmeter: BMC, tools and estimators against a wattmeter.
+    against_counters: Energies of jobs by samples of power against counters of their nodes.
     line_fit: Line from the readings of one meter to those of a reference meter.
     recordings: Reader of the recordings.
     repository: Download of the recordings from their authors' repository.

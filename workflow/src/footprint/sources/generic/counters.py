@@ -2,7 +2,7 @@
 
 The energy between two moments is the difference of the counter, interpolated linearly between its
 readings. That is the integral of a power that is constant from a reading at which the counter has
-moved to the next such reading, which the method `left_hold` integrates exactly. So counters go
+moved to the next such reading, which the method `counter` integrates exactly. So counters go
 through the same stages as power, and the same energies are conserved.
 """
 
@@ -61,7 +61,7 @@ def counter_moves(readings: pl.DataFrame) -> pl.DataFrame:
 
 
 def power_of_counter(readings: pl.DataFrame, node: str) -> pl.DataFrame:
-    """Power of a node from the readings of its counter, for the method `left_hold`.
+    """Power of a node from the readings of its counter, for the method `counter`.
 
     The power at a move of the counter is the mean until the next move. At the last move before a
     reset, or before a time longer than `LONGEST_SPAN_S`, it is the mean before, which counts for no
