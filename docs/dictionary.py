@@ -23,6 +23,7 @@ from footprint.phases.feature_bins import FEATURES, BinnedFeature
 from footprint.phases.job_words import Tokens
 from footprint.phases.rules import RULES
 from footprint.phases.thresholds import Thresholds
+from footprint.sources.generic.columns import REQUIRED_TABLES, TABLES, Column
 
 LINE_LENGTH = 100
 
@@ -223,6 +224,24 @@ def markdown_table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> 
     lines = [header, ("---",) * len(header), *rows]
     cells = ([" ".join(each.split()).replace("|", r"\|") for each in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def generic_columns() -> str:
+    """Return the columns of the tables of the source `generic` as tables in Markdown."""
+    sections = []
+    for table, columns in TABLES.items():
+        needed = "needed" if table in REQUIRED_TABLES else "optional"
+        rows = [(f"`{each.name}`", each.kind, _requirement(each), each.meaning) for each in columns]
+        header = ("column", "cells", "required", "meaning")
+        sections.append(f"### Table `{table}` ({needed})\n\n{markdown_table(header, rows)}")
+    return "\n".join(sections) + "\n"
+
+
+def _requirement(column: Column) -> str:
+    """Return whether a file and a row of it need a column."""
+    if column.required:
+        return "yes"
+    return "column, may be empty" if column.in_header else ""
 
 
 def phase_rule_tables() -> str:

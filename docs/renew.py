@@ -1,7 +1,7 @@
 """Write the generated parts of the documentation: `make docs`.
 
-They are docs/data-dictionary.md, docs/configuration.md, docs/api.md, the rules in docs/phases.md
-and the graph of the workflow's rules in README.md.
+They are docs/data-dictionary.md, docs/configuration.md, docs/api.md, the rules in docs/phases.md,
+the columns in docs/your-cluster.md, and the graph of the workflow's rules in README.md.
 """
 
 import os
@@ -22,6 +22,7 @@ from footprint.schemas.catalogue import TABLES
 
 ROOT = Path(__file__).parents[1]
 GRAPH = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.S)
+COLUMNS = re.compile(r"(?<=<!-- columns -->\n).*?(?=<!-- end of columns -->)", re.S)
 PHASE_RULES = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.S)
 
 
@@ -72,6 +73,8 @@ def generated_pages(folder: Path) -> dict[Path, str]:
         folder: Empty folder for the files of Snakemake.
     """
     readme, phases = ROOT / "README.md", ROOT / "docs/phases.md"
+    cluster = ROOT / "docs/your-cluster.md"
+    columns = f"\n{dictionary.generic_columns()}\n"
     phase_rules = f"\n{dictionary.phase_rule_tables()}\n\n"
     graph = rule_graph(run_snakemake(folder, "--rulegraph", "mermaid-js"))
     return {
@@ -80,6 +83,7 @@ def generated_pages(folder: Path) -> dict[Path, str]:
             json_schema.read_schema(settings.SCHEMA_PATH)
         ),
         ROOT / "docs/api.md": api_page.api_page(footprint),
+        cluster: COLUMNS.sub(lambda _: columns, cluster.read_text(encoding="utf-8")),
         phases: PHASE_RULES.sub(lambda _: phase_rules, phases.read_text(encoding="utf-8")),
         readme: GRAPH.sub(lambda _: graph, readme.read_text(encoding="utf-8"), count=1),
     }

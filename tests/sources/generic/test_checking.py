@@ -44,7 +44,11 @@ def test_check_compares_tables_and_counts_rejected_jobs(tables: Path) -> None:
     )
     notes = checking.check_folder(tables).notes
     assert "jobs.csv: 1 jobs rejected: ended before it started (job 1)" in notes
-    write_csv(tables / "jobs.csv", "job_id,user,started_at,nodes", "1,a,2025-03-03T12:00:00Z,n9")
+    write_csv(
+        tables / "jobs.csv",
+        "job_id,user,started_at,stopped_at,nodes",
+        "1,a,2025-03-03T12:00:00Z,,n9",
+    )
     assert "n9, which is not described" in checking.check_folder(tables).faults[0]
 
 

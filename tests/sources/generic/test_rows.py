@@ -87,12 +87,14 @@ def test_read_rows_line_break_in_quotes_is_part_of_a_cell(
 ) -> None:
     monkeypatch.setattr(rows, "BLOCK_BYTES", 32)
     path = tmp_path / "j.csv"
-    record = '{0},"a\n""b"",{0}",u,2025-03-03T12:00:00Z\n'
-    path.write_text("job_id,command,user,started_at\n" + "".join(map(record.format, range(50))))
+    record = '{0},"a\n""b"",{0}",u,2025-03-03T12:00:00Z,\n'
+    path.write_text(
+        "job_id,command,user,started_at,stopped_at\n" + "".join(map(record.format, range(50)))
+    )
     found = read(path, "jobs")
     assert found["job_id"].to_list() == list(range(50))
     assert found["command"].to_list() == [f'a\n"b",{number}' for number in range(50)]
-    path.write_text(path.read_text() + "x,,u,\n")
+    path.write_text(path.read_text() + "x,,u,,\n")
     assert error(path, "jobs").startswith("j.csv:102, column job_id: 'x'")
 
 
@@ -148,7 +150,11 @@ def test_read_rows_whole_numbers_of_spreadsheets_are_read(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("table", "lines", "said"),
     [
-        ("jobs", ["job_id,usr", "1,a"], "no column user among job_id, usr; rename the column"),
+        (
+            "jobs",
+            ["job_id,usr", "1,a"],
+            "no column user, started_at, stopped_at among job_id, usr; ren",
+        ),
         ("power", ["node,timestamp", "n,1"], "no column power_w"),
         ("power", ["node,timestamp,power_w,power_kw", "n,1,1,1"], "are the same quantity"),
         ("power", ["n1,1700000000,5"], "no column node, timestamp"),
@@ -156,8 +162,17 @@ def test_read_rows_whole_numbers_of_spreadsheets_are_read(tmp_path: Path) -> Non
         ("power", ["node,timestamp,power_w", f"n,{T0},5,6"], "p.csv:2: 4 cells"),
         ("power", ["node,timestamp,power_w", f"n,{T0},5", f"n,{T0}"], "p.csv:3: 2 cells"),
         ("power", ["node,timestamp,power_w", f"n,{T0}", f"n,{T0},5"], "p.csv:2: 2 cells"),
+        (
+            "power",
+            ["node,timestamp,power_w", f"n,{T0},5", f"n,{T0},5,6", f"n,{T0}"],
+            "p.csv:3: 4 cells",
+        ),
         ("power", ["node,timestamp,power_w", f",{T0},5"], "p.csv:2, column node: the cell is empt"),
-        ("jobs", ["job_id,user,exclusive", "1,a,perhaps"], "write yes or no"),
+        (
+            "jobs",
+            ["job_id,user,exclusive,started_at,stopped_at", "1,a,perhaps,,"],
+            "write yes or no",
+        ),
     ],
 )
 def test_read_rows_other_faults_are_refused_in_a_line(
@@ -168,7 +183,7 @@ def test_read_rows_other_faults_are_refused_in_a_line(
 
 def test_read_rows_latin_1_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "j.csv"
-    path.write_bytes(b"job_id,user,name\n1,a,b\n2,a,\xe9t\xe9\n")
+    path.write_bytes(b"job_id,user,started_at,stopped_at,name\n1,a,,,b\n2,a,,,\xe9t\xe9\n")
     assert error(path, "jobs").startswith("j.csv:3: not a text in UTF-8")
 
 

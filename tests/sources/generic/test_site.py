@@ -292,3 +292,29 @@ def test_devices_are_power_of_gpus_and_loads(tables: Path) -> None:
     assert gpus["value"].to_list() == [50, 60]
     (loads,) = found.devices(metric="prom_node_load1", cluster="n", **DAY)
     assert loads.select("labels", "value").row(0) == ("{}", 3.5)
+
+
+def test_jobs_total_cores_are_divided_among_their_nodes(tables: Path) -> None:
+    write_csv(
+        tables / "jobs.csv",
+        "job_id,user,started_at,stopped_at,nodes,total_cores",
+        "1,a,2025-03-03T12:00:00Z,2025-03-03T13:00:00Z,n[1-2],4",
+        "2,a,2025-03-03T12:00:00Z,2025-03-03T13:00:00Z,n[1-2],3",
+        "3,a,2025-03-03T12:00:00Z,2025-03-03T13:00:00Z,n3,4",
+    )
+    assert held(tables) == {
+        (1, "n1"): ([0, 1], [], "cores"),
+        (1, "n2"): ([0, 1], [], "cores"),
+        (2, "n1"): ([2, 3], [], "cores"),
+        (2, "n2"): ([2, 3], [], "cores"),
+        (3, "n3"): ([0, 1, 2, 3], [], "cores"),
+    }
+
+
+def test_jobs_without_any_nodes_are_refused(tables: Path) -> None:
+    row = "1,a,2025-03-03T12:00:00Z,2025-03-03T13:00:00Z"
+    write_csv(tables / "jobs.csv", "job_id,user,started_at,stopped_at", row)
+    with pytest.raises(InputError, match="no table names the nodes of any job; add the column"):
+        site(tables).jobs(**DAY)
+    write_csv(tables / "allocations.csv", "job_id,node", "1,n[1-2]")
+    assert sorted(held(tables)) == [(1, "n1"), (1, "n2")]

@@ -10,7 +10,8 @@ A user exports the tables from any scheduler and any meter (docs/your-cluster.md
 - `hardware`: nodes.
 - `jobs`: jobs, and the nodes that they name.
 - `allocations`: cores and GPUs of jobs on nodes.
-- `core_places`: numbers of cores for jobs of which only the count is known.
+- `numbered_parts`: numbers of the cores and GPUs of jobs that hold a part of a node.
+- `core_places`: places on a node that no other job has.
 - `readings`: readings of power, counters and devices, converted to indexed Parquet files.
 - `counters`: power between the readings of an energy counter.
 - `checking`: all faults of a folder, before a study.

@@ -20,12 +20,14 @@ class Column(NamedTuple):
         kind: What its cells contain.
         meaning: Description, with the unit.
         required: Whether a file must have the column, and each row a value in it.
+        in_header: Whether a file must have the column, while its cells may be empty.
     """
 
     name: str
     kind: str
     meaning: str
     required: bool = False
+    in_header: bool = False
 
 
 TIME_UNITS = {"": 1_000_000, "_ms": 1_000, "_us": 1}
@@ -69,10 +71,16 @@ NODES = (
 JOBS = (
     Column("job_id", WHOLE, "Number of the job, unique in the study", True),
     Column("user", TEXT, "Login of the owner; only a pseudonym of it is published", True),
-    Column("started_at", TIME, "Start; empty if the job never started", False),
-    Column("stopped_at", TIME, "End; empty while the job runs", False),
+    Column("started_at", TIME, "Start; empty if the job never started", in_header=True),
+    Column("stopped_at", TIME, "End; empty while the job runs", in_header=True),
     Column("nodes", NODE_LIST, "Nodes of the job, unless `allocations` has them"),
     Column("n_cores", WHOLE, "Cores on each of `nodes`; empty: whole nodes"),
+    Column(
+        "total_cores",
+        WHOLE,
+        "Cores on all of `nodes` together, taken as equally divided and rounded up, where "
+        "`n_cores` is empty",
+    ),
     Column("n_gpus", WHOLE, "GPUs on each of `nodes`"),
     Column("exclusive", FLAG, "Whether the job has its nodes alone, whatever it asked for"),
     Column("submitted_at", TIME, "Submission"),
@@ -111,7 +119,7 @@ STATES = (
     Column("node", TEXT, "Node", True),
     Column("state", TEXT, "`absent`, `suspected`, `dead`, `maintenance` or `standby`", True),
     Column("from", TIME, "Start", True),
-    Column("to", TIME, "End; empty while the state lasts"),
+    Column("to", TIME, "End; empty while the state lasts", in_header=True),
 )
 
 POWER = (

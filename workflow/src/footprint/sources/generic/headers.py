@@ -157,7 +157,7 @@ def _check_header(header: Header, *, table: str, where: str) -> None:
     missing = [
         column.name
         for column in columns.TABLES[table]
-        if column.required and column.name not in names
+        if (column.required or column.in_header) and column.name not in names
     ]
     if table == "power" and not missing and not {"power_w", "energy_j"} & set(names):
         missing = ["power_w"]

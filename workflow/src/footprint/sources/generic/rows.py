@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ BLOCK_BYTES = 8 << 20
 
 PARQUET_ROWS = 1 << 20
 """Rows of the blocks in which Parquet is read."""
-
-_BLANK_LINE = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 
 RAGGED_ADVICE = "write as many cells as the header has, and set texts with the separator in quotes"
 
@@ -93,13 +90,16 @@ def _csv_rows(
         if is_first:
             text, is_first = text.partition(b"\n")[2], False
             line += 1
-        if not text.strip():
+        if not text or text.isspace():
             line += text.count(b"\n")
             continue
-        filled = _without_blank_lines(text)
-        if not _has_equal_rows(filled, header):
-            _check_text(text, where, line)
-            raise _ragged_error(text, header, where, line)
+        n_lines = text.count(b"\n")
+        filled = text
+        if not _has_equal_rows(text, n_lines, header):
+            filled = _without_blank_lines(text)
+            if not _has_equal_rows(filled, filled.count(b"\n"), header):
+                _check_text(text, where, line)
+                raise _ragged_error(text, header, where, line)
         if fast is None:
             fast = _fast_dtypes(filled, header, wanted)
         found = _parse_fast(filled, header, wanted, fast)
@@ -107,7 +107,7 @@ def _csv_rows(
             _check_text(text, where, line)
             found = _parse_texts(filled, text, header, wanted, where, line)
         yield found
-        line += text.count(b"\n")
+        line += n_lines
 
 
 def _whole_records(stream: Iterator[bytes]) -> Iterator[bytes]:
@@ -140,19 +140,19 @@ def _without_blank_lines(text: bytes) -> bytes:
     """The text without blank lines, which Polars would take for rows without values."""
     if b'"' in text:
         return text.rstrip() + b"\n"  # others may be inside of quotes
-    if _BLANK_LINE.search(text):
-        return b"".join(line for line in text.splitlines(keepends=True) if line.strip())
-    return text
+    return b"".join(line for line in text.splitlines(keepends=True) if line.strip())
 
 
-def _has_equal_rows(text: bytes, header: Header) -> bool:
-    """Whether each row has as many cells as the header; always true of a text with quotes.
+def _has_equal_rows(text: bytes, n_lines: int, header: Header) -> bool:
+    """Whether the cells of a text are as many as its lines and the header have.
 
-    Polars would fill the rest of a row that is cut off with nulls.
+    Polars would fill the rest of a row that is cut off, and a blank line, with nulls. A row with
+    too many cells, which could make up for it, is an error of Polars. A text with quotes, which may
+    hide separators, has equal rows if it does not end with a blank line.
     """
     if b'"' in text:
-        return True
-    n_rows = text.count(b"\n") + (not text.endswith(b"\n"))
+        return not text[-2:].isspace()
+    n_rows = n_lines + (not text.endswith(b"\n"))
     return text.count(header.separator.encode()) == n_rows * (len(header.names) - 1)
 
 

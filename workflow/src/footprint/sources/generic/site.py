@@ -83,7 +83,7 @@ class GenericSite:
         """Jobs that held a described node in [start, end), or were submitted in it but never ran.
 
         Raises:
-            InputError: A table cannot be read, or contradicts the nodes.
+            InputError: A table cannot be read, contradicts the nodes, or names no nodes of jobs.
         """
         usable, rejected = jobs.usable_jobs(jobs.read_jobs(self.directory), start=start, end=end)
         has_started = pl.col("started_at").is_not_null()
@@ -92,6 +92,10 @@ class GenericSite:
         is_here = pl.col("job_id").is_in(known["job_id"].unique().implode())
         is_away = pl.col("job_id").is_in(others["job_id"].unique().implode()) & ~is_here
         without = usable.filter(has_started & ~is_here & ~is_away)
+        if len(without) and not len(held):
+            what = "no table names the nodes of any job"
+            do = "add the column nodes to jobs, or the table allocations"
+            raise InputError(what, where=str(self.directory / "jobs"), do=do)
         left_out = [
             rows.select("file", "job_id", reason=pl.lit(reason))
             for rows, reason in (
