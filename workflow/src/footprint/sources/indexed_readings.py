@@ -34,21 +34,29 @@ def write_readings(readings: pl.DataFrame, target: Path) -> pl.DataFrame:
             written.
         target: The file.
     """
-    # an enumeration sorts about three times as fast as texts
-    names = pl.Enum(readings["node"].unique().sort())
-    ordered = (
-        readings.with_columns(pl.col("node").cast(names))
-        .sort("node", "timestamp", maintain_order=True)
-        .with_columns(pl.col("node").cast(pl.String))
+    if readings.is_empty():
+        return pl.DataFrame(schema=INDEX_COLUMNS)
+    # parts by node, often in order already, take less than half of the time of a sort by both
+    names = readings["node"].unique().sort()
+    coded = readings.with_columns(pl.col("node").cast(pl.Enum(names)))
+    parts = {part["node"][0]: part for part in coded.partition_by("node", maintain_order=True)}
+    ordered = [_by_time(parts[name]) for name in names]
+    pl.concat(ordered).with_columns(pl.col("node").cast(pl.String)).write_parquet(
+        target, compression="zstd", row_group_size=ROWS_PER_GROUP
     )
-    if len(ordered):
-        ordered.write_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP)
-    time = pl.col("timestamp")
-    return (
-        ordered.group_by("node", maintain_order=True)
-        .agg(first=time.min(), last=time.max())
-        .select(pl.lit(target.name).alias("file"), "node", "first", "last")
+    bounds = [(part["timestamp"][0], part["timestamp"][-1]) for part in ordered]
+    return pl.DataFrame(
+        [(target.name, name, *each) for name, each in zip(names, bounds, strict=True)],
+        schema=INDEX_COLUMNS,
+        orient="row",
     )
+
+
+def _by_time(readings: pl.DataFrame) -> pl.DataFrame:
+    """Readings of one node by time, in their order where times are equal."""
+    if readings["timestamp"].is_sorted():
+        return readings
+    return readings.sort("timestamp", maintain_order=True)
 
 
 def readings_by_node(

@@ -19,7 +19,7 @@ from footprint.core.errors import InputError
 from footprint.sources.generic import cells, headers
 from footprint.sources.generic.headers import FileColumn, Header
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Size of the blocks of whole lines in which CSV is parsed."""
 
 PARQUET_ROWS = 1 << 20
