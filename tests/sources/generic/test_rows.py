@@ -197,3 +197,41 @@ def test_header_lists_columns_that_are_not_read(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "p.csv", "node,fan,timestamp,power_w,temp", "n,1,2,3,4")
     found: Any = headers.read_header(path, table="power", where="p")
     assert found.unread == ["fan", "temp"]
+
+
+@pytest.mark.parametrize("odd", ["n1,5,", "", 'n1,5,"7"', "n1, 5,7", "n1,5.0,7"])
+def test_read_rows_that_need_another_way_have_each_row_once(tmp_path: Path, odd: str) -> None:
+    """Rows of the scan before the odd one are not read again."""
+    n, place = 400_000, 300_000
+    lines = [f"n1,{T0 + number},7" for number in range(n)]
+    lines[place] = odd.replace(",5", f",{T0 + place}").replace(", 5", f", {T0 + place}")
+    found = read(write_csv(tmp_path / "p.csv", "node,timestamp,power_w", *lines))
+    expected = [number for number in range(n) if odd or number != place]
+    assert (found["timestamp"].dt.epoch("s") - T0).to_list() == expected
+    assert found["power_w"].null_count() == (odd == "n1,5,")
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ("n1,5,x", "column power_w: 'x' is not a number"),
+        ("n1,5,7,8", "4 cells, and the header has 3"),
+        ("n1,5", "2 cells, and the header has 3"),
+        (",5,7", "column node: the cell is empty"),
+        ("n1,1,7", "column timestamp: '1' is not a time"),
+        ("n\udcff,5,7", "not a text in UTF-8"),
+        ('n1,5,"7', "cannot be read as CSV"),
+    ],
+)
+def test_read_rows_fault_far_from_the_start_has_its_line(
+    tmp_path: Path, odd: str, said: str
+) -> None:
+    n, place = 400_000, 300_000
+    lines = [f"n1,{T0 + number},7" for number in range(n)]
+    lines[place] = odd.replace(",5", f",{T0 + place}")
+    path = tmp_path / "p.csv"
+    text = "".join(f"{line}\n" for line in ("node,timestamp,power_w", *lines))
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    message = error(path)
+    assert said in message
+    assert message.startswith(f"p.csv:{place + 2}") or odd.count('"') == 1

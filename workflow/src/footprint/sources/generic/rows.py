@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from footprint.core import input_files
+from footprint.core import input_files, limits
 from footprint.core.errors import InputError
 from footprint.sources.generic import cells, headers
 from footprint.sources.generic.headers import FileColumn, Header
@@ -80,6 +81,88 @@ def _parquet_rows(path: Path, wanted: list[FileColumn], where: str) -> Iterator[
 
 
 def _csv_rows(
+    path: Path, header: Header, wanted: list[FileColumn], where: str
+) -> Iterator[pl.DataFrame]:
+    """Rows by Polars' scan as far as it gives them without doubt, else by blocks of lines."""
+    n_scanned = 0
+    try:
+        for block in _scanned_rows(path, header, wanted):
+            if block is None:
+                break
+            n_scanned += len(block)
+            yield block
+        else:
+            return
+    except pl.exceptions.PolarsError:
+        # a scan that fails may have left rows out: nothing can follow but the error of their fault
+        for _ in _rows_of_blocks(path, header, wanted, where):
+            pass
+        do = "pack it by gzip, which is read in another way"
+        raise InputError("cannot be read as CSV", where=where, do=do) from None
+    n_before = 0
+    for block in _rows_of_blocks(path, header, wanted, where):
+        start = max(n_scanned - n_before, 0)
+        n_before += len(block)
+        if start < len(block):
+            yield block[start:]
+
+
+def _scanned_rows(
+    path: Path, header: Header, wanted: list[FileColumn]
+) -> Iterator[pl.DataFrame | None]:
+    """Rows of a plain file by Polars' scan; None, and an end, where blocks of lines must be read.
+
+    This is so for packed and long files, and at the first doubt. Polars turns cells that do not fit
+    the types of the first row into nulls, fills a row that is cut off with nulls, and puts what a
+    row has too much into a column beyond the header.
+
+    Raises:
+        PolarsError: The file cannot be scanned.
+    """
+    dtypes = _first_dtypes(path, header, wanted)
+    if not dtypes or path.stat().st_size > limits.active_limits().part_read_gb * 1e9:
+        yield None
+        return
+    last, beyond = _name(len(header.names) - 1), _name(len(header.names))
+    schema = {_name(place): dtypes.get(place, pl.String) for place in range(len(header.names))}
+    scan = pl.scan_csv(
+        path,
+        has_header=False,
+        skip_rows=1,
+        schema={**schema, beyond: pl.String},
+        separator=header.separator,
+        missing_columns="insert",
+        ignore_errors=True,
+    )
+    names = {last, beyond, *(_name(each.place) for each in wanted)}
+    parsed = {last, *(name for name in names if schema.get(name, pl.String) != pl.String)}
+    batches = iter(scan.select(sorted(names)).collect_batches())
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about quotes that do not end, which leave nulls
+            block = next(batches, None)
+        if block is None:
+            return
+        if block[beyond].count() or any(block[name].null_count() for name in parsed):
+            break
+        try:
+            typed = _typed(block, wanted)
+        except cells.CellError:
+            break
+        yield typed
+    yield None
+
+
+def _first_dtypes(path: Path, header: Header, wanted: list[FileColumn]) -> dict[int, Any]:
+    """Types by the first row of a plain file; none where it is packed, or has no row."""
+    with path.open("rb") as raw:
+        first, second = raw.readline(), raw.readline()
+    if first.startswith((input_files.GZIP_START, input_files.ZSTD_START)) or not second.strip():
+        return {}
+    return _fast_dtypes(second, header, wanted)
+
+
+def _rows_of_blocks(
     path: Path, header: Header, wanted: list[FileColumn], where: str
 ) -> Iterator[pl.DataFrame]:
     line, is_first = 1, True
@@ -177,15 +260,16 @@ def _parse_fast(
     if not dtypes:
         return None
     try:
-        block = _read_csv(text, header, wanted, dtypes)
-        return pl.DataFrame(
-            {
-                each.definition.name: cells.from_values(block[_name(each.place)], each)
-                for each in wanted
-            }
-        )
+        return _typed(_read_csv(text, header, wanted, dtypes), wanted)
     except (pl.exceptions.PolarsError, cells.CellError):
         return None
+
+
+def _typed(block: pl.DataFrame, wanted: list[FileColumn]) -> pl.DataFrame:
+    """Typed values of columns that Polars parsed."""
+    return pl.DataFrame(
+        {each.definition.name: cells.from_values(block[_name(each.place)], each) for each in wanted}
+    )
 
 
 def _parse_texts(
