@@ -37,7 +37,7 @@ def test_examples_of_the_page_can_be_used(tmp_path: Path) -> None:
 def test_configuration_of_the_page_is_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [text] = re.findall(r"printf '(.*?)' > study.yaml", PAGE)
+    [text] = re.findall(r"printf '(.*?)' > study/config.yaml", PAGE)
     (tmp_path / "tables").mkdir()
     monkeypatch.chdir(tmp_path)
     config = settings.prepare_configuration(yaml.safe_load(text.replace("\\n", "\n")))
@@ -54,7 +54,7 @@ def test_configuration_of_an_example_is_short_and_valid(name: str, tmp_path: Pat
 
 
 def test_header_of_the_slurm_export_has_columns_that_are_read(tmp_path: Path) -> None:
-    [header] = re.findall(r"echo '(.*?)' > tables/jobs.csv", PAGE)
+    [header] = re.findall(r"echo '(.*?)' > study/tables/jobs.csv", PAGE)
     [fields] = re.findall(r"--format (\S+)", PAGE)
     assert len(header.split("|")) == len(fields.split(","))
     shutil.copytree(TEMPLATE, tmp_path / "tables")
