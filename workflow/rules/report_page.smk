@@ -14,6 +14,7 @@ HIDDEN = {"validation"}  # figures and tables that are not of this study
 HIDDEN |= set() if STUDY.is_simulated else {"evaluation"}
 HIDDEN |= set() if STUDY.has_truth else {"simulation_check"}
 HIDDEN |= set() if STUDY.has_ledgers else {"ledger"}
+HIDDEN |= set() if STUDY.has_counters else {"counters"}
 SHOWN = [each for each in EXHIBITS if each["name"] not in HIDDEN]
 
 

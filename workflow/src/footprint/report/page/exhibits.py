@@ -24,7 +24,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "What other methods estimate": ("methods", "ratios", "estimators"),
     "How certain the numbers are": (
         *("uncertainty", "virtual_meter", "reliability", "evaluation", "simulation_check"),
-        *("quality", "ledger"),
+        *("counters", "quality", "ledger"),
     ),
     "Background": ("models", "active_users", "site_map"),
 }

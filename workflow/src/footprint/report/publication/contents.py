@@ -89,6 +89,7 @@ WITHHELD: Final[Mapping[str, str]] = {
     "node_week": f"{_SINGLE_JOBS}, with their times",
     "simulation_check": _SINGLE_JOBS,
     "validation": "it is of recorded runs, not of the study",
+    "counters": _FEW_PEOPLE,
     "ratios": _FEW_PEOPLE,
     "estimators": _FEW_PEOPLE,
     "stages": _FEW_PEOPLE,

@@ -12,6 +12,7 @@ A user exports the tables from any scheduler and any meter (docs/your-cluster.md
 - `allocations`: cores and GPUs of jobs on nodes.
 - `numbered_parts`: numbers of the cores and GPUs of jobs that hold a part of a node.
 - `core_places`: places on a node that no other job has.
+- `states`: intervals in which nodes could not be used.
 - `readings`: readings of power, counters and devices, converted to indexed Parquet files.
 - `counters`: power between the readings of an energy counter.
 - `checking`: all faults of a folder, before a study.

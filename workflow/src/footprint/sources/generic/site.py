@@ -14,7 +14,14 @@ from footprint.core.errors import InputError
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from footprint.sources import series, state_notes
-from footprint.sources.generic import allocations, counters, folders, hardware, jobs, readings
+from footprint.sources.generic import (
+    allocations,
+    counters,
+    hardware,
+    jobs,
+    readings,
+    states,
+)
 from footprint.sources.kwollect import metrics
 from footprint.sources.node_names import GENERIC_PATTERN
 from footprint.sources.oar import job_checks
@@ -117,23 +124,10 @@ class GenericSite:
         """Intervals that overlap [start, end) in which nodes could not be used; None without any.
 
         Raises:
-            InputError: See `state_notes.read_states` and `state_notes.states_in_window`.
+            InputError: See `states.read_states`.
         """
-        paths = folders.table_files(self.directory, "states")
-        if not paths:
-            return None
-        notes = [
-            state_notes.read_states(path, name=folders.relative_name(path, self.directory))
-            for path in paths
-        ]
-        return state_notes.states_in_window(
-            pl.concat(notes),
-            nodes=self._nodes,
-            where=str(self.directory / "states"),
-            start=start,
-            end=end,
-            pattern=self.pattern,
-        )
+        rows = states.read_states(self.directory)
+        return None if rows is None else state_notes.states_in_window(rows, start=start, end=end)
 
     def convert_power(self, *, metric: str, directory: Path) -> pl.DataFrame:
         """Convert the table `power`, and return its rejected rows (`schemas.RejectedRows`).
