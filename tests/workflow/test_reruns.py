@@ -55,6 +55,7 @@ SIMULATED = {
     f"download_{what}" for what in ("devices", "jobs", "nodes", "power", "series", "truth")
 }
 SIMULATED |= {"check_simulation", "plot_simulation_check"}
+SIMULATED |= {"compare_counters", "convert_devices", "convert_power"}  # not of a simulated site
 RULES_OF_CONSTANTS = {
     "allocation.overlaps.LONGEST_TRIM": {"build_allocations"},
     "core.vocabulary.HOURLY_FACTOR": {"estimate_carbon", "tabulate_carbon", "write_summary"},
