@@ -110,7 +110,7 @@ def test_row_total_text_marks_the_energy_alone() -> None:
         ((1.04, 0.9, 1.3), "1.04 (95 %: 0.90 to 1.30)"),
         # an upper end of another magnitude has its own digits
         ((82.9, 75.3, 8090.0), "83 (95 %: 75 to 8 100)"),
-        ((82.9, 75.3, 1.2e5), "83 (95 %: 75 to 120 000)"),
+        ((82.9, 75.3, 1.2e5), "83 (95 %: 75 to 100 000)"),
         ((77.9, 70.1, None), "78 (95 %: 70 or more)"),
         ((77.9, None, None), "77.9 (interval unknown)"),
         ((None, None, None, "no training known"), "cannot be given: no training known"),

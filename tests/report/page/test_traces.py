@@ -60,3 +60,20 @@ def test_trace_of_unmeasured_nodes_is_unknown() -> None:
 def test_study_without_power_has_traces_without_values() -> None:
     [found] = traces_of(["a-1"])
     assert set(found["power_w"]) == {None}
+
+
+def test_trace_of_a_chain_has_the_nodes_of_the_job_of_each_time() -> None:
+    frame = runs_frame(run(1, 5.0, 10.0, at_h=10.0, job_ids=[1, 2]))
+    times = {"started_at": [10.0, 15.0], "stopped_at": [14.0, 20.0]}
+    jobs = pl.DataFrame(
+        {"job_id": [1, 2], "clusters": [["a"], ["a"]]}
+        | {name: [START + timedelta(hours=hour) for hour in hours] for name, hours in times.items()}
+    )
+    runs = run_rows.runs_of_page(frame, jobs, NO_PAPERS, LEVELS)
+    allocations = pl.DataFrame({"job_id": [1, 2], "node": ["a-1", "a-2"]})
+    frames = [power("a-1", 500.0), power("a-2", 300.0)]
+    [found] = traces.power_traces(runs, jobs, allocations, frames, start=START, end=END)
+    assert found["nodes"] == ["a-1", "a-2"]
+    # 30 minutes before; a-1 to the start of the second job; a-2 to its end, and after it
+    assert found["power_w"] == [100] * 6 + [500] * 60 + [300] * 60 + [100] * 6
+    assert len(found["spans"]) == 2

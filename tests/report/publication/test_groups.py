@@ -5,7 +5,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from footprint.report.publication.groups import Disclosure, publishable_groups
+from footprint.report.publication.groups import (
+    Disclosure,
+    groups_with_safe_parts,
+    publishable_groups,
+)
 
 
 def disclosure(*named: str, minimum: int = 3) -> Disclosure:
@@ -150,3 +154,42 @@ def test_no_difference_of_shown_groups_is_of_few_people(seed: int) -> None:
             others = table.filter(project=inside["project"][0])
             assert own.is_safe(set(others.filter(pl.col("paper").ne_missing(paper))["user"]))
     assert everybody
+
+
+def phase_members(*rows: tuple[str, str, str | None, str | None]) -> pl.DataFrame:
+    """Jobs of a site: person, project, paper, phase."""
+    frame = pl.DataFrame(rows, schema=["user", "project", "paper", "phase"], orient="row")
+    return frame.with_columns(site=pl.lit("nancy"))
+
+
+SHOWN_PHASES = {"site": {"nancy"}, "project": {"speech", "vision"}, "paper": {"enhancement"}}
+
+
+def safe_phases(*rows: tuple[str, str, str | None, str | None]) -> dict[str, set[str]]:
+    disclosure = Disclosure(minimum=3, named=frozenset({"agreed"}))
+    return groups_with_safe_parts(phase_members(*rows), "phase", SHOWN_PHASES, disclosure)
+
+
+ALL_DEVELOP = [
+    (user, project, None, "development") for project in ("speech", "vision") for user in "abc"
+]
+
+
+def test_group_with_a_phase_of_two_people_has_no_phases() -> None:
+    rows = [*ALL_DEVELOP, *((user, "vision", None, "training") for user in "abc")]
+    assert safe_phases(*rows)["project"] == {"speech", "vision"}
+    two = [*ALL_DEVELOP, *((user, "vision", None, "training") for user in "ab")]
+    assert safe_phases(*two)["project"] == {"speech"}
+
+
+def test_phase_of_one_person_does_not_follow_by_subtraction_from_the_site() -> None:
+    # the site's training without that of the paper would be that of `a` alone
+    rows = [*ALL_DEVELOP, ("agreed", "speech", "enhancement", "training")]
+    assert safe_phases(*rows)["paper"] == {"enhancement"}
+    rows += [("a", "vision", None, "training")]
+    assert safe_phases(*rows) == {"site": set(), "project": set(), "paper": set()}
+
+
+def test_people_who_agreed_hide_no_phase() -> None:
+    rows = [("agreed", "speech", "enhancement", phase) for phase in ("training", "development")]
+    assert safe_phases(*rows, *ALL_DEVELOP)["paper"] == {"enhancement"}

@@ -126,8 +126,8 @@ MOST_TIMES = 10.0
 def interval_texts(value: float, low: float, high: float) -> tuple[str, str, str]:
     """A value and both ends of its interval, rounded to the same decimals.
 
-    An upper end above `MOST_TIMES` the value says nothing of the digits of the others: it is
-    rounded to two digits, and the distance to the lower end rounds the others.
+    An upper end above `MOST_TIMES` the value says nothing of the digits of the others: it has two
+    digits, above a thousand times the value one, since such ends scatter between draws; and the distance to the lower end rounds the others.
 
     Args:
         value: Value, not negative; outside of the ends it widens them.
@@ -138,7 +138,8 @@ def interval_texts(value: float, low: float, high: float) -> tuple[str, str, str
     low, high = min(low, value), max(high, value)
     if high > MOST_TIMES * value > 0:
         first = format_rounded([value, low], decimals=_decimals(value, low, 2 * value - low))
-        last = format_rounded([high], decimals=_decimals(high, 0.0, 2 * high))
+        two_digits = format_rounded([high], decimals=_decimals(high, 0.0, 2 * high))
+        last = [format_number(high, digits=1)] if high > 1000 * value else two_digits
     else:
         first = format_rounded([value, low], decimals=_decimals(value, low, high))
         last = format_rounded([high], decimals=_decimals(value, low, high))

@@ -110,12 +110,12 @@ def _scope(
         "id": f"{level}:{name}",
         "heading": LEVEL_HEADINGS[level],
         "name": name,
-        "title": _title(row, ratio, phases),
+        "title": _title(row, ratio, phases, is_published=tables.runs is None),
         "cards": [
             _energy_card(row),
-            _development_card(row, ratio, phases),
+            _development_card(row, ratio, phases, is_published=tables.runs is None),
             _runs_card(row, tables.runs),
-            _carbon_card(carbon, pue=pue),
+            _carbon_card(row, carbon, pue=pue),
         ],
         "phases": phases,
         "methods": _methods(row, tables.levels),
@@ -194,13 +194,15 @@ def _development_frac(phases: Sequence[Mapping[str, Any]]) -> float | None:
     return found / total if total > 0 else None
 
 
-def _title(row: Row, ratio: Row | None, phases: Sequence[Mapping[str, Any]]) -> str:
+def _title(
+    row: Row, ratio: Row | None, phases: Sequence[Mapping[str, Any]], *, is_published: bool
+) -> str:
     name = "the site" if row["level"] == "site" else row["name"]
     if ratio is not None and ratio["ratio"] is not None:
         return f"{name}: development used {_ratio_text(ratio)} the energy of the reported training"
     part = _development_frac(phases)
     if part is None:
-        return f"The phases of {name} are unknown"
+        return f"The phases of {name} are {'withheld' if is_published else 'unknown'}"
     return f"Of the energy of {name}, {wording.format_percent(part)} is development"
 
 
@@ -228,10 +230,12 @@ def _energy_card(row: Row) -> dict[str, str]:
 
 
 def _development_card(
-    row: Row, ratio: Row | None, phases: Sequence[Mapping[str, Any]]
+    row: Row, ratio: Row | None, phases: Sequence[Mapping[str, Any]], *, is_published: bool
 ) -> dict[str, str]:
     label = "Development"
     part = _development_frac(phases)
+    if part is None and is_published:
+        return {"label": label, "value": "withheld", "note": "a phase is that of too few people"}
     if part is None:
         return {"label": label, "value": wording.UNKNOWN, "note": "no run of known energy"}
     percent = wording.format_percent(part)
@@ -283,13 +287,15 @@ def _carbon_row(carbon: pl.DataFrame, row: Row, factors: Sequence[Mapping[str, A
     return found[0] if found else None
 
 
-def _carbon_card(carbon: Row | None, *, pue: float) -> dict[str, str]:
+def _carbon_card(row: Row, carbon: Row | None, *, pue: float) -> dict[str, str]:
+    """Carbon of the total, as in the statement."""
     label = "Carbon"
-    if carbon is None or carbon["carbon_kg"] is None:
+    if carbon is None or carbon["g_per_kwh"] is None or row["total_kwh"] is None:
         return {"label": label, "value": wording.UNKNOWN, "note": "no factor or no energy known"}
-    mass = wording.format_mass(
-        carbon["carbon_kg"], carbon["carbon_low_kg"], carbon["carbon_high_kg"]
-    )
+    kg_per_kwh = pue * carbon["g_per_kwh"] / 1000
+    ends = (row["total_kwh"], row["total_low_kwh"], row["total_high_kwh"])
+    kg, low_kg, high_kg = (None if kwh is None else kwh * kg_per_kwh for kwh in ends)
+    mass = wording.format_mass(kg or 0.0, low_kg, high_kg)
     value, _, interval = mass.partition(" (")
     sure = f"95 %: {interval.rstrip(')')}; " if interval else ""
     grams = f"{wording.format_number(carbon['g_per_kwh'])}{THIN_SPACE}g/kWh"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -43,7 +43,8 @@ def power_traces(
 
     Returns:
         For each run: `run_id`, `nodes`, `start_s` (epoch of the first point), `step_s`, `power_w`
-        (sum over the nodes of their mean power; None: some node has no reading), and `spans`
+        (sum over the nodes of the job of that time, or of the job before or, at first, after it;
+        None: some node has no reading), and `spans`
         (start and end, epoch, of each of its jobs). Runs without a known time are left out.
     """
     largest = runs.head(MOST_TRACES).select("run_id", "job_ids", place=pl.int_range(pl.len()))
@@ -60,20 +61,30 @@ def power_traces(
     )
     nodes = (
         jobs.join(allocations.select("job_id", "node"), on="job_id")
-        .group_by("run_id")
+        .group_by("job_id")
         .agg(pl.col("node").unique().sort())
     )
-    wanted = nodes["node"].explode().unique()
-    means = _mean_powers(power, wanted)
+    means = _mean_powers(power, nodes["node"].explode().unique())
     of_node = {name: frame for (name,), frame in means.partition_by("node", as_dict=True).items()}
-    nodes_of_run = dict(nodes.iter_rows())
+    nodes_of_job = dict(nodes.iter_rows())
     traces = []
     for (run_id,), own in jobs.group_by("run_id", maintain_order=True):
-        if run_id in nodes_of_run:
-            spans = own.select("since", "until").rows()
-            trace = _trace(spans, nodes_of_run[run_id], of_node, start=start, end=end)
-            traces.append({"run_id": run_id, **trace})
+        spans = [
+            _Span(since, until, nodes_of_job[job_id])
+            for job_id, since, until in own.select("job_id", "since", "until").iter_rows()
+            if job_id in nodes_of_job
+        ]
+        if spans:
+            traces.append({"run_id": run_id, **_trace(spans, of_node, start=start, end=end)})
     return traces
+
+
+class _Span(NamedTuple):
+    """Time of a job of a run, and its nodes."""
+
+    since: datetime
+    until: datetime
+    nodes: list[str]
 
 
 def _mean_powers(power: Iterable[pl.LazyFrame], nodes: pl.Series) -> pl.DataFrame:
@@ -94,37 +105,48 @@ def _mean_powers(power: Iterable[pl.LazyFrame], nodes: pl.Series) -> pl.DataFram
 
 
 def _trace(
-    spans: list[tuple[datetime, datetime]],
-    nodes: list[str],
-    of_node: dict[Any, pl.DataFrame],
-    *,
-    start: datetime,
-    end: datetime,
+    spans: list[_Span], of_node: dict[Any, pl.DataFrame], *, start: datetime, end: datetime
 ) -> dict[str, Any]:
-    first, last = spans[0][0], max(until for _, until in spans)
+    """Trace of a run; each job's nodes count from its start to the start of the next job."""
+    first, last = spans[0].since, max(span.until for span in spans)
     margin = max((last - first) * MARGIN_FRAC, BIN)
     first, last = max(first - margin, start), min(last + margin, end)
-    n_bins = max(int((last - first) / BIN), 1)
-    step = BIN * math.ceil(n_bins / MOST_POINTS)
+    step = BIN * math.ceil(max(math.ceil((last - first) / BIN), 1) / MOST_POINTS)
+    starts = [first, *(span.since for span in spans[1:])]
+    powers = pl.concat(
+        _summed_power(span.nodes, of_node, since, until)
+        for span, since, until in zip(spans, starts, [*starts[1:], last], strict=True)
+    )
+    since_first = pl.max_horizontal("bin", pl.lit(first)) - pl.lit(first)
+    place = since_first.dt.total_seconds() // int(step.total_seconds())
+    means = powers.group_by(point=place).agg(power_w=known_mean(pl.col("power_w")))
     points = pl.select(point=pl.int_range(math.ceil((last - first) / step)))
-    total = points.with_columns(power_w=pl.lit(0.0))
-    for node in nodes:
-        known = of_node.get(node)
-        if known is None:
-            total = total.with_columns(power_w=pl.lit(None, pl.Float64))
-            break
-        inside = known.filter(pl.col("bin").is_between(first - BIN, last, closed="left"))
-        since_first = pl.max_horizontal("bin", pl.lit(first)) - pl.lit(first)
-        place = since_first.dt.total_seconds() // int(step.total_seconds())
-        means = inside.group_by(point=place).agg(own_w=known_mean(pl.col("power_w")))
-        total = total.join(means, on="point", how="left", maintain_order="left").select(
-            "point", power_w=pl.col("power_w") + pl.col("own_w")
-        )
-    powers = total["power_w"].to_list()
+    shown = points.join(means, on="point", how="left", maintain_order="left")
     return {
-        "nodes": nodes,
+        "nodes": sorted({node for span in spans for node in span.nodes}),
         "start_s": round(first.timestamp()),
         "step_s": round(step.total_seconds()),
-        "power_w": [None if watts is None else round(watts) for watts in powers],
-        "spans": [[round(since.timestamp()), round(until.timestamp())] for since, until in spans],
+        "power_w": [None if watts is None else round(watts) for watts in shown["power_w"]],
+        "spans": [[round(span.since.timestamp()), round(span.until.timestamp())] for span in spans],
     }
+
+
+def _summed_power(
+    nodes: list[str], of_node: dict[Any, pl.DataFrame], since: datetime, until: datetime
+) -> pl.DataFrame:
+    """Power of some nodes together in the bins in which all have readings: `bin`, `power_w`."""
+    known = [of_node[node] for node in nodes if node in of_node]
+    total = pl.Schema({"bin": pl.Datetime("us", "UTC"), "power_w": pl.Float64()}).to_frame()
+    if len(known) < len(nodes):
+        return total
+    for number, frame in enumerate(known):
+        # a bin belongs to the job that holds most of it
+        middle = pl.col("bin") + BIN / 2
+        own = frame.filter((middle >= since) & (middle < until)).select("bin", own_w="power_w")
+        if number == 0:
+            total = own.rename({"own_w": "power_w"})
+        else:
+            total = total.join(own, on="bin", maintain_order="left").select(
+                "bin", power_w=pl.col("power_w") + pl.col("own_w")
+            )
+    return total

@@ -28,7 +28,9 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "levels": {
         PUBLIC: "level name method n_users",
         ROUNDED: f"n_jobs {_ENERGIES} measured_frac coverage_frac unknown_node_h covered_kwh "
-        "gpu_node_frac gpu_hours core_hours overhead_kwh",
+        "gpu_hours core_hours overhead_kwh",
+        # with the total, the energy of the few people of a group who used other nodes
+        HIDDEN: "gpu_node_frac",
     },
     "carbon": {
         PUBLIC: "level name factor convention",

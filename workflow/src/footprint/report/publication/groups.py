@@ -96,17 +96,53 @@ def publishable_groups(
                 n for n, own in people[level].items() if not disclosure.is_safe(own)
             }
         shown = {level: set(people[level]) - concealed[level] for level in levels}
-        exposing = _exposing_groups(members, shown, disclosure)
+        exposing = exposing_groups(members, shown, disclosure)
         if not exposing:
             return shown
         for level, name in exposing:
             concealed[level].add(name)
 
 
-def _exposing_groups(
+def groups_with_safe_parts(
+    members: pl.DataFrame, part: str, shown: Mapping[str, set[str]], disclosure: Disclosure
+) -> dict[str, set[str]]:
+    """Groups whose parts may be shown: a part, and its differences between groups, are safe.
+
+    Args:
+        members: A row for each job: `user`, the name of its group in a column for each level, and
+            `part`; null: the job is in no part.
+        part: Column of the part, such as the phase of a job.
+        shown: Names of the groups by level.
+        disclosure: Who may be shown.
+    """
+    found = {level: set(names) for level, names in shown.items()}
+    parts = [rows for _, rows in members.drop_nulls(part).group_by(part, maintain_order=True)]
+    while True:
+        exposing: set[tuple[str, str]] = set()
+        for rows in parts:
+            exposing |= {
+                (level, name)
+                for level, names in found.items()
+                for name, people in people_of(rows, level).items()
+                if name in names and not disclosure.is_safe(people)
+            }
+            exposing |= exposing_groups(rows, found, disclosure)
+        if not exposing:
+            return found
+        for level, name in exposing:
+            found[level].discard(name)
+
+
+def exposing_groups(
     members: pl.DataFrame, shown: Mapping[str, set[str]], disclosure: Disclosure
 ) -> set[tuple[str, str]]:
-    """Shown groups inside a shown group of another level whose difference from it is not safe."""
+    """Shown groups inside a shown group of another level whose difference from it is not safe.
+
+    Args:
+        members: As in `publishable_groups`.
+        shown: Names of the groups by level.
+        disclosure: Who may be shown.
+    """
     found = set()
     for inner in shown:
         for outer in shown:

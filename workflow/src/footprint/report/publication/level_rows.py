@@ -26,6 +26,8 @@ LEVEL_COLUMNS: Final = {
 """Column of `group_members` by level. The groups of the site and of papers do not add up to it."""
 DIVISIONS: Final = ("queue", "project", "person")
 SELECTIONS: Final = ("site", "paper")
+PHASE_LEVELS: Final = ("project", "paper")
+"""Levels with phases of their own."""
 
 Digits = dict[tuple[str, str], int]
 """Significant digits of the amounts of a group that is shown, by level and name."""
@@ -66,7 +68,9 @@ def frames_of_groups(
             where="results/levels.parquet",
             do="study more people",
         )
-    of_ratio = _digits_of_ratios(ratio, members, known, job_list)
+    phases = study.read("phase_of_job").select("job_id", pl.col("phase").cast(pl.String))
+    of_phases = _groups_with_safe_phases(members.join(phases, on="job_id"), known, job_list)
+    of_ratio = _digits_of_ratios(ratio, members, of_phases, job_list)
     known |= of_ratio  # a total with more digits than its parts would give their digits away
     frames = {
         name: _rows_of_groups(name, study.read(name), known, scope="level")
@@ -185,6 +189,28 @@ def _lists_of(key: tuple[str, str], members: pl.DataFrame, job_list: JobList) ->
         return []
     is_in_list = level in ("queue", "project") and name not in (OTHERS, SMALL_GROUPS)
     return [job_list.of_group(own["job_id"]), *([] if is_in_list else [job_list])]
+
+
+def _groups_with_safe_phases(
+    members: pl.DataFrame, digits: Digits, job_list: JobList
+) -> Digits:
+    """Groups whose phases may be shown, beside those of the whole site.
+
+    Args:
+        members: Result of `group_members`, with `phase`.
+        digits: Digits of the shown groups.
+        job_list: The job list of the study.
+    """
+    shown: dict[str, set[str]] = {LEVEL_COLUMNS[level]: set() for level in ("site", *PHASE_LEVELS)}
+    for level, name in digits:
+        if LEVEL_COLUMNS.get(level) in shown:
+            shown[LEVEL_COLUMNS[level]].add(name)
+    safe = groups.groups_with_safe_parts(members, "phase", shown, job_list.disclosure)
+    return {
+        (level, name): number
+        for (level, name), number in digits.items()
+        if level in PHASE_LEVELS and name in safe[LEVEL_COLUMNS[level]]
+    }
 
 
 def _digits_of_ratios(
