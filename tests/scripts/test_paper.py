@@ -242,7 +242,7 @@ def test_scripts_of_simulation_check_write_files(
     of_check = {"check": results["check"]}
     run("tabulate_simulation_check", input=of_check, output=table_paths(tmp_path), params=params)
     assert_written(figure_paths(tmp_path) | table_paths(tmp_path))
-    assert "36\u2009W, " in (tmp_path / "figure.svg").read_text()
+    assert "36\u202fW, " in (tmp_path / "figure.svg").read_text()
 
 
 def test_formats_write_uses_the_path_of_each_format(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ class TestMethods:
         }
         assert {kwh for kwh, face in faces.items() if face == "white"} == {40.0}
         (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("94"))
-        assert text.get_text() == f"94{wording.THIN_SPACE}% of time"
+        assert text.get_text() == f"94{wording.NARROW_SPACE}% of time"
         assert "readings for less than 95 % of the time" in written_text(figure)
         assert "less than 95 %" not in written_text(drawn_methods(*SITE))
 

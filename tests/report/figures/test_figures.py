@@ -195,7 +195,7 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
     )
     assert (
         levels.figure_title(rows)
-        .replace(wording.THIN_SPACE, " ")
+        .replace(wording.NARROW_SPACE, " ")
         .startswith("Jobs at Nancy used at least 200 kWh (95 %: ")
     )
 
@@ -218,7 +218,7 @@ def test_levels_of_low_measured_fraction_are_marked(study: study_frames.StudyFra
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     (text,) = (
-        text for text in visible_texts(figure) if text.get_text() == f"40{wording.THIN_SPACE}%"
+        text for text in visible_texts(figure) if text.get_text() == f"40{wording.NARROW_SPACE}%"
     )
     assert text.get_color() == style.ACCENT
     hollow = [

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import KINDS
@@ -20,6 +19,7 @@ from tests.report.figures.test_estimate_figures import panel, values
 from tests.report.tables.test_phases import bare, half_measured, ratio, ratio_frame
 from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import (
+    assert_column,
     assert_legible,
     assert_same_elsewhere,
     assert_same_file,
@@ -51,12 +51,14 @@ def drawn_phases(*rows: dict[str, Any], choices: pl.DataFrame | None = None) -> 
     return phases.plot(ratio_frame(*rows), varied, provenance=PROVENANCE)
 
 
-def bars(axes: Axes, colour: str) -> list[float]:
-    """Widths of the bars of a colour, from top to bottom."""
-    found = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
-    return [
-        bar.get_width() for bar in sorted(found, key=lambda bar: bar.get_y()) if bar.get_width()
-    ]
+def energies(axes: Axes) -> dict[str, list[float]]:
+    """Energies of the marks of each phase, from top to bottom."""
+    markers = {marker: name for name, marker in phases.PHASE_MARKERS.items()}
+    found: dict[str, list[float]] = {}
+    for line in axes.lines:
+        if line.get_marker() in markers:
+            found.setdefault(markers[str(line.get_marker())], []).extend(line.get_xdata())
+    return found
 
 
 def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
@@ -162,20 +164,54 @@ class TestPhases:
         )
         assert "No label names" not in written_text(drawn_phases(ratio("speech")))
 
-    def test_bars_are_parts_of_the_energy(self) -> None:
-        # 20 kWh of 200 kWh trained, 10 inferred, 120 were development, 50 unknown
+    def test_marks_are_at_the_energies_on_a_log_axis(self) -> None:
         kwh = {"training_kwh": 20.0, "inference_kwh": 10.0, "development_kwh": 120.0}
         figure = drawn_phases(ratio("speech", total_kwh=200.0, unknown_kwh=50.0, **kwh))
-        axes = panel(figure, "bars")
-        widths = {name: bars(axes, style.PHASE_COLOURS[name]) for name in style.PHASE_COLOURS}
-        assert widths == {
-            "training": [pytest.approx(10.0)],
-            "inference": [pytest.approx(5.0)],
-            "development": [pytest.approx(60.0)],
-            "unknown": [pytest.approx(25.0)],
+        axes = panel(figure, "marks")
+        assert axes.get_xscale() == "log"
+        assert energies(axes) == {
+            "training": [20.0],
+            "inference": [10.0],
+            "development": [120.0],
+            "unknown": [50.0],
         }
-        assert [bar.get_hatch() is not None for bar in axes.patches] == [False] * 3 + [True]
-        assert axes.get_xlim() == (0, 100)
+        # the line from training to development is as long as R
+        assert [20.0, 120.0] in [list(line.get_xdata()) for line in axes.lines]
+
+    def test_phases_measured_in_part_are_hollow(self) -> None:
+        parts = {"training_measured_frac": 0.96, "development_measured_frac": 0.94}
+        figure = drawn_phases(ratio("speech", **parts))
+        faces = {
+            line.get_marker(): line.get_markerfacecolor()
+            for line in panel(figure, "marks").lines
+            if line.get_marker() in ("o", "s")
+        }
+        assert faces == {"o": style.PHASE_COLOURS["training"], "s": "white"}
+        assert "hollow: under 95 % measured" in written_text(figure)
+        full = drawn_phases(ratio("speech", **dict.fromkeys(parts, 0.95)))
+        assert "hollow" not in written_text(full)
+
+    def test_interval_beyond_the_axis_ends_in_an_arrow(self) -> None:
+        ends = {"training_low_kwh": 1e-9, "training_high_kwh": 30.0}
+        kwh = {"training_kwh": 20.0, "development_kwh": 100.0}
+        figure = drawn_phases(ratio("speech", **kwh, **ends))
+        axes = panel(figure, "marks")
+        (cut,) = [line for line in axes.lines if line.get_marker() == "<"]
+        assert list(cut.get_xdata()) == [axes.get_xlim()[0]]
+        inside = drawn_phases(ratio("speech", **kwh, **(ends | {"training_low_kwh": 10.0})))
+        axes = panel(inside, "marks")
+        assert "<" not in {line.get_marker() for line in axes.lines}
+        assert [10.0, 30.0] in [list(line.get_xdata()) for line in axes.lines]
+
+    def test_figure_of_one_column_has_r_with_its_interval_and_legible_text(self) -> None:
+        figure = phases.plot(
+            ratio_frame(*MANY), choices_frame(), provenance=PROVENANCE, width_mm=style.COLUMN_MM
+        )
+        assert_column(figure)
+        lines = written_text(figure).split("\n")
+        assert {"R", "95 %", "2.0 to 6.0", "Projects"} < set(lines)
+        assert sum(line.endswith("*") for line in lines) == 3
+        assert "other choices" not in written_text(figure)
 
     def test_numbers_are_written_beside_the_bars(self) -> None:
         choices = choices_frame(
@@ -209,13 +245,13 @@ class TestPhases:
         assert "no training known" in written_text(figure)
         assert_legible(figure)
 
-    def test_project_that_labels_do_not_cover_has_the_reason_and_no_bar(self) -> None:
+    def test_project_that_labels_do_not_cover_has_the_reason_and_no_mark(self) -> None:
         figure = drawn_phases(half_measured("q", "project", ratio_reason=UNCOVERED_REASON))
         assert title_text(figure) == (
             "R cannot be given: labels do not cover all papers of a project"
         )
-        assert UNCOVERED_REASON in written_text(figure)
-        assert not panel(figure, "bars").patches
+        assert f"No R ({UNCOVERED_REASON}): q." in written_text(figure)
+        assert not panel(figure, "marks").lines
         assert_legible(figure)
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(self) -> None:
@@ -225,11 +261,14 @@ class TestPhases:
         assert title_text(figure).startswith(
             "R cannot be given: too little of development or training"
         )
-        assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
+        assert f"No R ({reason}): speech." in written_text(figure)
+        assert "No R (50 % of training known): q." in written_text(figure)
         assert_legible(figure)
-        # the widths of the bars would give R away
-        assert not panel(figure, "bars").patches
-        assert len(panel(drawn_phases(*rows, bare("b"), ratio("a")), "bars").patches) == 8
+        # the marks would give R away
+        assert not panel(figure, "marks").lines
+        more = drawn_phases(*rows, bare("b"), ratio("a"))
+        labels = [text.get_text() for text in panel(more, "marks").get_yticklabels()]
+        assert sorted(labels) == ["Papers", "a", "b"]
 
     def test_rows_of_many_papers_are_the_largest(self, drawn: dict[str, Figure]) -> None:
         text = written_text(drawn["phases"])

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from footprint.core import vocabulary
-from footprint.core.latex import THIN_SPACE
+from footprint.core.latex import NARROW_SPACE
 from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
 from footprint.report.tables import energy, formats
@@ -191,7 +191,7 @@ def test_latex_of_a_table_longer_than_a_page_has_several_floats() -> None:
 
 def test_html_of_a_small_table_has_the_expected_cells() -> None:
     page = Page(formats.table_html(SMALL, provenance=PROVENANCE))
-    cells = [[cell.replace("\u2009", " ") for cell in row] for row in page.rows]
+    cells = [[cell.replace("\u202f", " ") for cell in row] for row in page.rows]
     assert cells == [
         ["Costs & 50 % of it"],
         ["Who", "Energy (kWh)", "Part (%)"],
@@ -332,7 +332,7 @@ def test_total_and_ends_have_the_same_decimals_and_three_digits() -> None:
     columns = formats.total_columns()
     table = ReaderTable(name="t", title="t", note="n", rows=rows, columns=columns)
     assert [row[:3] for row in Page(formats.table_html(table, provenance="p")).rows[2:6]] == [
-        [f"4{THIN_SPACE}100", f"3{THIN_SPACE}700", f"4{THIN_SPACE}900"],
+        [f"4{NARROW_SPACE}100", f"3{NARROW_SPACE}700", f"4{NARROW_SPACE}900"],
         ["52", "47", "60"],
         ["7.00", "–", "–"],
         ["–", "–", "–"],
@@ -414,7 +414,7 @@ def test_quality_table_has_sums_by_cluster_and_rejected_rows_in_the_note(
         assert value(table, "all clusters", column) == study.quality[column].sum()
     kept, read = (value(table, "gros", column) for column in ("n_kept", "n_read"))
     assert value(table, "gros", "kept_frac") == kept / read
-    assert "jobs: no such node (4); jobs: repeated (1\u2009234)." in table.note
+    assert "jobs: no such node (4); jobs: repeated (1\u202f234)." in table.note
 
 
 def test_quality_table_accepts_cluster_names_with_dashes(study: study_frames.StudyFrames) -> None:

@@ -174,7 +174,7 @@ def _job_label(row: Row) -> str:
 
 def _energy_label(row: Row) -> str:
     if not row["n_jobs"]:
-        return f"0{wording.THIN_SPACE}%"
+        return f"0{wording.NARROW_SPACE}%"
     if row["energy_frac"] is None:
         return "unknown"
     kwh = wording.format_energy(row["total_kwh"])

@@ -56,7 +56,7 @@ def _change_text(ratio: float) -> str:
     """A ratio as a change in per cent, such as `+25 %`."""
     change = round(100 * (ratio - 1))
     sign = "±" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{sign}{abs(change)}{wording.THIN_SPACE}%"
+    return f"{sign}{abs(change)}{wording.NARROW_SPACE}%"
 
 
 @style.with_style

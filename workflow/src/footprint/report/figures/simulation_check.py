@@ -106,7 +106,7 @@ def _sort_by_step(check: pl.DataFrame) -> pl.DataFrame:
 
 
 def _step_label(step_w: float) -> str:
-    return f"{step_w:g}{wording.THIN_SPACE}W"
+    return f"{step_w:g}{wording.NARROW_SPACE}W"
 
 
 def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, str]) -> None:
@@ -198,7 +198,7 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
     axes.text(
         95,
         -0.75,
-        f"95{wording.THIN_SPACE}%",
+        f"95{wording.NARROW_SPACE}%",
         ha="center",
         va="center",
         fontsize=7,

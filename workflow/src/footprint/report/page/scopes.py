@@ -14,7 +14,7 @@ from footprint.estimators.comparison import FOUR_METHODS, relative_to_measuremen
 from footprint.phases.ratio import NO_TRAINING_REASON
 from footprint.report import appendix, budget, wording
 from footprint.report.appendix import CONVENTION_NAMES, StudyScope
-from footprint.report.wording import THIN_SPACE, Row
+from footprint.report.wording import NARROW_SPACE, Row
 
 LEVEL_HEADINGS = {
     "site": "Site",
@@ -292,7 +292,7 @@ def _carbon_card(carbon: Row | None, *, pue: float) -> dict[str, str]:
     )
     value, _, interval = mass.partition(" (")
     sure = f"95 %: {interval.rstrip(')')}; " if interval else ""
-    grams = f"{wording.format_number(carbon['g_per_kwh'])}{THIN_SPACE}g/kWh"
+    grams = f"{wording.format_number(carbon['g_per_kwh'])}{NARROW_SPACE}g/kWh"
     kind = CONVENTION_NAMES[carbon["convention"]]
     note = f"{sure}{carbon['factor']}, {grams} ({kind}), PUE {pue:g}"
     return {"label": label, "value": value, "note": note}
@@ -322,7 +322,7 @@ def _method_text(line: Row) -> str:
         return energy
     change = round(100 * (line["ratio"] - 1))
     sign = "\u00b1" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{energy} ({sign}{abs(change)}{THIN_SPACE}%)"
+    return f"{energy} ({sign}{abs(change)}{NARROW_SPACE}%)"
 
 
 def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
@@ -344,5 +344,5 @@ def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
 
 def _share_text(share_frac: float | None) -> str:
     if share_frac is not None and share_frac < 0.001:
-        return f"< 0.1{THIN_SPACE}%"
+        return f"< 0.1{NARROW_SPACE}%"
     return wording.format_percent(share_frac)

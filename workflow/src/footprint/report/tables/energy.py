@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.core.latex import THIN_SPACE
+from footprint.core.latex import NARROW_SPACE
 from footprint.core.sums import exact_sum, known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
@@ -214,7 +214,7 @@ def quality_table(
         )
     if len(reasons):
         parts = [f"{stage}: {reason} ({n:,})" for stage, reason, n in reasons.iter_rows()]
-        note += " Other rejected rows: " + "; ".join(parts).replace(",", THIN_SPACE) + "."
+        note += " Other rejected rows: " + "; ".join(parts).replace(",", NARROW_SPACE) + "."
     headers = {
         "n_nodes": "Nodes",
         "n_read": "Readings",

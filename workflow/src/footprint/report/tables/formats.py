@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 
-from footprint.core.latex import THIN_SPACE, escape_latex
+from footprint.core.latex import NARROW_SPACE, escape_latex
 from footprint.core.light_imports import hide_packages
 from footprint.core.names import escape_cell
 from footprint.report.wording import format_number, interval_texts
@@ -160,7 +160,7 @@ def _cell_text(row: Mapping[str, Any], column: Column) -> str:
             return interval_texts(value, low, high)[column.interval.index(column.name)]
     if decimals is None:
         return format_number(number, digits=column.digits or 3)
-    text = f"{number:,.{decimals}f}".replace(",", THIN_SPACE)
+    text = f"{number:,.{decimals}f}".replace(",", NARROW_SPACE)
     smallest = 10.0**-decimals
     if number != 0 and abs(number) < smallest / 2:
         # a value that rounds to 0 is not 0
