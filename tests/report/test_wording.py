@@ -37,7 +37,8 @@ def test_energy_text_has_three_digits_and_a_unit(kwh: float | None, expected: st
     [
         (None, "unknown"),
         (0.0, "0 %"),
-        (0.0006, "0.06 %"),
+        (0.0006, "< 0.1 %"),
+        (0.001, "0.1 %"),
         (0.125, "12 %"),
         (0.9949, "99 %"),
         (0.9978, "99.7 %"),

@@ -26,7 +26,13 @@ from footprint.schemas.energy import JobEnergy
 from footprint.schemas.phases import Runs
 from tests.report.figures.test_estimate_figures import panel
 from tests.support import study_frames
-from tests.support.figure_checks import assert_legible, rectangles, title_text, written_text
+from tests.support.figure_checks import (
+    assert_column,
+    assert_legible,
+    rectangles,
+    title_text,
+    written_text,
+)
 from tests.support.study_frames import PROVENANCE, START
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -318,11 +324,58 @@ class TestEnergyOverTime:
     def test_title_has_the_part_of_the_overhead(self) -> None:
         # 4 of 10 kWh every day
         figure = drawn_time(nodes_frame(2), 2)
-        assert (
-            title_text(figure) == "Hardware without a job took 40 % of each day's energy at Nancy"
+        assert title_text(figure) == (
+            "Hardware without a job took 40 % of the energy at Nancy (40 % by day)"
         )
         once = drawn_time(nodes_frame(1), 1)
         assert title_text(once) == "Hardware without a job took 40 % of the energy at Nancy"
+
+    def test_title_has_the_mean_over_energy_and_the_range_of_days(self) -> None:
+        rows = [
+            ("a-1", START.date() + timedelta(days=day), name, kwh, 12.0)
+            for day, energies in enumerate(((90.0, 10.0), (5.0, 5.0)))
+            for name, kwh in zip(("job", "idle"), energies, strict=True)
+        ]
+        # 15 of 110 kWh: 10 % of one day and 50 % of the other
+        assert title_text(drawn_time(study_frames.node_energy_frame(rows), 2)) == (
+            "Hardware without a job took 14 % of the energy at Nancy (10 % to 50 % by day)"
+        )
+
+    def test_only_days_with_fewer_readings_than_usual_are_marked(self) -> None:
+        # b-1 is never measured; a-1 not for half of the third day
+        lost = (pl.col("node") == "a-1") & (pl.col("day") == START.date() + timedelta(days=2))
+        is_job = pl.col("class").cast(pl.String) == "job"
+        names = nodes_frame(5).schema["class"]
+        rows = nodes_frame(5).with_columns(
+            pl.when(lost & is_job)
+            .then(pl.lit("no_data", names))
+            .otherwise(pl.col("class"))
+            .alias("class")
+        )
+        figure = drawn_time(rows, 5)
+        axes = panel(figure, "energy")
+        (mark,) = [line for line in axes.lines if line.get_marker() == "v"]
+        assert list(mark.get_xdata()) == [date2num(START) + 2.5]
+        assert "Readings usually exist for 50 % of the node time" in written_text(figure)
+        assert "fewer readings than usual" in written_text(figure)
+        assert_legible(figure)
+        usual = drawn_time(nodes_frame(5), 5)
+        marks = [line for line in panel(usual, "energy").lines if line.get_marker() == "v"]
+        assert [list(line.get_xdata()) for line in marks] == [[]]
+        assert "fewer readings" not in written_text(usual)
+
+    @pytest.mark.parametrize("days", DAYS)
+    def test_figure_of_one_column_is_legible(self, days: int) -> None:
+        assert_column(
+            energy_over_time.plot(
+                nodes_frame(days),
+                site="nancy",
+                start=START,
+                end=end(days),
+                provenance=PROVENANCE,
+                width_mm=style.COLUMN_MM,
+            )
+        )
 
     def test_bars_sum_to_the_energy_and_unmeasured_time_is_hatched(self) -> None:
         figure = drawn_time(nodes_frame(2), 2)

@@ -16,6 +16,7 @@ from footprint.report.figures import energy_by_class, levels, node_week, simulat
 from footprint.report.figures.busiest_week import Week, busiest_week
 from tests.support import study_frames
 from tests.support.figure_checks import (
+    assert_column,
     assert_legible,
     assert_same_file,
     levels_of_study,
@@ -178,6 +179,38 @@ def test_energy_by_class_draws_estimated_energy_lighter_after_measured_energy() 
     assert "1.00 MWh, 70 % measured" in written_text(figure)
     assert "lighter: estimated" in written_text(figure)
     assert_legible(figure)
+
+
+def test_energy_by_class_axis_ends_with_the_longest_bar() -> None:
+    figure = energy_by_class.plot(CLASSES, site="nancy", provenance=PROVENANCE)
+    energy = figure.axes[1]
+    assert energy.get_xlim() == (0, 750)
+    assert energy.get_xlabel() == "Total energy (kWh)"
+    names = [text.get_text() for text in energy.get_yticklabels()]
+    assert names == ["graffiti, 1 node", "gros, 1 node"]
+
+
+def test_energy_by_class_separates_neighbours_but_not_slivers() -> None:
+    rows = [("gros-1", DAY, name, 100.0, 8.0) for name in ("job", "idle")]
+    rows.append(("gros-1", DAY, "unavailable", 1.0, 8.0))
+    figure = energy_by_class.plot(node_energy_frame(rows), site="nancy", provenance=PROVENANCE)
+    widths = {
+        bar.get_width(): (to_rgb(bar.get_edgecolor()), bar.get_linewidth(), bar.get_hatch())
+        for bar in figure.axes[1].patches
+        if bar.get_width()
+    }
+    white = (1.0, 1.0, 1.0)
+    assert widths == {100.0: (white, 0.5, None), 1.0: (white, 0.0, "xxxxx")}
+
+
+def test_energy_by_class_of_one_column_is_legible(study: study_frames.StudyFrames) -> None:
+    figure = energy_by_class.plot(
+        study.node_energy, site="nancy", provenance=PROVENANCE, width_mm=style.COLUMN_MM
+    )
+    assert_column(figure)
+    # the panels are one above the other
+    energy, time = figure.axes[1:]
+    assert energy.get_position().y0 > time.get_position().y1
 
 
 # Levels

@@ -86,12 +86,14 @@ def format_energy(kwh: float | None, *, digits: int = 3) -> str:
 def format_percent(fraction: float | None) -> str:
     """A fraction in per cent with two digits; `unknown` if it is null.
 
-    A fraction just below 1 is not rounded to 100 %.
+    A fraction just below 1 is not rounded to 100 %; one under a thousandth is `< 0.1 %`.
     """
     if fraction is None or math.isnan(fraction):
         return "unknown"
     value = 100 * fraction
-    if 99.5 <= value < 100:
+    if 0 < value < 0.1:
+        shown = "< 0.1"
+    elif 99.5 <= value < 100:
         shown = "> 99.9" if value > 99.9 else f"{math.floor(value * 10) / 10:.1f}"
     else:
         shown = format_number(value, digits=3 if value >= 100 else 2)

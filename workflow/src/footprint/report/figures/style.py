@@ -256,12 +256,19 @@ def draw_empty_panel(axes: Axes, why: str) -> None:
 
 
 def draw_key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> None:
-    """Draw the key of colours and marks in a panel of its own, away from the data."""
+    """Draw the key of colours and marks in a panel of its own.
+
+    In the first column it begins at the left edge of the figure.
+    """
     axes.set_axis_off()
-    axes.legend(
+    place = axes.get_subplotspec()
+    is_first = place is not None and place.colspan.start == 0
+    x = axes.figure.transFigure if is_first else axes.transAxes
+    key = axes.legend(
         handles=list(handles),
         loc="center left",
-        bbox_to_anchor=(0.0, 0.5),
+        bbox_to_anchor=(0.01 if is_first else 0.0, 0.5),
+        bbox_transform=blended_transform_factory(x, axes.transAxes),
         ncols=columns,
         handlelength=1.4,
         handleheight=0.8,
@@ -269,6 +276,8 @@ def draw_key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> 
         borderaxespad=0.0,
         borderpad=0.0,
     )
+    # the key is as wide as the figure: the layout must not narrow the panels for it
+    key.set_in_layout(False)
 
 
 def class_look(name: str, *, is_estimate: bool = False) -> dict[str, Any]:

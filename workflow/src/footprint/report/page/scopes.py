@@ -334,15 +334,9 @@ def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
         [
             budget.source_name(line["source"]),
             line["evaluation"],
-            _share_text(line["share_frac"]),
+            wording.format_percent(line["share_frac"]),
             " to ".join(wording.format_energy(line[end]) for end in ("low_kwh", "high_kwh")),
         ]
         for line in own.iter_rows(named=True)
         if line["share_frac"] is None or line["share_frac"] > 0
     ]
-
-
-def _share_text(share_frac: float | None) -> str:
-    if share_frac is not None and share_frac < 0.001:
-        return f"< 0.1{NARROW_SPACE}%"
-    return wording.format_percent(share_frac)
