@@ -196,11 +196,13 @@ def test_plot_node_week_draws_a_node_with_readings_alone(
         pl.col("day") < START.date() + timedelta(days=7),
     )
     only.write_parquet(tmp_path / "nodes.parquet")
+    study_frames.runs_of_week().write_parquet(tmp_path / "runs.parquet")
     log = run(
         "plot_node_week",
         input={
             "node_energy": str(tmp_path / "nodes.parquet"),
             "node_allocations": results["node_allocations"],
+            "runs": str(tmp_path / "runs.parquet"),
             "power": [results["power_early"], results["power_late"]],
         },
         output=figure_paths(tmp_path),

@@ -169,6 +169,7 @@ use rule draw as plot_node_week with:
     input:
         node_energy=rules.combine_energy.output.nodes,
         node_allocations=rules.build_allocations.output.node_allocations,
+        runs=rules.classify_runs.output.runs,
         power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
     output:
         **figure_files("node_week", category="1 Site", shows="a week of a node"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -354,47 +353,47 @@ class TestEnergyPerRun:
         never = pl.DataFrame({"kind": [None], "total_kwh": [None]}, schema=runs.schema)
         found = energy_per_run.energy_by_kind(pl.concat([runs, never]), weeks=3.0)
         assert found.rows() == [
-            ("training_run", 6, 5, 2.0, 2.0, 3.0, 4.0),
-            ("unknown", 1, 1, pytest.approx(1 / 3), 7.0, 7.0, 7.0),
+            ("training_run", 6, 5, 2.0, 1.2, 2.0, 3.0, 4.0, 4.8),
+            ("unknown", 1, 1, pytest.approx(1 / 3), *[7.0] * 5),
         ]
 
     def test_title_compares_training_and_inference(self) -> None:
         figure = drawn_runs(
             training_run=list(self.TRAINING), inference_run=list(self.INFERENCE), debug=[1.0] * 4
         )
-        # medians 3 and 0.1 kWh; 6 and 9 runs
+        # medians 3 and 0.1 kWh
         assert title_text(figure) == (
-            "A training run took 30 times the energy of an inference run (medians); "
-            "inference runs came 1.5 times as often"
+            "The median training run took 30 times the energy of the median inference run"
         )
         assert_legible(figure)
         assert "debug" not in written_text(figure)
+        turned = drawn_runs(training_run=list(self.INFERENCE), inference_run=list(self.TRAINING))
+        assert title_text(turned) == (
+            "The median inference run took 30 times the energy of the median training run"
+        )
 
-    def test_marks_are_at_the_median_with_quartiles(self) -> None:
+    def test_rows_have_median_quartiles_and_nine_tenths_and_counts(self) -> None:
         figure = drawn_runs(training_run=list(self.TRAINING), inference_run=list(self.INFERENCE))
         axes = panel(figure, "runs")
-        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-        assert values(axes, "o") == [3.0, 4.5]
-        heights = sorted(float(y) for line in axes.lines for y in line.get_ydata() if y == y)
-        assert heights == pytest.approx([0.1, 0.1, 0.1, 2.0, 3.0, 4.0])
-        assert {"training, 6", "inference, 9"} < set(written_text(figure).split("\n"))
+        assert axes.get_xscale() == "log"
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["training", "inference"]
+        assert values(axes, "o") == [pytest.approx(0.1), 3.0]
+        purple = style.KIND_COLOURS["training_run"]
+        ends = [list(line.get_xdata()) for line in axes.lines if line.get_color() == purple]
+        assert ends[:2] == [pytest.approx([1.2, 4.8]), [2.0, 4.0]]
+        lines = set(written_text(figure).split("\n"))
+        assert {"n = 6 runs", "3.0 a week", "n = 9 runs", "4.5 a week"} < lines
 
     def test_title_without_training_or_inference_compares_nothing(self) -> None:
         figure = drawn_runs(debug=[0.1] * 9)
-        assert title_text(figure) == "What a run takes, and how often runs of its kind come"
+        assert title_text(figure) == "Energy of a run by its kind"
         assert_legible(figure)
 
-    def test_figure_without_runs_gives_the_reason_and_keeps_the_principle(self) -> None:
+    def test_figure_without_runs_gives_the_reason(self) -> None:
         figure = drawn_runs(training_run=[None] * 9)
+        assert title_text(figure) == "The energy of too few runs is known"
         assert "No kind has 5 runs with known energy" in written_text(figure)
-        assert "a row of epochs" in written_text(figure)
         assert_legible(figure)
 
-    def test_names_of_kinds_do_not_overlap(self) -> None:
-        figure = drawn_runs(**dict.fromkeys(KINDS, [1.0] * 5))
-        assert_legible(figure)
-        heights = energy_per_run._spread_heights([0.9, 0.91, 0.92, 0.93, 0.94])
-        assert all(
-            high - low >= energy_per_run.LABEL_GAP_FRAC - 1e-12 for low, high in pairwise(heights)
-        )
-        assert max(heights) <= 1.0
+    def test_rows_of_all_kinds_are_legible(self) -> None:
+        assert_legible(drawn_runs(**dict.fromkeys(KINDS, [1.0] * 5)))

@@ -153,7 +153,7 @@ def is_mostly_measured(measured_frac: float | None) -> bool:
 
 def _write_numbers(axes: Axes, place: int, bmc: Row) -> None:
     """Write the measured energy, and the part of the time with readings where it is low."""
-    look = {"ha": "right", "va": "center", "fontsize": 7}
+    look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7}
     text = wording.format_energy(bmc["covered_kwh"])
     axes.text(COLUMN_EDGES["measured"], place, text, **look)
     if bmc["coverage_frac"] is not None and bmc["coverage_frac"] < style.FULL_COVERAGE:

@@ -39,9 +39,11 @@ def figure_title(check: pl.DataFrame) -> str:
     )
     if row["median_error_frac"] is None:
         return text
+    # small errors are the news here: `< 0.1 %` would hide them
+    error = wording.format_number(100 * row["median_error_frac"], digits=2)
     return (
         f"{text}; measured energies over 10 minutes differ from those of a perfect meter of the "
-        f"same gain by {wording.format_percent(row['median_error_frac'])} (median)"
+        f"same gain by {error}{wording.NARROW_SPACE}% (median)"
     )
 
 

@@ -29,6 +29,7 @@ from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike
 
 from footprint.core import provenance as provenance_lines
+from footprint.core.vocabulary import KINDS
 
 COLUMN_MM: Final = 88.0
 TEXT_MM: Final = 180.0
@@ -85,6 +86,13 @@ PHASE_COLOURS: Final[Mapping[str, str]] = {
     "development": "#2f8f83",
     "unknown": "#ffffff",
 }
+
+KIND_COLOURS: Final[Mapping[str, str]] = dict.fromkeys(KINDS, PHASE_COLOURS["development"]) | {
+    "training_run": PHASE_COLOURS["training"],
+    "inference_run": PHASE_COLOURS["inference"],
+    "unknown": GREY,
+}
+"""Colours of kinds of runs: those without a phase of their own are development."""
 
 NOTE_PT: Final = 6.5
 """Size of small print in points."""

@@ -34,7 +34,7 @@ MONTH_NAMES: Final = (
 )
 """English names of months, whatever the locale of the system."""
 
-LABEL_MM: Final[Mapping[str, float]] = {"h": 11.0, "d": 15.0, "w": 15.0, "o": 10.0, "y": 10.0}
+LABEL_MM: Final[Mapping[str, float]] = {"h": 11.0, "d": 12.5, "w": 12.5, "o": 10.0, "y": 10.0}
 """Width of a label such as `24 Mar` with its space, by the last letter of the step."""
 LABEL_PT: Final = 8.0
 """Size of the letters in `LABEL_MM`."""
