@@ -515,7 +515,7 @@ def test_simulation_check_title_has_coverage_and_median_error(drawn: dict[str, F
     assert title_text(drawn["simulation_check"]) == (
         "The true energy lies inside the 95 % interval of the total for 96 % of 365 simulated "
         "jobs; measured energies over 10 minutes differ from those of a perfect meter of the same "
-        "gain by 0.06 % (median)"
+        "gain by 0.060 % (median)"
     )
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from footprint.core.provenance import describe_study
 from footprint.core.vocabulary import NODE_CLASSES
+from footprint.report import wording
 from footprint.report.figures import style
 from tests.support.figure_checks import rectangles
 
@@ -29,7 +30,7 @@ def test_class_colours_of_neighbours_differ_in_grey() -> None:
 
     shades = [grey(colour) for colour in style.CLASS_COLOURS.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
-    assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(NODE_CLASSES)
+    assert set(style.CLASS_COLOURS) == set(wording.CLASS_NAMES) == set(NODE_CLASSES)
 
 
 def test_title_of_a_simulated_site_begins_with_simulated() -> None:

@@ -21,6 +21,7 @@ from footprint.schemas.levels import Levels
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from tests.support import study_frames
+from tests.support.figure_checks import levels_of_study
 from tests.support.study_frames import ERROR_MODEL, PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
@@ -441,3 +442,40 @@ def test_tables_without_rows_are_written(study: study_frames.StudyFrames, tmp_pa
         assert table.title in text["html"]
         assert ">none</td>" in text["html"]
         assert "\nnone & " in text["tex"]
+
+
+def test_levels_table_names_classes_in_words(study: study_frames.StudyFrames) -> None:
+    rows = levels_of_study(study)
+    assert "no_data" in rows["name"].to_list()
+    names = energy.levels_table(rows, redistribution="none").rows["name"].to_list()
+    assert "no_data" not in names
+    assert {"no data", "idle", "stranded"} < set(names)
+
+
+def test_printed_rows_shorten_html_and_latex_alone() -> None:
+    rows = pl.DataFrame({"name": ["a", "b", "c"], "kwh": [11909.1, 2.0, 3.0]})
+    columns = [
+        formats.Column(name="name", header="Name"),
+        formats.Column(name="kwh", header="Energy", unit="kWh", digits=3),
+    ]
+    table = formats.ReaderTable(
+        name="short",
+        title="Short",
+        note="Note.",
+        rows=rows,
+        columns=columns,
+        printed_rows=rows.head(1),
+    )
+    csv, html, tex = (
+        form(table, provenance=PROVENANCE)
+        for form in (formats.table_csv, formats.table_html, formats.table_latex)
+    )
+    assert [line.split(",")[0] for line in csv.splitlines()] == ["Name", "a", "b", "c"]
+    assert [row[0] for row in Page(html).rows if len(row) == 2] == ["Name", "a"]
+    assert "11909.1" in csv
+    assert r"a & 11\,900 \\" in tex
+    assert r"b & " not in tex
+    for text in (html, tex):
+        assert "Shortened: the CSV has all 3 rows." in " ".join(text.split())
+    whole = dataclasses.replace(table, printed_rows=rows)
+    assert "Shortened" not in formats.table_html(whole, provenance=PROVENANCE)

@@ -20,6 +20,17 @@ UNKNOWN: Final = "unknown"
 LEAST_MEASURED_FRAC: Final = 0.5
 """Least measured fraction of an energy that is not called estimated."""
 
+CLASS_NAMES: Final[Mapping[str, str]] = {
+    "job": "in jobs",
+    "stranded": "stranded",
+    "idle": "idle",
+    "standby": "standby",
+    "unavailable": "unavailable",
+    "unattributed": "unattributed",
+    "no_data": "no data",
+}
+"""Every class of a node's energy, with its name in tables and figures."""
+
 KIND_NAMES: Final[Mapping[str, str]] = {
     "interactive": "interactive",
     "debug": "debug",

@@ -146,7 +146,7 @@ def _rows_by_level(levels: pl.DataFrame) -> dict[str, list[Row]]:
 
 def _row_name(row: Row) -> str:
     if row["level"] == "overhead":
-        return style.CLASS_NAMES.get(row["name"], row["name"])
+        return wording.CLASS_NAMES.get(row["name"], row["name"])
     return str(row["name"])
 
 

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 
 from footprint.core import provenance as provenance_lines
 from footprint.core.vocabulary import KINDS
+from footprint.report import wording
 
 COLUMN_MM: Final = 88.0
 TEXT_MM: Final = 180.0
@@ -49,15 +50,6 @@ CLASS_COLOURS: Final[Mapping[str, str]] = {
     "unavailable": "#cf8fb8",
     "unattributed": "#8a6d3b",
     "no_data": "#ffffff",
-}
-CLASS_NAMES: Final[Mapping[str, str]] = {
-    "job": "in jobs",
-    "stranded": "stranded",
-    "idle": "idle",
-    "standby": "standby",
-    "unavailable": "unavailable",
-    "unattributed": "unattributed",
-    "no_data": "no data",
 }
 UNKNOWN_LOOK: Final[Mapping[str, Any]] = {
     "hatch": "//////",
@@ -304,7 +296,7 @@ def class_look(name: str, *, is_estimate: bool = False) -> dict[str, Any]:
 
 def class_patch(name: str) -> Patch:
     """Patch of a class of a node's energy in a key."""
-    return Patch(label=CLASS_NAMES[name], **class_look(name))
+    return Patch(label=wording.CLASS_NAMES[name], **class_look(name))
 
 
 def lighter(colour: str) -> tuple[float, float, float]:
