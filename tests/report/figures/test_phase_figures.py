@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import RATIO_DEFINITION, UNCOVERED_REASON
+from footprint.report import wording
 from footprint.report.figures import energy_per_run, phases, sensitivities, style
 from footprint.schemas.phases import PhaseSensitivities
 from tests.report.figures.test_estimate_figures import panel, values
@@ -320,10 +321,43 @@ class TestSensitivities:
             choices_frame(*self.CHOICES), ratio_frame(ratio("speech")), provenance=PROVENANCE
         )
         axes = panel(figure, "marks")
-        assert [line.get_xdata()[0] for line in axes.lines] == [5.0, 9.0, 6.0]
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"] == [
+            *(5.0, 9.0, 6.0)
+        ]
         (band,) = axes.collections
         edges = band.get_paths()[0].get_extents()
-        assert (edges.x0, edges.x1) == (2.0, 6.0)
+        # 2 lies left of the axis of R from 5 to 9
+        left = axes.get_xlim()[0]
+        assert left == pytest.approx(5.0 / 1.4)
+        assert (edges.x0, edges.x1) == (pytest.approx(left), 6.0)
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "<"] == [left]
+
+    def test_wide_interval_ends_in_an_arrow_left_of_the_numbers(self) -> None:
+        row = ratio("speech", ratio_low=4.0, ratio_high=1e6)
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES), ratio_frame(row), provenance=PROVENANCE
+        )
+        axes = panel(figure, "marks")
+        (arrow,) = [line for line in axes.lines if line.get_marker() == ">"]
+        assert axes.get_xlim()[1] < 50
+        assert 9.0 < arrow.get_xdata()[0] < axes.get_xlim()[1]
+        assert_legible(figure)
+
+    def test_values_that_hardly_change_r_are_counted(self) -> None:
+        more = (
+            ("speech", "idle_holds", "in", 5.0),
+            ("speech", "idle_holds", "out", 4.9),
+            ("speech", "gate_policy", "binary", 5.26),
+        )
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES, *more), ratio_frame(ratio("speech")), provenance=PROVENANCE
+        )
+        labels = [text.get_text() for text in panel(figure, "marks").get_yticklabels()]
+        assert labels[-1].replace(wording.NARROW_SPACE, " ") == (
+            "1 other value: R changes by less than 5 %"
+        )
+        assert "division of shared nodes: binary" in labels
+        assert "idle holds: out" not in labels
 
     def test_papers_beyond_the_most_are_counted(self) -> None:
         rows = [

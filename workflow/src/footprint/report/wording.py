@@ -63,6 +63,9 @@ CHOICE_NAMES: Final[Mapping[str, str]] = {
 }
 """Choices that R depends on, the most important first, with their names in tables and figures."""
 
+LEAST_CHANGE_FRAC: Final = 0.05
+"""Least change of R by a choice that the figure and the printed table have."""
+
 
 def format_number(value: float, *, digits: int = 3) -> str:
     """A number with significant digits, thousands separated by narrow no-break spaces."""

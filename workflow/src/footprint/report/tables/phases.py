@@ -10,13 +10,11 @@ from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
 from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable, total_columns
-from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, STAGE_NAMES
+from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, LEAST_CHANGE_FRAC, STAGE_NAMES
 
 CLASSIFIER_NAMES = {"weights": "Weights", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
 ALL_KINDS = "all"
-LEAST_CHANGE_FRAC = 0.05
-"""Least change of R by a choice that the printed table has."""
 ACCURACY_NAMES = {
     "weights": "weights",
     "rules": "ordered rules",
