@@ -178,7 +178,7 @@ def test_table_parses_title_header_and_rows(parsed_table: Any) -> None:
     assert parsed_table.header.cells == ["Who", "Energy (kWh)", "Part (%)"]
     assert parsed_table.header.is_right == [False, True, True]
     assert [(row.cells, row.is_bold) for row in parsed_table.rows] == [
-        (["a_b", "1\u2009234.57", "50.0"], False),
+        (["a_b", "1\u202f234.57", "50.0"], False),
         (["c", "< 0.01", "0.0"], False),
         (["all", "–", "\u221212.5"], True),
     ]
@@ -186,7 +186,7 @@ def test_table_parses_title_header_and_rows(parsed_table: Any) -> None:
 
 def test_draw_table_shows_its_numbers(parsed_table: Any) -> None:
     texts = [text.get_text() for text in GALLERY["draw_table"](parsed_table).texts]
-    assert {"Costs & 50 % of it", "Who", "Energy", "(kWh)", "1\u2009234.57", "all"} <= set(texts)
+    assert {"Costs & 50 % of it", "Who", "Energy", "(kWh)", "1\u202f234.57", "all"} <= set(texts)
     picture = GALLERY["table_picture"](parsed_table)
     again = GALLERY["table_picture"](parsed_table)
     assert picture.tobytes() == again.tobytes()

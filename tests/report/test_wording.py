@@ -29,7 +29,7 @@ from footprint.report import wording
     ],
 )
 def test_energy_text_has_three_digits_and_a_unit(kwh: float | None, expected: str) -> None:
-    assert wording.format_energy(kwh).replace(wording.THIN_SPACE, " ") == expected
+    assert wording.format_energy(kwh).replace(wording.NARROW_SPACE, " ") == expected
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,8 @@ def test_energy_text_has_three_digits_and_a_unit(kwh: float | None, expected: st
     [
         (None, "unknown"),
         (0.0, "0 %"),
-        (0.0006, "0.06 %"),
+        (0.0006, "< 0.1 %"),
+        (0.001, "0.1 %"),
         (0.125, "12 %"),
         (0.9949, "99 %"),
         (0.9978, "99.7 %"),
@@ -50,15 +51,15 @@ def test_energy_text_has_three_digits_and_a_unit(kwh: float | None, expected: st
 def test_percent_text_has_two_digits_and_never_rounds_to_all(
     fraction: float | None, expected: str
 ) -> None:
-    assert wording.format_percent(fraction).replace(wording.THIN_SPACE, " ") == expected
+    assert wording.format_percent(fraction).replace(wording.NARROW_SPACE, " ") == expected
 
 
 def test_number_texts_have_thin_spaces_and_units() -> None:
-    assert wording.format_count(1234567) == "1\u2009234\u2009567"
-    assert wording.format_number(-1234.5) == "−1\u2009230"
-    assert wording.format_duration(0.5) == "30\u2009min"
-    assert wording.format_duration(5.416) == "5.42\u2009h"
-    assert wording.format_duration(732.0, of="node ") == "30.5\u2009node days"
+    assert wording.format_count(1234567) == "1\u202f234\u202f567"
+    assert wording.format_number(-1234.5) == "−1\u202f230"
+    assert wording.format_duration(0.5) == "30\u202fmin"
+    assert wording.format_duration(5.416) == "5.42\u202fh"
+    assert wording.format_duration(732.0, of="node ") == "30.5\u202fnode days"
 
 
 TOTALS: list[tuple[tuple[float | None, ...], str]] = [
@@ -93,13 +94,13 @@ TOTALS: list[tuple[tuple[float | None, ...], str]] = [
 def test_total_text_has_interval_and_measured_part(
     values: tuple[float | None, ...], expected: str
 ) -> None:
-    assert wording.format_total(*values).replace(wording.THIN_SPACE, " ") == expected
+    assert wording.format_total(*values).replace(wording.NARROW_SPACE, " ") == expected
 
 
 def test_row_total_text_marks_the_energy_alone() -> None:
     row = {"total_kwh": 4137.0, "total_low_kwh": 3680.0, "total_high_kwh": 4870.0}
     row |= {"measured_frac": 0.4, "unknown_node_h": 1.0}
-    text = wording.format_row_total(row, mark="**").replace(wording.THIN_SPACE, " ")
+    text = wording.format_row_total(row, mark="**").replace(wording.NARROW_SPACE, " ")
     assert text == "at least an estimated **4.1 MWh** (95 %: 3.7 to 4.9; 40 % measured)"
 
 
@@ -118,16 +119,16 @@ def test_row_total_text_marks_the_energy_alone() -> None:
     ],
 )
 def test_ratio_text_has_interval_or_reason(values: tuple[Any, ...], expected: str) -> None:
-    assert wording.format_ratio_interval(*values).replace(wording.THIN_SPACE, " ") == expected
+    assert wording.format_ratio_interval(*values).replace(wording.NARROW_SPACE, " ") == expected
 
 
 def test_carbon_text_has_the_ends_of_its_energy() -> None:
-    assert wording.format_mass(89.8, 79.9, 105.7) == "90\u2009kg CO2e (80 to 106)"
-    assert wording.format_mass(89.8, None, None) == "89.8\u2009kg CO2e"
+    assert wording.format_mass(89.8, 79.9, 105.7) == "90\u202fkg CO2e (80 to 106)"
+    assert wording.format_mass(89.8, None, None) == "89.8\u202fkg CO2e"
 
 
 def number(text: str) -> float:
-    return float(text.replace(wording.THIN_SPACE, ""))
+    return float(text.replace(wording.NARROW_SPACE, ""))
 
 
 @given(
@@ -141,12 +142,12 @@ def test_rounding_keeps_the_value_inside_and_three_digits(
     low, high = value * (1 - below), value * (1 + above)
     total, interval = wording.energy_texts(value, low, high)
     assert interval is not None
-    texts = [total.rpartition(wording.THIN_SPACE)[0], *interval.split(" to ")]
+    texts = [total.rpartition(wording.NARROW_SPACE)[0], *interval.split(" to ")]
     shown, first, last = map(number, texts)
     assert first <= shown <= last
     assert len({len(text.partition(".")[2]) for text in texts}) == 1
     for text in texts:
-        digits = text.replace(wording.THIN_SPACE, "").replace(".", "").strip("0")
+        digits = text.replace(wording.NARROW_SPACE, "").replace(".", "").strip("0")
         assert len(digits) <= 3
     assert shown > 0
 

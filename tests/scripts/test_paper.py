@@ -196,11 +196,13 @@ def test_plot_node_week_draws_a_node_with_readings_alone(
         pl.col("day") < START.date() + timedelta(days=7),
     )
     only.write_parquet(tmp_path / "nodes.parquet")
+    study_frames.runs_of_week().write_parquet(tmp_path / "runs.parquet")
     log = run(
         "plot_node_week",
         input={
             "node_energy": str(tmp_path / "nodes.parquet"),
             "node_allocations": results["node_allocations"],
+            "runs": str(tmp_path / "runs.parquet"),
             "power": [results["power_early"], results["power_late"]],
         },
         output=figure_paths(tmp_path),
@@ -242,7 +244,7 @@ def test_scripts_of_simulation_check_write_files(
     of_check = {"check": results["check"]}
     run("tabulate_simulation_check", input=of_check, output=table_paths(tmp_path), params=params)
     assert_written(figure_paths(tmp_path) | table_paths(tmp_path))
-    assert "36\u2009W, " in (tmp_path / "figure.svg").read_text()
+    assert "36\u202fW, " in (tmp_path / "figure.svg").read_text()
 
 
 def test_formats_write_uses_the_path_of_each_format(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ def test_inputs_and_params_of_a_figure_or_table_are_arguments_of_its_function(na
     tables = {key for key, each in parameters.items() if each.annotation in TABLES}
     assert set(rule.input.keys()) == tables
     settings = {key for key, _ in rule.params.items()} - {"function", "code"}
+    # draw.py gives the width of a figure of one column, of the rules with such files
+    files = [key for key, _ in rule.output.items()]
+    settings |= {"width_mm" for key in files if key.startswith("column_")}
     assert settings | {"provenance"} == (set(parameters) - tables) | {"provenance"}
 
 

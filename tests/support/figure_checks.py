@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import polars as pl
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
@@ -58,12 +59,13 @@ def visible_texts(figure: Figure) -> list[Text]:
 def written_text(figure: Figure) -> str:
     """What is written in a figure, a line a text."""
     lines = (text.get_text().replace("\n", " ") for text in visible_texts(figure))
-    return "\n".join(lines).replace(wording.THIN_SPACE, " ")
+    return "\n".join(lines).replace(wording.NARROW_SPACE, " ")
 
 
 def title_text(figure: Figure) -> str:
-    text = figure.get_suptitle().replace("\n", " ")
-    return text.replace(wording.THIN_SPACE, " ").replace("\u00a0", " ")
+    """The title without the mark of a simulated site, in one line."""
+    text = figure.get_suptitle().replace("\n", " ").removeprefix(style.SIMULATED)
+    return text.replace(wording.NARROW_SPACE, " ").replace("\u00a0", " ")
 
 
 def rectangles(axes: Axes, *, hatched: bool) -> list[Bbox]:
@@ -74,6 +76,15 @@ def rectangles(axes: Axes, *, hatched: bool) -> list[Bbox]:
         if isinstance(drawn, PolyCollection) and (drawn.get_hatch() is not None) == hatched
         for path in drawn.get_paths()
     ]
+
+
+def assert_column(figure: Figure) -> None:
+    """The figure is legible in one column of a journal, and says that it is simulated."""
+    assert figure.get_figwidth() * 25.4 == pytest.approx(style.COLUMN_MM, abs=1e-6)
+    assert figure.get_suptitle().startswith(style.SIMULATED)
+    assert_legible(figure)
+    sizes = {text.get_fontsize() for text in visible_texts(figure)}
+    assert 6 <= min(sizes) <= max(sizes) <= 8
 
 
 def assert_legible(figure: Figure) -> None:

@@ -331,12 +331,15 @@ def node_week_figure(study: StudyFrames) -> Figure:
     ).select("job_id", "node", "share", pl.col("started_at", "stopped_at").dt.cast_time_unit("us"))
     week = busiest_week(study.node_energy, pieces.lazy())
     power, _ = study_frames.power_week()
+    runs = runs_with_phases(study).collect()
     if week is None:
-        return node_week.plot(power.clear(), pieces.clear(), None, max_gap_s=90, provenance="")
+        return node_week.plot(
+            power.clear(), pieces.clear(), runs, None, max_gap_s=90, provenance=""
+        )
     held = pieces.filter(pl.col("node") == week.node)
     shifted = pl.col("timestamp") + pl.lit(week.start - START)
     own = power.with_columns(shifted, node=pl.lit(week.node))
-    return node_week.plot(own, held, week, max_gap_s=90, provenance=PROVENANCE)
+    return node_week.plot(own, held, runs, week, max_gap_s=90, provenance=PROVENANCE)
 
 
 def draw_figures(made: StudyResults) -> dict[str, Figure]:

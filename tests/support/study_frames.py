@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from footprint.core.vocabulary import KINDS
 from footprint.energy.energy_tables import EnergyTables
 from footprint.schemas.energy import JobEnergy, JobNodeEnergy, NodeEnergy, Quality
 from footprint.schemas.estimates import Estimates
@@ -369,6 +370,19 @@ def simulation_check_frame() -> pl.DataFrame:
             }
         ),
     )
+
+
+def runs_of_week() -> pl.DataFrame:
+    """Runs of the jobs of `power_week`: two of one run, and one job without a run."""
+    rows = [
+        ([101, 103], "training_run", "u-00000001"),
+        ([102], "debug", "u-00000001"),
+        ([104], "inference_run", "u-00000002"),
+        ([105, 106], "unknown", None),
+        ([107], "idle_hold", "u-00000003"),
+    ]
+    schema = {"job_ids": pl.List(pl.Int64), "kind": pl.Enum(KINDS), "user": pl.String}
+    return pl.DataFrame(rows, schema, orient="row")
 
 
 def power_week(*, seed: int = 2, step_s: int = 60) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -83,7 +83,12 @@ def test_run_writes_every_output(done: Study) -> None:
         for folder in ("phases/power_histograms", "energy/node_power")
         for cluster in (FINE, COARSE, UNMEASURED)
     }
-    expected |= {f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "svg", "png")}
+    columns = ("energy_by_class", "energy_over_time", "methods", "paper_runs", "phases")
+    expected |= {
+        f"figures/{name}.{form}"
+        for name in (*FIGURES, *(f"{name}_column" for name in columns))
+        for form in ("pdf", "svg", "png")
+    }
     expected |= {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "html", "tex")}
     assert set(made) == expected
     assert all((done.folder / "results" / name).stat().st_size > 30 for name in made)

@@ -32,7 +32,9 @@ use rule draw as plot_methods with:
     input:
         levels=rules.build_levels.output.levels,
     output:
-        **figure_files("methods", category="3 Estimators", shows="four methods at each level"),
+        **figure_files(
+            "methods", category="3 Estimators", shows="four methods at each level", has_column=True
+        ),
     pathvars:
         rule="plot_methods",
     params:

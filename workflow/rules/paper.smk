@@ -105,7 +105,12 @@ use rule draw as plot_energy_by_class with:
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        **figure_files("energy_by_class", category="1 Site", shows="energy by class and cluster"),
+        **figure_files(
+            "energy_by_class",
+            category="1 Site",
+            shows="energy by class and cluster",
+            has_column=True,
+        ),
     pathvars:
         rule="plot_energy_by_class",
     params:
@@ -118,7 +123,12 @@ use rule draw as plot_energy_over_time with:
     input:
         node_energy=rules.combine_energy.output.nodes,
     output:
-        **figure_files("energy_over_time", category="1 Site", shows="energy by class over time"),
+        **figure_files(
+            "energy_over_time",
+            category="1 Site",
+            shows="energy by class over time",
+            has_column=True,
+        ),
     pathvars:
         rule="plot_energy_over_time",
     params:
@@ -159,6 +169,7 @@ use rule draw as plot_node_week with:
     input:
         node_energy=rules.combine_energy.output.nodes,
         node_allocations=rules.build_allocations.output.node_allocations,
+        runs=rules.classify_runs.output.runs,
         power=collect(rules.download_power.output.power, cluster=STUDY.clusters, month=STUDY.months),
     output:
         **figure_files("node_week", category="1 Site", shows="a week of a node"),

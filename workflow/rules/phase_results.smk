@@ -145,7 +145,9 @@ use rule draw as plot_phases with:
         ratio=rules.compare_phases.output.ratio,
         sensitivities=rules.compare_phases.output.sensitivities,
     output:
-        **figure_files("phases", category="4 Phases", shows="phases of papers and projects"),
+        **figure_files(
+            "phases", category="4 Phases", shows="phases of papers and projects", has_column=True
+        ),
     pathvars:
         rule="plot_phases",
     params:
@@ -300,7 +302,9 @@ use rule draw as plot_paper_runs with:
         labels=rules.classify_runs.output.labels,
         levels=rules.build_levels.output.levels,
     output:
-        **figure_files("paper_runs", category="4 Phases", shows="runs of papers over time"),
+        **figure_files(
+            "paper_runs", category="4 Phases", shows="runs of papers over time", has_column=True
+        ),
     pathvars:
         rule="plot_paper_runs",
     params:

@@ -12,13 +12,16 @@ def add_exhibit(kind, name, shows, caption):
     EXHIBITS.append({"kind": kind, "name": name, "shows": shows, "caption": caption})
 
 
-def figure_files(name, category, shows):
+def figure_files(name, category, shows, has_column=False):
     """Return the files of a figure; the report contains the SVG, with its caption.
+
+    The files of a version of one column begin with `column_`; the report leaves them out.
 
     Args:
         name: Name of the files, and of the caption in `footprint/report/captions`.
         category: Section of the report.
         shows: What the figure shows, for the report's list.
+        has_column: Whether to draw the figure for one column of a journal (88 mm), too.
     """
     path = f"<results>/figures/{name}"
     add_exhibit("figure", name, shows, caption=f"{name}.rst")
@@ -28,7 +31,10 @@ def figure_files(name, category, shows):
         category=category,
         labels={"shows": f"{shows}, figure"},
     )
-    return {"svg": shown, "pdf": f"{path}.pdf", "png": f"{path}.png"}
+    files = {"svg": shown, "pdf": f"{path}.pdf", "png": f"{path}.png"}
+    if has_column:
+        files |= {f"column_{form}": f"{path}_column.{form}" for form in ("svg", "pdf", "png")}
+    return files
 
 
 def table_files(name, category, shows):

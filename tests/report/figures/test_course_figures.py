@@ -26,7 +26,13 @@ from footprint.schemas.energy import JobEnergy
 from footprint.schemas.phases import Runs
 from tests.report.figures.test_estimate_figures import panel
 from tests.support import study_frames
-from tests.support.figure_checks import assert_legible, rectangles, title_text, written_text
+from tests.support.figure_checks import (
+    assert_column,
+    assert_legible,
+    rectangles,
+    title_text,
+    written_text,
+)
 from tests.support.study_frames import PROVENANCE, START
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -169,14 +175,64 @@ def test_figure_of_equal_data_gives_equal_files(tmp_path: Path, form: str) -> No
 
 
 class TestPaperRuns:
-    def test_cumulated_energy_rises_at_the_ends_of_runs(self) -> None:
-        found = paper_energy.cumulative_energy(runs_frame(*ONE), start=START, end=end(2))
+    def test_cumulated_energy_is_spread_over_the_time_of_runs(self) -> None:
+        rows: list[Run] = [
+            ("speech", 0.0, 1.0, "development", 24.0),
+            ("speech", 0.5, 0.75, "training", 12.0),
+            ("speech", 0.75, 0.75, "inference", 3.0),
+            ("speech", 0.25, 0.5, "inference", None),
+            ("speech", 1.5, 4.0, "development", 60.0),
+        ]
+        found = paper_energy.cumulative_energy(runs_frame(*rows), start=START, end=end(2))
         hours = [(moment - START) / timedelta(hours=1) for moment in found["moment"]]
-        assert hours == pytest.approx([0.0, 2.4, 18.0, 24.0, 48.0])
-        # the last goes on after the study; what was not measured adds nothing
-        assert found["total_kwh"].to_list() == [0.0, 0.0, 30.0, 40.0, 100.0]
-        assert found["training"].to_list() == [0.0, 0.0, 0.0, 10.0, 10.0]
-        assert found["development"].to_list() == [0.0, 0.0, 30.0, 30.0, 90.0]
+        second = 1 / 3600
+        assert hours == pytest.approx([0.0, 12.0, 18.0 - second, 18.0, 24.0, 36.0, 48.0])
+        of_phase = {name: found[name].to_list() for name in ("development", "training")}
+        assert of_phase["development"] == pytest.approx(
+            [0.0, 12.0, 18.0 - second, 18.0, 24.0, 24.0, 84.0]
+        )
+        assert of_phase["training"] == pytest.approx(
+            [0.0, 0.0, 12.0 * (1 - second / 6), 12.0, 12.0, 12.0, 12.0]
+        )
+        assert found["inference"].to_list() == pytest.approx([0.0] * 3 + [3.0] * 4)
+        assert found["total_kwh"][-1] == pytest.approx(99.0)
+
+    def test_curve_ends_at_its_label(self) -> None:
+        rows = many(56, papers=1, each=300)
+        figure = drawn_runs(*rows, days=56)
+        axes = panel(figure, "sum0")
+        (label,) = [text for text in axes.texts if text.get_text().endswith("Wh")]
+        (line,) = axes.lines
+        heights = np.asarray(line.get_ydata(), dtype=float)
+        assert heights[-1] == pytest.approx(label.xy[1])  # type: ignore[attr-defined]
+        unit = 1e3 if "MWh" in axes.get_ylabel() else 1.0
+        whole = sum(row[4] or 0.0 for row in rows) / unit
+        assert heights[-1] == pytest.approx(whole)
+
+    def test_runs_below_the_axis_are_triangles_at_its_foot(self) -> None:
+        small: Run = ("speech", 0.1, 0.2, "development", 60.0 / 10 ** (paper_runs.MOST_DECADES + 1))
+        figure = drawn_runs(*ONE, small)
+        marks = [line for line in panel(figure, "runs0").lines if line.get_marker() == "v"]
+        # the run of 0 kWh, too
+        foot = 60.0 / 10**paper_runs.MOST_DECADES
+        assert [list(line.get_ydata()) for line in marks] == [[foot], [foot]]
+        assert "below the axis" in written_text(figure)
+        assert "below the axis" not in written_text(drawn_runs(ONE[0]))
+        assert panel(figure, "runs0").get_ylabel() == "Energy of a run"
+        assert_legible(figure)
+
+    @pytest.mark.parametrize("days", DAYS)
+    def test_figure_of_one_column_is_legible_and_has_three_papers(self, days: int) -> None:
+        figure = paper_runs.plot(
+            runs_frame(*many(days)),
+            start=START,
+            end=end(days),
+            provenance=PROVENANCE,
+            width_mm=style.COLUMN_MM,
+        )
+        assert_column(figure)
+        assert len([axes for axes in figure.axes if str(axes.get_label()).startswith("sum")]) == 3
+        assert "Not drawn: 5 more papers with less energy" in written_text(figure)
 
     def test_title_has_the_part_of_training(self) -> None:
         text = "speech took 100 kWh in 5 runs; training of the reported model was 10 % of it"
@@ -318,11 +374,58 @@ class TestEnergyOverTime:
     def test_title_has_the_part_of_the_overhead(self) -> None:
         # 4 of 10 kWh every day
         figure = drawn_time(nodes_frame(2), 2)
-        assert (
-            title_text(figure) == "Hardware without a job took 40 % of each day's energy at Nancy"
+        assert title_text(figure) == (
+            "Hardware without a job took 40 % of the energy at Nancy (40 % by day)"
         )
         once = drawn_time(nodes_frame(1), 1)
         assert title_text(once) == "Hardware without a job took 40 % of the energy at Nancy"
+
+    def test_title_has_the_mean_over_energy_and_the_range_of_days(self) -> None:
+        rows = [
+            ("a-1", START.date() + timedelta(days=day), name, kwh, 12.0)
+            for day, energies in enumerate(((90.0, 10.0), (5.0, 5.0)))
+            for name, kwh in zip(("job", "idle"), energies, strict=True)
+        ]
+        # 15 of 110 kWh: 10 % of one day and 50 % of the other
+        assert title_text(drawn_time(study_frames.node_energy_frame(rows), 2)) == (
+            "Hardware without a job took 14 % of the energy at Nancy (10 % to 50 % by day)"
+        )
+
+    def test_only_days_with_fewer_readings_than_usual_are_marked(self) -> None:
+        # b-1 is never measured; a-1 not for half of the third day
+        lost = (pl.col("node") == "a-1") & (pl.col("day") == START.date() + timedelta(days=2))
+        is_job = pl.col("class").cast(pl.String) == "job"
+        names = nodes_frame(5).schema["class"]
+        rows = nodes_frame(5).with_columns(
+            pl.when(lost & is_job)
+            .then(pl.lit("no_data", names))
+            .otherwise(pl.col("class"))
+            .alias("class")
+        )
+        figure = drawn_time(rows, 5)
+        axes = panel(figure, "energy")
+        (mark,) = [line for line in axes.lines if line.get_marker() == "v"]
+        assert list(mark.get_xdata()) == [date2num(START) + 2.5]
+        assert "Readings usually exist for 50 % of the node time" in written_text(figure)
+        assert "fewer readings than usual" in written_text(figure)
+        assert_legible(figure)
+        usual = drawn_time(nodes_frame(5), 5)
+        marks = [line for line in panel(usual, "energy").lines if line.get_marker() == "v"]
+        assert [list(line.get_xdata()) for line in marks] == [[]]
+        assert "fewer readings" not in written_text(usual)
+
+    @pytest.mark.parametrize("days", DAYS)
+    def test_figure_of_one_column_is_legible(self, days: int) -> None:
+        assert_column(
+            energy_over_time.plot(
+                nodes_frame(days),
+                site="nancy",
+                start=START,
+                end=end(days),
+                provenance=PROVENANCE,
+                width_mm=style.COLUMN_MM,
+            )
+        )
 
     def test_bars_sum_to_the_energy_and_unmeasured_time_is_hatched(self) -> None:
         figure = drawn_time(nodes_frame(2), 2)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from footprint.estimators import comparison
-from footprint.estimators.comparison import FOUR_METHODS, NO_GPU
+from footprint.estimators.comparison import NO_GPU
 from footprint.report import wording
 from footprint.report.figures import methods, ratios, style
 from footprint.schemas.levels import Levels
@@ -21,6 +21,7 @@ from tests.report.tables.test_estimates import ratio, ratios_frame
 from tests.support import study_frames
 from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import (
+    assert_column,
     assert_legible,
     assert_same_elsewhere,
     assert_same_file,
@@ -33,6 +34,7 @@ from tests.support.study_frames import PROVENANCE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+INTERVAL = methods.INTERVAL_LOOK
 MLCO2, GREEN, CARBON = "mlco2@025b988", "green_algorithms@3.0", "codecarbon_2@2.8.4"
 MODELS = (MLCO2, GREEN, CARBON)
 
@@ -74,6 +76,12 @@ SITE = (
 def drawn_methods(*rows: dict[str, Any], pue: float = 1.0) -> Figure:
     frame = conform(Levels, frame_of_schema(Levels, *rows))
     return methods.plot(frame, pue=pue, provenance=PROVENANCE)
+
+
+def many_levels() -> pl.DataFrame:
+    """Levels with the energies of a site and of twelve projects."""
+    many = [measured(f"p{kwh:02}", float(kwh), coverage=0.5) for kwh in range(1, 13)]
+    return conform(Levels, frame_of_schema(Levels, *SITE, *many))
 
 
 def panel(figure: Figure, label: str) -> Axes:
@@ -185,31 +193,29 @@ class TestMethods:
         assert (
             title_text(alone) == "No energy was measured that an estimator could be compared with"
         )
-        assert values(panel(alone, "energy"), "o") == [100.0]
+        assert "100 kWh" in written_text(alone).split("\n")
         assert_legible(alone)
 
-    def test_marks_have_energies_and_ratios_of_each_method(self) -> None:
+    def test_marks_have_ratios_and_text_the_energy(self) -> None:
         figure = drawn_methods(*SITE, measured("speech", 40.0), estimated("speech", MLCO2, 30.0))
-        energy, over = panel(figure, "energy"), panel(figure, "ratio")
-        assert energy.get_xscale() == "log"
-        assert values(energy, methods.METHOD_MARKERS["bmc"]) == [40.0, 100.0]
-        assert values(energy, methods.METHOD_MARKERS["mlco2"]) == [30.0, 125.0]
-        assert values(energy, methods.METHOD_MARKERS["green_algorithms"]) == [180.4]
-        assert values(over, methods.METHOD_MARKERS["mlco2"]) == pytest.approx(
-            [0.75, 1.25], rel=1e-12
-        )
-        assert values(over, methods.METHOD_MARKERS["codecarbon_2"]) == pytest.approx(
-            [0.88], rel=1e-12
-        )
-        assert {FOUR_METHODS[name] in written_text(figure) for name in FOUR_METHODS} == {True}
+        over = panel(figure, "ratio")
+        assert values(over, methods.METHOD_MARKERS["mlco2"]) == pytest.approx([0.75, 1.25])
+        assert values(over, methods.METHOD_MARKERS["green_algorithms"]) == pytest.approx([1.804])
+        assert values(over, methods.METHOD_MARKERS["codecarbon_2"]) == pytest.approx([0.88])
+        assert {"100 kWh", "40.0 kWh"} < set(written_text(figure).split("\n"))
+        named = [text for text in methods.METHOD_KEYS.values() if text in written_text(figure)]
+        assert len(named) == 3
 
-    def test_marks_of_equal_energies_do_not_overlap(self) -> None:
-        same = [estimated("nancy", label, 100.0, "site") for label in MODELS]
-        axes = panel(drawn_methods(SITE[0], *same), "energy")
-        heights = [
-            y for each in methods.METHOD_MARKERS.values() for y in marks(axes, each)[0].get_ydata()
-        ]
-        assert len({round(float(y), 3) for y in heights}) == 4
+    def test_marks_of_a_row_are_joined_at_one_height(self) -> None:
+        axes = panel(drawn_methods(*SITE), "ratio")
+        heights = {
+            float(y)
+            for each in methods.METHOD_MARKERS.values()
+            for y in marks(axes, each)[0].get_ydata()
+        }
+        assert heights == {1.0}
+        (joined,) = [line for line in axes.lines if line.get_color() == style.FAINT]
+        assert list(joined.get_xdata()) == pytest.approx([0.88, 1.804])
 
     def test_rows_omit_other_estimators_and_the_overhead(self) -> None:
         more = (estimated("nancy", "ga4hpc@0.4", 150.0, "site"),)
@@ -218,67 +224,57 @@ class TestMethods:
         assert written_text(drawn_methods(*SITE, *more)) == written_text(drawn_methods(*SITE))
 
     def test_interval_is_drawn_around_the_measured_energy(self) -> None:
-        alone = drawn_methods(measured("nancy", 100.0, level="site", half=5.0))
-        assert intervals(panel(alone, "energy")) == [pytest.approx((95.0, 105.0), rel=1e-12)]
-        assert intervals(panel(alone, "ratio")) == [pytest.approx((0.95, 1.05), rel=1e-12)]
-        without = drawn_methods(measured("nancy", 100.0, level="site", half=None))
-        assert intervals(panel(without, "energy")) == []
+        def drawn_interval(**measurement: Any) -> list[tuple[float, ...]]:
+            row = measured("nancy", 100.0, level="site", **measurement)
+            axes = panel(drawn_methods(row), "ratio")
+            black = [line for line in axes.lines if line.get_color() == INTERVAL["color"]]
+            return [tuple(float(x) for x in line.get_xdata()) for line in black]
+
+        assert drawn_interval(half=5.0) == [pytest.approx((0.95, 1.05), rel=1e-12)]
+        assert drawn_interval(half=None) == []
         # 99 to 109 kWh, of which 4 are an estimate, in proportion
-        filled = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=4.0))
-        ends = (99 / 1.04, 109 / 1.04)
-        assert intervals(panel(filled, "energy")) == [pytest.approx(ends, rel=1e-12)]
+        ends = (0.99 / 1.04, 1.09 / 1.04)
+        assert drawn_interval(half=5.0, imputed=4.0) == [pytest.approx(ends, rel=1e-12)]
         # the interval of a total of which 23 % is estimated is mostly that of the estimate
-        half = drawn_methods(measured("nancy", 100.0, level="site", half=5.0, imputed=30.0))
-        assert intervals(panel(half, "energy")) == []
+        assert drawn_interval(half=5.0, imputed=30.0) == []
 
     def test_interval_down_to_zero_is_legible(self) -> None:
         row = measured("nancy", 1.0, level="site", half=4.0, imputed=3.0) | {"total_low_kwh": 0.0}
         assert_legible(drawn_methods(row, SITE[1]))
 
-    def test_coverage_below_95_percent_is_hollow_and_written(self) -> None:
+    def test_coverage_is_written_where_it_is_below_95_percent(self) -> None:
         rows = (
             measured("full", 50.0, coverage=0.95),
             measured("part", 40.0, coverage=0.94),
             measured("nancy", 90.0, level="site"),
         )
-        figure = drawn_methods(*rows)
-        faces = {
-            float(line.get_xdata()[0]): line.get_markerfacecolor()
-            for line in marks(panel(figure, "energy"), "o")
-        }
-        assert {kwh for kwh, face in faces.items() if face == "white"} == {40.0}
-        (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("94"))
-        assert text.get_text() == f"94{wording.THIN_SPACE}% of time"
-        assert "readings for less than 95 % of the time" in written_text(figure)
-        assert "less than 95 %" not in written_text(drawn_methods(*SITE))
-
-    def test_text_of_coverage_covers_no_mark(self) -> None:
-        figure = drawn_methods(
-            measured("nancy", 100.0, level="site", coverage=0.5),
-            *(estimated("nancy", label, 300.0, "site") for label in MODELS),
-        )
-        assert_legible(figure)
-        (text,) = (each for each in visible_texts(figure) if each.get_text().startswith("50"))
-        box = text.get_window_extent()
-        axes = panel(figure, "ratio")
-        for marker in methods.METHOD_MARKERS.values():
-            for line in marks(axes, marker):
-                (place,) = axes.transData.transform(line.get_xydata())
-                assert not box.contains(*place)
+        texts = [
+            text
+            for text in visible_texts(drawn_methods(*rows))
+            if text.get_text().endswith(f"{wording.NARROW_SPACE}%")
+        ]
+        assert [text.get_text() for text in texts] == [f"94{wording.NARROW_SPACE}%"]
+        assert texts[0].get_color() == style.ACCENT
 
     def test_pue_multiplies_energies_and_is_named(self) -> None:
         figure = drawn_methods(*SITE, pue=1.5)
-        assert values(panel(figure, "energy"), "o") == [150.0]
-        assert values(panel(figure, "energy"), "s") == [187.5]
-        assert intervals(panel(figure, "energy"))[0] == pytest.approx((148.5, 151.5), rel=1e-12)
+        assert "150 kWh" in written_text(figure).split("\n")
         assert values(panel(figure, "ratio"), "s") == [1.25]
         assert title_text(figure) == title_text(drawn_methods(*SITE))
-        assert "Energy × PUE 1.5" in written_text(figure)
+        assert "× PUE 1.5" in written_text(figure)
         assert "PUE" not in written_text(drawn_methods(*SITE))
 
+    def test_figure_of_one_column_is_legible_and_has_the_largest(
+        self, study: study_frames.StudyFrames
+    ) -> None:
+        for levels in (levels_of_study(study), many_levels()):
+            figure = methods.plot(levels, pue=1.35, provenance=PROVENANCE, width_mm=style.COLUMN_MM)
+            assert_column(figure)
+        names = [text.get_text() for text in panel(figure, "ratio").get_yticklabels()]
+        assert names == ["Site", "nancy", "Projects", "p12", "p11", "p10"]
+
     def test_rows_of_many_projects_are_the_largest(self) -> None:
-        many = [measured(f"p{kwh:02}", float(kwh)) for kwh in range(1, 13)]
-        text = written_text(drawn_methods(*SITE, *many))
+        text = written_text(methods.plot(many_levels(), pue=1.0, provenance=PROVENANCE))
         assert [f"p{kwh:02}" in text for kwh in range(1, 13)] == [False] * 7 + [True] * 5
 
     def test_figure_without_measurement_gives_the_reason(self) -> None:
@@ -291,47 +287,68 @@ class TestMethods:
 
 
 class TestRatios:
-    def test_title_has_the_middle_half_of_each_method(self) -> None:
-        rows = [ratio(MLCO2), ratio(CARBON, ratio_p25=0.646, ratio_p75=0.977), ratio("ga4hpc@0.4")]
+    def test_title_has_the_median_of_each_method(self) -> None:
+        quantiles = {"ratio_p05": 0.5, "ratio_p25": 0.6, "ratio_p50": 0.876}
+        rows = [ratio(MLCO2), ratio(CARBON, **quantiles), ratio("ga4hpc@0.4")]
         figure = ratios.plot(ratios_frame(*rows), provenance=PROVENANCE)
-        assert title_text(figure) == (
-            "Times the measured energy, for the middle half of the jobs: "
-            "MLCO2 1.00 to 2.00, CC 0.65 to 0.98"
-        )
+        assert title_text(figure) == "Median estimate over measured energy: MLCO2 1.4, CC 0.88"
         assert_legible(figure)
 
     def test_marks_have_medians_halves_and_nine_tenths(self) -> None:
-        row = ratio(MLCO2, "cluster", "gros", ratio_p95=3.0)
+        row = ratio(MLCO2, "gpu_model", "A40", ratio_p95=3.0)
         figure = ratios.plot(ratios_frame(ratio(MLCO2), row), provenance=PROVENANCE)
-        axes = panel(figure, "cluster")
+        axes = panel(figure, "gpu_model")
         assert values(axes, "o") == [1.4]
         assert sorted(intervals(axes)) == [(0.5, 3.0), (1.0, 2.0)]
-        assert "gros 10 jobs" in written_text(figure)
+        assert "A40 10 jobs" in written_text(figure)
+        assert marks(axes, ">") == marks(axes, "<") == []
 
-    def test_large_ratios_are_drawn_at_the_edge(self) -> None:
+    def test_axis_has_1_in_the_middle_of_a_logarithmic_scale(self) -> None:
+        figure = ratios.plot(many_ratios(), provenance=PROVENANCE)
+        for group in ratios.PANEL_TITLES:
+            axes = panel(figure, group)
+            assert axes.get_xscale() == "log"
+            place = axes.transAxes.inverted().transform(axes.transData.transform((1.0, 0.0)))[0]
+            assert place == pytest.approx(0.5)
+        assert_legible(figure)
+        assert {"×0.25", "×1", "×4"} < set(written_text(figure).split("\n"))
+
+    def test_values_beyond_the_axis_have_an_arrow_at_its_edge(self) -> None:
         far = {"ratio_p50": 9.0, "ratio_p75": 20.0, "ratio_p95": 40.0}
-        row = ratio(GREEN, "cluster", "gros", **far)
-        figure = ratios.plot(ratios_frame(ratio(GREEN), row), provenance=PROVENANCE)
-        axes = panel(figure, "cluster")
-        edge = axes.get_xlim()[1]
-        assert values(axes, "o") == [edge]
-        assert {high for _, high in intervals(axes)} == {edge}
+        none = dict.fromkeys((f"ratio_{name}" for name in comparison.RATIO_QUANTILES), 0.0)
+        rows = [
+            ratio(GREEN, "gpu_model", "A40", **far),
+            ratio(MLCO2, "gpu_model", NO_GPU, **none),
+            ratio(CARBON, "gpu_model", NO_GPU, ratio_p95=4.001),
+        ]
+        figure = ratios.plot(ratios_frame(ratio(GREEN), *rows), provenance=PROVENANCE)
+        axes = panel(figure, "gpu_model")
+
+        def places(marker: str) -> list[tuple[float, ...]]:
+            return sorted(tuple(map(float, line.get_xydata()[0])) for line in marks(axes, marker))
+
+        heights = ratios.METHOD_HEIGHTS
+        assert places("<") == [(0.25, 1 + heights["mlco2"])]
+        assert places(">") == [
+            (4.0, heights["green_algorithms"]),
+            (4.0, 1 + heights["codecarbon_2"]),
+        ]
+        # a median beyond the axis has its arrow alone
+        assert values(axes, "o") == [1.4]
+        assert "beyond the axis" in written_text(figure)
 
     def test_groups_of_few_jobs_are_not_drawn(self) -> None:
-        rows = [ratio(MLCO2), ratio(MLCO2, "cluster", "grat", n_jobs=3)]
-        rows += [ratio(MLCO2, "cluster", "grue", n_jobs=2)]
+        rows = [ratio(MLCO2), ratio(MLCO2, "gpu_model", "A40", n_jobs=3)]
+        rows += [ratio(MLCO2, "gpu_model", "Tesla T4", n_jobs=2)]
         text = written_text(ratios.plot(ratios_frame(*rows), provenance=PROVENANCE))
-        assert "grat 3 jobs" in text
-        assert "grue" not in text
+        assert "A40 3 jobs" in text
+        assert "T4" not in text
 
-    def test_groups_are_sorted_by_name_generation_and_duration(
-        self, drawn: dict[str, Figure]
-    ) -> None:
+    def test_groups_are_sorted_by_generation_and_duration(self, drawn: dict[str, Figure]) -> None:
         def names(group: str) -> list[str]:
             labels = panel(drawn["ratios"], group).get_yticklabels()
             return [label.get_text().split("\n")[0] for label in labels]
 
-        assert names("cluster") == list(CLUSTERS)
         assert names("duration") == list(comparison.DURATION_BOUNDS_S)
         pascal, volta, *turing, amperes, more, none = names("gpu_model")
         assert (pascal, volta) == ("GTX 1080 Ti", "V100-PCIE-16GB")
@@ -343,6 +360,6 @@ class TestRatios:
             figure = ratios.plot(ratios_frame(*rows), provenance=PROVENANCE)
             assert title_text(figure) == "No job was measured well enough to compare estimates with"
             assert (
-                written_text(figure).count("No job of a minute or more was measured in full") == 3
+                written_text(figure).count("No job of a minute or more was measured in full") == 2
             )
             assert_legible(figure)

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from footprint.report import wording
 from footprint.report.figures import energy_by_class, levels, node_week, simulation_check, style
 from footprint.report.figures.busiest_week import Week, busiest_week
+from tests.report.figures.test_estimate_figures import panel
 from tests.support import study_frames
 from tests.support.figure_checks import (
+    assert_column,
     assert_legible,
     assert_same_file,
     levels_of_study,
@@ -26,6 +28,7 @@ from tests.support.figure_checks import (
 from tests.support.study_frames import PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
+NO_RUNS = study_frames.runs_of_week().clear()
 WEEK = Week("graffiti-3", START, START + timedelta(days=7), 172.4, 126.0)
 
 
@@ -56,7 +59,14 @@ def drawn(study: study_frames.StudyFrames) -> dict[str, Figure]:
         ),
         "levels": levels.plot(levels_of_study(study), provenance=PROVENANCE),
         "levels with overhead": levels.plot(hours, provenance=PROVENANCE),
-        "node_week": node_week.plot(power, allocations, WEEK, max_gap_s=90, provenance=PROVENANCE),
+        "node_week": node_week.plot(
+            power,
+            allocations,
+            study_frames.runs_of_week(),
+            WEEK,
+            max_gap_s=90,
+            provenance=PROVENANCE,
+        ),
         "simulation_check": simulation_check.plot(study.check, compared(), provenance=PROVENANCE),
     }
 
@@ -180,6 +190,38 @@ def test_energy_by_class_draws_estimated_energy_lighter_after_measured_energy() 
     assert_legible(figure)
 
 
+def test_energy_by_class_axis_ends_with_the_longest_bar() -> None:
+    figure = energy_by_class.plot(CLASSES, site="nancy", provenance=PROVENANCE)
+    energy = figure.axes[1]
+    assert energy.get_xlim() == (0, 750)
+    assert energy.get_xlabel() == "Total energy (kWh)"
+    names = [text.get_text() for text in energy.get_yticklabels()]
+    assert names == ["graffiti, 1 node", "gros, 1 node"]
+
+
+def test_energy_by_class_separates_neighbours_but_not_slivers() -> None:
+    rows = [("gros-1", DAY, name, 100.0, 8.0) for name in ("job", "idle")]
+    rows.append(("gros-1", DAY, "unavailable", 1.0, 8.0))
+    figure = energy_by_class.plot(node_energy_frame(rows), site="nancy", provenance=PROVENANCE)
+    widths = {
+        bar.get_width(): (to_rgb(bar.get_edgecolor()), bar.get_linewidth(), bar.get_hatch())
+        for bar in figure.axes[1].patches
+        if bar.get_width()
+    }
+    white = (1.0, 1.0, 1.0)
+    assert widths == {100.0: (white, 0.5, None), 1.0: (white, 0.0, "xxxxx")}
+
+
+def test_energy_by_class_of_one_column_is_legible(study: study_frames.StudyFrames) -> None:
+    figure = energy_by_class.plot(
+        study.node_energy, site="nancy", provenance=PROVENANCE, width_mm=style.COLUMN_MM
+    )
+    assert_column(figure)
+    # the panels are one above the other
+    energy, time = figure.axes[1:]
+    assert energy.get_position().y0 > time.get_position().y1
+
+
 # Levels
 
 
@@ -195,7 +237,7 @@ def test_levels_title_has_site_project_and_overhead(study: study_frames.StudyFra
     )
     assert (
         levels.figure_title(rows)
-        .replace(wording.THIN_SPACE, " ")
+        .replace(wording.NARROW_SPACE, " ")
         .startswith("Jobs at Nancy used at least 200 kWh (95 %: ")
     )
 
@@ -218,15 +260,52 @@ def test_levels_of_low_measured_fraction_are_marked(study: study_frames.StudyFra
     )
     figure = levels.plot(rows, provenance=PROVENANCE)
     (text,) = (
-        text for text in visible_texts(figure) if text.get_text() == f"40{wording.THIN_SPACE}%"
+        text for text in visible_texts(figure) if text.get_text() == f"40{wording.NARROW_SPACE}%"
     )
     assert text.get_color() == style.ACCENT
-    hollow = [
-        line
-        for line in figure.axes[1].lines
-        if line.get_marker() == "o" and line.get_markerfacecolor() == "white"
+
+
+def level_rows(*rows: dict[str, object]) -> pl.DataFrame:
+    """Levels of the measurement with these columns."""
+    usual = {"n_jobs": 1, "n_users": 9, "measured_frac": 1.0, "gpu_node_frac": 0.5}
+    schema = {"overhead_kwh": pl.Float64, "estimated_kwh": pl.Float64}
+    found = pl.DataFrame(
+        [
+            {"method": "bmc", "unknown_node_h": 0.0, "overhead_kwh": None, "estimated_kwh": 0.0}
+            | usual
+            | row
+            for row in rows
+        ],
+        schema_overrides=schema,
+    )
+    return found.with_columns(
+        total_kwh=pl.col("measured_kwh") + pl.col("estimated_kwh"),
+        total_low_kwh=0.9 * (pl.col("measured_kwh") + pl.col("estimated_kwh")),
+        total_high_kwh=1.2 * (pl.col("measured_kwh") + pl.col("estimated_kwh")),
+    )
+
+
+def test_levels_have_axes_of_their_own_with_measured_part_and_interval() -> None:
+    rows = level_rows(
+        {"level": "site", "name": "nancy", "measured_kwh": 60.0, "estimated_kwh": 40.0},
+        {"level": "paper", "name": "speech", "measured_kwh": 2.0},
+    )
+    figure = levels.plot(rows, provenance=PROVENANCE)
+    site, paper = panel(figure, "bars site"), panel(figure, "bars paper")
+    assert (site.get_xlim()[1], paper.get_xlim()[1]) == (
+        pytest.approx(1.02 * 120.0),
+        pytest.approx(1.02 * 2.4),
+    )
+    bars = [(bar.get_x(), bar.get_width(), to_rgb(bar.get_facecolor())) for bar in site.patches]
+    blue = levels.BAR_COLOUR
+    assert bars == [
+        (0.0, 60.0, to_rgb(blue)),
+        (60.0, 40.0, pytest.approx(style.lighter(blue))),
     ]
-    assert len(hollow) == 1
+    drawn_ends = [list(line.get_xdata()) for line in site.lines if line.get_color() == style.INK]
+    assert drawn_ends == [[90.0, 120.0]]
+    assert {"Site", "Papers", "estimated"} < set(written_text(figure).split("\n"))
+    assert_legible(figure)
 
 
 def test_levels_draw_the_measurement_alone(study: study_frames.StudyFrames) -> None:
@@ -237,21 +316,10 @@ def test_levels_draw_the_measurement_alone(study: study_frames.StudyFrames) -> N
 
 
 def test_levels_of_many_projects_count_the_rest() -> None:
-    site = {"level": "site", "name": "nancy", "total_kwh": 100.0}
     projects = [
-        {"level": "project", "name": f"p{i:02}", "total_kwh": float(i)} for i in range(1, 13)
+        {"level": "project", "name": f"p{i:02}", "measured_kwh": float(i)} for i in range(1, 13)
     ]
-    rows = pl.DataFrame([site, *projects]).with_columns(
-        method=pl.lit("bmc"),
-        n_jobs=1,
-        n_users=9,
-        total_low_kwh=pl.col("total_kwh") * 0.9,
-        total_high_kwh=pl.col("total_kwh") * 1.1,
-        measured_frac=1.0,
-        gpu_node_frac=0.5,
-        overhead_kwh=pl.lit(None, pl.Float64),
-        unknown_node_h=0.0,
-    )
+    rows = level_rows({"level": "site", "name": "nancy", "measured_kwh": 100.0}, *projects)
     figure = levels.plot(rows, provenance=PROVENANCE)
     assert "4 more" in written_text(figure)
     assert "10.0 kWh\nsee the table" in written_text(figure)  # 1 + 2 + 3 + 4
@@ -383,6 +451,26 @@ def test_node_week_title_has_energy_and_part_of_jobs(drawn: dict[str, Figure]) -
     assert "no data (2 gaps, 5.42 h)" in written_text(drawn["node_week"])
 
 
+def test_node_week_has_the_kind_and_user_of_jobs_and_no_number(drawn: dict[str, Figure]) -> None:
+    lanes = panel(drawn["node_week"], "lanes")
+    texts = [text.get_text() for text in lanes.texts]
+    # 101 and 103 are one run; the user of 104 has no room; 108 has no run
+    assert texts == [
+        "training, u-00000001",
+        "training, u-00000001",
+        "inference, u-00000002",
+        "unknown",
+        "idle hold, u-00000003",
+        "unknown",
+    ]
+    colours = {to_hex(bar.get_facecolor()) for bar in lanes.patches if not bar.get_hatch()}
+    kinds = ("training_run", "debug", "inference_run", "unknown")
+    assert colours == {style.KIND_COLOURS[kind] for kind in kinds}
+    written = written_text(drawn["node_week"])
+    assert "debug, idle hold" in written.split("\n")
+    assert not any(str(job) in written for job in range(101, 109))
+
+
 def test_gaps_reach_to_the_ends_of_the_week() -> None:
     power, _ = study_frames.power_week()
     late = power.filter(pl.col("timestamp") > START + timedelta(days=6))
@@ -392,7 +480,7 @@ def test_gaps_reach_to_the_ends_of_the_week() -> None:
 
 def test_node_week_without_power_gives_the_reason() -> None:
     power, gates = study_frames.power_week()
-    figure = node_week.plot(power, gates, None, max_gap_s=90, provenance=PROVENANCE)
+    figure = node_week.plot(power, gates, NO_RUNS, None, max_gap_s=90, provenance=PROVENANCE)
     assert "no node with power readings and jobs" in written_text(figure)
     assert_legible(figure)
 
@@ -400,7 +488,7 @@ def test_node_week_without_power_gives_the_reason() -> None:
 def test_node_week_of_a_one_day_study_is_legible() -> None:
     power, gates = study_frames.power_week()
     day = WEEK._replace(end=START + timedelta(days=1), measured_kwh=10.0, jobs_kwh=5.0)
-    figure = node_week.plot(power, gates, day, max_gap_s=90, provenance=PROVENANCE)
+    figure = node_week.plot(power, gates, NO_RUNS, day, max_gap_s=90, provenance=PROVENANCE)
     assert title_text(figure) == "graffiti-3 drew 10.0 kWh in a day, 50 % of it for 3 jobs"
     assert_legible(figure)
 
@@ -408,8 +496,8 @@ def test_node_week_of_a_one_day_study_is_legible() -> None:
 def test_node_week_of_a_thousand_short_jobs_draws_them_all() -> None:
     power, _ = study_frames.power_week()
     short = allocations(*((i, i / 6, i / 6 + 0.1, 1.0) for i in range(1000)))
-    figure = node_week.plot(power, short, WEEK, max_gap_s=90, provenance=PROVENANCE)
-    assert len(figure.axes[2].patches) >= 1000
+    figure = node_week.plot(power, short, NO_RUNS, WEEK, max_gap_s=90, provenance=PROVENANCE)
+    assert len(panel(figure, "lanes").patches) >= 1000
     assert_legible(figure)
 
 
@@ -427,7 +515,7 @@ def test_simulation_check_title_has_coverage_and_median_error(drawn: dict[str, F
     assert title_text(drawn["simulation_check"]) == (
         "The true energy lies inside the 95 % interval of the total for 96 % of 365 simulated "
         "jobs; measured energies over 10 minutes differ from those of a perfect meter of the same "
-        "gain by 0.06 % (median)"
+        "gain by 0.060 % (median)"
     )
 
 

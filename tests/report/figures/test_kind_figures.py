@@ -98,10 +98,10 @@ def test_reliability_table_has_each_kind_with_its_error_and_the_basis() -> None:
     labelled = TENTHS.with_columns(basis=pl.lit("labels"))
     table = reliability_tables.reliability_table(labelled)
     assert table.rows.select("group", "tenth").rows() == [
-        ("most probable kind: error 5\u2009%", "50 to 60"),
-        ("most probable kind: error 5\u2009%", "90 to 100"),
-        ("training: error 15\u2009%", "80 to 90"),
-        ("inference: error 5\u2009%", "0 to 10"),
+        ("most probable kind: error 5\u202f%", "50 to 60"),
+        ("most probable kind: error 5\u202f%", "90 to 100"),
+        ("training: error 15\u202f%", "80 to 90"),
+        ("inference: error 5\u202f%", "0 to 10"),
     ]
     assert "people label the runs that they doubt" in table.note
     assert set(reliability_tables.SUBJECT_NAMES) == {*SUBJECTS, "unknown"}

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from footprint.core.vocabulary import KINDS
 from footprint.phases.ratio import RATIO_DEFINITION, UNCOVERED_REASON
+from footprint.report import wording
 from footprint.report.figures import energy_per_run, phases, sensitivities, style
 from footprint.schemas.phases import PhaseSensitivities
 from tests.report.figures.test_estimate_figures import panel, values
 from tests.report.tables.test_phases import bare, half_measured, ratio, ratio_frame
 from tests.support.estimator_inputs import frame_of_schema
 from tests.support.figure_checks import (
+    assert_column,
     assert_legible,
     assert_same_elsewhere,
     assert_same_file,
@@ -51,12 +51,14 @@ def drawn_phases(*rows: dict[str, Any], choices: pl.DataFrame | None = None) -> 
     return phases.plot(ratio_frame(*rows), varied, provenance=PROVENANCE)
 
 
-def bars(axes: Axes, colour: str) -> list[float]:
-    """Widths of the bars of a colour, from top to bottom."""
-    found = [bar for bar in axes.patches if to_hex(bar.get_facecolor()) == colour]
-    return [
-        bar.get_width() for bar in sorted(found, key=lambda bar: bar.get_y()) if bar.get_width()
-    ]
+def energies(axes: Axes) -> dict[str, list[float]]:
+    """Energies of the marks of each phase, from top to bottom."""
+    markers = {marker: name for name, marker in phases.PHASE_MARKERS.items()}
+    found: dict[str, list[float]] = {}
+    for line in axes.lines:
+        if line.get_marker() in markers:
+            found.setdefault(markers[str(line.get_marker())], []).extend(line.get_xdata())
+    return found
 
 
 def runs_frame(**energies_kwh: list[float | None]) -> pl.DataFrame:
@@ -162,20 +164,54 @@ class TestPhases:
         )
         assert "No label names" not in written_text(drawn_phases(ratio("speech")))
 
-    def test_bars_are_parts_of_the_energy(self) -> None:
-        # 20 kWh of 200 kWh trained, 10 inferred, 120 were development, 50 unknown
+    def test_marks_are_at_the_energies_on_a_log_axis(self) -> None:
         kwh = {"training_kwh": 20.0, "inference_kwh": 10.0, "development_kwh": 120.0}
         figure = drawn_phases(ratio("speech", total_kwh=200.0, unknown_kwh=50.0, **kwh))
-        axes = panel(figure, "bars")
-        widths = {name: bars(axes, style.PHASE_COLOURS[name]) for name in style.PHASE_COLOURS}
-        assert widths == {
-            "training": [pytest.approx(10.0)],
-            "inference": [pytest.approx(5.0)],
-            "development": [pytest.approx(60.0)],
-            "unknown": [pytest.approx(25.0)],
+        axes = panel(figure, "marks")
+        assert axes.get_xscale() == "log"
+        assert energies(axes) == {
+            "training": [20.0],
+            "inference": [10.0],
+            "development": [120.0],
+            "unknown": [50.0],
         }
-        assert [bar.get_hatch() is not None for bar in axes.patches] == [False] * 3 + [True]
-        assert axes.get_xlim() == (0, 100)
+        # the line from training to development is as long as R
+        assert [20.0, 120.0] in [list(line.get_xdata()) for line in axes.lines]
+
+    def test_phases_measured_in_part_are_hollow(self) -> None:
+        parts = {"training_measured_frac": 0.96, "development_measured_frac": 0.94}
+        figure = drawn_phases(ratio("speech", **parts))
+        faces = {
+            line.get_marker(): line.get_markerfacecolor()
+            for line in panel(figure, "marks").lines
+            if line.get_marker() in ("o", "s")
+        }
+        assert faces == {"o": style.PHASE_COLOURS["training"], "s": "white"}
+        assert "hollow: under 95 % measured" in written_text(figure)
+        full = drawn_phases(ratio("speech", **dict.fromkeys(parts, 0.95)))
+        assert "hollow" not in written_text(full)
+
+    def test_interval_beyond_the_axis_ends_in_an_arrow(self) -> None:
+        ends = {"training_low_kwh": 1e-9, "training_high_kwh": 30.0}
+        kwh = {"training_kwh": 20.0, "development_kwh": 100.0}
+        figure = drawn_phases(ratio("speech", **kwh, **ends))
+        axes = panel(figure, "marks")
+        (cut,) = [line for line in axes.lines if line.get_marker() == "<"]
+        assert list(cut.get_xdata()) == [axes.get_xlim()[0]]
+        inside = drawn_phases(ratio("speech", **kwh, **(ends | {"training_low_kwh": 10.0})))
+        axes = panel(inside, "marks")
+        assert "<" not in {line.get_marker() for line in axes.lines}
+        assert [10.0, 30.0] in [list(line.get_xdata()) for line in axes.lines]
+
+    def test_figure_of_one_column_has_r_with_its_interval_and_legible_text(self) -> None:
+        figure = phases.plot(
+            ratio_frame(*MANY), choices_frame(), provenance=PROVENANCE, width_mm=style.COLUMN_MM
+        )
+        assert_column(figure)
+        lines = written_text(figure).split("\n")
+        assert {"R", "95 %", "2.0 to 6.0", "Projects"} < set(lines)
+        assert sum(line.endswith("*") for line in lines) == 3
+        assert "other choices" not in written_text(figure)
 
     def test_numbers_are_written_beside_the_bars(self) -> None:
         choices = choices_frame(
@@ -209,13 +245,13 @@ class TestPhases:
         assert "no training known" in written_text(figure)
         assert_legible(figure)
 
-    def test_project_that_labels_do_not_cover_has_the_reason_and_no_bar(self) -> None:
+    def test_project_that_labels_do_not_cover_has_the_reason_and_no_mark(self) -> None:
         figure = drawn_phases(half_measured("q", "project", ratio_reason=UNCOVERED_REASON))
         assert title_text(figure) == (
             "R cannot be given: labels do not cover all papers of a project"
         )
-        assert UNCOVERED_REASON in written_text(figure)
-        assert not panel(figure, "bars").patches
+        assert f"No R ({UNCOVERED_REASON}): q." in written_text(figure)
+        assert not panel(figure, "marks").lines
         assert_legible(figure)
 
     def test_ratio_of_a_half_measured_training_is_replaced_by_its_reason(self) -> None:
@@ -225,11 +261,14 @@ class TestPhases:
         assert title_text(figure).startswith(
             "R cannot be given: too little of development or training"
         )
-        assert {reason, "50 % of training known"} < set(written_text(figure).split("\n"))
+        assert f"No R ({reason}): speech." in written_text(figure)
+        assert "No R (50 % of training known): q." in written_text(figure)
         assert_legible(figure)
-        # the widths of the bars would give R away
-        assert not panel(figure, "bars").patches
-        assert len(panel(drawn_phases(*rows, bare("b"), ratio("a")), "bars").patches) == 8
+        # the marks would give R away
+        assert not panel(figure, "marks").lines
+        more = drawn_phases(*rows, bare("b"), ratio("a"))
+        labels = [text.get_text() for text in panel(more, "marks").get_yticklabels()]
+        assert sorted(labels) == ["Papers", "a", "b"]
 
     def test_rows_of_many_papers_are_the_largest(self, drawn: dict[str, Figure]) -> None:
         text = written_text(drawn["phases"])
@@ -282,10 +321,43 @@ class TestSensitivities:
             choices_frame(*self.CHOICES), ratio_frame(ratio("speech")), provenance=PROVENANCE
         )
         axes = panel(figure, "marks")
-        assert [line.get_xdata()[0] for line in axes.lines] == [5.0, 9.0, 6.0]
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"] == [
+            *(5.0, 9.0, 6.0)
+        ]
         (band,) = axes.collections
         edges = band.get_paths()[0].get_extents()
-        assert (edges.x0, edges.x1) == (2.0, 6.0)
+        # 2 lies left of the axis of R from 5 to 9
+        left = axes.get_xlim()[0]
+        assert left == pytest.approx(5.0 / 1.4)
+        assert (edges.x0, edges.x1) == (pytest.approx(left), 6.0)
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "<"] == [left]
+
+    def test_wide_interval_ends_in_an_arrow_left_of_the_numbers(self) -> None:
+        row = ratio("speech", ratio_low=4.0, ratio_high=1e6)
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES), ratio_frame(row), provenance=PROVENANCE
+        )
+        axes = panel(figure, "marks")
+        (arrow,) = [line for line in axes.lines if line.get_marker() == ">"]
+        assert axes.get_xlim()[1] < 50
+        assert 9.0 < arrow.get_xdata()[0] < axes.get_xlim()[1]
+        assert_legible(figure)
+
+    def test_values_that_hardly_change_r_are_counted(self) -> None:
+        more = (
+            ("speech", "idle_holds", "in", 5.0),
+            ("speech", "idle_holds", "out", 4.9),
+            ("speech", "gate_policy", "binary", 5.26),
+        )
+        figure = sensitivities.plot(
+            choices_frame(*self.CHOICES, *more), ratio_frame(ratio("speech")), provenance=PROVENANCE
+        )
+        labels = [text.get_text() for text in panel(figure, "marks").get_yticklabels()]
+        assert labels[-1].replace(wording.NARROW_SPACE, " ") == (
+            "1 other value: R changes by less than 5 %"
+        )
+        assert "division of shared nodes: binary" in labels
+        assert "idle holds: out" not in labels
 
     def test_papers_beyond_the_most_are_counted(self) -> None:
         rows = [
@@ -315,47 +387,47 @@ class TestEnergyPerRun:
         never = pl.DataFrame({"kind": [None], "total_kwh": [None]}, schema=runs.schema)
         found = energy_per_run.energy_by_kind(pl.concat([runs, never]), weeks=3.0)
         assert found.rows() == [
-            ("training_run", 6, 5, 2.0, 2.0, 3.0, 4.0),
-            ("unknown", 1, 1, pytest.approx(1 / 3), 7.0, 7.0, 7.0),
+            ("training_run", 6, 5, 2.0, 1.2, 2.0, 3.0, 4.0, 4.8),
+            ("unknown", 1, 1, pytest.approx(1 / 3), *[7.0] * 5),
         ]
 
     def test_title_compares_training_and_inference(self) -> None:
         figure = drawn_runs(
             training_run=list(self.TRAINING), inference_run=list(self.INFERENCE), debug=[1.0] * 4
         )
-        # medians 3 and 0.1 kWh; 6 and 9 runs
+        # medians 3 and 0.1 kWh
         assert title_text(figure) == (
-            "A training run took 30 times the energy of an inference run (medians); "
-            "inference runs came 1.5 times as often"
+            "The median training run took 30 times the energy of the median inference run"
         )
         assert_legible(figure)
         assert "debug" not in written_text(figure)
+        turned = drawn_runs(training_run=list(self.INFERENCE), inference_run=list(self.TRAINING))
+        assert title_text(turned) == (
+            "The median inference run took 30 times the energy of the median training run"
+        )
 
-    def test_marks_are_at_the_median_with_quartiles(self) -> None:
+    def test_rows_have_median_quartiles_and_nine_tenths_and_counts(self) -> None:
         figure = drawn_runs(training_run=list(self.TRAINING), inference_run=list(self.INFERENCE))
         axes = panel(figure, "runs")
-        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-        assert values(axes, "o") == [3.0, 4.5]
-        heights = sorted(float(y) for line in axes.lines for y in line.get_ydata() if y == y)
-        assert heights == pytest.approx([0.1, 0.1, 0.1, 2.0, 3.0, 4.0])
-        assert {"training, 6", "inference, 9"} < set(written_text(figure).split("\n"))
+        assert axes.get_xscale() == "log"
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["training", "inference"]
+        assert values(axes, "o") == [pytest.approx(0.1), 3.0]
+        purple = style.KIND_COLOURS["training_run"]
+        ends = [list(line.get_xdata()) for line in axes.lines if line.get_color() == purple]
+        assert ends[:2] == [pytest.approx([1.2, 4.8]), [2.0, 4.0]]
+        lines = set(written_text(figure).split("\n"))
+        assert {"n = 6 runs", "3.0 a week", "n = 9 runs", "4.5 a week"} < lines
 
     def test_title_without_training_or_inference_compares_nothing(self) -> None:
         figure = drawn_runs(debug=[0.1] * 9)
-        assert title_text(figure) == "What a run takes, and how often runs of its kind come"
+        assert title_text(figure) == "Energy of a run by its kind"
         assert_legible(figure)
 
-    def test_figure_without_runs_gives_the_reason_and_keeps_the_principle(self) -> None:
+    def test_figure_without_runs_gives_the_reason(self) -> None:
         figure = drawn_runs(training_run=[None] * 9)
+        assert title_text(figure) == "The energy of too few runs is known"
         assert "No kind has 5 runs with known energy" in written_text(figure)
-        assert "a row of epochs" in written_text(figure)
         assert_legible(figure)
 
-    def test_names_of_kinds_do_not_overlap(self) -> None:
-        figure = drawn_runs(**dict.fromkeys(KINDS, [1.0] * 5))
-        assert_legible(figure)
-        heights = energy_per_run._spread_heights([0.9, 0.91, 0.92, 0.93, 0.94])
-        assert all(
-            high - low >= energy_per_run.LABEL_GAP_FRAC - 1e-12 for low, high in pairwise(heights)
-        )
-        assert max(heights) <= 1.0
+    def test_rows_of_all_kinds_are_legible(self) -> None:
+        assert_legible(drawn_runs(**dict.fromkeys(KINDS, [1.0] * 5)))

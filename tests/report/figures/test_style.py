@@ -9,13 +9,16 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from footprint.core.provenance import describe_study
 from footprint.core.vocabulary import NODE_CLASSES
+from footprint.report import wording
 from footprint.report.figures import style
 from tests.support.figure_checks import rectangles
 
@@ -27,7 +30,55 @@ def test_class_colours_of_neighbours_differ_in_grey() -> None:
 
     shades = [grey(colour) for colour in style.CLASS_COLOURS.values()]
     assert all(abs(one - two) > 0.08 for one, two in itertools.pairwise(shades))
-    assert set(style.CLASS_COLOURS) == set(style.CLASS_NAMES) == set(NODE_CLASSES)
+    assert set(style.CLASS_COLOURS) == set(wording.CLASS_NAMES) == set(NODE_CLASSES)
+
+
+def test_title_of_a_simulated_site_begins_with_simulated() -> None:
+    def title(provenance: str) -> str:
+        drawn = style.new_figure(width_mm=180, height_mm=50, title="Power", provenance=provenance)
+        return drawn.get_suptitle()
+
+    config: dict[str, Any] = {"study": {"site": "nancy", "start": 1, "end": 2}}
+    of_kind = {
+        kind: describe_study(config | {"source": {"kind": kind}})
+        for kind in ("simulated", "grid5000", "exports")
+    }
+    assert {kind: title(each) for kind, each in of_kind.items()} == {
+        "simulated": "SIMULATED · Power",
+        "grid5000": "Power",
+        "exports": "Power",
+    }
+
+
+def test_title_is_broken_only_where_a_line_is_full() -> None:
+    text = "Development took 22.2 to 82.9 times the best training in " * 4
+    for width_mm in (88, 180):
+        drawn = style.new_figure(width_mm=width_mm, height_mm=60, title=text, provenance="here")
+        drawn.canvas.draw()
+        lines = drawn.get_suptitle().split("\n")
+        widths = []
+        for line in lines:
+            drawn.suptitle(line, fontsize=9, fontweight="bold")
+            title: Any = drawn._suptitle
+            widths.append(title.get_window_extent().width / drawn.bbox.width)
+        assert max(widths) <= 0.98
+        assert min(widths[:-1]) > (0.75 if width_mm == 180 else 0.6)
+        assert not any(line.endswith(" to") or line.startswith("to ") for line in lines)
+
+
+def test_figure_of_one_column_has_smaller_text_for_ticks_and_key() -> None:
+    @style.with_style
+    def plot(*, width_mm: float) -> Figure:
+        drawn = style.new_figure(width_mm=width_mm, height_mm=50, title="A", provenance="here")
+        axes = drawn.add_subplot()
+        axes.set_xlabel("Energy")
+        return drawn
+
+    for width_mm, size in ((style.TEXT_MM, 8.0), (style.COLUMN_MM, 7.0)):
+        (axes,) = plot(width_mm=width_mm).axes
+        axes.set_xlim(0, 1000)  # new ticks
+        sizes = {text.get_fontsize() for text in (axes.xaxis.label, *axes.get_xticklabels())}
+        assert sizes == {size}
 
 
 def test_rectangles_have_their_bounds_and_one_artist() -> None:

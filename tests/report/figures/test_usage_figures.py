@@ -102,7 +102,7 @@ YEARS = [
     ],
 )
 def test_active_users_title_has_the_known_numbers(rows: list[dict[str, Any]], said: str) -> None:
-    text = active_users.figure_title(frame(*rows), site="nancy").replace(wording.THIN_SPACE, " ")
+    text = active_users.figure_title(frame(*rows), site="nancy").replace(wording.NARROW_SPACE, " ")
     assert said in text
 
 

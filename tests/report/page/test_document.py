@@ -91,7 +91,7 @@ def scope_of(name: str, **more: Any) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    return text.replace("\u2009", " ")
+    return text.replace("\u202f", " ")
 
 
 def cards_of(scope: dict[str, Any]) -> dict[str, tuple[str, str]]:

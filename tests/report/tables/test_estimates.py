@@ -223,8 +223,16 @@ class TestRatios:
         ]
         (row,) = table.rows.iter_rows(named=True)
         values = [row[column.name] for column in table.columns]
-        assert values == ["all", MLCO2, 10, 3, 2.0, 3.0, 1.5, 0.5, 1.0, 1.4, 2.0, 4.0]
+        assert values == ["all jobs", MLCO2, 10, 3, 2.0, 3.0, 1.5, 0.5, 1.0, 1.4, 2.0, 4.0]
         assert "PUE in their name are multiplied by it, the measurement is not" in table.note
+
+    def test_printed_rows_are_those_of_all_jobs_and_durations(self) -> None:
+        groups = {"cluster": "gros", "gpu_model": "A40", "duration": "under 10 min"}
+        rows = [ratio(MLCO2), *(ratio(MLCO2, *group) for group in groups.items())]
+        table = estimates.ratios_table(ratios_frame(*rows))
+        assert table.printed().rows["name"].to_list() == ["all jobs", "under 10 min"]
+        assert table.printed().note.endswith("Shortened: the CSV has all 4 rows.")
+        assert table.rows.height == 4
 
 
 class TestEstimators:
@@ -235,7 +243,7 @@ class TestEstimators:
             estimates_frame(told).lazy(),
         )
         assert headers(table) == [
-            *("Estimator", "Multiplies", "GPU", "CPU", "Memory", "Rest", "Basis", "Jobs"),
+            *("Estimator", "Multiplies", "GPU", "CPU", "Memory", "Other parts", "Basis", "Jobs"),
             "Total (×)",
         ]
         assert table.rows["estimator"].to_list() == [MLCO2, CARBON, "bmc"]
@@ -269,12 +277,13 @@ def test_formats_of_a_table_have_the_same_rows(
     assert back.height == len(table.rows) > 1
     assert back.columns == ["group", *headers(table), "Source"]
     page = Page(text["html"])
-    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + back.height
+    n_printed = len(table.printed().rows)
+    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + n_printed
     assert page.loaded == []
-    assert table.note in "".join(cell for row in page.rows for cell in row)
+    assert table.printed().note in "".join(cell for row in page.rows for cell in row)
     printed = [column for column in table.columns if column.printed]
     lines = tex_rows(text["tex"])
-    assert len(lines) > back.height
+    assert len(lines) > n_printed
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
     assert written(table, tmp_path) == text
 

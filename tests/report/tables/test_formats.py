@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from footprint.core import vocabulary
-from footprint.core.latex import THIN_SPACE
+from footprint.core.latex import NARROW_SPACE
 from footprint.levels import levels
 from footprint.levels.selection import LevelSelection
 from footprint.report.tables import energy, formats
@@ -21,6 +21,7 @@ from footprint.schemas.levels import Levels
 from footprint.schemas.raw import RejectedRows
 from footprint.schemas.writing import conform
 from tests.support import study_frames
+from tests.support.figure_checks import levels_of_study
 from tests.support.study_frames import ERROR_MODEL, PROVENANCE, START, node_energy_frame
 
 DAY = START.date()
@@ -191,7 +192,7 @@ def test_latex_of_a_table_longer_than_a_page_has_several_floats() -> None:
 
 def test_html_of_a_small_table_has_the_expected_cells() -> None:
     page = Page(formats.table_html(SMALL, provenance=PROVENANCE))
-    cells = [[cell.replace("\u2009", " ") for cell in row] for row in page.rows]
+    cells = [[cell.replace("\u202f", " ") for cell in row] for row in page.rows]
     assert cells == [
         ["Costs & 50 % of it"],
         ["Who", "Energy (kWh)", "Part (%)"],
@@ -332,7 +333,7 @@ def test_total_and_ends_have_the_same_decimals_and_three_digits() -> None:
     columns = formats.total_columns()
     table = ReaderTable(name="t", title="t", note="n", rows=rows, columns=columns)
     assert [row[:3] for row in Page(formats.table_html(table, provenance="p")).rows[2:6]] == [
-        [f"4{THIN_SPACE}100", f"3{THIN_SPACE}700", f"4{THIN_SPACE}900"],
+        [f"4{NARROW_SPACE}100", f"3{NARROW_SPACE}700", f"4{NARROW_SPACE}900"],
         ["52", "47", "60"],
         ["7.00", "–", "–"],
         ["–", "–", "–"],
@@ -414,7 +415,7 @@ def test_quality_table_has_sums_by_cluster_and_rejected_rows_in_the_note(
         assert value(table, "all clusters", column) == study.quality[column].sum()
     kept, read = (value(table, "gros", column) for column in ("n_kept", "n_read"))
     assert value(table, "gros", "kept_frac") == kept / read
-    assert "jobs: no such node (4); jobs: repeated (1\u2009234)." in table.note
+    assert "jobs: no such node (4); jobs: repeated (1\u202f234)." in table.note
 
 
 def test_quality_table_accepts_cluster_names_with_dashes(study: study_frames.StudyFrames) -> None:
@@ -441,3 +442,40 @@ def test_tables_without_rows_are_written(study: study_frames.StudyFrames, tmp_pa
         assert table.title in text["html"]
         assert ">none</td>" in text["html"]
         assert "\nnone & " in text["tex"]
+
+
+def test_levels_table_names_classes_in_words(study: study_frames.StudyFrames) -> None:
+    rows = levels_of_study(study)
+    assert "no_data" in rows["name"].to_list()
+    names = energy.levels_table(rows, redistribution="none").rows["name"].to_list()
+    assert "no_data" not in names
+    assert {"no data", "idle", "stranded"} < set(names)
+
+
+def test_printed_rows_shorten_html_and_latex_alone() -> None:
+    rows = pl.DataFrame({"name": ["a", "b", "c"], "kwh": [11909.1, 2.0, 3.0]})
+    columns = [
+        formats.Column(name="name", header="Name"),
+        formats.Column(name="kwh", header="Energy", unit="kWh", digits=3),
+    ]
+    table = formats.ReaderTable(
+        name="short",
+        title="Short",
+        note="Note.",
+        rows=rows,
+        columns=columns,
+        printed_rows=rows.head(1),
+    )
+    csv, html, tex = (
+        form(table, provenance=PROVENANCE)
+        for form in (formats.table_csv, formats.table_html, formats.table_latex)
+    )
+    assert [line.split(",")[0] for line in csv.splitlines()] == ["Name", "a", "b", "c"]
+    assert [row[0] for row in Page(html).rows if len(row) == 2] == ["Name", "a"]
+    assert "11909.1" in csv
+    assert r"a & 11\,900 \\" in tex
+    assert r"b & " not in tex
+    for text in (html, tex):
+        assert "Shortened: the CSV has all 3 rows." in " ".join(text.split())
+    whole = dataclasses.replace(table, printed_rows=rows)
+    assert "Shortened" not in formats.table_html(whole, provenance=PROVENANCE)

@@ -278,13 +278,51 @@ def test_formats_of_a_table_have_the_same_rows(
     assert back.height == len(table.rows) > 1
     assert back.columns == ["group", *headers(table), "Source"]
     page = Page(text["html"])
-    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + back.height
+    n_printed = len(table.printed().rows)
+    assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + n_printed
     assert page.loaded == []
     printed = [column for column in table.columns if column.printed]
     lines = tex_rows(text["tex"])
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(printed) - 1 for line in lines)
     assert text["tex"].isascii()
     assert not re.findall(r"(?<!\\)[%#_^]", text["tex"])
+
+
+def test_printed_sensitivities_are_those_that_change_r() -> None:
+    values = [("labelled", 10.0), ("same_people", 10.4), ("same_folder", 10.5), ("likely", None)]
+    rows = [
+        {"scope": "paper", "name": name, "choice": "membership", "value": value, "ratio": factor}
+        | {"is_headline": value == "labelled"}
+        for name, factors in (
+            ("speech", values),
+            ("bare", [(value, None) for value, _ in values]),
+        )
+        for value, factor in factors
+    ]
+    rows.append(
+        {"scope": "paper", "name": "speech", "choice": "idle_holds", "value": "in", "ratio": 10.0}
+        | {"is_headline": True}
+    )
+    rows.append(
+        {"scope": "paper", "name": "speech", "choice": "idle_holds", "value": "out", "ratio": 9.0}
+        | {"is_headline": False}
+    )
+    frame = frame_of_schema(PhaseSensitivities, *rows).collect()
+    table = phases.sensitivities_table(frame)
+    assert table.printed().rows.select("group", "value", "ratio").rows() == [
+        ("speech", "labelled", 10.0),
+        ("speech", "same folder", 10.5),
+        ("speech", "out", 9.0),
+    ]
+    assert len(table.rows) == 10
+
+
+def test_printed_confusion_matrices_are_those_by_energy(made: dict[str, ReaderTable]) -> None:
+    table = made["evaluation"]
+    headings = table.rows["group"].unique(maintain_order=True).to_list()
+    printed = table.printed().rows["group"].unique(maintain_order=True).to_list()
+    assert printed == [heading for heading in headings if heading.endswith("by energy")]
+    assert len(headings) == 2 * len(printed)
 
 
 def test_tables_without_rows_are_written(tmp_path: Path) -> None:

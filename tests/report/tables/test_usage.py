@@ -186,6 +186,19 @@ def time_table(nodes: pl.DataFrame, *, days: int, start: datetime = START) -> Re
 
 
 class TestEnergyOverTime:
+    def test_many_days_are_printed_by_week_and_listed_in_the_csv(self) -> None:
+        table = time_table(nodes_frame(40), days=40)
+        assert len(table.rows) == 41
+        assert table.title == "Energy of each week by class"
+        weeks = table.printed().rows
+        days = weeks.select("first_day", "last_day").rows()
+        assert days[0] == ("2025-03-03", "2025-03-09")
+        assert days[-2:] == [("2025-04-07", "2025-04-11"), ("all weeks", "")]
+        assert weeks["total_kwh"].to_list() == pytest.approx([70.0] * 5 + [50.0, 400.0])
+        assert "Shortened: the CSV has all 41 rows." in table.printed().note
+        assert time_table(nodes_frame(31), days=31).printed_rows is not None
+        assert len(time_table(nodes_frame(31), days=31).printed().rows) == 32
+
     def test_rows_by_day_end_with_their_sum(self) -> None:
         table = time_table(nodes_frame(2), days=2)
         assert headers(table) == [
@@ -246,7 +259,7 @@ class TestEnergyOverTime:
         ]
         text = written(table, tmp_path)
         (row,) = (row for row in Page(text["html"]).rows if row[:1] == ["2025-03-05"])
-        assert row[1:] == [*[formats.UNKNOWN_CELL] * 4, "24", "0.0"]
+        assert row[1:] == [*[formats.UNKNOWN_CELL] * 4, "24.0", "0.0"]
         assert "2025-03-05,,,,,24.0,0.0" in text["csv"]
 
     def test_note_without_nodes_or_readings_gives_the_reason(self, tmp_path: Path) -> None:
@@ -270,11 +283,10 @@ def test_formats_of_usage_tables_have_every_row(tmp_path: Path) -> None:
         text = written(table, tmp_path)
         assert len(text["csv"].splitlines()) == 1 + len(table.rows)
         page = Page(text["html"])
-        assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + len(
-            table.rows
-        )
+        n_printed = len(table.printed().rows)
+        assert len([row for row in page.rows if len(row) == len(table.columns)]) == 1 + n_printed
         floats = text["tex"].count(r"\begin{table}")
-        assert floats == -(-len(table.rows) // formats.MOST_ROWS)
+        assert floats == -(-n_printed // formats.MOST_ROWS)
         printed = [column for column in table.columns if column.printed]
         for line in tex_rows(text["tex"]):
             assert line.count("&") == len(printed) - 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-THIN_SPACE = "\u2009"
+NARROW_SPACE = "\u202f"
+"""No-break space between a number and its unit; LaTeX's `\\,`."""
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -19,7 +20,7 @@ LATEX_ESCAPES = {
     "]": "{]}",
     "<": r"$<$",
     ">": r"$>$",
-    THIN_SPACE: r"\,",
+    NARROW_SPACE: r"\,",
     "\u2212": r"$-$",
     "–": "--",
     "’": "'",

@@ -7,6 +7,14 @@ from typing import Any
 
 from footprint import __version__
 
+SIMULATED_SITE = "simulated site"
+"""Words of the provenance line of a simulated site."""
+
+
+def is_simulated(provenance: str) -> bool:
+    """Whether a provenance line is that of a simulated site."""
+    return SIMULATED_SITE in provenance
+
 
 def describe_study(config: Mapping[str, Any]) -> str:
     """Return the provenance line of figures and tables: site, window, source and version.
@@ -20,7 +28,7 @@ def describe_study(config: Mapping[str, Any]) -> str:
     study, kind = config["study"], config["source"]["kind"]
     is_simulated = kind == "simulated"
     parts = [
-        f"simulated site {study['site']}" if is_simulated else study["site"],
+        f"{SIMULATED_SITE} {study['site']}" if is_simulated else study["site"],
         f"{study['start']} to {study['end']}",
         *([] if is_simulated else [kind]),
         f"footprint {__version__}",

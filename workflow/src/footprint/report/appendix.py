@@ -13,7 +13,7 @@ from footprint.core.names import escape_markdown
 from footprint.core.vocabulary import SMALL_GROUPS
 from footprint.phases.ratio import NO_TRAINING_REASON
 from footprint.report.wording import (
-    THIN_SPACE,
+    NARROW_SPACE,
     UNKNOWN,
     Row,
     energy_texts,
@@ -218,7 +218,7 @@ def _carbon_sentence(row: Row, factor: Row | None, *, pue: float) -> str:
     at_pue = "" if pue == 1 else f" and a PUE of {pue:g}"
     named = escape_markdown(factor["factor"])
     return (
-        f"At {format_number(factor['g_per_kwh'])}{THIN_SPACE}g/kWh ({named}, "
+        f"At {format_number(factor['g_per_kwh'])}{NARROW_SPACE}g/kWh ({named}, "
         f"{CONVENTION_NAMES[factor['convention']]}){at_pue}, this is {mass}."
     )
 

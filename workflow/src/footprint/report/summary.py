@@ -31,7 +31,7 @@ from footprint.report.appendix import CONVENTION_NAMES, StudyScope, appendix_sec
 from footprint.report.development import development_section
 from footprint.report.truth_sentence import truth_sentences
 from footprint.report.wording import (
-    THIN_SPACE,
+    NARROW_SPACE,
     UNKNOWN,
     Row,
     energy_texts,
@@ -143,7 +143,7 @@ def summary_markdown(
             findings.measured, findings.ratio, carbon, scope=scope, factors=factors, pue=pue
         ),
     ]
-    return "\n\n".join(parts).replace(THIN_SPACE, "\u00a0") + "\n"
+    return "\n\n".join(parts).replace(NARROW_SPACE, "\u00a0") + "\n"
 
 
 def opening_markdown(findings: StudyFindings) -> str:
@@ -158,7 +158,7 @@ def opening_markdown(findings: StudyFindings) -> str:
     ]
     lines = [f"{number}. {point}" for number, point in enumerate(points, start=1)]
     lines += [f"\n{text}" for text in truth_sentences(findings.against_truth)]
-    return "\n".join(lines).replace(THIN_SPACE, "\u00a0") + "\n"
+    return "\n".join(lines).replace(NARROW_SPACE, "\u00a0") + "\n"
 
 
 _SIMULATED_WARNING = (

@@ -77,7 +77,7 @@ def _level_line(row: dict[str, Any]) -> str:
         total = f">= {total}" if row["unknown_node_h"] else total
     part = "" if row["measured_frac"] is None else wording.format_percent(row["measured_frac"])
     line = f"{row['level']:<9}{row['name'][:33]:<34}{total:>13}{interval or '':>17}{part:>10}"
-    return line.replace(wording.THIN_SPACE, " ")
+    return line.replace(wording.NARROW_SPACE, " ")
 
 
 def _ratio_lines(ratio: pl.DataFrame) -> list[str]:
@@ -97,7 +97,7 @@ def _ratio_text(row: dict[str, Any]) -> str:
     text = wording.format_ratio_interval(
         row["ratio"], row["ratio_low"], row["ratio_high"], row["ratio_reason"]
     )
-    return text.replace(wording.THIN_SPACE, " ")
+    return text.replace(wording.NARROW_SPACE, " ")
 
 
 def _simulation_lines(check: pl.DataFrame) -> list[str]:

@@ -9,13 +9,27 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from footprint.core import latex
+
 Row = Mapping[str, Any]
 
-THIN_SPACE: Final = "\u2009"
+NARROW_SPACE: Final = latex.NARROW_SPACE
+"""No-break space between a number and its unit, and between thousands."""
 MINUS: Final = "\u2212"
 UNKNOWN: Final = "unknown"
 LEAST_MEASURED_FRAC: Final = 0.5
 """Least measured fraction of an energy that is not called estimated."""
+
+CLASS_NAMES: Final[Mapping[str, str]] = {
+    "job": "in jobs",
+    "stranded": "stranded",
+    "idle": "idle",
+    "standby": "standby",
+    "unavailable": "unavailable",
+    "unattributed": "unattributed",
+    "no_data": "no data",
+}
+"""Every class of a node's energy, with its name in tables and figures."""
 
 KIND_NAMES: Final[Mapping[str, str]] = {
     "interactive": "interactive",
@@ -49,15 +63,18 @@ CHOICE_NAMES: Final[Mapping[str, str]] = {
 }
 """Choices that R depends on, the most important first, with their names in tables and figures."""
 
+LEAST_CHANGE_FRAC: Final = 0.05
+"""Least change of R by a choice that the figure and the printed table have."""
+
 
 def format_number(value: float, *, digits: int = 3) -> str:
-    """A number with significant digits, thousands separated by thin spaces."""
+    """A number with significant digits, thousands separated by narrow no-break spaces."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else "–"
     magnitude = math.floor(math.log10(abs(value)))
     rounded = round(value, digits - 1 - magnitude)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)
+    return f"{rounded:,.{decimals}f}".replace(",", NARROW_SPACE).replace("-", MINUS)
 
 
 def energy_unit(largest_kwh: float | None) -> tuple[str, float]:
@@ -75,46 +92,48 @@ def format_energy(kwh: float | None, *, digits: int = 3) -> str:
     if kwh is None or math.isnan(kwh):
         return UNKNOWN
     if kwh == 0:
-        return f"0{THIN_SPACE}kWh"
+        return f"0{NARROW_SPACE}kWh"
     unit, in_kwh = energy_unit(kwh)
-    return f"{format_number(kwh / in_kwh, digits=digits)}{THIN_SPACE}{unit}"
+    return f"{format_number(kwh / in_kwh, digits=digits)}{NARROW_SPACE}{unit}"
 
 
 def format_percent(fraction: float | None) -> str:
     """A fraction in per cent with two digits; `unknown` if it is null.
 
-    A fraction just below 1 is not rounded to 100 %.
+    A fraction just below 1 is not rounded to 100 %; one under a thousandth is `< 0.1 %`.
     """
     if fraction is None or math.isnan(fraction):
         return "unknown"
     value = 100 * fraction
-    if 99.5 <= value < 100:
+    if 0 < value < 0.1:
+        shown = "< 0.1"
+    elif 99.5 <= value < 100:
         shown = "> 99.9" if value > 99.9 else f"{math.floor(value * 10) / 10:.1f}"
     else:
         shown = format_number(value, digits=3 if value >= 100 else 2)
         shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
-    return f"{shown}{THIN_SPACE}%"
+    return f"{shown}{NARROW_SPACE}%"
 
 
 def format_count(n: int) -> str:
-    """A count with all digits, thousands separated by thin spaces."""
-    return f"{n:,}".replace(",", THIN_SPACE)
+    """A count with all digits, thousands separated by narrow no-break spaces."""
+    return f"{n:,}".replace(",", NARROW_SPACE)
 
 
 def format_duration(duration_h: float, *, of: str = "") -> str:
     """A duration in minutes, hours or days; `of="node "` makes node hours of them."""
     if duration_h < 1:
-        return f"{format_number(duration_h * 60, digits=2)}{THIN_SPACE}{of}min"
+        return f"{format_number(duration_h * 60, digits=2)}{NARROW_SPACE}{of}min"
     if duration_h < 100:
-        return f"{format_number(duration_h)}{THIN_SPACE}{of}h"
-    return f"{format_number(duration_h / 24)}{THIN_SPACE}{of}days"
+        return f"{format_number(duration_h)}{NARROW_SPACE}{of}h"
+    return f"{format_number(duration_h / 24)}{NARROW_SPACE}{of}days"
 
 
 def format_rounded(values: Sequence[float], *, decimals: int) -> list[str]:
-    """Numbers rounded to the same decimals (negative: to tens, hundreds), with thin spaces."""
+    """Numbers rounded to the same decimals (negative: to tens); narrow spaces divide thousands."""
     shown = max(decimals, 0)
     return [
-        f"{round(value, decimals) + 0.0:,.{shown}f}".replace(",", THIN_SPACE).replace("-", MINUS)
+        f"{round(value, decimals) + 0.0:,.{shown}f}".replace(",", NARROW_SPACE).replace("-", MINUS)
         for value in values
     ]
 
@@ -197,7 +216,7 @@ def energy_texts(total_kwh: float, low_kwh: float | None, high_kwh: float | None
         return EnergyTexts(format_energy(total_kwh), None)
     unit, in_kwh = energy_unit(max(total_kwh, high_kwh) or 1.0)
     value, low, high = interval_texts(total_kwh / in_kwh, low_kwh / in_kwh, high_kwh / in_kwh)
-    return EnergyTexts(f"{value}{THIN_SPACE}{unit}", f"{low} to {high}")
+    return EnergyTexts(f"{value}{NARROW_SPACE}{unit}", f"{low} to {high}")
 
 
 def format_qualified(
@@ -299,9 +318,9 @@ def ratio_texts(ratio: float, low: float | None, high: float | None) -> tuple[st
 def format_mass(mass_kg: float, low_kg: float | None, high_kg: float | None) -> str:
     """Carbon with its interval, as `90 kg CO2e (80 to 106)`."""
     if low_kg is None or high_kg is None:
-        return f"{format_number(mass_kg)}{THIN_SPACE}kg CO2e"
+        return f"{format_number(mass_kg)}{NARROW_SPACE}kg CO2e"
     value, low, high = interval_texts(mass_kg, low_kg, high_kg)
-    return f"{value}{THIN_SPACE}kg CO2e ({low} to {high})"
+    return f"{value}{NARROW_SPACE}kg CO2e ({low} to {high})"
 
 
 def format_range(low: str, high: str) -> str:

@@ -196,7 +196,7 @@ def _draw_series(axes: Axes, series: pl.DataFrame, colour: str) -> None:
             continue
         bound = ""
         if row["is_partial"]:
-            bound = "at least " if alone else "≥" + wording.THIN_SPACE
+            bound = "at least " if alone else "≥" + wording.NARROW_SPACE
             axes.plot(x, row["n_users"], **_dot_look(colour, partial=True, size=size))
         if alone:
             since = float(date2num(row["since"]))

@@ -96,7 +96,7 @@ def thin_curve(curve: pl.DataFrame) -> pl.DataFrame:
 
 def _draw_curves(axes: Axes, energies_kwh: dict[str, pl.Series]) -> None:
     axes.plot([0, 100], [0, 100], color=style.FAINT, zorder=1)
-    axes.text(30, 32, "all the same", color=style.GREY, fontsize=7, rotation=45, ha="center")
+    axes.text(30, 32, "equality", color=style.GREY, fontsize=7, rotation=45, ha="center")
     lines = []
     for name, kwh in energies_kwh.items():
         curve = thin_curve(concentration.lorenz_curve(kwh))
@@ -164,7 +164,7 @@ def _draw_durations(axes: Axes, durations: pl.DataFrame) -> None:
     # room for the label of the longest bar
     axes.set_xlim(0, 1.4 * widest)
     axes.set_xticks([tick for tick in range(0, 101, 20) if tick <= 1.4 * widest])
-    axes.set_xlabel("Part of all jobs, and of the known energy (%)")
+    axes.set_xlabel("Share of all jobs, and of the known energy (%)")
     axes.set_ylabel("")
 
 
@@ -174,7 +174,7 @@ def _job_label(row: Row) -> str:
 
 def _energy_label(row: Row) -> str:
     if not row["n_jobs"]:
-        return f"0{wording.THIN_SPACE}%"
+        return f"0{wording.NARROW_SPACE}%"
     if row["energy_frac"] is None:
         return "unknown"
     kwh = wording.format_energy(row["total_kwh"])

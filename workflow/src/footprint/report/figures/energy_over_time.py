@@ -11,6 +11,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from footprint.core.sums import sum_or_zero
@@ -19,14 +21,23 @@ from footprint.levels.time_steps import CALENDAR_STEP_NAMES, calendar_step, ener
 from footprint.report import wording
 from footprint.report.figures import style, time_axis
 
-PANEL_MM = 158.0
-"""Width of a panel, without its labels."""
+LABELS_MM = 14.0
+"""Width of the labels at the left of a panel."""
+USUAL_TOLERANCE = 0.05
+"""Distance of the measured part of a period below the usual one from which it is marked."""
 GAP_MM = 0.25
 """Gap between bars, at most a twentieth of a bar."""
 
+LOW_COVERAGE_LOOK: dict[str, Any] = {
+    "marker": "v",
+    "markersize": 4.0,
+    "color": style.ACCENT,
+    "linestyle": "none",
+}
+
 
 def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
-    """Title of the figure: the range of the overhead, as a part of the energy of a period.
+    """Title of the figure: the part of the overhead in the energy, and its range over periods.
 
     Args:
         periods: Result of `energy_by_calendar_step`.
@@ -45,27 +56,54 @@ def figure_title(periods: pl.DataFrame, *, site: str, step: str) -> str:
     )
     if sums.is_empty():
         return f"The energy of the nodes of {site.title()} is unknown"
-    whole = sums.filter("is_whole")
-    parts = (sums if whole.is_empty() else whole).select(pl.col("overhead") / pl.col("energy"))
-    fractions = parts["overhead"].drop_nulls().to_list()
-    low, high = (
-        wording.format_percent(min(fractions, default=None)),
-        wording.format_percent(max(fractions, default=None)),
+    # sums over all periods: the mean that counts each kWh alike
+    parts = (sum_or_zero(pl.col(name)) for name in ("overhead", "energy"))
+    overhead, all_energy = sums.select(*parts).row(0)
+    text = (
+        f"Hardware without a job took {wording.format_percent(overhead / all_energy)} of the "
+        f"energy at {site.title()}"
     )
-    parts_text = low if low == high else f"{low} to {high}"
-    each = "the" if len(parts) == 1 else f"each {CALENDAR_STEP_NAMES[step]}'s"
-    return f"Hardware without a job took {parts_text} of {each} energy at {site.title()}"
+    whole = sums.filter("is_whole")
+    fractions = whole.select(part=pl.col("overhead") / pl.col("energy"))["part"].sort()
+    if len(fractions) > 1:
+        ends = (wording.format_percent(fractions[place]) for place in (0, -1))
+        ends_text = wording.format_range(*ends)
+        text += f" ({ends_text} by {CALENDAR_STEP_NAMES[step]})"
+    return text
+
+
+def usual_coverage(periods: pl.DataFrame) -> tuple[float, pl.DataFrame]:
+    """Usual measured part of the node time, and the periods that deviate from it.
+
+    Args:
+        periods: Result of `energy_by_calendar_step`.
+
+    Returns:
+        The median over the periods, and `begins_at`, `ends_at`, `measured_frac` of those that are
+        `USUAL_TOLERANCE` or more below it.
+    """
+    of_period = periods.select("begins_at", "ends_at", "measured_frac").unique().sort("begins_at")
+    usual = float(of_period["measured_frac"].median() or 0.0)  # type: ignore[arg-type]
+    low = of_period.filter(pl.col("measured_frac") <= usual - USUAL_TOLERANCE)
+    return usual, low
 
 
 @style.with_style
 def plot(
-    node_energy: pl.DataFrame, *, site: str, start: datetime, end: datetime, provenance: str
+    node_energy: pl.DataFrame,
+    *,
+    site: str,
+    start: datetime,
+    end: datetime,
+    provenance: str,
+    width_mm: float = style.TEXT_MM,
 ) -> Figure:
     """Stacked bars by class: energy per day above, node time in per cent below.
 
     A bar is as wide as its period and as high as the total energy per day, so a period that the
     study cuts is narrower and not lower. Estimated energy stands above measured energy, in lighter
-    colours.
+    colours. The measured part of the node time is said once; a triangle marks the periods in which
+    less was measured than usual.
 
     Args:
         node_energy: `schemas.NodeEnergy`.
@@ -73,30 +111,43 @@ def plot(
         start: First moment of the study.
         end: First moment after the study.
         provenance: The foot line.
+        width_mm: Width.
     """
     periods = energy_by_calendar_step(node_energy, start=start, end=end)
     step = calendar_step(start, end)
+    is_narrow = width_mm < style.TEXT_MM
     drawn = style.new_figure(
-        width_mm=style.TEXT_MM,
-        height_mm=104,
+        width_mm=width_mm,
+        height_mm=110 if is_narrow else 104,
         title=figure_title(periods, site=site, step=step),
         provenance=provenance,
     )
-    panels = drawn.subplot_mosaic([["key"], ["energy"], ["time"]], height_ratios=[0.8, 5, 2.4])
+    panels = drawn.subplot_mosaic(
+        [["key"], ["energy"], ["time"]], height_ratios=[1.4 if is_narrow else 0.8, 5, 2.4]
+    )
     if periods.is_empty():
         panels["key"].set_axis_off()
         panels["time"].set_axis_off()
         style.draw_empty_panel(panels["energy"], "The study has no node.")
         return drawn
     present = [name for name in NODE_CLASSES if name in periods["class"].to_list()]
-    patches = [style.class_patch(name) for name in present]
+    patches: list[Patch | Line2D] = [style.class_patch(name) for name in present]
     if (periods["total_kwh"] > periods["measured_kwh"].fill_null(0.0)).any():
         patches.append(style.estimated_patch())
-    style.draw_key(panels["key"], patches, columns=5)
+    usual, low = usual_coverage(periods)
+    if len(low):
+        patches.append(Line2D([], [], label="fewer readings than usual", **LOW_COVERAGE_LOOK))
+    style.draw_key(panels["key"], patches, columns=3 if is_narrow else 5)
     _draw_energies(panels["energy"], periods, step)
     _draw_times(panels["time"], periods)
+    text = f"Readings usually exist for {wording.format_percent(usual)} of the node time"
+    panels["energy"].set_title(text, loc="left", fontsize=7, color=style.GREY)
+    middles = (date2num(low["begins_at"].to_list()) + date2num(low["ends_at"].to_list())) / 2
+    height = np.full(len(low), 0.97)
+    look = LOW_COVERAGE_LOOK | {"transform": panels["energy"].get_xaxis_transform()}
+    panels["energy"].plot(middles, height, **look)
     bars = (panels["energy"], panels["time"])
-    time_axis.apply_time_axis(bars, start, end, width_mm=PANEL_MM)
+    time_axis.apply_time_axis(bars, start, end, width_mm=width_mm - LABELS_MM)
     panels["energy"].tick_params(axis="x", labelbottom=False)
     return drawn
 
@@ -116,18 +167,15 @@ def _draw_bars(axes: Axes, periods: pl.DataFrame, values: Sequence[pl.Expr]) -> 
         pl.col("value").cum_sum().over("begins_at").alias("top")
     )
     begins, ends = (date2num(rows[name].to_numpy()) for name in ("begins_at", "ends_at"))
-    gap = GAP_MM / PANEL_MM * (ends.max() - begins.min())
+    width_mm = axes.figure.bbox.width / axes.figure.dpi * 25.4 - LABELS_MM
+    gap = GAP_MM / width_mm * (ends.max() - begins.min())
     ends -= np.minimum(gap, 0.05 * (ends - begins))
     tops, layers = rows["top"].to_numpy(), rows["layer"].to_numpy()
     bottoms = tops - rows["value"].to_numpy()
     for layer in range(len(values)):
         for name in NODE_CLASSES:
             own = (rows["class"] == name).to_numpy() & (layers == layer) & (bottoms < tops)
-            look: dict[str, Any] = {"color": style.CLASS_COLOURS[name]}
-            if layer:
-                look = {"color": style.lighter(style.CLASS_COLOURS[name])}
-            elif name == "no_data":
-                look = dict(style.UNKNOWN_LOOK)
+            look = style.class_look(name, is_estimate=layer > 0)
             style.draw_rectangles(axes, begins[own], bottoms[own], ends[own], tops[own], **look)
 
 

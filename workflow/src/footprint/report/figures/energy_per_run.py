@@ -1,40 +1,28 @@
-"""Figure of the energy of a run against the frequency of such runs: the principle and the study.
-
-The principle follows Kaack et al. (2021, hal-03368037): an inference uses little energy and is very
-frequent, a training is a row of epochs, and development is many trainings, one of which is kept.
-"""
+"""Figure of the energy of a run by its kind: median and spread, with the number of runs."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch, Rectangle
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.core.vocabulary import KINDS
 from footprint.report import wording
 from footprint.report.figures import style
-from footprint.report.figures.distributions import seaborn
 
 FEWEST_RUNS = 5
 """Fewest runs of a kind for its quartiles to be meaningful."""
+ROW_MM = 7.0
+COLUMN_EDGES = {"runs": 0.5, "runs a week": 1.0}
+"""Right edge of each column of numbers, as a part of the panel."""
 
-LABEL_GAP_FRAC = 0.075
-"""Least distance between the names of two kinds, as a fraction of the height of the panel."""
-
-EPOCHS_DRAWN = 8
-"""Epochs of each training in the schematic."""
-
-KIND_COLOURS = dict.fromkeys(KINDS, style.PHASE_COLOURS["development"]) | {
-    "training_run": style.PHASE_COLOURS["training"],
-    "inference_run": style.PHASE_COLOURS["inference"],
-    "unknown": style.GREY,
-}
-"""Colours of kinds: those without a phase of their own are development."""
+QUANTILES = {"p05": 0.05, "low": 0.25, "median": 0.5, "high": 0.75, "p95": 0.95}
+SPREADS = {("p05", "p95"): 0.8, ("low", "high"): 2.8}
+"""Quantiles at the ends of a line, and its width in points."""
 
 Row = dict[str, Any]
 
@@ -47,8 +35,9 @@ def energy_by_kind(runs: pl.DataFrame, *, weeks: float) -> pl.DataFrame:
         weeks: Length of the study in weeks.
 
     Returns:
-        `kind`, `n_runs` (runs that started), `n_known`, `per_week`, `low_kwh`, `median_kwh`,
-        `high_kwh` (quartiles of the runs with known energy), in the order of `KINDS`.
+        `kind`, `n_runs` (runs that started), `n_known`, `per_week`, `p05_kwh`, `low_kwh`,
+        `median_kwh`, `high_kwh`, `p95_kwh` (twentieth, quartiles and last twentieth of the runs
+        with known energy), in the order of `KINDS`.
     """
     energy = pl.col("total_kwh").filter(pl.col("total_kwh") > 0)
     return (
@@ -58,9 +47,10 @@ def energy_by_kind(runs: pl.DataFrame, *, weeks: float) -> pl.DataFrame:
             pl.len().cast(pl.Int64).alias("n_runs"),
             energy.len().cast(pl.Int64).alias("n_known"),
             (pl.len() / weeks).alias("per_week"),
-            energy.quantile(0.25, "linear").alias("low_kwh"),
-            energy.quantile(0.5, "linear").alias("median_kwh"),
-            energy.quantile(0.75, "linear").alias("high_kwh"),
+            *(
+                energy.quantile(level, "linear").alias(f"{name}_kwh")
+                for name, level in QUANTILES.items()
+            ),
         )
         .sort("kind")
     )
@@ -71,23 +61,18 @@ def figure_title(kinds: pl.DataFrame) -> str:
     rows = {row["kind"]: row for row in kinds.iter_rows(named=True)}
     training, inference = rows.get("training_run"), rows.get("inference_run")
     if not rows:
-        return "A run of inference takes least and comes most often, development takes most"
+        return "The energy of too few runs is known"
     if training is None or inference is None:
-        return "What a run takes, and how often runs of its kind come"
-    energy = training["median_kwh"] / inference["median_kwh"]
-    frequency = training["per_week"] / inference["per_week"]
-    text = (
-        f"A training run took {wording.format_number(energy, digits=2)} times the energy of an "
-        "inference run (medians); "
-    )
-    more = "training" if frequency > 1 else "inference"
-    factor = wording.format_number(max(frequency, 1 / frequency), digits=2)
-    return text + f"{more} runs came {factor} times as often"
+        return "Energy of a run by its kind"
+    factor = training["median_kwh"] / inference["median_kwh"]
+    more, less = ("training", "inference") if factor >= 1 else ("inference", "training")
+    times = wording.format_number(max(factor, 1 / factor), digits=2)
+    return f"The median {more} run took {times} times the energy of the median {less} run"
 
 
 @style.with_style
 def plot(runs: pl.DataFrame, *, weeks: float, provenance: str) -> Figure:
-    """A schematic at the left, median and quartiles of each kind at the right.
+    """Median, quartiles and nine tenths of the energy of a run, a row for each kind.
 
     Args:
         runs: `schemas.Runs`.
@@ -95,131 +80,82 @@ def plot(runs: pl.DataFrame, *, weeks: float, provenance: str) -> Figure:
         provenance: The foot line.
     """
     kinds = energy_by_kind(runs, weeks=weeks).filter(pl.col("n_known") >= FEWEST_RUNS)
+    kinds = kinds.sort("median_kwh", "kind", descending=[True, False])
+    n_rows = max(len(kinds), 3)
     drawn = style.new_figure(
-        width_mm=style.TEXT_MM, height_mm=84, title=figure_title(kinds), provenance=provenance
+        width_mm=style.TEXT_MM,
+        height_mm=34 + ROW_MM * (n_rows + 1),
+        title=figure_title(kinds),
+        provenance=provenance,
     )
-    panels = drawn.subplot_mosaic([["idea", "runs"]], width_ratios=[1, 1.25])
-    _draw_principle(panels["idea"])
     if kinds.is_empty():
-        style.draw_empty_panel(panels["runs"], f"No kind has {FEWEST_RUNS} runs with known energy.")
-    else:
-        _draw_runs(panels["runs"], kinds)
+        why = f"No kind has {FEWEST_RUNS} runs with known energy."
+        style.draw_empty_panel(drawn.add_subplot(), why)
+        return drawn
+    panels = drawn.subplot_mosaic(
+        [["key", "key"], ["runs", "numbers"]],
+        height_ratios=[1, n_rows + 1],
+        width_ratios=[1, 0.4],
+    )
+    style.draw_key(panels["key"], _key_marks(), columns=3)
+    for place, row in enumerate(kinds.iter_rows(named=True)):
+        _draw_spread(panels["runs"], place, row)
+        _write_numbers(panels["numbers"], place, row)
+    _format_axes(panels["runs"], panels["numbers"], kinds)
     return drawn
 
 
-def _draw_principle(axes: Axes) -> None:
-    """Draw the principle: the less energy a run uses, the more frequent it is."""
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_xlabel("How often → (schematic)")
-    axes.set_ylabel("Energy of one →")
-    development, training = style.PHASE_COLOURS["development"], style.PHASE_COLOURS["training"]
-    for row in range(5):
-        for column in range(2):
-            kept = (row, column) == (1, 1)
-            left, bottom = 0.05 + 0.2 * column, 0.66 + 0.05 * row
-            _draw_epochs(axes, left, bottom, training if kept else development, side=0.017)
-    _draw_epochs(axes, 0.3, 0.42, training, side=0.03)
-    axes.add_patch(_square_patch(0.86, 0.16, style.PHASE_COLOURS["inference"], side=0.03))
-    for text, x, y in (
-        ("development:\na grid of trainings", 0.49, 0.78),
-        ("a training:\na row of epochs", 0.63, 0.445),
-        ("an inference:\nless than an epoch", 0.83, 0.175),
-    ):
-        axes.text(x, y, text, va="center", ha="right" if x > 0.8 else "left", fontsize=7)
+def _draw_spread(axes: Axes, place: int, row: Row) -> None:
+    colour = style.KIND_COLOURS[row["kind"]]
+    for ends, width in SPREADS.items():
+        energies = [row[f"{name}_kwh"] for name in ends]
+        axes.plot(energies, [place, place], color=colour, lw=width, solid_capstyle="butt")
+    axes.plot(row["median_kwh"], place, **_median_look(colour))
 
 
-def _draw_epochs(axes: Axes, left: float, bottom: float, colour: str, *, side: float) -> None:
-    for epoch in range(EPOCHS_DRAWN):
-        axes.add_patch(_square_patch(left + 1.3 * side * epoch, bottom, colour, side=side))
+def _median_look(colour: str) -> dict[str, Any]:
+    return {
+        "marker": "o",
+        "markersize": 4.6,
+        "markerfacecolor": "white",
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.2,
+        "linestyle": "none",
+    }
 
 
-def _square_patch(left: float, bottom: float, colour: str, *, side: float) -> Rectangle:
-    return Rectangle((left, bottom), side, 1.6 * side, facecolor=colour)
+def _key_marks() -> list[Line2D]:
+    return [
+        Line2D([], [], label="median", **_median_look(style.GREY)),
+        Line2D([], [], label="half of the runs", color=style.GREY, lw=2.8),
+        Line2D([], [], label="nine tenths of the runs", color=style.GREY, lw=0.8),
+    ]
 
 
-def _draw_runs(axes: Axes, kinds: pl.DataFrame) -> None:
-    # the median and the range of the three quartiles are drawn
-    quartiles = kinds.unpivot(
-        ["low_kwh", "median_kwh", "high_kwh"], index=["kind", "per_week"], value_name="kwh"
+def _write_numbers(axes: Axes, place: int, row: Row) -> None:
+    texts = {
+        "runs": f"n = {wording.format_count(row['n_runs'])} runs",
+        "runs a week": f"{wording.format_number(row['per_week'], digits=2)} a week",
+    }
+    for name, text in texts.items():
+        axes.text(COLUMN_EDGES[name], place, text, ha="right", va="center", fontsize=7)
+
+
+def _format_axes(runs: Axes, numbers: Axes, kinds: pl.DataFrame) -> None:
+    runs.set_xscale("log")
+    names = [wording.KIND_NAMES[kind] for kind in kinds["kind"]]
+    runs.set_yticks(range(len(names)), names)
+    for axes in (runs, numbers):
+        axes.set_ylim(len(names) - 0.4, -0.6)
+    runs.tick_params(axis="y", length=0)
+    runs.spines["left"].set_visible(False)
+    runs.xaxis.set_major_locator(LogLocator(10, numticks=8))
+    runs.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
+    runs.xaxis.set_major_formatter(
+        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
     )
-    seaborn.pointplot(
-        quartiles.to_dict(as_series=False),
-        x="per_week",
-        y="kwh",
-        hue="kind",
-        palette=KIND_COLOURS,
-        native_scale=True,
-        estimator="median",
-        errorbar=("pi", 100),
-        linestyle="none",
-        marker="o",
-        markersize=5,
-        zorder=3,
-        err_kws={"linewidth": 1.6, "zorder": 2},
-        legend=False,
-        ax=axes,
-    )
-    for line in axes.lines:
-        if line.get_color() == KIND_COLOURS["unknown"]:
-            line.set_markerfacecolor("white")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    energies, rates = quartiles["kwh"].to_list(), kinds["per_week"].to_list()
-    axes.set_ylim(min(energies) / 2, max(energies) * 2)
-    axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
-    _write_names(axes, kinds)
-    for axis, text in ((axes.xaxis, _format_rate), (axes.yaxis, _format_energy)):
-        axis.set_major_locator(LogLocator(10, numticks=12))
-        axis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
-        axis.set_major_formatter(FuncFormatter(text))
-        axis.set_minor_formatter(NullFormatter())
-    axes.grid(color=style.FAINT, lw=0.5)
-    axes.set_xlabel("Runs a week")
-    axes.set_ylabel("Energy of a run: median and quartiles")
-
-
-def _format_rate(per_week: float, _: int) -> str:
-    return wording.format_number(per_week, digits=1)
-
-
-def _format_energy(kwh: float, _: int) -> str:
-    return wording.format_energy(kwh, digits=1)
-
-
-def _write_names(axes: Axes, kinds: pl.DataFrame) -> None:
-    """Write the names beside the panel in the order of their marks, with a line to each mark."""
-    low, high = (math.log10(end) for end in axes.get_ylim())
-    rows = kinds.sort("median_kwh", "kind").to_dicts()
-    heights = [(math.log10(row["median_kwh"]) - low) / (high - low) for row in rows]
-    for row, height in zip(rows, _spread_heights(heights), strict=True):
-        text = f"{wording.KIND_NAMES[row['kind']]}, {wording.format_count(row['n_runs'])}"
-        axes.text(1.04, height, text, transform=axes.transAxes, va="center", fontsize=7)
-        axes.add_artist(
-            ConnectionPatch(
-                (row["per_week"], row["median_kwh"]),
-                (1.03, height),
-                coordsA="data",
-                coordsB="axes fraction",
-                axesA=axes,
-                axesB=axes,
-                color=style.GREY,
-                linewidth=0.5,
-                linestyle=":",
-                shrinkA=4,
-            )
-        )
-
-
-def _spread_heights(heights: list[float]) -> list[float]:
-    """Ascending heights, moved so that they are at least `LABEL_GAP_FRAC` apart and at most 1."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + LABEL_GAP_FRAC) if placed else height)
-    top = 1.0
-    for i in reversed(range(len(placed))):
-        placed[i] = min(placed[i], top)
-        top = placed[i] - LABEL_GAP_FRAC
-    return placed
+    runs.xaxis.set_minor_formatter(NullFormatter())
+    runs.grid(axis="x", color=style.FAINT, lw=0.5)
+    runs.set_xlabel("Energy of a run")
+    numbers.set_axis_off()
+    numbers.set_xlim(0, 1)

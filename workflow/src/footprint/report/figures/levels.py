@@ -9,7 +9,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from footprint.core.sums import sum_or_zero
 from footprint.core.vocabulary import MEASURED_METHOD, OTHERS
@@ -20,7 +21,11 @@ from footprint.report.figures import style
 MOST_ROWS = 8
 """Most rows of a level; a line of its own counts the rest."""
 
-ROW_MM = 4.6
+ROW_MM = 4.4
+AXIS_MM = 9.5
+"""Height of the heading and the axis of a level."""
+BAR_COLOUR = style.CLASS_COLOURS["job"]
+INTERVAL_LOOK: Mapping[str, Any] = {"color": style.INK, "lw": 1.2, "solid_capstyle": "butt"}
 COLUMN_EDGES: Mapping[str, float] = {
     "total": 0.2,
     "95 % interval": 0.45,
@@ -72,115 +77,122 @@ def figure_title(levels: pl.DataFrame) -> str:
 
 @style.with_style
 def plot(levels: pl.DataFrame, *, provenance: str) -> Figure:
-    """Dots with intervals on a logarithmic axis by level, with the numbers in columns.
+    """Bars of total energy with intervals, a panel with an axis of its own for each level.
 
-    A dot is the total energy, measured and estimated. The line is its 95 % interval. A hollow dot
-    is less than half measured. Rows of unknown energy are hatched.
+    The measured part of a bar is dark, the estimated part light; the line is the 95 % interval of
+    the total. Rows of unknown energy are hatched.
 
     Args:
         levels: `schemas.Levels`; the rows of the measurement are drawn.
         provenance: The foot line.
     """
     levels = levels.filter(pl.col("method") == MEASURED_METHOD)
-    known = levels.filter(pl.col("total_kwh") > 0)["total_kwh"]
-    lines = [] if known.is_empty() else _row_lines(levels)
+    is_known = (levels["total_kwh"] > 0).any()
+    groups = _rows_by_level(levels) if is_known else {}
+    heights = [ROW_MM * len(rows) + AXIS_MM for rows in groups.values()]
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
-        height_mm=34 + ROW_MM * max(len(lines), 4),
+        height_mm=22 + max(sum(heights), 30),
         title=figure_title(levels),
         provenance=provenance,
     )
-    if not lines:
+    if not groups:
         why = "Nothing was measured or estimated of the jobs of the study."
         style.draw_empty_panel(drawn.add_subplot(), why)
         return drawn
+    mosaic: list[Any] = [[f"bars {level}", f"numbers {level}"] for level in groups]
     panels = drawn.subplot_mosaic(
-        [["key", "key"], ["marks", "numbers"]],
-        height_ratios=[1, len(lines)],
-        width_ratios=[0.7, 1.4],
+        [["key", "key"], *mosaic],
+        height_ratios=[6, *heights],
+        width_ratios=[0.8, 1.3],
     )
-    marks, numbers = panels["marks"], panels["numbers"]
-    with_overhead = levels["total_kwh"] + levels["overhead_kwh"]
-    largest = max(
-        float(ends.max())  # type: ignore[arg-type]
-        for ends in (known, levels["total_high_kwh"], with_overhead)
-        if ends.count()
-    )
-    marks.set_xscale("log")
-    marks.set_xlim(float(known.min()) / 1.6, largest * 1.4)  # type: ignore[arg-type]
     style.draw_key(panels["key"], _key_marks(levels), columns=4)
-    for place, line in enumerate(lines):
-        if "heading" not in line:
-            _draw_mark(marks, place, line)
-            _write_numbers(numbers, place, line)
-    _write_header(numbers, has_overhead=bool(with_overhead.count()))
-    marks.set_yticks(range(len(lines)), [_line_name(line) for line in lines])
-    for label, line in zip(marks.get_yticklabels(), lines, strict=True):
-        label.set_fontweight("bold" if "heading" in line else "normal")
-    marks.tick_params(axis="y", length=0)
-    marks.spines["left"].set_visible(False)
-    for axes in (marks, numbers):
-        axes.set_ylim(len(lines) - 0.4, -0.6)
-    _set_ticks(marks)
+    has_overhead = bool(levels["overhead_kwh"].count())
+    for place, (level, rows) in enumerate(groups.items()):
+        bars, numbers = panels[f"bars {level}"], panels[f"numbers {level}"]
+        in_kwh = _set_axis(bars, rows)
+        for line, row in enumerate(rows):
+            _draw_bar(bars, line, row, in_kwh)
+            _write_numbers(numbers, line, row)
+        bars.set_title(LEVEL_HEADINGS[level], loc="left", fontweight="bold", pad=2)
+        bars.set_yticks(range(len(rows)), [_row_name(row) for row in rows])
+        for axes in (bars, numbers):
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+        numbers.set_axis_off()
+        numbers.set_xlim(0, 1)
+        if place == 0:
+            _write_header(numbers, has_overhead=has_overhead)
     return drawn
 
 
-def _row_lines(levels: pl.DataFrame) -> list[Row]:
-    """Headings and rows from top to bottom, the largest of each level first."""
-    lines: list[Row] = []
+def _rows_by_level(levels: pl.DataFrame) -> dict[str, list[Row]]:
+    """Rows of each level from top to bottom, the largest first."""
+    groups: dict[str, list[Row]] = {}
     for level in LEVELS:
-        rows = levels.filter(pl.col("level") == level).sort(
+        own = levels.filter(pl.col("level") == level).sort(
             "total_kwh", "name", descending=[True, False], nulls_last=True
         )
-        if rows.is_empty() or (level != "site" and rows["name"].to_list() == [OTHERS]):
+        if own.is_empty() or (level != "site" and own["name"].to_list() == [OTHERS]):
             # no name of the level is shown: its only row repeats the site
             continue
-        lines.append({"heading": LEVEL_HEADINGS[level]})
-        lines += rows.head(MOST_ROWS).iter_rows(named=True)
-        rest = rows.slice(MOST_ROWS)
+        rows = list(own.head(MOST_ROWS).iter_rows(named=True))
+        rest = own.slice(MOST_ROWS)
         if not rest.is_empty():
             kwh = rest.select(sum_or_zero(pl.col("total_kwh"))).item()
-            lines.append({"name": f"{len(rest)} more", "level": level, "rest_kwh": kwh})
-    return lines
+            rows.append({"name": f"{len(rest)} more", "level": level, "rest_kwh": kwh})
+        groups[level] = rows
+    return groups
 
 
-def _line_name(line: Row) -> str:
-    if "heading" in line:
-        return str(line["heading"])
-    if line["level"] == "overhead":
-        return style.CLASS_NAMES.get(line["name"], line["name"])
-    return str(line["name"])
+def _row_name(row: Row) -> str:
+    if row["level"] == "overhead":
+        return wording.CLASS_NAMES.get(row["name"], row["name"])
+    return str(row["name"])
 
 
-def _draw_mark(axes: Axes, place: int, row: Row) -> None:
-    """Draw the dot, interval and tick of a row, or a hatch if its energy is unknown."""
+def _set_axis(axes: Axes, rows: list[Row]) -> float:
+    """Set the axis of a level from 0 to its largest energy; return the size of its unit in kWh."""
+    ends = [
+        end
+        for row in rows
+        for end in (
+            row.get("total_kwh"),
+            row.get("total_high_kwh"),
+            (row.get("total_kwh") or 0.0) + (row.get("overhead_kwh") or 0.0),
+        )
+        if end
+    ]
+    largest = max(ends, default=0.0)
+    unit, in_kwh = wording.energy_unit(largest)
+    axes.set_xlim(0, 1.02 * (largest or 1.0) / in_kwh)
+    axes.xaxis.set_major_locator(MaxNLocator(4) if largest else NullLocator())
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}{wording.NARROW_SPACE}{unit}" if value else "0")
+    )
+    axes.tick_params(axis="x", labelsize=7, length=2, pad=1.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=style.FAINT, lw=0.5)
+    return in_kwh
+
+
+def _draw_bar(axes: Axes, place: int, row: Row, in_kwh: float) -> None:
+    """Draw measured and estimated part, interval and tick of a row, or a hatch if it is unknown."""
     kwh = row.get("total_kwh")
     if not kwh:
         if kwh is None and row.get("unknown_node_h"):
             axes.axhspan(place - 0.32, place + 0.32, 0.0, 1.0, **style.UNKNOWN_LOOK)
         return
-    colour = style.METHOD_COLOURS["bmc"]
-    if row["level"] == "overhead":
-        colour = style.CLASS_COLOURS.get(row["name"], style.GREY)
+    measured = min(row["measured_kwh"] or 0.0, kwh) / in_kwh
+    axes.barh(place, measured, height=0.66, color=BAR_COLOUR)
+    rest = max(kwh / in_kwh - measured, 0.0)
+    axes.barh(place, rest, left=measured, height=0.66, color=style.lighter(BAR_COLOUR))
     if row["total_low_kwh"] is not None:
-        # a logarithmic axis has no 0
-        left = max(row["total_low_kwh"], axes.get_xlim()[0])
-        axes.plot([left, row["total_high_kwh"]], [place, place], color=colour, lw=1.6)
-    axes.plot(kwh, place, **_dot_look(colour, hollow=_is_estimate(row)))
+        ends = [row["total_low_kwh"] / in_kwh, row["total_high_kwh"] / in_kwh]
+        # a white edge separates the line from the bar
+        axes.plot(ends, [place, place], **(dict(INTERVAL_LOOK) | {"color": "#ffffff", "lw": 2.6}))
+        axes.plot(ends, [place, place], **INTERVAL_LOOK)
     if row["overhead_kwh"] is not None:
-        axes.plot(kwh + row["overhead_kwh"], place, **OVERHEAD_TICK_LOOK)
-
-
-def _dot_look(colour: str, *, hollow: bool) -> dict[str, Any]:
-    face = "white" if hollow else colour
-    return {
-        "marker": "o",
-        "markersize": 4.5,
-        "markerfacecolor": face,
-        "markeredgecolor": colour,
-        "markeredgewidth": 1.0,
-        "linestyle": "none",
-    }
+        axes.plot((kwh + row["overhead_kwh"]) / in_kwh, place, **OVERHEAD_TICK_LOOK)
 
 
 def _is_estimate(row: Row) -> bool:
@@ -221,33 +233,16 @@ def _write_cell(axes: Axes, place: int, column: str, text: str, colour: str = st
 
 
 def _write_header(axes: Axes, *, has_overhead: bool) -> None:
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
     for column in COLUMN_EDGES:
         if has_overhead or column != "with overhead":
-            _write_cell(axes, 0, column, column, style.GREY)
+            _write_cell(axes, -1, column, column, style.GREY)
 
 
-def _key_marks(levels: pl.DataFrame) -> list[Line2D]:
-    bmc = style.METHOD_COLOURS["bmc"]
-    handles = [
-        Line2D([], [], label="total energy", **_dot_look(bmc, hollow=False)),
-        Line2D([], [], label="95 % interval", color=bmc, lw=1.6),
-    ]
-    if levels.select((pl.col("measured_frac") < wording.LEAST_MEASURED_FRAC).any()).item():
-        hollow = Line2D([], [], label="less than half measured", **_dot_look(bmc, hollow=True))
-        handles.insert(1, hollow)
+def _key_marks(levels: pl.DataFrame) -> list[Patch | Line2D]:
+    handles: list[Patch | Line2D] = [Patch(color=BAR_COLOUR, label="measured")]
+    if (levels["estimated_kwh"] > 0).any():
+        handles.append(Patch(color=style.lighter(BAR_COLOUR), label="estimated"))
+    handles.append(Line2D([], [], label="95 % interval of the total", **INTERVAL_LOOK))
     if levels["overhead_kwh"].count():
         handles.append(Line2D([], [], label="with overhead", **OVERHEAD_TICK_LOOK))
     return handles
-
-
-def _set_ticks(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
-    axes.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
-    )
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="x", color=style.FAINT, lw=0.5)
-    axes.set_xlabel("Energy")

@@ -1,14 +1,14 @@
-"""Figure of the four methods of the study: energies, and ratios to the measurement."""
+"""Figure of the four methods of the study: ratios to the measurement, with its energy."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from footprint.estimators.comparison import FOUR_METHODS, relative_to_measurement
 from footprint.levels.levels import LEVEL_HEADINGS
@@ -18,22 +18,23 @@ from footprint.report.figures import style
 DRAWN_LEVELS = ("site", "project", "user", "paper")
 MOST_ROWS = 5
 """Most rows of a level, those with most energy."""
-ROW_MM = 6.6
+MOST_NARROW_ROWS = 3
+"""The same in a figure of one column."""
+ROW_MM = 5.0
 
 METHOD_COLOURS = {
     name: style.METHOD_COLOURS[name.partition("_2")[0] if name == "codecarbon_2" else name]
     for name in FOUR_METHODS
 }
-METHOD_MARKERS = {"mlco2": "s", "green_algorithms": "^", "codecarbon_2": "D", "bmc": "o"}
-MARK_HEIGHTS = {"mlco2": -0.24, "green_algorithms": -0.08, "codecarbon_2": 0.08, "bmc": 0.24}
-"""Height of each method's mark in its row, so that no mark hides another."""
-
-COVERAGE_TEXT_LOOK: dict[str, Any] = {
-    "ha": "left",
-    "va": "center",
-    "fontsize": 6.5,
-    "color": style.ACCENT,
+METHOD_MARKERS = {"mlco2": "s", "green_algorithms": "^", "codecarbon_2": "D"}
+METHOD_KEYS = {
+    "mlco2": "MLCO2: GPU limits",
+    "green_algorithms": "GA: limits, TDP and memory",
+    "codecarbon_2": "CC: device readings and models",
 }
+INTERVAL_LOOK: Mapping[str, Any] = {"color": METHOD_COLOURS["bmc"], "lw": 2.2}
+COLUMN_EDGES = {"measured": 0.5, "coverage": 1.0}
+"""Right edge of each column of numbers, as a part of the panel."""
 
 Row = dict[str, Any]
 
@@ -56,62 +57,67 @@ def _change_text(ratio: float) -> str:
     """A ratio as a change in per cent, such as `+25 %`."""
     change = round(100 * (ratio - 1))
     sign = "±" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{sign}{abs(change)}{wording.THIN_SPACE}%"
+    return f"{sign}{abs(change)}{wording.NARROW_SPACE}%"
 
 
 @style.with_style
-def plot(levels: pl.DataFrame, *, pue: float, provenance: str) -> Figure:
-    """Marks of the four methods on a logarithmic axis, and their ratios to the measurement.
+def plot(
+    levels: pl.DataFrame, *, pue: float, provenance: str, width_mm: float = style.TEXT_MM
+) -> Figure:
+    """Marks of the models at their ratio to the measurement, a row for each group of jobs.
 
-    All methods cover the measured jobs and their time with readings. The line through the
-    measurement is its 95 % interval: that of the total in proportion, where 95 % or more of it was
-    measured; elsewhere the interval of the total says how well the estimates are known. A hollow
-    dot has readings for less than 95 % of the time.
+    All methods cover the measured jobs and their time with readings; the measured energy is
+    written. The line at 1 is the 95 % interval of the measurement: that of the total in
+    proportion, where 95 % or more of it was measured; elsewhere the interval of the total says how
+    well the estimates are known. The part of the time with readings is written where it is less
+    than 95 %.
 
     Args:
         levels: `schemas.Levels`.
         pue: Factor that every method is multiplied by.
         provenance: The foot line.
+        width_mm: Width; a figure of one column has fewer rows.
     """
     rows = relative_to_measurement(levels, pue=pue).filter(
         pl.col("level").is_in(DRAWN_LEVELS), pl.col("method_name").is_in(list(FOUR_METHODS))
     )
-    lines = _row_lines(rows)
+    is_narrow = width_mm < style.TEXT_MM
+    lines = _row_lines(rows, most=MOST_NARROW_ROWS if is_narrow else MOST_ROWS)
+    key, body = (17.0 if is_narrow else 10.0), ROW_MM * max(len(lines), 3) + 12
     drawn = style.new_figure(
-        width_mm=style.TEXT_MM,
-        height_mm=42 + ROW_MM * max(len(lines), 3),
+        width_mm=width_mm,
+        height_mm=18 + key + body,
         title=figure_title(rows),
         provenance=provenance,
     )
     panels = drawn.subplot_mosaic(
-        [["key", "key"], ["energy", "ratio"]],
-        height_ratios=[2.2, max(len(lines), 3)],
-        width_ratios=[1.2, 1],
+        [["key", "key"], ["ratio", "numbers"]],
+        height_ratios=[key, body],
+        width_ratios=[1, 0.72] if is_narrow else [1, 0.32],
     )
-    known = rows.filter(pl.col("covered_kwh") > 0)
-    if known.is_empty():
+    ratio, numbers = panels["ratio"], panels["numbers"]
+    if rows.filter(pl.col("covered_kwh") > 0).is_empty():
         panels["key"].set_axis_off()
-        style.draw_empty_panel(
-            panels["energy"], "No job of the study ran on a node with power readings."
-        )
-        style.draw_empty_panel(panels["ratio"], "Nothing to compare with.")
+        numbers.set_axis_off()
+        style.draw_empty_panel(ratio, "No job of the study ran on a node with power readings.")
         return drawn
-    style.draw_key(panels["key"], _key_marks(rows), columns=2)
+    style.draw_key(panels["key"], _key_marks(rows), columns=1 if is_narrow else 2)
     for place, line in enumerate(lines):
         if "heading" not in line:
-            _draw_marks(panels["energy"], panels["ratio"], place, line["methods"])
-    _format_axes(panels["energy"], panels["ratio"], lines, pue=pue)
+            _draw_marks(ratio, place, line["methods"])
+            _write_numbers(numbers, place, line["methods"]["bmc"])
+    _format_axes(ratio, numbers, lines, pue=pue)
     return drawn
 
 
-def _row_lines(rows: pl.DataFrame) -> list[Row]:
+def _row_lines(rows: pl.DataFrame, *, most: int) -> list[Row]:
     """Headings and groups from top to bottom, those with most measured energy first."""
     lines: list[Row] = []
     measured = rows.filter(pl.col("method_name") == "bmc")
     for level in DRAWN_LEVELS:
         of_level = measured.filter(pl.col("level") == level, pl.col("covered_kwh") > 0)
         names = of_level.sort("covered_kwh", "name", descending=[True, False])["name"]
-        names = names.filter(~names.str.contains(r"^\(others\)$")).head(MOST_ROWS)
+        names = names.filter(~names.str.contains(r"^\(others\)$")).head(most)
         if names.is_empty():
             continue
         lines.append({"heading": LEVEL_HEADINGS[level]})
@@ -122,30 +128,22 @@ def _row_lines(rows: pl.DataFrame) -> list[Row]:
     return lines
 
 
-def _draw_marks(energy: Axes, ratio: Axes, place: int, methods: dict[str, Row]) -> None:
+def _draw_marks(axes: Axes, place: int, methods: dict[str, Row]) -> None:
+    """Draw a row: the interval of the measurement, and the models on a line that joins them."""
     bmc = methods["bmc"]
+    ratios = {
+        name: methods[name]["ratio"]
+        for name in METHOD_MARKERS
+        if name in methods and methods[name]["ratio"] is not None
+    }
+    ends = [min([1.0, *ratios.values()]), max([1.0, *ratios.values()])]
+    axes.plot(ends, [place, place], color=style.FAINT, lw=2.0, zorder=1)
     if bmc["covered_low_kwh"] is not None and is_mostly_measured(bmc["measured_frac"]):
-        ends = [bmc[f"covered_{end}_kwh"] for end in ("low", "high")]
-        heights = [place + MARK_HEIGHTS["bmc"]] * 2
-        energy.plot(ends, heights, color=METHOD_COLOURS["bmc"], lw=1.6)
-        ratio.plot(
-            [end / bmc["covered_kwh"] for end in ends],
-            heights,
-            color=METHOD_COLOURS["bmc"],
-            lw=1.6,
-        )
-    if not _is_covered(bmc):
-        text = f"{wording.format_percent(bmc['coverage_frac'])} of time"
-        ratio.text(1.02, place, text, transform=ratio.get_yaxis_transform(), **COVERAGE_TEXT_LOOK)
-    for name in FOUR_METHODS:
-        row = methods.get(name)
-        if row is None or row["covered_kwh"] is None:
-            continue
-        hollow = name == "bmc" and not _is_covered(bmc)
-        look = _mark_look(name, hollow=hollow)
-        energy.plot(row["covered_kwh"], place + MARK_HEIGHTS[name], **look)
+        interval = [bmc[f"covered_{end}_kwh"] / bmc["covered_kwh"] for end in ("low", "high")]
+        axes.plot(interval, [place, place], zorder=2, **INTERVAL_LOOK)
+    for name, value in ratios.items():
         # GPU limits give 0 for jobs without GPU: the mark on the edge is not clipped
-        ratio.plot(row["ratio"], place + MARK_HEIGHTS[name], **look, clip_on=False)
+        axes.plot(value, place, zorder=3, clip_on=False, **_mark_look(name))
 
 
 def is_mostly_measured(measured_frac: float | None) -> bool:
@@ -153,59 +151,60 @@ def is_mostly_measured(measured_frac: float | None) -> bool:
     return measured_frac is not None and measured_frac >= style.FULL_COVERAGE
 
 
-def _is_covered(row: Row) -> bool:
-    return row["coverage_frac"] is None or row["coverage_frac"] >= style.FULL_COVERAGE
+def _write_numbers(axes: Axes, place: int, bmc: Row) -> None:
+    """Write the measured energy, and the part of the time with readings where it is low."""
+    look: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7}
+    text = wording.format_energy(bmc["covered_kwh"])
+    axes.text(COLUMN_EDGES["measured"], place, text, **look)
+    if bmc["coverage_frac"] is not None and bmc["coverage_frac"] < style.FULL_COVERAGE:
+        text = wording.format_percent(bmc["coverage_frac"])
+        axes.text(COLUMN_EDGES["coverage"], place, text, color=style.ACCENT, **look)
 
 
-def _mark_look(name: str, *, hollow: bool = False) -> dict[str, Any]:
+def _mark_look(name: str) -> dict[str, Any]:
     return {
         "marker": METHOD_MARKERS[name],
-        "markersize": 4.2,
-        "markerfacecolor": "white" if hollow else METHOD_COLOURS[name],
-        "markeredgecolor": METHOD_COLOURS[name],
-        "markeredgewidth": 1.0,
+        "markersize": 5.0 if name == "green_algorithms" else 4.4,
+        "markerfacecolor": METHOD_COLOURS[name],
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
         "linestyle": "none",
     }
 
 
 def _key_marks(rows: pl.DataFrame) -> list[Line2D]:
     present = set(rows["method_name"])
-    names = {
-        "mlco2": "MLCO2: GPU limits",
-        "green_algorithms": "GA: limits, TDP and memory",
-        "codecarbon_2": "CC: device readings and models",
-        "bmc": "BMC: measured",
-    }
     handles = [
         Line2D([], [], label=text, **_mark_look(name))
-        for name, text in names.items()
+        for name, text in METHOD_KEYS.items()
         if name in present
     ]
-    if rows.filter(pl.col("coverage_frac") < style.FULL_COVERAGE).height:
-        text = "BMC, readings for less than 95 % of the time"
-        handles.append(Line2D([], [], label=text, **_mark_look("bmc", hollow=True)))
+    handles.append(Line2D([], [], label="95 % interval of the measurement", **INTERVAL_LOOK))
     return handles
 
 
-def _format_axes(energy: Axes, ratio: Axes, lines: list[Row], *, pue: float) -> None:
+def _format_axes(ratio: Axes, numbers: Axes, lines: list[Row], *, pue: float) -> None:
     names = [str(line.get("heading") or line["name"]) for line in lines]
-    energy.set_yticks(range(len(lines)), names)
-    for label, line in zip(energy.get_yticklabels(), lines, strict=True):
+    ratio.set_yticks(range(len(lines)), names)
+    for label, line in zip(ratio.get_yticklabels(), lines, strict=True):
         label.set_fontweight("bold" if "heading" in line else "normal")
-    ratio.set_yticks(range(len(lines)), [""] * len(lines))
-    for axes in (energy, ratio):
+    for axes in (ratio, numbers):
         axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=style.FAINT, lw=0.5)
-    energy.set_xscale("log")
-    energy.xaxis.set_major_locator(LogLocator(10, numticks=12))
-    energy.xaxis.set_minor_locator(LogLocator(10, subs=range(2, 10), numticks=12))
-    energy.xaxis.set_major_formatter(
-        FuncFormatter(lambda kwh, _: wording.format_energy(kwh, digits=1))
-    )
-    energy.xaxis.set_minor_formatter(NullFormatter())
-    energy.set_xlabel("Energy" if pue == 1 else f"Energy × PUE {pue:g}")
-    ratio.axvline(1.0, color=style.GREY, lw=0.8)
-    ratio.set_xlim(0, max(ratio.get_xlim()[1] * 1.05, 1.2))
-    ratio.set_xlabel("Energy over measured energy")
+    ratio.tick_params(axis="y", length=0)
+    ratio.spines["left"].set_visible(False)
+    ratio.grid(axis="x", color=style.FAINT, lw=0.5)
+    ratio.axvline(1.0, color=style.GREY, lw=0.8, zorder=1.5)
+    ratio.set_xlim(0, max(ratio.get_xlim()[1] * 1.02, 1.2))
+    ratio.set_xlabel("Energy by the method over measured energy")
+    numbers.set_axis_off()
+    numbers.set_xlim(0, 1)
+    headers = {"measured": "measured" if pue == 1 else f"measured\n× PUE {pue:g}"}
+    headers["coverage"] = "coverage"
+    for name, text in headers.items():
+        numbers.text(
+            *(COLUMN_EDGES[name], 0, text),
+            ha="right",
+            va="center",
+            fontsize=7,
+            color=style.GREY,
+        )

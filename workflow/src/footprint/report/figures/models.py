@@ -142,7 +142,7 @@ def plot(models: pl.DataFrame) -> Figure:
         if line is not None:
             _draw_trend(axes, line)
     _write_names(axes, known)
-    style.draw_note(drawn, panels["note"], [FIGURE_NOTE], letter_pt=3.6)
+    style.draw_note(drawn, panels["note"], [FIGURE_NOTE])
     return drawn
 
 
@@ -163,7 +163,7 @@ def power_of_ten(flop: float) -> str:
 def _format_months(line: Trend) -> str:
     """The doubling time in whole months, the precision of a list chosen by hand."""
     months = max(1, round(line.doubling_months))
-    return f"{wording.format_count(months)}{wording.THIN_SPACE}months" if months > 1 else "month"
+    return f"{wording.format_count(months)}{wording.NARROW_SPACE}months" if months > 1 else "month"
 
 
 def _date_numbers(column: pl.Series) -> list[float]:

@@ -1,10 +1,12 @@
-"""Figure of a week of one node: its power, the part of its jobs, and its allocations."""
+"""Figure of a week of one node: its power, the part of its jobs, and its allocations by kind."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from footprint.core.gaps import is_gap
 from footprint.core.step_functions import sums_over_time
 from footprint.core.sums import exact_sum, sum_or_zero
+from footprint.core.vocabulary import KINDS
 from footprint.report import wording
 from footprint.report.figures import style, time_axis
 from footprint.report.figures.busiest_week import Week, busiest_week, samples_of_week
@@ -26,6 +29,10 @@ POWER_STEP = timedelta(minutes=10)
 """Step of the line of power: half a point on a page."""
 
 SHARE_TOLERANCE = 1e-9
+NAMED_H = 10.0
+"""Hours of the shortest job with a text."""
+LETTER_H = 1.5
+"""Hours of a week that a letter of such a text takes."""
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +153,7 @@ def figure_title(week: Week, *, n_jobs: int) -> str:
 def plot_busiest_week(
     node_energy: pl.DataFrame,
     node_allocations: pl.LazyFrame,
+    runs: pl.LazyFrame,
     power: pl.LazyFrame,
     *,
     max_gap_s: float,
@@ -157,18 +165,34 @@ def plot_busiest_week(
         node_energy: `schemas.NodeEnergy`.
         node_allocations: Allocations of the study: `job_id`, `node`, `started_at`, `stopped_at`,
             `share`.
+        runs: `schemas.Runs`.
         power: Samples of all nodes, `schemas.Power`.
         max_gap_s: Longest time between two samples without a gap, in seconds.
         provenance: The foot line.
     """
     week = busiest_week(node_energy, node_allocations)
     log.info("%s", week)
+    allocations = node_allocations.filter(pl.col("node") == (week.node if week else ""))
     return plot(
         power.head(0).collect() if week is None else samples_of_week(power, week),
-        node_allocations.filter(pl.col("node") == (week.node if week else "")).collect(),
+        allocations.collect(),
+        runs.collect(),
         week,
         max_gap_s=max_gap_s,
         provenance=provenance,
+    )
+
+
+def kinds_of_jobs(runs: pl.DataFrame) -> pl.DataFrame:
+    """Kind of the run of each job, and its user: `job_id`, `kind`, `user` (pseudonym).
+
+    Args:
+        runs: `schemas.Runs`.
+    """
+    return (
+        runs.select("job_ids", pl.col("kind").cast(pl.String), "user")
+        .explode("job_ids", empty_as_null=False, keep_nulls=False)
+        .rename({"job_ids": "job_id"})
     )
 
 
@@ -176,16 +200,18 @@ def plot_busiest_week(
 def plot(
     power: pl.DataFrame,
     allocations: pl.DataFrame,
+    runs: pl.DataFrame,
     week: Week | None,
     *,
     max_gap_s: float,
     provenance: str,
 ) -> Figure:
-    """Power over a week with the part of the jobs filled, and the shares of the jobs below.
+    """Power over a week with the part of the jobs filled, and the jobs below by kind of run.
 
     Args:
         power: Samples of the node, `schemas.Power`.
         allocations: Allocations of the node: `job_id`, `started_at`, `stopped_at`, `share`.
+        runs: `schemas.Runs`; a job without a run is of kind `unknown`.
         week: Node and week; None if nothing was measured.
         max_gap_s: Longest time between two samples without a gap, in seconds.
         provenance: The foot line.
@@ -201,15 +227,22 @@ def plot(
             drawn.add_subplot(), "The study has no node with power readings and jobs."
         )
         return drawn
-    binned, places = gated_power(power, allocations, week), job_lanes(allocations, week)
+    binned = gated_power(power, allocations, week)
+    places = (
+        job_lanes(allocations, week)
+        .join(kinds_of_jobs(runs), on="job_id", how="left", maintain_order="left")
+        .with_columns(pl.col("kind").fill_null("unknown"))
+    )
     n_jobs = places["job_id"].n_unique()
     drawn = style.new_figure(
         width_mm=style.TEXT_MM,
-        height_mm=95,
+        height_mm=105,
         title=figure_title(week, n_jobs=n_jobs),
         provenance=provenance,
     )
-    panels = drawn.subplot_mosaic([["key"], ["power"], ["lanes"]], height_ratios=[0.5, 5, 3.5])
+    panels = drawn.subplot_mosaic(
+        [["key"], ["power"], ["kinds"], ["lanes"]], height_ratios=[0.5, 5, 0.5, 3.5]
+    )
     _draw_power(panels["power"], binned)
     _draw_lanes(panels["lanes"], places)
     gap_times = sample_gaps(power, week, max_gap_s=max_gap_s)
@@ -219,6 +252,7 @@ def plot(
             panels[name].axvspan(start, stop, zorder=0.5, **style.UNKNOWN_LOOK)
     panels["power"].tick_params(axis="x", labelbottom=False)
     style.draw_key(panels["key"], _key_marks(gap_times), columns=4)
+    style.draw_key(panels["kinds"], _kind_marks(places), columns=6)
     return drawn
 
 
@@ -241,10 +275,6 @@ def _draw_power(axes: Axes, binned: pl.DataFrame) -> None:
 
 
 def _draw_lanes(axes: Axes, places: pl.DataFrame) -> None:
-    jobs = places["job_id"].unique(maintain_order=True).to_list()
-    colour = {
-        job: style.COLOUR_SEQUENCE[i % len(style.COLOUR_SEQUENCE)] for i, job in enumerate(jobs)
-    }
     top = max(1.0, float(places["high"].max() or 1.0))  # type: ignore[arg-type]
     # a white outline separates neighbours, but would hide a job of a few minutes
     long = places.with_columns(pl.col("stopped_at") - pl.col("started_at") > pl.duration(hours=1))[
@@ -256,27 +286,45 @@ def _draw_lanes(axes: Axes, places: pl.DataFrame) -> None:
         left=places["started_at"].to_numpy(),
         height=places["high"] - places["low"],
         align="edge",
-        color=[colour[job] for job in places["job_id"]],
+        color=[style.KIND_COLOURS[kind] for kind in places["kind"]],
         edgecolor=["white" if is_long else "none" for is_long in long],
         linewidth=0.6,
     )
     named = places.filter(
-        pl.col("stopped_at") - pl.col("started_at") > pl.duration(hours=14),
+        pl.col("stopped_at") - pl.col("started_at") > pl.duration(hours=NAMED_H),
         pl.col("high") - pl.col("low") >= 0.1 * top,
     ).unique("job_id", keep="first", maintain_order=True)
-    for job, start, stop, low, high in named.iter_rows():
+    for row in named.iter_rows(named=True):
+        length_h = (row["stopped_at"] - row["started_at"]) / timedelta(hours=1)
         axes.text(
-            start + (stop - start) / 2,
-            (low + high) / 2,
-            str(job),
+            row["started_at"] + (row["stopped_at"] - row["started_at"]) / 2,
+            (row["low"] + row["high"]) / 2,
+            _job_text(row, length_h=length_h),
             ha="center",
             va="center",
             fontsize=7,
-            color="white",
+            color=style.INK if row["kind"] == "inference_run" else "white",
         )
     axes.set_ylim(0, top)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
     axes.set_ylabel("Held by jobs (%)")
+
+
+def _job_text(row: Mapping[str, Any], *, length_h: float) -> str:
+    """Kind of a job and pseudonym of its user, as far as they fit into its bar."""
+    kind = wording.KIND_NAMES[row["kind"]]
+    text = kind if row["user"] is None else f"{kind}, {row['user']}"
+    letters = int(length_h / LETTER_H)
+    return text if len(text) <= letters else kind if len(kind) <= letters else ""
+
+
+def _kind_marks(places: pl.DataFrame) -> list[Patch]:
+    """Patches of the kinds in the week; kinds of one colour share a patch."""
+    names: dict[str, list[str]] = {}
+    for kind in KINDS:
+        if kind in places["kind"].to_list():
+            names.setdefault(style.KIND_COLOURS[kind], []).append(wording.KIND_NAMES[kind])
+    return [Patch(color=colour, label=", ".join(each)) for colour, each in names.items()]
 
 
 def _set_time_axis(axes: Axes, week: Week) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -15,8 +14,6 @@ from footprint.report import wording
 
 MOST_STEPS = 400
 """Steps of a line of energy; thinning shifts it by less than a millimetre."""
-NOTE_LENGTH = 105
-"""Letters in a line of the note."""
 PHASE_ORDER = ("development", "unknown", "inference", "training")
 """Phases in drawing order: the most frequent first, so that it does not cover the others."""
 
@@ -86,31 +83,50 @@ def runs_of_papers(
 
 
 def cumulative_energy(runs: pl.DataFrame, *, start: datetime, end: datetime) -> pl.DataFrame:
-    """Cumulative energy of a paper by phase; the energy of a run is added at its end.
+    """Cumulative energy of a paper by phase; that of a run is spread evenly over its time.
 
     Args:
-        runs: Runs of a paper from `runs_of_papers`; runs of unknown energy add nothing.
+        runs: Runs of a paper from `runs_of_papers`; runs of unknown energy add nothing. A run
+            without a start begins with the study, one without an end lasts to its end; the part of
+            a run outside of the study has no energy.
         start: First moment of the study.
-        end: First moment after the study; runs that end later or never end here.
+        end: First moment after the study.
 
     Returns:
         `moment`, a column for each phase and their sum `total_kwh` (kWh): a row for `start`, for
-        each end of a run, and for `end`.
+        each start and end of a run, and for `end`. Between rows, energy is linear in time.
     """
     stopped = pl.col("stopped_at").fill_null(end).clip(start, end)
-    known = runs.filter(pl.col("total_kwh").is_not_null())
-    by_phase = [
-        sum_or_zero(pl.col("total_kwh").filter(pl.col("phase") == name)).alias(name)
-        for name in PHASE_ORDER
-    ]
-    ends = pl.DataFrame({"moment": [start, end]}, {"moment": pl.Datetime("us", "UTC")})
-    return (
-        known.group_by(stopped.alias("moment"))
-        .agg(by_phase)
-        .join(ends, on="moment", how="full", coalesce=True)
-        .sort("moment")
-        .with_columns(pl.col(PHASE_ORDER).fill_null(0.0).cum_sum())
-        .with_columns(pl.sum_horizontal(PHASE_ORDER).alias("total_kwh"))
+    # a run of no length takes a second, so that its energy has a rate
+    started = pl.min_horizontal(
+        pl.col("started_at").fill_null(start).clip(start, end), stopped - timedelta(seconds=1)
+    )
+    energy = pl.col("total_kwh")
+    known = runs.filter(energy.is_not_null()).select(
+        "phase",
+        energy,
+        began=(started - start).dt.total_microseconds(),
+        ended=(stopped - start).dt.total_microseconds(),
+    )
+    # the energy at t is slope x t + offset, both summed over what has happened until then
+    slope = energy / (pl.col("ended") - pl.col("began"))
+    rises = known.select("phase", at="began", slope=slope, offset=-slope * pl.col("began"))
+    ends = known.select("phase", at="ended", slope=-slope, offset=energy + slope * pl.col("began"))
+    events = pl.concat([rises, ends]).sort("at", "phase", "slope", "offset")
+    length = (end - start) // timedelta(microseconds=1)
+    course = pl.DataFrame({"at": pl.concat([events["at"], pl.Series([0, length])]).unique().sort()})
+    for name in PHASE_ORDER:
+        own = events.filter(pl.col("phase") == name).select(
+            "at", pl.col("slope", "offset").cum_sum()
+        )
+        until = own.unique("at", keep="last", maintain_order=True)
+        kwh = (pl.col("slope") * pl.col("at") + pl.col("offset")).fill_null(0.0)
+        course = course.join_asof(until, on="at").with_columns(kwh.alias(name))
+        course = course.drop("slope", "offset")
+    return course.select(
+        (pl.lit(start) + pl.duration(microseconds="at")).alias("moment"),
+        *PHASE_ORDER,
+        pl.sum_horizontal(PHASE_ORDER).alias("total_kwh"),
     )
 
 
@@ -198,8 +214,7 @@ def omission_note(runs: pl.DataFrame, left_out: list[str]) -> str:
     if len(without):
         which = "1 paper" if len(without) == 1 else f"{len(without)} papers"
         texts.append(f"{which} of unknown energy")
-    text = f"Not drawn: {', '.join(texts)}." if texts else ""
-    return textwrap.fill(text, NOTE_LENGTH, break_on_hyphens=False)
+    return f"Not drawn: {', '.join(texts)}." if texts else ""
 
 
 def thin_course(course: pl.DataFrame) -> pl.DataFrame:

@@ -33,6 +33,8 @@ from footprint.report.figures.phases import PHASE_NAMES
 
 MOST_PAPERS = 6
 """Number of papers drawn, those with most energy; a note counts the rest."""
+MOST_NARROW_PAPERS = 3
+"""The same in a figure of one column."""
 MOST_IN_ONE_COLUMN = 3
 """Most papers in one column; more papers take two columns."""
 MOST_VECTORS = 1500
@@ -41,10 +43,10 @@ MOST_DECADES = 5
 """Decades of the axis of energy; runs below are drawn at its foot."""
 PAPER_MM = 47.0
 """Height of the two panels of a paper."""
-PANEL_MM: Mapping[int, float] = {1: 140.0, 2: 54.0}
-"""Width of a panel, without labels, by the number of columns."""
-NAME_LENGTH: Mapping[int, int] = {1: 60, 2: 34}
-"""Letters of a paper's name that fit above a panel, by the number of columns."""
+LABELS_MM = 30.0
+"""Width of the labels beside the panels of a column."""
+NAME_MM = 1.6
+"""Width of a letter of a paper's name."""
 
 EDGE_COLOURS = {
     "training": style.PHASE_COLOURS["training"],
@@ -53,6 +55,9 @@ EDGE_COLOURS = {
     "unknown": style.GREY,
 }
 """Colours of the edges of marks, darker than a light face."""
+
+CLIPPED_LOOK: Mapping[str, Any] = {"marker": "v", "markersize": 3.4, "linestyle": "none"}
+"""Look of a run with less energy than the axis, at its foot."""
 
 
 def plot_runs_of_papers(
@@ -66,6 +71,7 @@ def plot_runs_of_papers(
     end: datetime,
     papers: NameSelection,
     provenance: str,
+    width_mm: float = style.TEXT_MM,
 ) -> Figure:
     """The runs of the papers in the levels, drawn by `plot`.
 
@@ -79,6 +85,7 @@ def plot_runs_of_papers(
         end: First moment after the study.
         papers: `levels.papers` of the configuration.
         provenance: The foot line.
+        width_mm: Width; a figure of one column has fewer papers.
     """
     of_papers = runs_of_papers(
         runs,
@@ -89,29 +96,39 @@ def plot_runs_of_papers(
         end=end,
         papers_wanted=papers,
     )
-    return plot(of_papers, start=start, end=end, provenance=provenance)
+    return plot(of_papers, start=start, end=end, provenance=provenance, width_mm=width_mm)
 
 
 @style.with_style
-def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str) -> Figure:
+def plot(
+    runs: pl.DataFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    provenance: str,
+    width_mm: float = style.TEXT_MM,
+) -> Figure:
     """Two panels for each paper: its runs at their energy, and its cumulative energy.
 
-    A run is a mark at its start with a line to its end, at the height of its energy; runs of
-    unknown energy are hatched at the foot. The energy rises where a run ends.
+    A run is a mark at its start with a line to its end, at the height of its energy. Runs with less
+    energy than the axis are triangles at its foot; those of unknown energy are hatched below. The
+    cumulative energy spreads that of a run evenly over its time.
 
     Args:
         runs: Result of `runs_of_papers`.
         start: First moment of the study.
         end: First moment after the study.
         provenance: The foot line.
+        width_mm: Width; a figure of one column has fewer papers.
     """
+    is_narrow = width_mm < style.TEXT_MM
     ranked = papers_by_energy(runs)
-    names = ranked[:MOST_PAPERS]
-    columns = 1 if len(names) <= MOST_IN_ONE_COLUMN else 2
+    names = ranked[: MOST_NARROW_PAPERS if is_narrow else MOST_PAPERS]
+    columns = 1 if is_narrow or len(names) <= MOST_IN_ONE_COLUMN else 2
     rows = max(1, -(-len(names) // columns))
     drawn = style.new_figure(
-        width_mm=style.TEXT_MM,
-        height_mm=30 + PAPER_MM * rows,
+        width_mm=width_mm,
+        height_mm=(54 if is_narrow else 30) + PAPER_MM * rows,
         title=figure_title(runs),
         provenance=provenance,
     )
@@ -122,46 +139,54 @@ def plot(runs: pl.DataFrame, *, start: datetime, end: datetime, provenance: str)
         return drawn
     places = [f"{kind}{place}" for place in range(rows * columns) for kind in ("runs", "sum")]
     mosaic: list[Any] = [["key"] * columns]
-    heights = [0.55]
+    heights = [2.0 if is_narrow else 0.55]
     for row in range(rows):
         for kind, height in (("runs", 2.2), ("sum", 1.2)):
             mosaic.append([f"{kind}{row * columns + column}" for column in range(columns)])
             heights.append(height)
-    note = omission_note(runs, ranked[MOST_PAPERS:])
+    note = style.wrap_text(drawn, omission_note(runs, ranked[len(names) :]), fontsize=style.NOTE_PT)
     if note:
         mosaic.append(["note"] * columns)
-        heights.append(0.2 + 0.15 * note.count("\n"))
+        heights.append(0.3 + 0.2 * note.count("\n"))
     panels = drawn.subplot_mosaic(mosaic, height_ratios=heights)
-    style.draw_key(panels["key"], _key_marks(runs.filter(pl.col("paper").is_in(names))), columns=3)
     if note:
-        panels["note"].set_axis_off()
-        panels["note"].text(0, 0.5, note, va="center", fontsize=7, color=style.GREY)
+        style.draw_note(drawn, panels["note"], [note])
     as_image = runs.filter(pl.col("paper").is_in(names)).height > MOST_VECTORS
+    has_clipped = False
     for place, name in enumerate(names):
         own = runs.filter(pl.col("paper") == name)
         above, below = panels[f"runs{place}"], panels[f"sum{place}"]
-        _draw_runs(above, own, start=start, end=end, as_image=as_image)
-        _draw_heading(above, own, name=name, columns=columns)
+        has_clipped |= _draw_runs(above, own, start=start, end=end, as_image=as_image)
+        _draw_heading(above, own, name=name, width_mm=width_mm / columns)
         _draw_sum(below, cumulative_energy(own, start=start, end=end))
         above.tick_params(axis="x", labelbottom=False)
         # the lowest panel of a column labels the time for all of them
         below.tick_params(axis="x", labelbottom=place + columns >= len(names))
+    marks = _key_marks(runs.filter(pl.col("paper").is_in(names)), has_clipped=has_clipped)
+    style.draw_key(panels["key"], marks, columns=1 if is_narrow else 3)
     shown = [panels[place] for place in places[: 2 * len(names)]]
-    time_axis.apply_time_axis(shown, start, end, width_mm=PANEL_MM[columns])
+    time_axis.apply_time_axis(shown, start, end, width_mm=width_mm / columns - LABELS_MM)
     for left in places[2 * len(names) :]:
         panels[left].set_axis_off()
     return drawn
 
 
-def _key_marks(runs: pl.DataFrame) -> list[Patch | Line2D]:
+def _key_marks(runs: pl.DataFrame, *, has_clipped: bool) -> list[Patch | Line2D]:
     present = set(runs["phase"])
     marks: list[Patch | Line2D] = [
         Line2D(
-            [], [], label=PHASE_NAMES[name], lw=1.2, color=EDGE_COLOURS[name], **_mark_look(name)
+            [],
+            [],
+            label=PHASE_NAMES[name],
+            lw=1.2,
+            color=EDGE_COLOURS[name],
+            **(_mark_look(name) | {"linestyle": "-"}),
         )
         for name in PHASE_NAMES
         if name in present
     ]
+    if has_clipped:
+        marks.append(Line2D([], [], label="below the axis", color=style.GREY, **CLIPPED_LOOK))
     if runs["total_kwh"].null_count():
         marks.append(Patch(label="energy unknown", **style.UNKNOWN_LOOK))
     return marks
@@ -170,6 +195,7 @@ def _key_marks(runs: pl.DataFrame) -> list[Patch | Line2D]:
 def _mark_look(name: str) -> dict[str, Any]:
     return {
         "marker": "o",
+        "linestyle": "none",
         "markersize": 4 if name == "training" else 2.6,
         "markerfacecolor": style.PHASE_COLOURS[name],
         "markeredgecolor": EDGE_COLOURS[name],
@@ -177,22 +203,26 @@ def _mark_look(name: str) -> dict[str, Any]:
     }
 
 
-def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, columns: int) -> None:
+def _draw_heading(axes: Axes, runs: pl.DataFrame, *, name: str, width_mm: float) -> None:
     """Write the name of the paper and its number of runs above its panels."""
-    most = NAME_LENGTH[columns]
+    most = int((width_mm - LABELS_MM) / NAME_MM)
     short = name if len(name) <= most else f"{name[: most - 1]}…"
     n_runs = "1 run" if len(runs) == 1 else f"{wording.format_count(len(runs))} runs"
     unknown = runs["total_kwh"].null_count()
     if unknown:
         n_runs += f", {wording.format_count(unknown)} of unknown energy"
-    between = ": " if columns == 1 else "\n"
-    axes.set_title(f"{short}{between}{n_runs}", loc="left", fontsize=8, pad=4)
+    between = ": " if len(f"{short}: {n_runs}") <= most else "\n"
+    axes.set_title(f"{short}{between}{n_runs}", loc="left", pad=4)
 
 
 def _draw_runs(
     axes: Axes, runs: pl.DataFrame, *, start: datetime, end: datetime, as_image: bool
-) -> None:
-    """Draw the runs of a paper: marks, lines and hatches where the energy is unknown."""
+) -> bool:
+    """Draw the runs of a paper: marks, lines and hatches where the energy is unknown.
+
+    Returns:
+        Whether a run has less energy than the axis.
+    """
     inside = runs.with_columns(
         pl.col("started_at").fill_null(start).clip(start, end),
         pl.col("stopped_at").fill_null(end).clip(start, end),
@@ -222,15 +252,18 @@ def _draw_runs(
             ),
             autolim=False,
         )
-        axes.plot(
-            x0,
-            y,
-            linestyle="none",
-            zorder=2.5 + layer,
-            clip_on=False,
-            rasterized=as_image,
-            **_mark_look(phase),
-        )
+        is_below = (own["total_kwh"] < foot).to_numpy()
+        look = _mark_look(phase)
+        for chosen, marker in ((~is_below, look), (is_below, look | dict(CLIPPED_LOOK))):
+            if chosen.any():
+                axes.plot(
+                    x0[chosen],
+                    y[chosen],
+                    zorder=2.5 + layer,
+                    clip_on=False,
+                    rasterized=as_image,
+                    **marker,
+                )
     left, right = (date2num(unknown[name].to_numpy()) for name in ("started_at", "stopped_at"))
     # wide enough to be visible
     right = np.maximum(right, left + 0.008 * (date2num(end) - date2num(start)))
@@ -247,7 +280,8 @@ def _draw_runs(
     )
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=style.FAINT, lw=0.5)
-    axes.set_ylabel("Each run")
+    axes.set_ylabel("Energy of a run")
+    return bool((known["total_kwh"] < foot).any())
 
 
 def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
@@ -265,9 +299,9 @@ def _draw_sum(axes: Axes, course: pl.DataFrame) -> None:
             else {"color": style.PHASE_COLOURS[name], "linewidth": 0.0}
         )
         if course[name][-1] > 0:
-            axes.fill_between(moments, below, above, step="post", **look)
+            axes.fill_between(moments, below, above, **look)
         below = above
-    axes.plot(moments, course["total_kwh"] / in_kwh, drawstyle="steps-post", color=style.INK)
+    axes.plot(moments, course["total_kwh"] / in_kwh, color=style.INK)
     axes.annotate(
         wording.format_energy(whole),
         (1.0, whole / in_kwh),

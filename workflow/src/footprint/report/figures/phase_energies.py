@@ -57,7 +57,7 @@ def _energy_text(row: Row) -> str:
     total, interval = wording.energy_texts(
         row["total_kwh"], row["total_low_kwh"], row["total_high_kwh"]
     )
-    percent = f"95{wording.THIN_SPACE}%"
+    percent = f"95{wording.NARROW_SPACE}%"
     return total + (f" ({percent}: {interval})" if interval else "")
 
 
@@ -99,7 +99,7 @@ def plot(energies: pl.DataFrame, *, provenance: str) -> Figure:
         axes.set_xticks([at for at in axes.get_xticks() if 0 <= at <= 1.02 * highest / in_kwh])
         axes.set_xlabel(f"Total energy ({unit})")
         axes.set_title(title, loc="left")
-    style.draw_note(drawn, panels["note"], [NOTE], letter_pt=3.5)
+    style.draw_note(drawn, panels["note"], [NOTE])
     return drawn
 
 

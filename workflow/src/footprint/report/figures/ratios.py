@@ -1,61 +1,57 @@
-"""Figure of the ratios of the estimators to the measurement, by cluster, GPU and duration."""
+"""Figure of the ratios of the estimators to the measurement, by GPU and duration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_GPU, RATIO_QUANTILES
+from footprint.estimators.comparison import DURATION_BOUNDS_S, FOUR_METHODS, NO_GPU
 from footprint.hardware import catalogue
 from footprint.report import wording
 from footprint.report.figures import style
-from footprint.report.figures.distributions import seaborn
 from footprint.report.figures.methods import METHOD_COLOURS
 
 MODEL_NAMES = [name for name in FOUR_METHODS if name != "bmc"]
-PANEL_TITLES = {"cluster": "Cluster", "gpu_model": "GPU", "duration": "Duration"}
+PANEL_TITLES = {"gpu_model": "GPU", "duration": "Duration"}
 FEWEST_JOBS = 3
 """Fewest jobs of a group that is drawn."""
-LARGEST_RATIO = 3.5
-"""Largest ratio of the axis; larger ones are drawn at the edge."""
+SMALLEST_RATIO, LARGEST_RATIO = 0.25, 4.0
+"""Ends of the axis; an arrow marks what lies beyond."""
 ROW_MM = 7.5
-INTERVAL_LOOKS: Mapping[int, dict[str, Any]] = {
-    100: {"markers": "none", "err_kws": {"linewidth": 0.8}},
-    50: {
-        "marker": "o",
-        "markersize": 3.2,
-        "markerfacecolor": "white",
-        "markeredgewidth": 0.9,
-        "clip_on": False,
-        "zorder": 3,
-        "err_kws": {"linewidth": 2.6, "solid_capstyle": "butt", "zorder": 2},
-    },
+METHOD_HEIGHTS = {"mlco2": -0.24, "green_algorithms": 0.0, "codecarbon_2": 0.24}
+"""Distance of each method from the middle of its row."""
+INTERVALS = {("p05", "p95"): 0.8, ("p25", "p75"): 2.6}
+"""Quantiles at the ends of a line, and its width in points."""
+
+MEDIAN_LOOK: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 3.4,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.9,
+    "linestyle": "none",
+    "clip_on": False,
 }
-"""Looks of the intervals by their percentage of the five quantiles: tenths and half of the jobs."""
+CUT_LOOK: dict[str, Any] = {"markersize": 3.6, "linestyle": "none", "clip_on": False}
 
 
 def figure_title(ratios: pl.DataFrame) -> str:
-    """Title of the figure: the quartiles of the ratios of all jobs, by method."""
+    """Title of the figure: the median of the ratios of all jobs, by method."""
     of_all = _with_models(ratios).filter(pl.col("group") == "all").drop_nulls("ratio_p50")
-    rows = {row["method_name"]: row for row in of_all.iter_rows(named=True)}
-    ranges = [
-        f"{FOUR_METHODS[name]} {_format_range(rows[name]['ratio_p25'], rows[name]['ratio_p75'])}"
+    medians = dict(of_all.select("method_name", "ratio_p50").iter_rows())
+    texts = [
+        f"{FOUR_METHODS[name]} {wording.format_number(medians[name], digits=2)}"
         for name in MODEL_NAMES
-        if name in rows
+        if name in medians
     ]
-    if not ranges:
+    if not texts:
         return "No job was measured well enough to compare estimates with"
-    return f"Times the measured energy, for the middle half of the jobs: {', '.join(ranges)}"
-
-
-def _format_range(low: float, high: float) -> str:
-    """Both ends of a range, such as `0.12 to 0.29`; one number if they are equal."""
-    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (low, high)))
+    return f"Median estimate over measured energy: {', '.join(texts)}"
 
 
 def _with_models(ratios: pl.DataFrame) -> pl.DataFrame:
@@ -65,7 +61,7 @@ def _with_models(ratios: pl.DataFrame) -> pl.DataFrame:
 
 @style.with_style
 def plot(ratios: pl.DataFrame, *, provenance: str) -> Figure:
-    """Medians, halves and nine tenths of the ratios of jobs in three panels, by method.
+    """Medians, halves and nine tenths of the ratios of jobs in two panels, by method.
 
     Args:
         ratios: `schemas.EstimateRatios`.
@@ -88,64 +84,68 @@ def plot(ratios: pl.DataFrame, *, provenance: str) -> Figure:
         for group in PANEL_TITLES:
             style.draw_empty_panel(axes[group], "No job of a minute or more was measured in full.")
         return drawn
-    style.draw_key(axes["key"], _key_marks(), columns=5)
+    style.draw_key(axes["key"], _key_marks(), columns=7)
     for group, title in PANEL_TITLES.items():
         _draw_panel(axes[group], rows.filter(pl.col("group") == group), names[group], title)
     return drawn
 
 
 def _sorted_names(rows: pl.DataFrame, group: str) -> list[str]:
-    """Names of the rows of a group from top to bottom: by GPU generation, duration, or name."""
+    """Names of the rows of a group from top to bottom: by GPU generation, or by duration."""
     found: list[str] = rows.filter(pl.col("group") == group)["name"].unique().sort().to_list()
     if group == "duration":
         return [name for name in DURATION_BOUNDS_S if name in found]
-    if group == "gpu_model":
-        of_model = dict(catalogue.read_gpus().select("gpu_model", "generation").iter_rows())
-        order = catalogue.order_generations({*of_model.values()})
-        place = {name: order.index(of_model[name]) for name in found if name in of_model}
-        none = len(order) + 1
-        return sorted(
-            found, key=lambda name: (none if name == NO_GPU else place.get(name, len(order)), name)
-        )
-    return sorted(found, key=lambda name: (name.startswith("("), name))
+    of_model = dict(catalogue.read_gpus().select("gpu_model", "generation").iter_rows())
+    order = catalogue.order_generations({*of_model.values()})
+    place = {name: order.index(of_model[name]) for name in found if name in of_model}
+    place[NO_GPU] = len(order) + 1
+    return sorted(found, key=lambda name: (place.get(name, len(order)), name))
 
 
 def _draw_panel(axes: Axes, rows: pl.DataFrame, names: list[str], title: str) -> None:
-    # the median, half and range of the five quantiles are those of the jobs
-    quantiles = rows.unpivot(
-        [f"ratio_{name}" for name in RATIO_QUANTILES],
-        index=["name", "method_name"],
-        value_name="ratio",
-    ).with_columns(pl.col("ratio").clip(upper_bound=LARGEST_RATIO))
-    for percent, look in INTERVAL_LOOKS.items():
-        seaborn.pointplot(
-            quantiles.to_dict(as_series=False),
-            x="ratio",
-            y="name",
-            hue="method_name",
-            order=names,
-            hue_order=MODEL_NAMES,
-            palette=METHOD_COLOURS,
-            estimator="median",
-            errorbar=("pi", percent),
-            dodge=0.48,
-            linestyle="none",
-            legend=False,
-            ax=axes,
-            **look,
-        )
+    places = {name: place for place, name in enumerate(names)}
+    for row in rows.drop_nulls("ratio_p50").iter_rows(named=True):
+        height = places[row["name"]] + METHOD_HEIGHTS[row["method_name"]]
+        _draw_quantiles(axes, height, row)
     counts = dict(rows.group_by("name").agg(pl.col("n_jobs").max()).iter_rows())
     labels = [f"{_short_name(name)}\n{wording.format_count(counts[name])} jobs" for name in names]
     axes.set_yticks(range(len(names)), labels, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(0, LARGEST_RATIO)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(SMALLEST_RATIO, LARGEST_RATIO)
+    axes.xaxis.set_major_locator(FixedLocator([0.25, 0.5, 1, 2, 4]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"×{value:g}"))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=style.FAINT, lw=0.5)
     axes.axvline(1.0, color=style.METHOD_COLOURS["bmc"], lw=0.8)
     axes.set_title(title, loc="left", fontweight="bold")
-    axes.set_xlabel("Estimate over measured")
-    axes.set_ylabel("")
+    axes.set_xlabel("Estimate over measured energy")
+
+
+def _draw_quantiles(axes: Axes, height: float, row: dict[str, Any]) -> None:
+    """Draw the lines and the median of a method; an arrow at the edge where a line or it is cut."""
+    colour = METHOD_COLOURS[row["method_name"]]
+    for quantiles, width in INTERVALS.items():
+        # math.nan: a line needs both ends
+        ends = [row[f"ratio_{name}"] for name in quantiles]
+        inside = [_clipped(math.nan if end is None else end) for end in ends]
+        axes.plot(inside, [height] * 2, color=colour, lw=width, solid_capstyle="butt", zorder=2)
+    known = [row[f"ratio_{name}"] for pair in INTERVALS for name in pair]
+    known = [value for value in (*known, row["ratio_p50"]) if value is not None]
+    for edge, marker, is_cut in (
+        (SMALLEST_RATIO, "<", min(known) < SMALLEST_RATIO),
+        (LARGEST_RATIO, ">", max(known) > LARGEST_RATIO),
+    ):
+        if is_cut:
+            axes.plot(edge, height, color=colour, zorder=4, **CUT_LOOK, marker=marker)
+    if SMALLEST_RATIO <= row["ratio_p50"] <= LARGEST_RATIO:
+        axes.plot(row["ratio_p50"], height, markeredgecolor=colour, zorder=3, **MEDIAN_LOOK)
+
+
+def _clipped(ratio: float) -> float:
+    return min(max(ratio, SMALLEST_RATIO), LARGEST_RATIO)
 
 
 def _short_name(name: str) -> str:
@@ -159,6 +159,9 @@ def _key_marks() -> list[Line2D]:
         Line2D([], [], color=METHOD_COLOURS[name], lw=2.6, label=FOUR_METHODS[name])
         for name in MODEL_NAMES
     ]
-    handles.append(Line2D([], [], lw=2.6, color=style.GREY, label="half of the jobs"))
-    handles.append(Line2D([], [], lw=0.8, color=style.GREY, label="nine tenths"))
+    grey = style.GREY
+    handles.append(Line2D([], [], label="median", markeredgecolor=grey, **MEDIAN_LOOK))
+    handles.append(Line2D([], [], lw=2.6, color=grey, label="half of the jobs"))
+    handles.append(Line2D([], [], lw=0.8, color=grey, label="nine tenths"))
+    handles.append(Line2D([], [], label="beyond the axis", color=grey, marker=">", **CUT_LOOK))
     return handles

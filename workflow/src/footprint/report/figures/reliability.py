@@ -96,7 +96,7 @@ def plot(reliability: pl.DataFrame, *, provenance: str) -> Figure:
     panels[MOST_PROBABLE].set_ylabel("Energy of that kind (%)")
     panels[f"{MOST_PROBABLE} energy"].set_ylabel(f"Energy ({unit})")
     drawn.align_ylabels([panels[MOST_PROBABLE], panels[f"{MOST_PROBABLE} energy"]])
-    style.draw_note(drawn, panels["note"], [_note(reliability)], letter_pt=3.5)
+    style.draw_note(drawn, panels["note"], [_note(reliability)])
     return drawn
 
 

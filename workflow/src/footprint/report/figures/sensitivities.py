@@ -32,6 +32,10 @@ OTHER_LOOK: dict[str, Any] = USED_LOOK | {
     "markeredgewidth": 1.1,
 }
 
+CUT_LOOK: dict[str, Any] = {"color": style.GREY, "markersize": 5, "lw": 0.0, "clip_on": False}
+BAND_EDGE_FRAC = 0.755
+"""Right end of a band that is cut, as a fraction of the panel."""
+
 Row = dict[str, Any]
 
 
@@ -86,9 +90,17 @@ def plot(sensitivities: pl.DataFrame, ratio: pl.DataFrame, *, provenance: str) -
     style.draw_key(panels["key"], _key_marks(), columns=3)
     marks = panels["marks"]
     marks.set_xscale("log")
+    # the axis is that of R: an interval of a thousand times R would hide all differences
+    known = [line["ratio"] for line in lines if line.get("ratio")]
+    if known:
+        low, high = min(known) / 1.4, max(known) * 1.4
+        # room for the numbers at the right edge
+        marks.set_xlim(low, high * (high / low) ** 0.3)
     ends = {row["name"]: row for row in ratio.filter(scope="paper").iter_rows(named=True)}
     _draw_intervals(marks, lines, ends)
     for place, line in enumerate(lines):
+        if line.get("same"):
+            continue
         if line.get("ratio"):
             _draw_mark(marks, place, line, ends.get(line.get("heading", "")))
         else:
@@ -121,10 +133,16 @@ def _row_lines(shown: pl.DataFrame, papers: list[str]) -> list[Row]:
         given = own.filter("is_headline")["ratio"].first()
         lines.append({"heading": name, "ratio": given})
         others = own.filter(~pl.col("is_headline")).sort(order, "value")
+        is_same = ((pl.col("ratio") / given - 1).abs() < wording.LEAST_CHANGE_FRAC).fill_null(False)
         lines += [
             row | {"label": f"{wording.CHOICE_NAMES[row['choice']]}: {_value_name(row['value'])}"}
-            for row in others.iter_rows(named=True)
+            for row in others.filter(~is_same).iter_rows(named=True)
         ]
+        n_same = others.filter(is_same).height
+        if n_same:
+            percent = wording.format_percent(wording.LEAST_CHANGE_FRAC)
+            which = "1 other value" if n_same == 1 else f"{n_same} other values"
+            lines.append({"label": f"{which}: R changes by less than {percent}", "same": True})
     return lines
 
 
@@ -139,9 +157,17 @@ def _draw_intervals(axes: Axes, lines: list[Row], ends: dict[str, Row]) -> None:
         if row is None or not row["ratio_low"] or row["ratio_high"] is None:
             continue
         last = next((i for i in range(place + 1, len(lines)) if "heading" in lines[i]), len(lines))
-        axes.fill_betweenx(
-            [place - 0.5, last - 0.5], row["ratio_low"], row["ratio_high"], **_BAND_LOOK
-        )
+        left, right = axes.get_xlim()
+        # the band ends left of the numbers
+        edge = left * (right / left) ** BAND_EDGE_FRAC
+        ends_x = (max(row["ratio_low"], left), min(row["ratio_high"], edge))
+        axes.fill_betweenx([place - 0.5, last - 0.5], *ends_x, **_BAND_LOOK)
+        for x, marker, is_cut in (
+            (left, "<", row["ratio_low"] < left),
+            (edge, ">", row["ratio_high"] > edge),
+        ):
+            if is_cut:
+                axes.plot(x, place, marker=marker, **CUT_LOOK)
 
 
 _BAND_LOOK: dict[str, Any] = {"color": style.FAINT, "linewidth": 0.0, "zorder": 0.5}
@@ -177,9 +203,6 @@ def _format_axes(axes: Axes, lines: list[Row]) -> None:
         label.set_fontweight("bold" if "heading" in line else "normal")
         label.set_fontsize(7.5)
     axes.set_ylim(len(lines) - 0.4, -0.6)
-    low, high = axes.get_xlim()
-    # room for the numbers at the right edge
-    axes.set_xlim(low / 1.1, high * (high / low) ** 0.14 * 1.1)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=12))
@@ -193,5 +216,5 @@ def _key_marks() -> list[Line2D | Patch]:
     return [
         Line2D([], [], label="R as given", **USED_LOOK),
         Line2D([], [], label="R with another choice", **OTHER_LOOK),
-        Patch(label="95 % interval of R", color=style.FAINT),
+        Patch(label="95 % interval of R (arrow: it goes further)", color=style.FAINT),
     ]

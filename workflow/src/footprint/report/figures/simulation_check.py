@@ -39,9 +39,11 @@ def figure_title(check: pl.DataFrame) -> str:
     )
     if row["median_error_frac"] is None:
         return text
+    # small errors are the news here: `< 0.1 %` would hide them
+    error = wording.format_number(100 * row["median_error_frac"], digits=2)
     return (
         f"{text}; measured energies over 10 minutes differ from those of a perfect meter of the "
-        f"same gain by {wording.format_percent(row['median_error_frac'])} (median)"
+        f"same gain by {error}{wording.NARROW_SPACE}% (median)"
     )
 
 
@@ -106,7 +108,7 @@ def _sort_by_step(check: pl.DataFrame) -> pl.DataFrame:
 
 
 def _step_label(step_w: float) -> str:
-    return f"{step_w:g}{wording.THIN_SPACE}W"
+    return f"{step_w:g}{wording.NARROW_SPACE}W"
 
 
 def _draw_errors(axes: Axes, job_errors: pl.DataFrame, colours: Mapping[float, str]) -> None:
@@ -198,7 +200,7 @@ def _draw_coverage(axes: Axes, rows: pl.DataFrame, colours: Mapping[float, str])
     axes.text(
         95,
         -0.75,
-        f"95{wording.THIN_SPACE}%",
+        f"95{wording.NARROW_SPACE}%",
         ha="center",
         va="center",
         fontsize=7,

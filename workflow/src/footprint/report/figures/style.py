@@ -22,10 +22,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike
+
+from footprint.core import provenance as provenance_lines
+from footprint.core.vocabulary import KINDS
+from footprint.report import wording
 
 COLUMN_MM: Final = 88.0
 TEXT_MM: Final = 180.0
@@ -41,19 +46,10 @@ CLASS_COLOURS: Final[Mapping[str, str]] = {
     "job": "#0b4f8a",
     "stranded": "#e8912d",
     "idle": "#9ecae1",
-    "standby": "#2f7d5b",
-    "unavailable": "#d9a5c7",
+    "standby": "#1b5e45",
+    "unavailable": "#cf8fb8",
     "unattributed": "#8a6d3b",
     "no_data": "#ffffff",
-}
-CLASS_NAMES: Final[Mapping[str, str]] = {
-    "job": "in jobs",
-    "stranded": "stranded",
-    "idle": "idle",
-    "standby": "standby",
-    "unavailable": "unavailable",
-    "unattributed": "unattributed",
-    "no_data": "no data",
 }
 UNKNOWN_LOOK: Final[Mapping[str, Any]] = {
     "hatch": "//////",
@@ -62,6 +58,9 @@ UNKNOWN_LOOK: Final[Mapping[str, Any]] = {
     "linewidth": 0.0,
 }
 """Look of unknown or unmeasured parts."""
+
+SEPARATOR: Final[Mapping[str, Any]] = {"edgecolor": "#ffffff", "linewidth": 0.5}
+"""Look of the edges of neighbours in a stack, which then differ without colours."""
 
 ESTIMATED_MIX: Final = 0.42
 """Part of a colour in the lighter one of estimated energy; the rest is white."""
@@ -79,6 +78,16 @@ PHASE_COLOURS: Final[Mapping[str, str]] = {
     "development": "#2f8f83",
     "unknown": "#ffffff",
 }
+
+KIND_COLOURS: Final[Mapping[str, str]] = dict.fromkeys(KINDS, PHASE_COLOURS["development"]) | {
+    "training_run": PHASE_COLOURS["training"],
+    "inference_run": PHASE_COLOURS["inference"],
+    "unknown": GREY,
+}
+"""Colours of kinds of runs: those without a phase of their own are development."""
+
+NOTE_PT: Final = 6.5
+"""Size of small print in points."""
 
 FULL_COVERAGE: Final = 0.95
 """Least coverage of a filled mark; below it the mark is hollow or in the accent colour."""
@@ -127,6 +136,18 @@ RC_PARAMS: Final[Any] = {
     "ps.fonttype": 42,
 }
 
+COLUMN_RC_PARAMS: Final[Any] = RC_PARAMS | dict.fromkeys(
+    (
+        *("font.size", "axes.labelsize", "axes.titlesize"),
+        *("xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
+    ),
+    7.0,
+)
+"""Parameters of a figure of one column of a journal, which is printed in its size."""
+
+SIMULATED: Final = "SIMULATED · "
+"""Words before the title of a figure of a simulated site."""
+
 # without a date and a version of the drawing library, equal data give equal files
 FILE_METADATA: Final[Mapping[str, dict[str, None]]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
@@ -142,33 +163,81 @@ P = ParamSpec("P")
 
 
 def with_style(plot: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function that draws a figure, so that it draws in this style."""
+    """Decorate a function that draws a figure, so that it draws in this style.
+
+    With `width_mm=COLUMN_MM`, texts have the sizes of one column.
+    """
 
     @functools.wraps(plot)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(RC_PARAMS):
-            return plot(*args, **kwargs)
+        if kwargs.get("width_mm") != COLUMN_MM:
+            with mpl.rc_context(RC_PARAMS):
+                return plot(*args, **kwargs)
+        with mpl.rc_context(COLUMN_RC_PARAMS):
+            drawn = plot(*args, **kwargs)
+        for axes in drawn.axes:
+            # ticks that are made later have the size of their axis
+            axes.tick_params(which="both", labelsize=COLUMN_RC_PARAMS["xtick.labelsize"])
+        return drawn
 
     return wrapped
 
 
 def new_figure(*, width_mm: float, height_mm: float, title: str, provenance: str) -> Figure:
-    """An empty figure with its title above and its provenance below."""
+    """An empty figure with its title above and its provenance below.
+
+    The title of a simulated site begins with `SIMULATED`.
+    """
     drawn = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
-    points = width_mm / 25.4 * 72
     # an interval is not broken between lines
     title = re.sub(r"(?<=\d) to (?=\d)", "\u00a0to\u00a0", title)
+    if provenance_lines.is_simulated(provenance):
+        title = SIMULATED + title
+    size = mpl.rcParams["font.size"] + 1
     drawn.suptitle(
-        # a bold 9 pt letter is 6 pt wide on average, a 6 pt letter 3.5 pt
-        textwrap.fill(title, int(points / 6.0), break_on_hyphens=False),
+        wrap_text(drawn, title, fontsize=size, fontweight="bold"),
         x=0.01,
         ha="left",
-        fontsize=9,
+        fontsize=size,
         fontweight="bold",
     )
-    foot = textwrap.fill(provenance, int(points / 3.5), break_on_hyphens=False)
+    foot = wrap_text(drawn, provenance, fontsize=6)
     drawn.supxlabel(foot, x=0.99, ha="right", fontsize=6, color=GREY)
     return drawn
+
+
+def wrap_text(
+    drawn: Figure,
+    text: str,
+    *,
+    fontsize: float,
+    fontweight: str = "normal",
+    width_frac: float = 0.97,
+) -> str:
+    """Break a text at its spaces into lines that fit into a figure.
+
+    Args:
+        drawn: The figure.
+        text: Text; its own line breaks are kept, no-break spaces do not break.
+        fontsize: Size in points.
+        fontweight: Weight.
+        width_frac: Width of a line as a fraction of the width of the figure.
+    """
+    renderer = FigureCanvasAgg(drawn).get_renderer()
+    look = FontProperties(size=fontsize, weight=fontweight)
+    most = width_frac * drawn.bbox.width
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            width, _, _ = renderer.get_text_width_height_descent(longer, look, ismath=False)
+            if line and width > most:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def draw_empty_panel(axes: Axes, why: str) -> None:
@@ -187,12 +256,19 @@ def draw_empty_panel(axes: Axes, why: str) -> None:
 
 
 def draw_key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> None:
-    """Draw the key of colours and marks in a panel of its own, away from the data."""
+    """Draw the key of colours and marks in a panel of its own.
+
+    In the first column it begins at the left edge of the figure.
+    """
     axes.set_axis_off()
-    axes.legend(
+    place = axes.get_subplotspec()
+    is_first = place is not None and place.colspan.start == 0
+    x = axes.figure.transFigure if is_first else axes.transAxes
+    key = axes.legend(
         handles=list(handles),
         loc="center left",
-        bbox_to_anchor=(0.0, 0.5),
+        bbox_to_anchor=(0.01 if is_first else 0.0, 0.5),
+        bbox_transform=blended_transform_factory(x, axes.transAxes),
         ncols=columns,
         handlelength=1.4,
         handleheight=0.8,
@@ -200,13 +276,27 @@ def draw_key(axes: Axes, handles: Iterable[Patch | Line2D], *, columns: int) -> 
         borderaxespad=0.0,
         borderpad=0.0,
     )
+    # the key is as wide as the figure: the layout must not narrow the panels for it
+    key.set_in_layout(False)
+
+
+def class_look(name: str, *, is_estimate: bool = False) -> dict[str, Any]:
+    """Look of the bars of a class of a node's energy: measured, or estimated and lighter.
+
+    Unavailable nodes are hatched, since no grey is left for a sixth class.
+    """
+    if name == "no_data":
+        return dict(UNKNOWN_LOOK)
+    colour = CLASS_COLOURS[name]
+    look: dict[str, Any] = {"facecolor": lighter(colour) if is_estimate else colour}
+    if name == "unavailable":
+        look |= {"hatch": "xxxxx", "edgecolor": "#ffffff", "linewidth": 0.0}
+    return look
 
 
 def class_patch(name: str) -> Patch:
     """Patch of a class of a node's energy in a key."""
-    if name == "no_data":
-        return Patch(label=CLASS_NAMES[name], **UNKNOWN_LOOK)
-    return Patch(color=CLASS_COLOURS[name], label=CLASS_NAMES[name])
+    return Patch(label=wording.CLASS_NAMES[name], **class_look(name))
 
 
 def lighter(colour: str) -> tuple[float, float, float]:
@@ -235,23 +325,21 @@ def draw_rectangles(
     axes.add_collection(PolyCollection(list(outlines), **look), autolim=False)
 
 
-def draw_note(drawn: Figure, axes: Axes, paragraphs: Iterable[str], *, letter_pt: float) -> None:
-    """Write small print over the whole width of a figure of text width, in a panel of its own.
+def draw_note(drawn: Figure, axes: Axes, paragraphs: Iterable[str]) -> None:
+    """Write small print over the whole width of a figure, in a panel of its own.
 
     Args:
         drawn: The figure.
         axes: The panel.
         paragraphs: Paragraphs, one line or more each.
-        letter_pt: Mean width of a letter in points, which decides where lines are broken.
     """
     axes.set_axis_off()
-    width = int(TEXT_MM / 25.4 * 72 / letter_pt)
-    lines = (textwrap.fill(each, width, break_on_hyphens=False) for each in paragraphs)
+    lines = (wrap_text(drawn, each, fontsize=NOTE_PT) for each in paragraphs)
     text = axes.text(
         *(0.01, 1.0, "\n".join(lines)),
         transform=blended_transform_factory(drawn.transFigure, axes.transAxes),
         va="top",
-        fontsize=6.5,
+        fontsize=NOTE_PT,
         color=GREY,
         linespacing=1.3,
     )

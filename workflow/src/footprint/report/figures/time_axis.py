@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
@@ -33,8 +34,10 @@ MONTH_NAMES: Final = (
 )
 """English names of months, whatever the locale of the system."""
 
-LABEL_MM: Final[Mapping[str, float]] = {"h": 11.0, "d": 15.0, "w": 15.0, "o": 10.0, "y": 10.0}
+LABEL_MM: Final[Mapping[str, float]] = {"h": 11.0, "d": 12.5, "w": 12.5, "o": 10.0, "y": 10.0}
 """Width of a label such as `24 Mar` with its space, by the last letter of the step."""
+LABEL_PT: Final = 8.0
+"""Size of the letters in `LABEL_MM`."""
 
 
 def tick_labels(start: datetime, end: datetime, *, width_mm: float) -> dict[datetime, str]:
@@ -66,7 +69,9 @@ def apply_time_axis(
     panels: Iterable[Axes], start: datetime, end: datetime, *, width_mm: float
 ) -> None:
     """Set the limits and labels of the horizontal axes to the time from `start` to `end`."""
-    labels = tick_labels(start, end, width_mm=width_mm)
+    # smaller letters need less room
+    room = width_mm * LABEL_PT / mpl.rcParams["xtick.labelsize"]
+    labels = tick_labels(start, end, width_mm=room)
     for axes in panels:
         axes.set_xlim(date2num(start), date2num(end))
         axes.set_xticks([date2num(moment) for moment in labels], list(labels.values()))

@@ -14,7 +14,7 @@ from footprint.estimators.comparison import FOUR_METHODS, relative_to_measuremen
 from footprint.phases.ratio import NO_TRAINING_REASON
 from footprint.report import appendix, budget, wording
 from footprint.report.appendix import CONVENTION_NAMES, StudyScope
-from footprint.report.wording import THIN_SPACE, Row
+from footprint.report.wording import NARROW_SPACE, Row
 
 LEVEL_HEADINGS = {
     "site": "Site",
@@ -298,7 +298,7 @@ def _carbon_card(row: Row, carbon: Row | None, *, pue: float) -> dict[str, str]:
     mass = wording.format_mass(kg or 0.0, low_kg, high_kg)
     value, _, interval = mass.partition(" (")
     sure = f"95 %: {interval.rstrip(')')}; " if interval else ""
-    grams = f"{wording.format_number(carbon['g_per_kwh'])}{THIN_SPACE}g/kWh"
+    grams = f"{wording.format_number(carbon['g_per_kwh'])}{NARROW_SPACE}g/kWh"
     kind = CONVENTION_NAMES[carbon["convention"]]
     note = f"{sure}{carbon['factor']}, {grams} ({kind}), PUE {pue:g}"
     return {"label": label, "value": value, "note": note}
@@ -328,7 +328,7 @@ def _method_text(line: Row) -> str:
         return energy
     change = round(100 * (line["ratio"] - 1))
     sign = "\u00b1" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{energy} ({sign}{abs(change)}{THIN_SPACE}%)"
+    return f"{energy} ({sign}{abs(change)}{NARROW_SPACE}%)"
 
 
 def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
@@ -340,15 +340,9 @@ def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
         [
             budget.source_name(line["source"]),
             line["evaluation"],
-            _share_text(line["share_frac"]),
+            wording.format_percent(line["share_frac"]),
             " to ".join(wording.format_energy(line[end]) for end in ("low_kwh", "high_kwh")),
         ]
         for line in own.iter_rows(named=True)
         if line["share_frac"] is None or line["share_frac"] > 0
     ]
-
-
-def _share_text(share_frac: float | None) -> str:
-    if share_frac is not None and share_frac < 0.001:
-        return f"< 0.1{THIN_SPACE}%"
-    return wording.format_percent(share_frac)

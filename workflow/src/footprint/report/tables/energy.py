@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from footprint.core.latex import THIN_SPACE
+from footprint.core.latex import NARROW_SPACE
 from footprint.core.sums import exact_sum, known_sum, quotient, sum_or_zero
 from footprint.core.units import H_PER_S
 from footprint.core.vocabulary import MEASURED_METHOD, NODE_CLASSES
 from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS, LEVELS
 from footprint.report.tables.formats import Column, ReaderTable, total_columns
+from footprint.report.wording import CLASS_NAMES
 from footprint.sources.kwollect.collected_metrics import uncollected_nodes
 from footprint.totals.known_total import known_total
 
@@ -41,6 +42,10 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
         pl.col("level").replace_strict(LEVEL_HEADINGS, return_dtype=pl.String).alias("group"),
         (pl.col("level") == "site").alias("is_total"),
         pl.when(pl.col("level") != "overhead").then("n_jobs"),
+        pl.when(pl.col("level") == "overhead")
+        .then(pl.col("name").replace(CLASS_NAMES))
+        .otherwise("name")
+        .alias("name"),
         (pl.col("total_kwh") + pl.col("overhead_kwh")).alias("with_overhead_kwh"),
     )
     parts = {"measured_kwh": "Measured", "estimated_kwh": "Estimated"}
@@ -61,10 +66,10 @@ def levels_table(levels: pl.DataFrame, *, redistribution: str) -> ReaderTable:
             scale=100,
             printed=False,
         ),
-        Column(name="unknown_node_h", header="Unknown", unit="node h", decimals=0),
+        Column(name="unknown_node_h", header="Unknown", unit="node h", digits=3),
         Column(name="gpu_node_frac", header="On GPU nodes", unit="%", decimals=0, scale=100),
-        Column(name="gpu_hours", header="GPU time", unit="h", decimals=0, printed=False),
-        Column(name="core_hours", header="Core time", unit="h", decimals=0, printed=False),
+        Column(name="gpu_hours", header="GPU time", unit="h", digits=3, printed=False),
+        Column(name="core_hours", header="Core time", unit="h", digits=3, printed=False),
     ]
     note = (
         "Total: energy that readings cover, and the estimate for the time without readings. Low "
@@ -127,9 +132,9 @@ def energy_by_class_table(node_energy: pl.DataFrame) -> ReaderTable:
         *(Column(name=name, header=name.capitalize(), unit="kWh", digits=3) for name in shown),
         Column(name="total_kwh", header="All", unit="kWh", digits=3),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
-        Column(name="node_h", header="Time", unit="node h", decimals=0, printed=False),
+        Column(name="node_h", header="Time", unit="node h", digits=3, printed=False),
         Column(name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100),
-        Column(name="unknown_node_h", header="Unknown", unit="node h", decimals=0, printed=False),
+        Column(name="unknown_node_h", header="Unknown", unit="node h", digits=3, printed=False),
     ]
     note = f"{CLASS_DEFINITIONS} {NODE_ENERGY_NOTE}"
     residues = {
@@ -214,7 +219,7 @@ def quality_table(
         )
     if len(reasons):
         parts = [f"{stage}: {reason} ({n:,})" for stage, reason, n in reasons.iter_rows()]
-        note += " Other rejected rows: " + "; ".join(parts).replace(",", THIN_SPACE) + "."
+        note += " Other rejected rows: " + "; ".join(parts).replace(",", NARROW_SPACE) + "."
     headers = {
         "n_nodes": "Nodes",
         "n_read": "Readings",

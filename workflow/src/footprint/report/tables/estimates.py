@@ -22,6 +22,8 @@ GROUP_HEADINGS = {
     "gpu_model": "By GPU model",
     "duration": "By duration",
 }
+PRINTED_GROUPS = ("all", "duration")
+"""Groups of jobs in the printed table; the figure has GPU models, the CSV the others, too."""
 LEAST_MEASURED_FRAC = 0.95
 """Least measured fraction of a total whose interval is nearly that of its measured part."""
 UNCOUNTED_PARTS = "losses of power supplies, fans, board, disks and network"
@@ -106,7 +108,7 @@ def methods_table(levels: pl.DataFrame, *, pue: float) -> ReaderTable:
                 for name, text in models.items()
                 for column in (
                     Column(name=name, header=text, unit="kWh", digits=3),
-                    Column(name=f"{name}_x", header=text, unit="×", decimals=2),
+                    Column(name=f"{name}_x", header=text, unit="×", digits=3),
                 )
             ),
         ],
@@ -131,7 +133,13 @@ def ratios_table(ratios: pl.DataFrame) -> ReaderTable:
     rows = (
         ratios.filter(shown)
         .sort(order, length, "name", place)
-        .with_columns(pl.col("group").replace_strict(GROUP_HEADINGS, return_dtype=pl.String))
+        .with_columns(
+            pl.col("group").replace_strict(GROUP_HEADINGS, return_dtype=pl.String),
+            pl.when(pl.col("name") == "all")
+            .then(pl.lit("all jobs"))
+            .otherwise("name")
+            .alias("name"),
+        )
     )
     parts = {"p05": "5 %", "p25": "25 %", "p50": "Median", "p75": "75 %", "p95": "95 %"}
     return ReaderTable(
@@ -147,16 +155,19 @@ def ratios_table(ratios: pl.DataFrame) -> ReaderTable:
             "every estimator in every group."
         ),
         rows=rows,
+        printed_rows=rows.filter(
+            pl.col("group").is_in([GROUP_HEADINGS[name] for name in PRINTED_GROUPS])
+        ),
         columns=[
             Column(name="name", header="Jobs of"),
             Column(name="estimator", header="Estimator"),
             Column(name="n_jobs", header="Jobs compared", decimals=0),
             Column(name="n_jobs_unknown", header="No estimate", decimals=0, printed=False),
-            Column(name="measured_kwh", header="Measured", unit="kWh", decimals=1, printed=False),
-            Column(name="estimated_kwh", header="Estimate", unit="kWh", decimals=1, printed=False),
-            Column(name="total_ratio", header="Total", unit="×", decimals=2),
+            Column(name="measured_kwh", header="Measured", unit="kWh", digits=3, printed=False),
+            Column(name="estimated_kwh", header="Estimate", unit="kWh", digits=3, printed=False),
+            Column(name="total_ratio", header="Total", unit="×", digits=3),
             *(
-                Column(name=f"ratio_{name}", header=text, unit="×", decimals=2)
+                Column(name=f"ratio_{name}", header=text, unit="×", digits=3)
                 for name, text in parts.items()
             ),
         ],
@@ -216,10 +227,10 @@ def estimators_table(ratios: pl.DataFrame, estimates: pl.LazyFrame) -> ReaderTab
         name="estimators",
         title="Formula and counted parts of each method",
         note=(
-            f"Rest: {UNCOUNTED_PARTS}; only the measurement includes it. No method charges idle "
-            "hardware to jobs; the overhead has its own rows in the levels. Basis: origin of the "
-            "power of most jobs. Total: sum of estimates over sum of measured energies of the jobs "
-            "compared. docs/estimators.md has the equations."
+            f"Other parts: {UNCOUNTED_PARTS}; only the measurement includes them. No method "
+            "charges idle hardware to jobs; the overhead has its own rows in the levels. Basis: "
+            "origin of the power of most jobs. Total: sum of estimates over sum of measured "
+            "energies of the jobs compared. docs/estimators.md has the equations."
         ),
         rows=joined,
         columns=[
@@ -228,9 +239,9 @@ def estimators_table(ratios: pl.DataFrame, estimates: pl.LazyFrame) -> ReaderTab
             Column(name="gpu", header="GPU"),
             Column(name="cpu", header="CPU"),
             Column(name="memory", header="Memory"),
-            Column(name="rest", header="Rest"),
+            Column(name="rest", header="Other parts"),
             Column(name="basis", header="Basis"),
             Column(name="n_jobs", header="Jobs", decimals=0),
-            Column(name="total_ratio", header="Total", unit="×", decimals=2),
+            Column(name="total_ratio", header="Total", unit="×", digits=3),
         ],
     )

@@ -16,10 +16,10 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 
-from footprint.core.latex import THIN_SPACE, escape_latex
+from footprint.core.latex import NARROW_SPACE, escape_latex
 from footprint.core.light_imports import hide_packages
 from footprint.core.names import escape_cell
-from footprint.report.wording import format_number, interval_texts
+from footprint.report.wording import format_count, format_number, interval_texts
 
 UNKNOWN_CELL = "–"
 """Cell of an unknown value."""
@@ -89,6 +89,8 @@ class ReaderTable:
         rows: Rows in order. An optional column `group` has the headings of groups of rows, an
             optional column `is_total` (bool) marks rows of totals.
         columns: Columns of `rows` that the table shows.
+        printed_rows: Rows of HTML and LaTeX where `rows` are more than a reader takes in, with the
+            same columns; None: all rows. The note then says how many rows the CSV has.
     """
 
     name: str
@@ -96,6 +98,14 @@ class ReaderTable:
     note: str
     rows: pl.DataFrame
     columns: Sequence[Column]
+    printed_rows: pl.DataFrame | None = None
+
+    def printed(self) -> ReaderTable:
+        """The table with the rows of HTML and LaTeX alone."""
+        if self.printed_rows is None or self.printed_rows.equals(self.rows):
+            return self
+        note = f"{self.note} Shortened: the CSV has all {format_count(len(self.rows))} rows."
+        return replace(self, rows=self.printed_rows, printed_rows=None, note=note)
 
 
 def write_table(table: ReaderTable, paths: Mapping[str, str | Path], *, provenance: str) -> None:
@@ -160,7 +170,7 @@ def _cell_text(row: Mapping[str, Any], column: Column) -> str:
             return interval_texts(value, low, high)[column.interval.index(column.name)]
     if decimals is None:
         return format_number(number, digits=column.digits or 3)
-    text = f"{number:,.{decimals}f}".replace(",", THIN_SPACE)
+    text = f"{number:,.{decimals}f}".replace(",", NARROW_SPACE)
     smallest = 10.0**-decimals
     if number != 0 and abs(number) < smallest / 2:
         # a value that rounds to 0 is not 0
@@ -176,6 +186,7 @@ def _are_totals(table: ReaderTable) -> list[bool]:
 
 def table_html(table: ReaderTable, *, provenance: str) -> str:
     """The table as an HTML page of its own that loads nothing."""
+    table = table.printed()
     # figures, which import the names of this package, need not load it
     from great_tables import GT, loc, style
 
@@ -223,6 +234,7 @@ def table_latex(table: ReaderTable, *, provenance: str) -> str:
     LaTeX does not break a float over pages, so a table of more than `MOST_ROWS` rows is split into
     floats that share one number.
     """
+    table = table.printed()
     n_parts = max(1, -(-len(table.rows) // MOST_ROWS))
     size = max(1, -(-len(table.rows) // n_parts))
     parts = [replace(table, rows=table.rows.slice(i * size, size)) for i in range(n_parts)]

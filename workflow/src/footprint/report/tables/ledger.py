@@ -44,7 +44,7 @@ def ledger_table(reconciliation: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="name", header="Which"),
             Column(name="n_rows", header="Count", decimals=0),
-            Column(name="gpu_hours", header="GPU time", unit="h", decimals=0),
-            Column(name="measured_kwh", header="Measured", unit="kWh", decimals=1),
+            Column(name="gpu_hours", header="GPU time", unit="h", digits=3),
+            Column(name="measured_kwh", header="Measured", unit="kWh", digits=3),
         ],
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from footprint.core.sums import sum_or_zero
 from footprint.report.tables.formats import Column, ReaderTable, total_columns
 from footprint.report.wording import KIND_NAMES
 
 SCOPE_ORDER = ("site", "project", "paper")
+MOST_PRINTED_PAPERS = 5
+"""Papers in the printed table, those with most energy."""
 DIVISION_TEXTS = {"phase": "by phase", "kind": "by kind"}
 
 
@@ -18,6 +21,7 @@ def phase_energies_table(energies: pl.DataFrame) -> ReaderTable:
         energies: `schemas.PhaseEnergies`.
     """
     scope, division = pl.col("scope"), pl.col("division")
+    is_shown = (scope == "paper") & pl.col("name").is_in(_largest_papers(energies))
     rows = energies.sort(
         scope.cast(pl.Enum(SCOPE_ORDER)),
         "name",
@@ -48,9 +52,19 @@ def phase_energies_table(energies: pl.DataFrame) -> ReaderTable:
             "of the energy that readings cover; the rest is estimated."
         ),
         rows=rows,
+        printed_rows=rows.filter((scope == "site") | (division == "phase") & is_shown),
         columns=[
             Column(name="part", header="Phase or kind"),
             Column(name="n_runs", header="Runs", decimals=0),
             *total_columns(),
         ],
     )
+
+
+def _largest_papers(energies: pl.DataFrame) -> list[str]:
+    """Names of the papers with most energy, at most `MOST_PRINTED_PAPERS`."""
+    papers = energies.filter(pl.col("scope") == "paper", pl.col("division") == "phase")
+    sums = papers.group_by("name").agg(sum_or_zero(pl.col("total_kwh")))
+    return sums.sort("total_kwh", "name", descending=[True, False])["name"].to_list()[
+        :MOST_PRINTED_PAPERS
+    ]

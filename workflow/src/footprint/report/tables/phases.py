@@ -10,7 +10,7 @@ from footprint.energy.job_count import JOB_COUNT_NOTE
 from footprint.levels.levels import LEVEL_HEADINGS
 from footprint.phases.ratio import RATIO_DEFINITION, SCOPES, UNCOMPUTED_REASONS
 from footprint.report.tables.formats import Column, ReaderTable, total_columns
-from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, STAGE_NAMES
+from footprint.report.wording import CHOICE_NAMES, KIND_NAMES, LEAST_CHANGE_FRAC, STAGE_NAMES
 
 CLASSIFIER_NAMES = {"weights": "Weights", "baseline": "Exit-state rule"}
 WEIGHT_NAMES = {"total_kwh": "by energy", "n_jobs": "by number of jobs"}
@@ -197,9 +197,11 @@ def sensitivities_table(sensitivities: pl.DataFrame) -> ReaderTable:
         note=(
             "A choice is not chance, so that the interval of R does not include it. Used: the "
             "value with which R is given elsewhere. Each row changes one choice alone. A dash: too "
-            "little energy is known for R, or there is no training. docs/phases.md has the choices."
+            "little energy is known for R, or there is no training. docs/phases.md has the "
+            "choices. Printed: R as given, and the values that change it by 5 % or more."
         ),
         rows=rows,
+        printed_rows=_changing_rows(rows),
         columns=[
             Column(name="choice", header="Choice"),
             Column(name="value", header="Value"),
@@ -207,6 +209,14 @@ def sensitivities_table(sensitivities: pl.DataFrame) -> ReaderTable:
             Column(name="used", header="Used"),
         ],
     )
+
+
+def _changing_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Row of R as given of each paper and project, and rows that change it by 5 % or more."""
+    given = pl.col("ratio").filter("is_headline").first().over("group")
+    is_first = pl.col("is_headline") & (pl.col("is_headline").cum_sum().over("group") == 1)
+    is_changed = (pl.col("ratio") / given - 1).abs() >= LEAST_CHANGE_FRAC
+    return rows.filter(given.is_not_null() & (is_first | is_changed.fill_null(False)))
 
 
 def _uncertain_reported(rows: pl.DataFrame) -> str:
@@ -243,11 +253,11 @@ def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame) -> Reader
         evaluation: `schemas.PhaseEvaluation`.
         accuracy: `schemas.PhaseAccuracy`, for the note.
     """
-    blocks = [
-        _confusion_rows(evaluation, method, weight)
+    blocks = {
+        (method, weight): _confusion_rows(evaluation, method, weight)
         for method in CLASSIFIER_NAMES
         for weight in WEIGHT_NAMES
-    ]
+    }
     return ReaderTable(
         name="evaluation",
         title="Confusion matrix of run kinds on the simulated site",
@@ -259,7 +269,10 @@ def evaluation_table(evaluation: pl.DataFrame, accuracy: pl.DataFrame) -> Reader
             f"{JOB_COUNT_NOTE} Exit-state rule: the published rule on how jobs ended."
             f"{_accuracies(accuracy)}"
         ),
-        rows=pl.concat(blocks),
+        rows=pl.concat(blocks.values()),
+        printed_rows=pl.concat(
+            block for (_, weight), block in blocks.items() if weight == "total_kwh"
+        ),
         columns=[
             Column(name="truth", header="True kind"),
             Column(name="n_jobs", header="Jobs", decimals=0, printed=False),

@@ -14,6 +14,8 @@ BASIS_SENTENCES = {
     "they doubt, so that others may be right more often.",
 }
 NO_KINDS_SENTENCE = "No run with energy has a label of its kind, so that nothing can be compared."
+PRINTED_SUBJECTS = (MOST_PROBABLE, "training_run", "inference_run")
+"""Subjects in the printed table."""
 SUBJECT_NAMES = {MOST_PROBABLE: "most probable kind", **KIND_NAMES}
 
 
@@ -53,6 +55,7 @@ def reliability_table(reliability: pl.DataFrame) -> ReaderTable:
             f"whose kind is certain without weights are left out. {compared}"
         ),
         rows=rows,
+        printed_rows=rows.filter(pl.col("subject").cast(pl.String).is_in(PRINTED_SUBJECTS)),
         columns=[
             Column(name="tenth", header="Probability (%)"),
             Column(name="n_jobs", header="Jobs", decimals=0),

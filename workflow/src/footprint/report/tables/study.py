@@ -80,7 +80,7 @@ def study_summary_table(
             "Overhead: stranded, idle, standby and unavailable. "
             "Total: measured energy, and the estimate for the time without readings. Low and high: "
             "its 95 % interval, where it was computed. Measured: the part of the total that "
-            "readings cover. Part: part of the energy of all nodes; for projects and papers, of "
+            "readings cover. Share: part of the energy of all nodes; for projects and papers, of "
             "the energy of all jobs; for phases, of the energy of these papers. Time of classes is "
             "that with readings."
         ),
@@ -89,8 +89,8 @@ def study_summary_table(
             Column(name="name", header="What"),
             Column(name="n", header="Count", decimals=0),
             *total_columns(),
-            Column(name="part_frac", header="Part", unit="%", decimals=1, scale=100),
-            Column(name="node_h", header="Time", unit="node h", decimals=0),
+            Column(name="part_frac", header="Share", unit="%", decimals=1, scale=100),
+            Column(name="node_h", header="Time", unit="node h", digits=3),
         ],
     )
 

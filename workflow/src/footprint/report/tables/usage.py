@@ -16,6 +16,9 @@ from footprint.report.tables.energy import CLASS_DEFINITIONS, NODE_ENERGY_NOTE
 from footprint.report.tables.formats import Column, ReaderTable
 from footprint.totals.largest_shares import intervals_of_largest
 
+MOST_PRINTED_DAYS = 32
+"""Most rows of days in the printed table over time; the weeks of more days are printed."""
+
 
 def active_users_table(users: pl.DataFrame, *, site: str) -> ReaderTable:
     """People with a job in the 12 months before each point in time, and the known part of these.
@@ -98,11 +101,11 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
     note = (
         f"{JOB_COUNT_NOTE} "
         "Jobs, or runs, by their energy, measured and estimated: numbers such as the largest 1 % "
-        "are rounded up, and parts refer to the jobs or runs of known energy. Jobs by the time "
-        "that they held their nodes inside the study: parts refer to all jobs and to the known "
+        "are rounded up, and shares refer to the jobs or runs of known energy. Jobs by the time "
+        "that they held their nodes inside the study: shares refer to all jobs and to the known "
         "energy. Runs merge resumed jobs and arrays of jobs. Low and high: 95 % interval of the "
-        "part of energy, by bootstrap over users. The Gini index is 0 if all use the same and near "
-        "1 if one uses all. Energy that cannot be estimated is unknown, not 0."
+        "share of energy, by bootstrap over users. The Gini index is 0 if all use the same and "
+        "near 1 if one uses all. Energy that cannot be estimated is unknown, not 0."
     )
     if not held["total_kwh"].count():
         note = f"No energy of a job is known. {note}"
@@ -114,10 +117,10 @@ def concentration_table(jobs: pl.DataFrame, runs: pl.DataFrame) -> ReaderTable:
         columns=[
             Column(name="name", header="Which"),
             Column(name="n", header="Number", decimals=0),
-            Column(name="part_frac", header="Part of number", unit="%", decimals=2, scale=100),
+            Column(name="part_frac", header="Share of number", unit="%", digits=3, scale=100),
             Column(name="n_known", header="Of known energy", decimals=0),
             Column(name="total_kwh", header="Energy", unit="kWh", digits=3),
-            Column(name="energy_frac", header="Part of energy", unit="%", decimals=2, scale=100),
+            Column(name="energy_frac", header="Share of energy", unit="%", digits=3, scale=100),
             Column(name="energy_low_frac", header="Low", unit="%", decimals=1, scale=100),
             Column(name="energy_high_frac", header="High", unit="%", decimals=1, scale=100),
         ],
@@ -232,20 +235,21 @@ def energy_over_time_table(
         note = f"The study has no node. {note}"
     elif not classes["total_kwh"].count():
         note = f"The energy of no node of the study is known. {note}"
-    if step == "day":
-        days = [Column(name="first_day", header="Day")]
-    else:
-        days = [
-            Column(name="first_day", header="First day"),
-            Column(name="last_day", header="Last day", printed=False),
-        ]
+    rows = _period_rows(classes, shown, total_name=f"all {step}s")
+    printed = rows
+    if step == "day" and len(rows) > MOST_PRINTED_DAYS:
+        weeks = classes.with_columns(pl.col("begins_at").dt.truncate("1w"))
+        printed, step = _period_rows(weeks, shown, total_name="all weeks"), "week"
+    days = [Column(name="first_day", header="Day" if step == "day" else "First day")]
+    if step != "day":
+        days.append(Column(name="last_day", header="Last day", printed=False))
         note += f" A {step} that the study cuts counts the days inside."
     columns = [
         *days,
         *(Column(name=name, header=name.capitalize(), unit="kWh", digits=3) for name in shown),
         Column(name="total_kwh", header="All", unit="kWh", digits=3),
         Column(name="measured_frac", header="Measured", unit="%", decimals=1, scale=100),
-        Column(name="missing_node_h", header="Without readings", unit="node h", decimals=0),
+        Column(name="missing_node_h", header="Without readings", unit="node h", digits=3),
         Column(name="coverage_frac", header="Time with readings", unit="%", decimals=1, scale=100),
     ]
     if step != "day":
@@ -255,7 +259,8 @@ def energy_over_time_table(
         name="energy_over_time",
         title=f"Energy of each {step} by class",
         note=note,
-        rows=_period_rows(classes, shown, total_name=f"all {step}s"),
+        rows=rows,
+        printed_rows=printed,
         columns=columns,
     )
 
