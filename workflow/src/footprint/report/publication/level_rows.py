@@ -191,9 +191,7 @@ def _lists_of(key: tuple[str, str], members: pl.DataFrame, job_list: JobList) ->
     return [job_list.of_group(own["job_id"]), *([] if is_in_list else [job_list])]
 
 
-def _groups_with_safe_phases(
-    members: pl.DataFrame, digits: Digits, job_list: JobList
-) -> Digits:
+def _groups_with_safe_phases(members: pl.DataFrame, digits: Digits, job_list: JobList) -> Digits:
     """Groups whose phases may be shown, beside those of the whole site.
 
     Args:
