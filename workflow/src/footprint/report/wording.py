@@ -146,7 +146,8 @@ def interval_texts(value: float, low: float, high: float) -> tuple[str, str, str
     """A value and both ends of its interval, rounded to the same decimals.
 
     An upper end above `MOST_TIMES` the value says nothing of the digits of the others: it has two
-    digits, above a thousand times the value one, since such ends scatter between draws; and the distance to the lower end rounds the others.
+    digits, above a thousand times the value one, since such ends scatter between draws; and the
+    distance to the lower end rounds the others.
 
     Args:
         value: Value, not negative; outside of the ends it widens them.
