@@ -3,6 +3,10 @@
 uv := $(shell uv python dir >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 own_uv := $(filter .uv/%,$(uv))
 
+# quiet: else a line for each package that is downloaded
+sync := @echo "Setting up the packages of the pipeline (at first a minute)"; \
+	$(uv) sync --quiet --inexact --no-default-groups --group pipeline
+
 # Tests run in as many processes as there are cores, at most 4: each takes up to 2 GB. Those that
 # share a server or a costly study run in one (tests/conftest.py).
 pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -10,10 +14,11 @@ pytest := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reor
 .PHONY: results provenance test slow all-tests mutations fuzz check docs gallery lock
 
 results: $(own_uv)  ## every table, figure and the report, into results/; needs the pipeline's packages alone
-	$(uv) run --no-default-groups --group pipeline snakemake --cores 8
+	$(sync)
+	@$(uv) run --no-sync snakemake --cores 8
 
 provenance: results  ## Snakemake's own report, with the rules, their run times and their code
-	$(uv) run --no-default-groups --group pipeline snakemake --report results/provenance.html
+	$(uv) run --no-sync snakemake --report results/provenance.html
 
 test: $(own_uv)
 	$(uv) run $(pytest)

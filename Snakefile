@@ -4,9 +4,12 @@ Raw data is written to `resources/`, results to `results/`. `config.yaml` config
 The rules are in `workflow/rules`, one file a stage; the computations in `workflow/src/footprint`.
 """
 
+import atexit
 import gc
+import sys
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from footprint.config import settings, study
@@ -186,10 +189,21 @@ onstart:
     study.protect_resources()
 
 
+# for the log handler of the terminal (snakemake_logger_plugin_footprint)
+rule_files = {each.name: Path(each.snakefile).stem for each in workflow.rules}
+described = {"study": STUDY.description, "report": "results/report.html"}
+logger.info("", extra={**described, "rule_files": rule_files})
+
+
 onsuccess:
     similar = f"resources/{STUDY.site}/rejected/labels.parquet"
-    print(terminal.results_text("results", checked=STUDY.has_truth, similar_names=similar))
+    summary = terminal.results_text("results", checked=STUDY.has_truth, similar_names=similar)
     of_eco2mix = f"resources/{STUDY.site}/rejected/eco2mix.parquet"
-    if STUDY.config["carbon"]["eco2mix"] and (errors := terminal.intensity_errors(of_eco2mix)):
+    errors = terminal.intensity_errors(of_eco2mix) if STUDY.config["carbon"]["eco2mix"] else ""
+    # printed at exit, last first, after all that Snakemake prints
+    if errors:
+        atexit.register(print, errors, file=sys.stderr)
+    atexit.register(print, summary, flush=True)
+    if errors:
         # the energies exist; the status says that an input is wrong
-        raise SystemExit(errors)
+        raise SystemExit(1)

@@ -146,9 +146,6 @@ def modules_of(name: str) -> set[str]:
 
 
 MODULES_OF_EXTRAS = {"nvidia-ml-py": "pynvml", "scikit-learn": "sklearn"}
-NOT_IMPORTED_BY_LIBRARY = {
-    "snakemake": "runs the Snakefile, which imports it",
-}
 NOT_IMPORTED_BY_TESTS_AND_DOCUMENTATION = {
     "import-linter": "command of `make check`",
     "jupyter": "opens the notebooks",
@@ -169,7 +166,7 @@ def unused_packages(declared: Iterable[str], folders: Iterable[str]) -> list[str
 
 def test_packages_of_the_library_are_imported_by_it() -> None:
     extras = PROJECT["project"]["optional-dependencies"].values()
-    assert unused_packages(chain(*extras), ["workflow"]) == sorted(NOT_IMPORTED_BY_LIBRARY)
+    assert unused_packages(chain(*extras), ["workflow"]) == []
 
 
 def test_packages_of_the_groups_are_imported_by_tests_or_documentation() -> None:
@@ -185,8 +182,10 @@ def test_library_has_no_required_dependencies() -> None:
 
 def test_make_results_installs_the_pipeline_alone() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    [command] = re.findall(r"^results:.*\n\t(.*)$", makefile, re.M)
-    assert command == "$(uv) run --no-default-groups --group pipeline snakemake --cores 8"
+    [command] = re.findall(r"^results:.*\n\t\$\(sync\)\n\t@(.*)$", makefile, re.M)
+    assert command == "$(uv) run --no-sync snakemake --cores 8"
+    [set_up] = re.findall(r"^sync := .*\n\t(.*)$", makefile, re.M)
+    assert set_up == "$(uv) sync --quiet --inexact --no-default-groups --group pipeline"
     assert PROJECT["dependency-groups"]["pipeline"] == ["footprint[pipeline]"]
 
 

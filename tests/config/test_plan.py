@@ -172,12 +172,15 @@ def test_describe_download_with_a_database_sends_no_request_to_oar(api: Api) -> 
     assert COUNT_PATH not in {path for path, _ in api.requests}
 
 
-def test_describe_download_refuses_sources_without_download() -> None:
-    source = {"source": {"kind": "simulated"}, "study": {"site": "nancy", **study_days(1)}}
-    with pytest.raises(
-        InputError, match=r"source\.kind: `simulated` downloads nothing; set it to `grid5000` for"
-    ):
-        plan.describe_download(settings.prepare_configuration(source))
+def test_plan_of_a_simulated_study_has_its_nodes_months_and_size() -> None:
+    source = {"source": {"kind": "simulated", "nodes": {"gruss": 2, "gres": 1}}}
+    config = source | {"study": {"site": "nancy", "start": "2025-03-31", "end": "2025-04-02"}}
+    lines = plan.describe_plan(settings.prepare_configuration(config)).splitlines()
+    assert lines[0] == ("nancy (2 clusters), 2025-03-31 to 2025-04-01 (2 days), source simulated")
+    assert lines[2:4] == ["nodes:       3 of gres, gruss", "months:      2025-03, 2025-04"]
+    assert lines[4].startswith("power:       4 monthly files in resources/nancy/power, with all ")
+    assert f"about {3 * 2 * plan.STORED_BYTES_PER_NODE_DAY / 1e6:.1f} MB" in lines[4]
+    assert lines[5] == "download:    nothing"
 
 
 def test_describe_download_refuses_an_unknown_cluster(api: Api) -> None:

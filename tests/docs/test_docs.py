@@ -427,8 +427,8 @@ def test_exports_commands_request_every_second_in_small_chunks(
     assert all(sorted(each) == days for each in spans.values())
 
 
-def test_readme_command_makes_a_key(frontend: dict[str, str]) -> None:
-    [command] = re.findall(r"^ {4}(python3 -c .*)$", text_of(README), re.M)
+def test_command_of_the_page_on_grid5000_makes_a_key(frontend: dict[str, str]) -> None:
+    [command] = re.findall(r"^ {4}(python3 -c .*)$", text_of(ROOT / "docs/grid5000.md"), re.M)
     bash(command, frontend)
     key = Path(frontend["HOME"]) / "footprint.key"
     assert len(pseudonyms.load_key(str(key), simulated=False)) == 64

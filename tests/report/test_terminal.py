@@ -77,15 +77,25 @@ def test_levels_begin_with_the_site_and_omit_people(results: Path) -> None:
     assert not any("u-0000" in line or "production" in line for line in lines)
 
 
-def test_simulation_check_has_errors_and_intervals_by_sensor(results: Path) -> None:
+def test_simulation_check_has_all_jobs_and_the_worst_sensors(results: Path) -> None:
     text = terminal.results_text(results, checked=True)
     assert (
-        "  1 W         largest error of measurement, 8 jobs over 10 min: 0.31 %; true energy "
-        "inside the 95 % interval for 95.0 % of 20 jobs, median width 1.23 %\n"
+        "Against the simulated truth: true energy inside the 95 % interval for 100.0 % of 1 jobs; "
+        "no measured job over 10 min to compare; median width of the intervals 50.0 %\n"
+        "  lowest for sensors of 1 W: true energy inside the 95 % interval for 95.0 % of 20 jobs\n"
     ) in text
-    assert "  all         no measured job over 10 min to compare; true energy inside" in text
-    assert text.endswith(
-        f"Figures and tables: {results}/figures, {results}/tables; {results}/report.html"
+    rows = [CHECK[1], {**CHECK[0], "inside_frac": 1.0}]
+    write(results, "energy/simulation_check.parquet", rows)
+    assert "lowest" not in terminal.results_text(results, checked=True)
+    rows = [
+        {**CHECK[0], "sensors": "all"},
+        {**CHECK[0], "sensors": "no readings", "inside_frac": 0.5},
+    ]
+    write(results, "energy/simulation_check.parquet", rows)
+    text = terminal.results_text(results, checked=True)
+    assert "; largest error of measurement 0.31 % (8 jobs over 10 min); median width" in text
+    assert (
+        "  lowest for nodes with no readings: true energy inside the 95 % interval for 50" in text
     )
 
 
@@ -127,12 +137,17 @@ def test_ratios_of_papers_follow_the_levels(results: Path) -> None:
     assert "(R)" not in terminal.results_text(results, checked=False)
 
 
-def test_summary_path_is_given_if_the_file_exists(results: Path) -> None:
-    assert "Summary" not in terminal.results_text(results, checked=False)
+def test_paths_are_absolute_and_the_report_is_last(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results.parent)
+    shown = terminal.results_text(results.name, checked=False).splitlines()
+    assert shown[-1] == f"Figures, tables: {results}/figures, {results}/tables"
     (results / "summary.md").write_text("# Energy")
-    assert terminal.results_text(results, checked=False).splitlines()[-2] == (
-        f"Summary: {results}/summary.md"
-    )
+    (results / "report.html").write_text("<html>")
+    shown = terminal.results_text(results.name, checked=False).splitlines()
+    assert shown[-2].endswith(f"{results}/tables; summary: {results}/summary.md")
+    assert shown[-1] == f"Report: {(results / 'report.html').as_uri()}"
 
 
 def test_unchecked_study_omits_an_earlier_comparison(results: Path) -> None:

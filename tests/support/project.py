@@ -63,6 +63,7 @@ class Project:
         *options: str,
         status: int | None = 0,
         records: Path | None = None,
+        logger: bool = False,
     ) -> CompletedRun:
         """Run Snakemake in a directory whose `study.yaml` configures the study.
 
@@ -71,6 +72,7 @@ class Project:
             options: Options and targets.
             status: Exit status to expect; None: any.
             records: Folder to be made, for records of the scripts (`script_recorder`).
+            logger: Print by the log handler of the profile instead of Snakemake's own output.
         """
         environment = self.environment()
         if records is not None:
@@ -80,6 +82,7 @@ class Project:
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(self.folder / "Snakefile")),
             *("--directory", str(directory), "--configfile", str(directory / "study.yaml")),
+            *([] if logger else ["--logger-footprint-off"]),
             *options,
         ]
         done = subprocess.run(

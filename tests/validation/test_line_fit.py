@@ -9,9 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from footprint import cli
 from footprint.config import settings
 from footprint.core.errors import InputError
 from footprint.core.units import Z95
@@ -19,6 +17,7 @@ from footprint.sources.calibration import Calibration
 from footprint.totals.error_model import ErrorModel
 from footprint.totals.study_totals import group_intervals
 from footprint.validation import against_wattmeter, line_fit, recordings
+from tests.support.cli import run_cli
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 
@@ -101,7 +100,7 @@ def recorded_windows(shared_data: Path) -> pl.DataFrame:
 
 def test_command_prints_a_line_that_a_configuration_takes(shared_data: Path) -> None:
     folder = shared_data / "gemini-2022-11" / "power"
-    result = CliRunner().invoke(cli.app, ["calibrate", str(folder), "--node", "gemini-1"])
+    result = run_cli("calibrate", folder, "--node", "gemini-1")
     assert result.exit_code == 0, result.output
     written = yaml.safe_load(result.output)
     line = written["integration"]["calibration"]["gemini"]
@@ -119,9 +118,9 @@ def test_command_prints_a_line_that_a_configuration_takes(shared_data: Path) -> 
 
 def test_command_names_a_metric_without_readings(shared_data: Path) -> None:
     folder = shared_data / "gemini-2022-11" / "power"
-    options = ["calibrate", str(folder), "--node", "gemini-1", "--metric", "pdu_watt"]
-    result = CliRunner().invoke(cli.app, options)
-    assert "no reading of pdu_watt of gemini-1" in str(result.exception)
+    result = run_cli("calibrate", folder, "--node", "gemini-1", "--metric", "pdu_watt")
+    assert result.exit_code == 1
+    assert "no reading of pdu_watt of gemini-1" in result.output
 
 
 def _totals(windows: pl.DataFrame, line: dict[str, float] | None, by: list[str]) -> pl.DataFrame:

@@ -8,13 +8,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
-from footprint import cli
 from footprint.config import publication, settings
 from footprint.core.errors import InputError
 from footprint.report.publication import columns, contents, folder, frames, groups, rounding
 from footprint.report.publication.study import FinishedStudy
+from tests.support.cli import run_cli
 from tests.support.project import Project
 from tests.support.publication_joins import JobListReader, contained_secrets, printed_rows
 from tests.support.small_study import Study
@@ -313,13 +312,13 @@ def test_publish_command_refuses_a_folder_of_somebody_else(
     (tmp_path / "publication/mine.txt").write_text("kept")
     monkeypatch.chdir(project.folder)
     command = ["publish", "--directory", str(study.folder)]
-    refused = CliRunner().invoke(cli.app, command)
-    assert isinstance(refused.exception, InputError)
-    assert str(refused.exception).startswith("publication: the folder was not made by")
+    refused = run_cli(*command)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("publication: the folder was not made by")
     assert (tmp_path / "publication/mine.txt").read_text() == "kept"
     shutil.rmtree(tmp_path / "publication")
     monkeypatch.chdir(project.folder)
-    printed = CliRunner().invoke(cli.app, command)
+    printed = run_cli(*command)
     assert printed.exit_code == 0, printed.output
     assert "- node_week: it shows single jobs, with their times" in printed.output
     assert (tmp_path / "publication/report.html").is_file()

@@ -166,7 +166,7 @@ RULES_OF_PACKAGES = {
 HEAVY_PACKAGES = (
     *RULES_OF_PACKAGES,
     *("IPython", "adbc_driver_postgresql", "ipywidgets", "pydantic", "scipy"),
-    *("sqlalchemy", "starlette", "typer", "uvicorn"),
+    *("sqlalchemy", "starlette", "uvicorn"),
 )
 
 

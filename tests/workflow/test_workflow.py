@@ -138,7 +138,7 @@ def test_run_logs_no_warning(done: Study) -> None:
 
 def test_run_prints_summary_once(done: Study) -> None:
     assert done.ran.output.count("level    name") == 1
-    assert done.ran.output.count("jobs against the truth of the simulated site") == 1
+    assert done.ran.output.count("Against the simulated truth: ") == 1
     assert done.ran.output.index("site     nancy") < done.ran.output.index("overhead idle")
 
 

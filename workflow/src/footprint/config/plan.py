@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from footprint.config import study
 from footprint.core import calendar
-from footprint.core.errors import InputError
+from footprint.sources import registry
 from footprint.sources.grid5000 import jobs_by_date, oarapi
 from footprint.sources.grid5000.samples import is_chunk_kept
 from footprint.sources.grid5000.site import Grid5000Site
@@ -20,6 +23,10 @@ JSON_BYTES_PER_SAMPLE, STORED_BYTES_PER_SAMPLE = 134, 12
 Measured on answers in the format of the API
 (`{"timestamp":"2025-04-18T18:55:33.754307+02:00",...}`).
 """
+
+
+STORED_BYTES_PER_NODE_DAY = 38_000
+"""Bytes of `resources/` for a day of a node: 101 MB for 47 nodes over 56 days of the default."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,45 @@ class ClusterPlan:
     n_samples: int
 
 
+def describe_plan(config: Mapping[str, Any]) -> str:
+    """Return the plan of a study, as text: what it downloads, reads or simulates.
+
+    Args:
+        config: A configuration as `settings.prepare_configuration` returns it.
+
+    Raises:
+        InputError: The source cannot be used, or a service refuses a request.
+    """
+    if config["source"]["kind"] == "grid5000":
+        return describe_download(config)
+    planned = study.plan_study(dict(config))
+    site = registry.open_site(planned.source, site=planned.site, download=config["download"])
+    described = site.nodes().filter(pl.col("cluster").is_in(planned.clusters))
+    n_nodes = described.select(pl.col("node").n_unique()).lazy().collect().item()
+    start, end = calendar.study_window(planned.start, planned.end)
+    n_bytes = n_nodes * ((end - start) / timedelta(days=1)) * STORED_BYTES_PER_NODE_DAY
+    n_files = len(planned.clusters) * len(planned.months)
+    lines = [
+        planned.description,
+        "",
+        f"nodes:       {n_nodes} of {', '.join(planned.clusters)}",
+        f"months:      {', '.join(planned.months)}",
+        f"power:       {n_files} monthly files in resources/{planned.site}/power, with all records "
+        f"about {_size(n_bytes)} for sensors that are read every 5 s",
+        "download:    nothing",
+    ]
+    if planned.is_simulated:
+        lines.append("records:     simulated on this machine, with known true energies")
+    else:
+        files = [Path(each) for value in asdict(planned.files).values() for each in value]
+        n_read = sum(path.stat().st_size for path in files)
+        folder = config["source"]["directory"]
+        lines.append(f"records:     {len(files)} files of {folder}, {_size(n_read)}")
+    return "\n".join(lines)
+
+
 def describe_download(config: Mapping[str, Any]) -> str:
-    """Return the plan of a configuration, as text.
+    """Return the plan of the download of a study of Grid'5000, as text.
 
     Requests go to the Reference API, and to OAR for the number of jobs. No power is downloaded.
 
@@ -54,11 +98,8 @@ def describe_download(config: Mapping[str, Any]) -> str:
         config: A configuration as `settings.prepare_configuration` returns it.
 
     Raises:
-        InputError: The source is not `grid5000`, or the service refuses a request.
+        InputError: The service refuses a request.
     """
-    if config["source"]["kind"] != "grid5000":
-        what = f"`{config['source']['kind']}` downloads nothing"
-        raise InputError(what, where="source.kind", do="set it to `grid5000` for a plan")
     planned = study.plan_study(dict(config))
     site = Grid5000Site.from_config(planned.source, site=planned.site, download=config["download"])
     clusters = [plan_cluster(site, planned, cluster) for cluster in planned.clusters]

@@ -67,6 +67,15 @@ class Study:
         return str(self.config["study"]["end"])
 
     @property
+    def description(self) -> str:
+        """Site, days and source in a few words, for the terminal."""
+        first, end = calendar.study_window(self.start, self.end)
+        days, last = (end - first).days, (end - timedelta(days=1)).date()
+        kind = self.config["source"]["kind"]
+        clusters = f"{len(self.clusters)} clusters" if len(self.clusters) > 1 else self.clusters[0]
+        return f"{self.site} ({clusters}), {self.start} to {last} ({days} days), source {kind}"
+
+    @property
     def weeks(self) -> float:
         """Length of the study in weeks."""
         first, end = calendar.study_window(self.start, self.end)

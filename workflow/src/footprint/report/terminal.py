@@ -42,10 +42,17 @@ def results_text(
     if rejected and (found := rejected_rows.rejected_row_lines(pl.concat(rejected))):
         lines += ["", "rejected rows and limits of the input", *(f"  {line}" for line in found)]
     if lines:
-        summary = f"{folder}/summary.md"
-        lines += ["", *([f"Summary: {summary}"] if Path(summary).exists() else [])]
-        lines += [f"Figures and tables: {folder}/figures, {folder}/tables; {folder}/report.html"]
+        lines += ["", *_path_lines(folder.absolute())]
     return "\n".join(lines)
+
+
+def _path_lines(folder: Path) -> list[str]:
+    """Absolute paths of the results that exist; the report, as a link, is last."""
+    summary, report = folder / "summary.md", folder / "report.html"
+    parts = [f"Figures, tables: {folder}/figures, {folder}/tables"]
+    if summary.exists():
+        parts.append(f"summary: {summary}")
+    return ["; ".join(parts), *([f"Report: {report.as_uri()}"] if report.exists() else [])]
 
 
 def intensity_errors(rejected: str | Path) -> str:
@@ -101,19 +108,35 @@ def _ratio_text(row: dict[str, Any]) -> str:
 
 
 def _simulation_lines(check: pl.DataFrame) -> list[str]:
-    return ["jobs against the truth of the simulated site, by sensor step"] + [
-        f"  {row['sensors']:<11} {_largest_error(row)}; true energy inside the 95 % interval for "
-        f"{_format_percent(row['inside_frac'], 1)} of {row['n_jobs']} jobs, median width "
-        f"{_format_percent(row['median_width_frac'], 2)}"
-        for row in check.iter_rows(named=True)
+    """Lines that compare jobs with the truth: all jobs, and the sensors that do worst.
+
+    Sensors do worst whose intervals contain the truth for the smallest share of jobs.
+    """
+    rows = {row["sensors"]: row for row in check.iter_rows(named=True)}
+    if (whole := rows.pop("all", None)) is None:
+        return []
+    lines = [
+        f"Against the simulated truth: {_inside(whole)}; {_largest_error(whole)}; median width of "
+        f"the intervals {_format_percent(whole['median_width_frac'], 1)}"
     ]
+    worst = min(rows.values(), key=lambda row: row["inside_frac"], default=None)
+    if worst is not None and worst["inside_frac"] < whole["inside_frac"]:
+        sensors = worst["sensors"]
+        kind = f"nodes with {sensors}" if sensors == "no readings" else f"sensors of {sensors}"
+        lines.append(f"  lowest for {kind}: {_inside(worst)}")
+    return lines
+
+
+def _inside(row: dict[str, Any]) -> str:
+    frac = _format_percent(row["inside_frac"], 1)
+    return f"true energy inside the 95 % interval for {frac} of {row['n_jobs']} jobs"
 
 
 def _largest_error(row: dict[str, Any]) -> str:
     if row["largest_error_frac"] is None:
         return "no measured job over 10 min to compare"
     largest = _format_percent(row["largest_error_frac"], 2)
-    return f"largest error of measurement, {row['n_jobs_compared']} jobs over 10 min: {largest}"
+    return f"largest error of measurement {largest} ({row['n_jobs_compared']} jobs over 10 min)"
 
 
 def _format_percent(value: float | None, digits: int = 0) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from footprint.core.arguments import CommandParser
 from footprint.core.vocabulary import LABEL_FIELDS, LABEL_VALUES
 from footprint.tracker import (
     closing_line,
@@ -30,11 +31,11 @@ SUMMARY = "Run a command unchanged, and record it for the footprint of a paper."
 
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the options of `footprint track`."""
-    parser = argparse.ArgumentParser(
-        prog="footprint track",
+    parser = CommandParser(
+        "footprint track",
         usage="footprint track [options] -- command [argument ...]",
         description=SUMMARY,
-        allow_abbrev=False,
+        examples=["footprint track --paper mine -- python train.py"],
     )
     parser.add_argument("--paper", help="paper that the run is for")
     for name, values in LABEL_VALUES.items():

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from footprint.core import names
+from footprint.core.arguments import CommandParser
 from footprint.core.errors import InputError
 from footprint.core.vocabulary import MIN_COVERAGE_FRAC
 from footprint.tracker import ledger, reading
@@ -26,6 +27,7 @@ PHASES = ("training", "inference", "development", "not labelled")
 RATIO_PHASES = ("training", "development")
 J_PER_KWH = 3.6e6
 GRID5000_DOMAIN = ".grid5000.fr"
+FIRST_RUN = "record one with `footprint track --paper NAME -- python train.py`"
 SUMMARY = "Summarise tracked runs: a table, a figure, and a sentence for the appendix of a paper."
 
 
@@ -184,7 +186,7 @@ def build_report(
         what = "no run was tracked" if paper is None else f"no run of {paper!r} is an outermost one"
         if contents.faults:
             what += f" ({len(contents.faults)} lines or files not used; first {contents.faults[0]})"
-        raise InputError(what, where="--ledger", do="see docs/tracker.md")
+        raise InputError(what, where="--ledger", do=FIRST_RUN)
     known = _energy_of_runs(outermost, nodes or {})
     runs_of_phase: dict[str, list[TrackedRun]] = {name: [] for name in PHASES}
     for run in runs:
@@ -307,6 +309,8 @@ def main(arguments: Sequence[str]) -> int:
     folder = (options.ledger or ledger.default_folder()).expanduser()
     try:
         if not folder.is_dir():
+            if options.ledger is None:
+                raise InputError("no run was tracked yet", where=str(folder), do=FIRST_RUN)
             raise InputError(
                 "there is no such folder",
                 where=str(folder),
@@ -330,7 +334,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _build_parser(forms: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="footprint report", description=SUMMARY)
+    parser = CommandParser(
+        "footprint report",
+        description=SUMMARY,
+        examples=[
+            "footprint report --paper mine",
+            "footprint report --paper mine --directory ~/study --format latex",
+        ],
+    )
     parser.add_argument("--paper", help="only runs of this paper")
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="folder of the ledger")
     parser.add_argument(
