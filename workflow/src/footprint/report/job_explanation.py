@@ -59,7 +59,7 @@ def explain_job(folder: Path, job_id: int) -> str:
     lines += [*_energy_lines(job), ""]
     lines += _run_lines(folder, job_id)
     lines += _label_lines(_rows(resources / "labels.parquet", job_id))
-    return "\n".join(lines).replace(wording.THIN_SPACE, " ")
+    return "\n".join(lines).replace(wording.NARROW_SPACE, " ")
 
 
 def _read(path: Path) -> pl.DataFrame:
