@@ -36,7 +36,7 @@ def results_text(
         lines += _ratio_lines(pl.read_parquet(ratio))
     check = folder / "energy" / "simulation_check.parquet"
     if checked and check.exists():
-        lines += ["", *_simulation_lines(pl.read_parquet(check))]
+        lines += filter(None, [_simulation_line(pl.read_parquet(check))])
     counted = [folder / "energy" / "rejected.parquet", *([similar_names] if similar_names else [])]
     rejected = [pl.read_parquet(path) for path in map(Path, counted) if path.exists()]
     if rejected and (found := rejected_rows.rejected_row_lines(pl.concat(rejected))):
@@ -107,29 +107,25 @@ def _ratio_text(row: dict[str, Any]) -> str:
     return text.replace(wording.NARROW_SPACE, " ")
 
 
-def _simulation_lines(check: pl.DataFrame) -> list[str]:
-    """Lines that compare jobs with the truth: all jobs, and the sensors that do worst.
+def _simulation_line(check: pl.DataFrame) -> str:
+    """Comparison of all jobs with the truth, and of the sensors that do worst; empty without jobs.
 
     Sensors do worst whose intervals contain the truth for the smallest share of jobs.
     """
     rows = {row["sensors"]: row for row in check.iter_rows(named=True)}
     if (whole := rows.pop("all", None)) is None:
-        return []
-    lines = [
-        f"Against the simulated truth: {_inside(whole)}; {_largest_error(whole)}; median width of "
-        f"the intervals {_format_percent(whole['median_width_frac'], 1)}"
-    ]
-    worst = min(rows.values(), key=lambda row: row["inside_frac"], default=None)
-    if worst is not None and worst["inside_frac"] < whole["inside_frac"]:
+        return ""
+    inside = f"{_format_percent(whole['inside_frac'], 1)} of {whole['n_jobs']} jobs"
+    worst = min(rows.values(), key=lambda row: row["inside_frac"], default=whole)
+    if worst["inside_frac"] < whole["inside_frac"]:
         sensors = worst["sensors"]
-        kind = f"nodes with {sensors}" if sensors == "no readings" else f"sensors of {sensors}"
-        lines.append(f"  lowest for {kind}: {_inside(worst)}")
-    return lines
-
-
-def _inside(row: dict[str, Any]) -> str:
-    frac = _format_percent(row["inside_frac"], 1)
-    return f"true energy inside the 95 % interval for {frac} of {row['n_jobs']} jobs"
+        kind = "nodes without readings" if sensors == "no readings" else f"sensors of {sensors}"
+        lowest = f"{_format_percent(worst['inside_frac'], 1)} of {worst['n_jobs']}"
+        inside += f", lowest for {kind} ({lowest})"
+    return (
+        f"Against the simulated truth: true energy inside the 95 % interval for {inside}; "
+        f"{_largest_error(whole)}"
+    )
 
 
 def _largest_error(row: dict[str, Any]) -> str:
