@@ -37,10 +37,13 @@ def refusal(path: Path) -> str:
     return str(found.value)
 
 
+PACKED = gzip.compress(b"x" * 999, mtime=0)
+
+
 @pytest.mark.parametrize("name", ["a", "a.gz", "a.zst"])
 def test_read_text_unpacks_by_content_whatever_the_name(tmp_path: Path, name: str) -> None:
     packed = (
-        gzip.compress("énergie".encode()),
+        gzip.compress("énergie".encode(), mtime=0),
         pa.compress("énergie".encode(), codec="zstd", asbytes=True),
         "énergie".encode("utf-8-sig"),
     )
@@ -53,13 +56,16 @@ def test_read_text_unpacks_by_content_whatever_the_name(tmp_path: Path, name: st
     ("content", "what"),
     [
         (LFS, "a: a pointer of Git LFS: the file itself was not fetched; run `git lfs pull`"),
-        (gzip.compress(LFS), "a: a pointer of Git LFS"),
+        (gzip.compress(LFS, mtime=0), "a: a pointer of Git LFS"),
         (b"PK\x03\x04...", "a: a ZIP archive, not a text; save it as text in UTF-8"),
         ("\ufeffname".encode("utf-16-le"), "a: a text in UTF-16, not UTF-8"),
         (b"one\ntwo\xff\n", "a:2: not a text in UTF-8"),
         (b"one\n\0two\n", "a:2: not a text in UTF-8"),
-        (gzip.compress(b"x" * 999)[:-1], "a: the compressed file is damaged or incomplete"),
-        (gzip.compress(b"x" * 999)[:-8] + bytes(8), "a: the compressed file is damaged"),
+        (
+            gzip.compress(b"x" * 999, mtime=0)[:-1],
+            "a: the compressed file is damaged or incomplete",
+        ),
+        (PACKED[:-8] + bytes(8), "a: the compressed file is damaged"),
         (b"\x1f\x8b\x08", "a: the compressed file is damaged or incomplete; save it again"),
     ],
 )
