@@ -187,7 +187,7 @@ def test_phase_of_one_person_does_not_follow_by_subtraction_from_the_site() -> N
     rows = [*ALL_DEVELOP, ("agreed", "speech", "enhancement", "training")]
     assert safe_phases(*rows)["paper"] == {"enhancement"}
     rows += [("a", "vision", None, "training")]
-    assert safe_phases(*rows) == {"site": set(), "project": set(), "paper": set()}
+    assert safe_phases(*rows) == {"site": set(), "project": {"speech"}, "paper": {"enhancement"}}
 
 
 def test_people_who_agreed_hide_no_phase() -> None:

@@ -118,15 +118,16 @@ def groups_with_safe_parts(
     found = {level: set(names) for level, names in shown.items()}
     parts = [rows for _, rows in members.drop_nulls(part).group_by(part, maintain_order=True)]
     while True:
-        exposing: set[tuple[str, str]] = set()
-        for rows in parts:
-            exposing |= {
-                (level, name)
-                for level, names in found.items()
-                for name, people in people_of(rows, level).items()
-                if name in names and not disclosure.is_safe(people)
-            }
-            exposing |= exposing_groups(rows, found, disclosure)
+        exposing = {
+            (level, name)
+            for rows in parts
+            for level, names in found.items()
+            for name, people in people_of(rows, level).items()
+            if name in names and not disclosure.is_safe(people)
+        }
+        # without the groups that are not safe themselves, fewer differences follow
+        if not exposing:
+            exposing = {each for rows in parts for each in exposing_groups(rows, found, disclosure)}
         if not exposing:
             return found
         for level, name in exposing:

@@ -145,9 +145,11 @@ class JobList:
     def _is_safe_row(self, numbers: Mapping[str, float], digits: int) -> bool:
         """Whether numbers may be printed to some digits, however many a reader takes them for."""
         printed = {name: round_number(value, digits) for name, value in numbers.items()}
+        # 0.490 may be read as 0.49
+        fewest = max((_digits_without_zeros(each) for each in printed.values()), default=digits)
         return all(
             self._is_safe_within({name: interval_of(each, n) for name, each in printed.items()})
-            for n in range(digits, MOST_DIGITS + 1)
+            for n in range(min(fewest, digits), MOST_DIGITS + 1)
         )
 
     def _is_safe_within(self, intervals: Mapping[str, Interval]) -> bool:
@@ -272,3 +274,9 @@ def rounded(name: str, kind: pl.DataType, number: pl.Expr) -> pl.Expr:
         printed = value if end is None else pl.when(value == 0).then(0.0).otherwise(end * unit)
         choices.append(pl.when(number == n).then(printed.round_sig_figs(n)))
     return pl.coalesce(choices).cast(kind).alias(name)
+
+
+def _digits_without_zeros(value: float) -> int:
+    """Significant digits of a number without the zeros at its end."""
+    digits, _, _ = f"{abs(value):.12e}".partition("e")
+    return max(len(digits.replace(".", "").rstrip("0")), 1)
