@@ -25,6 +25,8 @@ BASE64 = base64.b64encode(b"anne:Tr0ub4dor").decode()
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhbUJU1p1r"
 AWS_SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY12"
 HF = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz12345678"
+UUID_KEY = "279a2e9d-83b3-c416-7e2d-f721593e42a0:fx"
+HOOK = "xr3j5x3p4pfk7kk6ck7b4e6ghh"
 GITHUB = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\nq8Hs\n-----END RSA PRIVATE KEY-----"
 
@@ -165,6 +167,63 @@ FORMS: list[tuple[str, str]] = [
     (f"""python -c 'os.environ["HF_TOKEN"] = "{PLAIN}"' """, PLAIN),
     (f"train.py 'auth: {{password: {PLAIN}}}'", PLAIN),
     (f"snakemake --config token={PLAIN} n=3", PLAIN),
+    (f"train.py --key {PLAIN}", PLAIN),
+    # services without the word key
+    (f"python train.py --wandb {HEX}", HEX),
+    (f"python train.py --wandb={HEX}", HEX),
+    (f"docker run -e WANDB={HEX} image", HEX),
+    (f"env DEEPL_KEY={UUID_KEY} python x.py", UUID_KEY),
+    (f"python train.py --deepl {UUID_KEY}", UUID_KEY),
+    # files that tools read secrets from
+    (f"""sh -c 'echo {HEX} > ~/.wandb_key' """, HEX),
+    (f"""sh -c 'echo {PLAIN}>~/.wandb_key' """, PLAIN),
+    (f"""sh -c 'printf "%s" "{PLAIN}" > token.txt' """, PLAIN),
+    (f"""sh -c 'echo {PLAIN} | tee ~/.vault-token' """, PLAIN),
+    (f"""sh -c 'echo machine api.wandb.ai login user password {PLAIN} >> ~/.netrc' """, PLAIN),
+    (f"""sh -c 'echo "machine host login user password {PLAIN}" >> x' """, PLAIN),
+    # calls
+    (f"""python -c 'os.environ.setdefault("WANDB_API_KEY","{PLAIN}")' """, PLAIN),
+    (f"""python -c 'os.putenv("HF_TOKEN", "{PLAIN}")' """, PLAIN),
+    (f"""python -c 'requests.get(u, auth=("anne","{PLAIN}"))' """, PLAIN),
+    (f"""python -c 'requests.get(u, auth=("{PLAIN}", "x"))' """, PLAIN),
+    (f"""python -c 'requests.get(u, auth=HTTPBasicAuth("anne", "{PLAIN}"))' """, PLAIN),
+    (f"""python -c 'requests.get(u, auth=["anne","{PLAIN}"])' """, PLAIN),
+    # more tools
+    (f"curl -x anne:{PLAIN}@proxy:3128 https://host", PLAIN),
+    (f"curl -x anne:{PLAIN}@proxy https://host", PLAIN),
+    (f"curl --proxy anne:{PLAIN}@proxy:3128 https://host", PLAIN),
+    (f"curl --proxy=anne:{PLAIN}@proxy:3128 https://host", PLAIN),
+    (f"curl -xanne:{PLAIN}@proxy https://host", PLAIN),
+    (f"curl --proxy=anne:{PLAIN}@proxy https://host", PLAIN),
+    (f"openssl enc -aes-256-cbc -k {PLAIN} -in x", PLAIN),
+    (f"unzip -oP {PLAIN} data.zip", PLAIN),
+    (f"unzip -qP {PLAIN} data.zip", PLAIN),
+    (f"""sh -c 'echo {PLAIN} | kinit anne' """, PLAIN),
+    (f"""sh -c 'kinit <<< {PLAIN}' """, PLAIN),
+    (f"""sh -c 'kinit anne <<<"{PLAIN}"' """, PLAIN),
+    (f"""sh -c 'echo {PLAIN} | wandb login' """, PLAIN),
+    (f"synapse login -u anne -p {PLAIN}", PLAIN),
+    (f"python dl.py -u anne -p {PLAIN}", PLAIN),
+    (f"python dl.py --username anne -h host -p {PLAIN} out", PLAIN),
+    ("python dl.py -u anne -p hunter12", "hunter12"),
+    ("python dl.py -u anne -p 19870412", "19870412"),
+    (f"python dl.py --user=anne -p {PLAIN}", PLAIN),
+    (f"ngrok config add-authtoken {PLAIN}", PLAIN),
+    (f"ngrok config add-authtoken {PLAIN} --config x.yml", PLAIN),
+    (f"python x.py https://mattermost.lab.fr/hooks/{PLAIN}", PLAIN),
+    (f"curl https://mattermost.lab.fr/hooks/{HOOK}", HOOK),
+    (f"curl https://chat.lab.fr/hooks/{HOOK}", HOOK),
+    # in French
+    (f"python dl.py --mdp {PLAIN}", PLAIN),
+    (f"python dl.py --mot-de-passe {PLAIN}", PLAIN),
+    (f"python dl.py --mot_de_passe={PLAIN}", PLAIN),
+    (f"env MDP={PLAIN} python dl.py", PLAIN),
+    ("env MDP=83412 python dl.py", "83412"),
+    # by their real length and alphabet
+    (f"x gsk_{HEX}{HEX[:12]}", HEX),
+    (f"x sk-or-v1-{HEX}", HEX),
+    (f"x pplx-{HEX}", HEX),
+    (f"x r8_{HEX[:37]}", HEX[:37]),
 ]
 """Command lines, and the part of each that must not be recorded."""
 
@@ -177,6 +236,17 @@ NOTES = [
     (f"data from https://anne:{PLAIN}@host/x", PLAIN),
     (f"ran mysql -p{PLAIN} before", PLAIN),
     (f"WANDB_API_KEY={HEX}", HEX),
+    (f"the wandb key is {PLAIN}", PLAIN),
+    (f"the wandb key is {HEX}.", HEX),
+    (f"API key {HEX}", HEX),
+    (f"API key: {PLAIN}", PLAIN),
+    (f"my API key {PLAIN}, seed 3", PLAIN),
+    (f"clé API : {PLAIN}", PLAIN),
+    (f"the key is {HEX}", HEX),
+    (f"mdp={PLAIN}", PLAIN),
+    (f"mot de passe : {PLAIN}", PLAIN),
+    (f"le mot de passe est {PLAIN}", PLAIN),
+    (f"token: {PLAIN} for the run", PLAIN),
 ]
 
 INNOCENT = [
@@ -253,6 +323,34 @@ INNOCENT = [
     "torchrun --nproc-per-node 4 --rdzv-endpoint host:29500 train.py",
     "apptainer exec --nv image.sif python train.py",
     "snakemake --cores 8 --config n=3 --rerun-triggers mtime",
+    "python train.py --key loss",
+    "python train.py --key=input_values",
+    "python train.py token=bpe model.token=char --token word",
+    "python train.py --mem-token 16",
+    "python train.py --model-key facebook/wav2vec2-base",
+    "python train.py --dataset-key librispeech-train-clean-100",
+    "python train.py --forward-pass bf16 --high-pass 80Hz",
+    "python train.py --pat '*.wav'",
+    "vllm serve x --api-key EMPTY",
+    "python train.py --model sk-resnet50-imagenet-pretrained",
+    "python train.py --model hf_Qwen25Instruct7BChat",
+    "python train.py --data gsk_dataset_2024_train_split --method xai-grad-cam-resnet50-v2",
+    "curl 'https://host/x?code=en&n=1'",
+    "python x.py --prompt 'token: the smallest unit'",
+    "python x.py --prompt 'Define it. Token: a unit of text'",
+    "python x.py --wandb online --wandb-id 3f2a9c1e --comet true",
+    "sh -c 'echo loss > best_key.csv; echo done > log.txt'",
+    "sh -c 'echo done | tee log.txt'",
+    "python -u train.py -p cfg",
+    "sudo -u anne mkdir -p out",
+    "squeue -u anne -p gpu",
+    "docker run -u anne -p 8080:80 nginx",
+    "docker run image:1.2@sha256:3f786850e387550fdab836ed7e6dc881de23001b",
+    'python -c \'x = d.get("key", "loss"); f(x)\'',
+    "tar -xf a.tar -C out",
+    "openssl req -key key.pem -in x",
+    "unzip -o data.zip -d out",
+    "curl https://github.com/a/x/blob/main/hooks/pre-commit",
 ]
 INNOCENT_NOTES = [
     "second seed, with the new tokenizer",
@@ -260,6 +358,9 @@ INNOCENT_NOTES = [
     "epoch 12: loss 0.3",
     "authors' recipe, password-free access to the data",
     "commit 3f786850e387550fdab836ed7e6dc881de23001b",
+    "token: the smallest unit of a text",
+    "the key is sorted, the token is a word",
+    "mot de passe oublié, API key of the lab",
 ]
 
 
@@ -291,6 +392,11 @@ def test_mask_secrets_innocent_form_is_unchanged(form: str) -> None:
     assert mask_secrets(words) == words
 
 
+def test_mask_secrets_login_pair_keeps_brackets() -> None:
+    masked = mask_secrets(["python", "-c", 'get(u, auth=("anne","X"), timeout=3)'])
+    assert masked[-1] == "get(u, auth=(***, ***), timeout=3)"
+
+
 def test_mask_tables_hold_enough_forms() -> None:
     assert len(INNOCENT) >= 60
     assert len({form for form, _ in FORMS}) == len(FORMS)
@@ -318,9 +424,11 @@ def test_mask_secrets_any_words_returns_as_many_and_masks_once(words: list[str])
         assert new == word or mask.MASK in new
 
 
-@pytest.mark.parametrize(
-    "part", ["a='", "-p ", "token", '"\\', "://a", "mysql -p ", "a=b ", "password is ", "login("]
-)
+LONG_PARTS = ["a='", "-p ", "token", '"\\', "://a", "mysql -p ", "a=b ", "password is ", "login("]
+LONG_PARTS += ["-u a -p ", "login x password ", "https://mattermost", "a:b@", "echo a > ", "auth=("]
+
+
+@pytest.mark.parametrize("part", LONG_PARTS)
 def test_mask_secrets_long_command_takes_little_time(part: str) -> None:
     before_s = time.process_time()
     mask_secrets(["sh", "-c", part * 30_000])
