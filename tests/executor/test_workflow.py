@@ -364,7 +364,8 @@ def test_executor_default_study_equals_study_without_oar(alice: ClusterUser) -> 
     words = (alice.python, "-m", "snakemake", "--cores", "2")
     assert alice.start(*words, cwd=local).wait(900) == 0, (local / "said.log").read_text()
     run = Run(alice, project)
-    output = run.run("--jobs", "2", "--cores", "2", longest_s=1500)
+    options = ("--jobs", "2", "--cores", "2", "--logger-footprint-off")
+    output = run.run(*options, longest_s=1500)
     found, expected = study_files(project), study_files(local)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
