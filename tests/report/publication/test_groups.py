@@ -193,3 +193,11 @@ def test_phase_of_one_person_does_not_follow_by_subtraction_from_the_site() -> N
 def test_people_who_agreed_hide_no_phase() -> None:
     rows = [("agreed", "speech", "enhancement", phase) for phase in ("training", "development")]
     assert safe_phases(*rows, *ALL_DEVELOP)["paper"] == {"enhancement"}
+
+
+def test_phase_of_one_person_does_not_follow_by_subtraction_of_a_project() -> None:
+    # speech and the site have enough trainers, but the site without speech has `a` alone
+    rows = [*ALL_DEVELOP, *((user, "speech", None, "training") for user in "bcd")]
+    assert safe_phases(*rows)["project"] == {"speech", "vision"}
+    rows += [("a", "vision", None, "training")]
+    assert safe_phases(*rows)["project"] == set()

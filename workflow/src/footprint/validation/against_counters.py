@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from footprint.core.arrays import Floats, Integers
-from footprint.core.sums import exact_sum, quotient
+from footprint.core.sums import known_sum, quotient
 from footprint.core.units import KWH_PER_J
 from footprint.sources.generic import counters
 
@@ -70,7 +70,7 @@ def compare_with_counters(
     energies = (
         pl.DataFrame(rows, schema=ENERGIES_SCHEMA)
         .group_by("job_id", "node")
-        .agg(exact_sum(pl.col("counter_kwh")), pl.col("step_kwh").max(), pl.col("is_whole").all())
+        .agg(known_sum(pl.col("counter_kwh")), pl.col("step_kwh").max(), pl.col("is_whole").all())
     )
     half_width = RESOLUTION_HALF_WIDTH * pl.col("step_kwh")
     ratio = quotient(pl.col("measured_kwh"), pl.col("counter_kwh"))
@@ -160,7 +160,7 @@ def summarise_ratios(compared: pl.DataFrame) -> pl.DataFrame:
         pl.concat(parts)
         .group_by("cluster")
         .agg(
-            exact_sum(pl.col("measured_kwh", "counter_kwh")),
+            known_sum(pl.col("measured_kwh", "counter_kwh")),
             n_compared=pl.len(),
             ratio_p50=ratio.median(),
             ratio_p05=ratio.quantile(0.05, "linear"),
