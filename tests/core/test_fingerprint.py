@@ -189,7 +189,10 @@ def test_every_data_file_of_the_library_is_named_by_a_definition_beside_it() -> 
     files = [
         path
         for path in LIBRARY_FOLDER.rglob("*")
-        if path.is_file() and path.suffix not in {".py", ".pyc", ".typed"}
+        if path.is_file()
+        and path.suffix not in {".py", ".pyc", ".typed"}
+        # captions are input files of the rule that writes the report
+        and path.parent.name != "captions"
     ]
     assert len(files) >= 6
     for path in files:
