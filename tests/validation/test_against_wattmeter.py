@@ -380,7 +380,8 @@ def test_summary_table_and_figure_without_runs_are_empty(recorded: Recordings) -
 
 
 def words(drawn: Figure) -> list[str]:
-    return [each.get_text().replace("\n", " ") for each in drawn.findobj(Text)]
+    texts = (each.get_text() for each in drawn.findobj(Text))
+    return [text.replace("\n", " ").replace("\u00a0", " ") for text in texts]
 
 
 def test_figure_title_gives_the_ratios(compared: pl.DataFrame) -> None:
