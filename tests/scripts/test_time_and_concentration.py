@@ -85,7 +85,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("rule", "inputs", "params", "expected"),
     [
-        ("plot_energy_over_time", ["node_energy"], DATES | {"site": "nancy"}, "Hardware without a job"),
+        (
+            "plot_energy_over_time",
+            ["node_energy"],
+            DATES | {"site": "nancy"},
+            "Hardware without a job",
+        ),
         ("plot_concentration", ["jobs", "runs"], {}, "Half of the energy"),
         (
             "plot_paper_runs",

@@ -209,18 +209,31 @@ def _carbon_sentence(row: Row, factor: Row | None, *, pue: float) -> str:
     """Carbon of the total by one factor, so of one convention and one grid; empty without one."""
     if factor is None or factor["g_per_kwh"] is None:
         return ""
-    kg_per_kwh = pue * factor["g_per_kwh"] / 1000
-    low, high = (
-        None if row[end] is None else row[end] * kg_per_kwh
-        for end in ("total_low_kwh", "total_high_kwh")
-    )
-    mass = format_mass(row["total_kwh"] * kg_per_kwh, low, high)
+    mass = format_mass(*carbon_of_total(row, factor["g_per_kwh"], pue=pue))
     at_pue = "" if pue == 1 else f" and a PUE of {pue:g}"
     named = escape_markdown(factor["factor"])
     return (
         f"At {format_number(factor['g_per_kwh'])}{NARROW_SPACE}g/kWh ({named}, "
         f"{CONVENTION_NAMES[factor['convention']]}){at_pue}, this is {mass}."
     )
+
+
+def carbon_of_total(
+    row: Row, g_per_kwh: float, *, pue: float
+) -> tuple[float, float | None, float | None]:
+    """Carbon (kg CO2e) of the total energy of a level, and of both ends of its interval.
+
+    Args:
+        row: Row of `schemas.Levels`; its total is known.
+        g_per_kwh: Emission factor (g/kWh).
+        pue: Power usage effectiveness.
+    """
+    kg_per_kwh = pue * g_per_kwh / 1000
+    low_kg, high_kg = (
+        None if row[end] is None else row[end] * kg_per_kwh
+        for end in ("total_low_kwh", "total_high_kwh")
+    )
+    return row["total_kwh"] * kg_per_kwh, low_kg, high_kg
 
 
 def _method_text(row: Row) -> str:

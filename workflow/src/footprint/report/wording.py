@@ -115,6 +115,13 @@ def format_percent(fraction: float | None) -> str:
     return f"{shown}{NARROW_SPACE}%"
 
 
+def format_change(ratio: float) -> str:
+    """A ratio as a change in per cent, such as `+25 %`."""
+    change = round(100 * (ratio - 1))
+    sign = "±" if change == 0 else "+" if change > 0 else MINUS
+    return f"{sign}{abs(change)}{NARROW_SPACE}%"
+
+
 def format_count(n: int) -> str:
     """A count with all digits, thousands separated by narrow no-break spaces."""
     return f"{n:,}".replace(",", NARROW_SPACE)
@@ -316,12 +323,21 @@ def ratio_texts(ratio: float, low: float | None, high: float | None) -> tuple[st
     return value, f"{first} to {last}"
 
 
+def mass_texts(
+    mass_kg: float, low_kg: float | None, high_kg: float | None
+) -> tuple[str, str | None]:
+    """Carbon as `90 kg CO2e`, and its interval as `80 to 106`; None: unknown."""
+    unit = f"{NARROW_SPACE}kg CO2e"
+    if low_kg is None or high_kg is None:
+        return f"{format_number(mass_kg)}{unit}", None
+    value, low, high = interval_texts(mass_kg, low_kg, high_kg)
+    return f"{value}{unit}", f"{low} to {high}"
+
+
 def format_mass(mass_kg: float, low_kg: float | None, high_kg: float | None) -> str:
     """Carbon with its interval, as `90 kg CO2e (80 to 106)`."""
-    if low_kg is None or high_kg is None:
-        return f"{format_number(mass_kg)}{NARROW_SPACE}kg CO2e"
-    value, low, high = interval_texts(mass_kg, low_kg, high_kg)
-    return f"{value}{NARROW_SPACE}kg CO2e ({low} to {high})"
+    value, interval = mass_texts(mass_kg, low_kg, high_kg)
+    return value if interval is None else f"{value} ({interval})"
 
 
 def format_range(low: str, high: str) -> str:

@@ -19,7 +19,7 @@ DRAWN_LEVELS = ("site", "project", "user", "paper")
 MOST_ROWS = 5
 """Most rows of a level, those with most energy."""
 MOST_NARROW_ROWS = 3
-"""The same in a figure of one column."""
+"""Most rows of a level in a figure of one column."""
 ROW_MM = 5.0
 
 METHOD_COLOURS = {
@@ -44,20 +44,13 @@ def figure_title(rows: pl.DataFrame) -> str:
     site = rows.filter(pl.col("level") == "site", pl.col("method_name") != "bmc")
     found = dict(site.drop_nulls("ratio").select("method_name", "ratio").iter_rows())
     changes = [
-        f"{FOUR_METHODS[name]} {_change_text(found[name])}"
+        f"{FOUR_METHODS[name]} {wording.format_change(found[name])}"
         for name in FOUR_METHODS
         if name in found
     ]
     if not changes:
         return "No energy was measured that an estimator could be compared with"
     return f"Against the measured energy of all jobs: {', '.join(changes)}"
-
-
-def _change_text(ratio: float) -> str:
-    """A ratio as a change in per cent, such as `+25 %`."""
-    change = round(100 * (ratio - 1))
-    sign = "±" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{sign}{abs(change)}{wording.NARROW_SPACE}%"
 
 
 @style.with_style

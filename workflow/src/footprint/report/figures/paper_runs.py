@@ -34,7 +34,7 @@ from footprint.report.figures.phases import PHASE_NAMES
 MOST_PAPERS = 6
 """Number of papers drawn, those with most energy; a note counts the rest."""
 MOST_NARROW_PAPERS = 3
-"""The same in a figure of one column."""
+"""Number of papers drawn in a figure of one column."""
 MOST_IN_ONE_COLUMN = 3
 """Most papers in one column; more papers take two columns."""
 MOST_VECTORS = 1500

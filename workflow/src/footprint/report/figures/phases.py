@@ -52,7 +52,7 @@ COLUMN_EDGES: Mapping[str, float] = {
 }
 """Right edge of each column of numbers, as a part of the panel."""
 NARROW_EDGES: Mapping[str, float] = {"R": 0.3, "95 %": 1.0}
-"""The same in a figure of one column."""
+"""Right edge of each column of numbers in a figure of one column."""
 CUT_LOOK: Mapping[str, Any] = {"marker": "<", "markersize": 3.6, "lw": 0.0, "clip_on": False}
 """Look of the mark of a value below the axis."""
 

@@ -10,12 +10,6 @@ from footprint.core.vocabulary import MEASURED_METHOD, NO_PROJECT, OTHERS, SMALL
 MOST_RUNS = 20_000
 """Most runs that the page lists one by one; above, it lists weeks of a person and phase."""
 
-GROUP_COLUMNS = (
-    *("week", "phase", "user", "project", "paper", "n_runs"),
-    *("duration_h", "gpu_hours", "total_kwh", "measured_frac"),
-)
-"""Columns of a listed week of a person and phase."""
-
 
 def runs_of_page(
     runs: pl.DataFrame,
@@ -72,10 +66,14 @@ def runs_of_page(
 
 
 def grouped_runs(runs: pl.DataFrame) -> pl.DataFrame:
-    """Weeks of a person, project, paper and phase (`GROUP_COLUMNS`), the largest first.
+    """Weeks of a person, project, paper and phase, the largest first.
 
     Args:
         runs: Result of `runs_of_page`.
+
+    Returns:
+        `week`, `phase`, `user`, `project`, `paper`, `n_runs`, `duration_h`, `gpu_hours`,
+        `total_kwh`, `measured_frac`.
     """
     keys = ["week", "phase", "user", "project", "paper"]
     week = pl.col("started_at").dt.truncate("1w").dt.date()
@@ -95,7 +93,7 @@ def grouped_runs(runs: pl.DataFrame) -> pl.DataFrame:
             )
         )
         .sort("total_kwh", *keys, descending=[True, *[False] * len(keys)], nulls_last=True)
-        .select(GROUP_COLUMNS)
+        .drop("measured_kwh")
     )
 
 

@@ -292,12 +292,9 @@ def _carbon_card(row: Row, carbon: Row | None, *, pue: float) -> dict[str, str]:
     label = "Carbon"
     if carbon is None or carbon["g_per_kwh"] is None or row["total_kwh"] is None:
         return {"label": label, "value": wording.UNKNOWN, "note": "no factor or no energy known"}
-    kg_per_kwh = pue * carbon["g_per_kwh"] / 1000
-    ends = (row["total_kwh"], row["total_low_kwh"], row["total_high_kwh"])
-    kg, low_kg, high_kg = (None if kwh is None else kwh * kg_per_kwh for kwh in ends)
-    mass = wording.format_mass(kg or 0.0, low_kg, high_kg)
-    value, _, interval = mass.partition(" (")
-    sure = f"95 %: {interval.rstrip(')')}; " if interval else ""
+    kg_with_ends = appendix.carbon_of_total(row, carbon["g_per_kwh"], pue=pue)
+    value, interval = wording.mass_texts(*kg_with_ends)
+    sure = "" if interval is None else f"95 %: {interval}; "
     grams = f"{wording.format_number(carbon['g_per_kwh'])}{NARROW_SPACE}g/kWh"
     kind = CONVENTION_NAMES[carbon["convention"]]
     note = f"{sure}{carbon['factor']}, {grams} ({kind}), PUE {pue:g}"
@@ -326,9 +323,7 @@ def _method_text(line: Row) -> str:
     energy = wording.format_energy(line["covered_kwh"])
     if line["method_name"] == "bmc" or line["ratio"] is None:
         return energy
-    change = round(100 * (line["ratio"] - 1))
-    sign = "\u00b1" if change == 0 else "+" if change > 0 else wording.MINUS
-    return f"{energy} ({sign}{abs(change)}{NARROW_SPACE}%)"
+    return f"{energy} ({wording.format_change(line['ratio'])})"
 
 
 def _budget(row: Row, uncertainty: pl.DataFrame) -> list[list[str]]:
